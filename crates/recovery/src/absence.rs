@@ -83,7 +83,7 @@ pub struct Recovery {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Ping {
-    /// The ping's task, while it stands.
+    /// The ping's task, once Twilio has named it.
     pub task: Option<TaskSid>,
     /// True once the agent has accepted the ping, as far as is known.
     pub is_accepted: bool,
@@ -94,6 +94,8 @@ pub struct Ping {
 pub struct Holding {
     /// The customer was alone, so that their leg needed no freeing. Somebody may join before the customer is moved.
     pub was_alone: bool,
+    /// The agent is asked by a ping whether they are back.
+    pub is_pinged: bool,
 }
 
 /// The customer's way to an agent through the queue.
@@ -109,6 +111,8 @@ pub struct Trip {
     pub is_stranded: bool,
     /// As in [`Holding`].
     pub was_alone: bool,
+    /// A document that Twilio has fetched sends the customer to the queue. No request is needed.
+    pub by_document: bool,
 }
 
 /// An absence of either kind.
@@ -317,11 +321,11 @@ impl Recovery {
     pub(crate) fn next_trip(&self, target: Option<WorkerSid>, resent: u32) -> Trip {
         let before = match &self.phase {
             Phase::Requeueing(trip) | Phase::Queued(trip) => trip.clone(),
-            Phase::Holding(Holding { was_alone }) => Trip { was_alone: *was_alone, ..Trip::default() },
+            Phase::Holding(Holding { was_alone, .. }) => Trip { was_alone: *was_alone, ..Trip::default() },
             Phase::Stranded => Trip { is_stranded: true, ..Trip::default() },
             Phase::Grace | Phase::Away | Phase::Rejoining | Phase::Ended(_) => Trip::default(),
         };
-        Trip { target, resent, music: resent >= SILENT_AT_MOST, ..before }
+        Trip { target, resent, music: resent >= SILENT_AT_MOST, by_document: false, ..before }
     }
 
     /// How often the customer was sent to the queue before for the same target.

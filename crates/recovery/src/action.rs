@@ -293,7 +293,10 @@ impl Action {
                 Traits { wanted: Wanted::MarkMissing, ..Traits::task_router(Rank::Requeue) }
             }
             // The requeue waits for these.
-            Self::MarkTask { .. } => Traits::task_router(Rank::Requeue),
+            Self::MarkTask { task, at } => Traits {
+                once: Some(Once::Mark { task: task.clone(), at: *at }),
+                ..Traits::task_router(Rank::Requeue)
+            },
             Self::RemoveLeg { .. } => Traits::voice(Rank::Requeue),
             // The agent gets the customer back only when this is done.
             Self::CompleteReservation { reservation, .. } => Traits {
@@ -332,7 +335,12 @@ impl Action {
             }
 
             // What can be done later as well.
-            Self::EndPing { .. } | Self::ReturnActivity { .. } => {
+            Self::EndPing { task, .. } => Traits {
+                once: Some(Once::EndPing(task.clone())),
+                tidies_up: true,
+                ..Traits::task_router(Rank::Bookkeeping)
+            },
+            Self::ReturnActivity { .. } => {
                 Traits { tidies_up: true, ..Traits::task_router(Rank::Bookkeeping) }
             }
             Self::EndConference { .. } => {

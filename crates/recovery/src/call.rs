@@ -36,15 +36,12 @@ pub use released::Next;
 use crate::absence::{AgentHold, Covered, Ending, Holding, Phase, Recovery, Trip};
 use crate::diagnosis::Diagnosis;
 use crate::facts::{Agent, Facts, Participant};
+use crate::plan::{LATER, Plan, SOON};
 use crate::{Allowance, Format, Note, Quarantine, Requests};
 use rejoin_protocol::{CallSid, ConferenceSid, Millis, TaskSid, WorkerSid};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// How long Twilio is tried for what must be done while the customer waits.
-pub(crate) const SOON: Millis = Millis::seconds(20);
-/// How long Twilio is tried for what must be done some time.
-const LATER: Millis = Millis::seconds(1800);
 /// How long before the end of the wait what should come before the requeue is begun, when the leg stood till then.
 const AHEAD: Millis = Millis::seconds(1);
 
@@ -201,7 +198,6 @@ impl Call {
             self.connected = true;
             self.note(out, Note::Connected);
         }
-        self.keep_conference(out);
         self.rejoined_in_place(out);
         self.cover_missed(out);
         self.end_grace(out);
@@ -211,11 +207,11 @@ impl Call {
         self.customer_gone(out);
         self.miss_covered(out);
         self.go_on(out);
+        self.reconcile(out);
         self.lend_activity(out);
         self.remove_late_legs(out);
         self.hold_again(out);
         self.put_back_agent_hold(out);
-        self.follow(out);
         self.end_our_hold(out);
         self.close(out);
         self.keep_watch(out);

@@ -23,6 +23,7 @@ mod keys;
 mod machine;
 mod named;
 mod names;
+mod plan;
 mod requests;
 mod rights;
 mod seen;

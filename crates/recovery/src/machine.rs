@@ -4,7 +4,8 @@ mod allow;
 mod early;
 mod found;
 
-use crate::call::{Out, SOON};
+use crate::call::Out;
+use crate::plan::SOON;
 use crate::{
     Action, Call, ConferenceEvent, Config, Effect, Event, Next, Permission, Policies, TaskEvent, Timer,
 };

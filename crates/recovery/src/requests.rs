@@ -2,7 +2,7 @@
 //! else.
 
 use crate::{Action, Once, Outcome};
-use rejoin_protocol::{CallSid, RecoveryId, ReservationSid, WorkerSid};
+use rejoin_protocol::{CallSid, Millis, RecoveryId, ReservationSid, TaskSid, WorkerSid};
 use serde::{Deserialize, Serialize};
 
 /// The requests of a call.
@@ -75,9 +75,10 @@ impl Requests {
         self.awaits(|it| matches!(it, Action::FreeCustomer { .. }))
     }
 
-    /// True while the task is being marked.
-    pub fn is_marking_task(&self) -> bool {
-        self.awaits(|it| matches!(it, Action::MarkTask { .. }))
+    /// True once it has an outcome that the task says that its agent was lost at this point in time.
+    pub fn is_task_marked(&self, task: &TaskSid, at: Millis) -> bool {
+        let answer = self.answer_of(&Once::Mark { task: task.clone(), at });
+        answer.is_some_and(|answer| answer != Answer::Awaited)
     }
 
     /// True while a leg is being removed.
@@ -144,7 +145,7 @@ impl Requests {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rejoin_protocol::{ConferenceSid, Millis, TaskSid};
+    use rejoin_protocol::ConferenceSid;
 
     fn recovery() -> RecoveryId {
         RecoveryId::of(&CallSid::numbered(1))
@@ -237,7 +238,7 @@ mod tests {
         assert!(!requests.has_moved(&leg) && !requests.has_completed(&reservation));
         let task = TaskSid::numbered(1);
         requests.ask(&Action::CompleteReservation { task: task.clone(), reservation: reservation.clone() });
-        assert!(requests.has_completed(&reservation) && !requests.is_marking_task());
+        assert!(requests.has_completed(&reservation));
         let (muted, end_on_exit, label, came_late) = (false, false, None, false);
         requests.ask(&Action::MoveParticipant {
             leg: leg.clone(),
@@ -248,7 +249,11 @@ mod tests {
             came_late,
         });
         assert!(requests.has_moved(&leg) && !requests.has_moved(&CallSid::numbered(4)));
-        requests.ask(&Action::MarkTask { task, at: Millis(1) });
-        assert!(requests.is_marking_task() && !requests.is_removing_leg() && !requests.is_freeing_customer());
+        let mark = Action::MarkTask { task: task.clone(), at: Millis(1) };
+        requests.ask(&mark);
+        assert!(!requests.is_task_marked(&task, Millis(1)), "not yet");
+        requests.answer(&mark, &Outcome::Failed { reason: "refused".into() });
+        assert!(requests.is_task_marked(&task, Millis(1)), "nobody waits for more");
+        assert!(!requests.is_task_marked(&task, Millis(2)), "the loss before");
     }
 }

@@ -1,7 +1,7 @@
 //! What the program has to know about an action beside how it is carried out.
 
 use super::Rank;
-use rejoin_protocol::{CallSid, ConferenceSid, Millis, RecoveryId, ReservationSid, WorkerSid};
+use rejoin_protocol::{CallSid, ConferenceSid, Millis, RecoveryId, ReservationSid, TaskSid, WorkerSid};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -72,6 +72,15 @@ pub enum Once {
     },
     /// The agent of this recovery is asked by a ping whether they are back.
     Ping(RecoveryId),
+    /// The task says that its agent was lost at this point in time.
+    Mark {
+        /// The task.
+        task: TaskSid,
+        /// When the agent was lost.
+        at: Millis,
+    },
+    /// This ping's task is ended.
+    EndPing(TaskSid),
     /// This reservation is completed.
     Complete(ReservationSid),
     /// This leg follows the customer.
@@ -88,6 +97,8 @@ impl fmt::Display for Once {
                 if *resent > 0 { write!(f, " again {resent}") } else { Ok(()) }
             }
             Self::Ping(recovery) => write!(f, "ping {recovery}"),
+            Self::EndPing(task) => write!(f, "end {task}"),
+            Self::Mark { task, at } => write!(f, "mark {task} {}", at.0),
             Self::Complete(reservation) => write!(f, "complete {reservation}"),
             Self::Move(leg) => write!(f, "move {leg}"),
             Self::GiveUp(recovery) => write!(f, "give up {recovery}"),

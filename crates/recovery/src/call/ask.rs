@@ -24,10 +24,13 @@ impl Call {
     /// True while the task is being read for the first time and what the customer is told may wait for it. When the agent
     /// is back, the customer is sent on as soon as it is read, and is to be told before.
     pub fn is_task_awaited(&self) -> bool {
-        let awaited = |r: &Recovery| r.phase.is_kept() && !r.absence.back;
-        self.facts.task.attributes.is_empty()
-            && self.requests.is_marking_task()
-            && self.recovery.as_ref().is_some_and(awaited)
+        let awaited = |r: &Recovery| r.phase.is_kept() && !r.absence.back && !self.is_task_marked(r);
+        self.facts.task.attributes.is_empty() && self.recovery.as_ref().is_some_and(awaited)
+    }
+
+    /// True once the task says that the agent of this recovery was lost, or cannot be made to say so.
+    pub(super) fn is_task_marked(&self, recovery: &Recovery) -> bool {
+        self.requests.is_task_marked(&self.task, recovery.absence.lost_at)
     }
 
     /// True if what the action needs to be still wanted is true of the call.

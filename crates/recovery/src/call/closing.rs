@@ -51,15 +51,11 @@ impl Call {
     pub(super) fn end_recovery(&mut self, out: &mut Out<'_>, ending: &Ending) {
         let Some(recovery) = &mut self.recovery else { return };
         let after = out.now - recovery.absence.lost_at;
-        let ping = recovery.ping.task.take();
         let (lost, lost_at) = (recovery.absence.lost_leg.clone(), recovery.absence.lost_at);
         recovery.phase = Phase::Ended(ending.clone());
         self.discount_loss(lost_at, ending);
         for timer in [Timer::Grace, Timer::Announce, Timer::Ping, Timer::Rejoin] {
             self.clear_timer(out, timer);
-        }
-        if let Some(task) = ping {
-            self.end_ping(out, task);
         }
         if *ending == Ending::Covered {
             self.release(out);

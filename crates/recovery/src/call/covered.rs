@@ -1,7 +1,7 @@
 //! Agents who are away while the customer has another agent. The customer is told nothing, and TaskRouter is asked nothing. The
 //! leg may stand until the agent is back in place. An agent who does not come back leaves the customer to the other one.
 
-use super::{AHEAD, Agent, Call, Ending, Out, Phase, Recovery, SOON};
+use super::{AHEAD, Agent, Call, Ending, Out, Phase, SOON};
 use crate::absence::{Absence, Covered, CoveredStage};
 use crate::{Action, LeaveReason, Note, Timer};
 use rejoin_protocol::{CallSid, Millis, WorkerSid};
@@ -196,8 +196,7 @@ impl Call {
         };
         self.set_timer(out, timer, due(&covered));
         let generation = self.counted_losses(covered.absence.lost_at);
-        self.recovery =
-            Some(Recovery::new(covered.absence, generation, generation > out.config.again_at_most, phase));
+        self.recover(out, covered.absence, generation, phase);
         self.push(out);
     }
 

@@ -91,16 +91,7 @@ impl Call {
         if !was_away {
             recovery.absence.deadline = out.now + out.config.ping_ttl;
         }
-        let (deadline, lost_at, too_often) =
-            (recovery.absence.deadline, recovery.absence.lost_at, recovery.too_often);
-        let ttl = out.now.until(deadline);
-        let ping = Action::CreatePing {
-            worker: recovery.absence.agent.worker.clone(),
-            recovery: recovery.absence.id.clone(),
-            task: self.task.clone(),
-            reservation: recovery.absence.agent.reservation.clone(),
-            ttl,
-        };
+        let (deadline, too_often) = (recovery.absence.deadline, recovery.too_often);
         let told = std::mem::replace(&mut recovery.announced, true);
         self.note(out, Note::HoldingTheLine);
         // Who has said hello already is not looked for.
@@ -108,16 +99,13 @@ impl Call {
         let back = self.recovery.as_ref().is_some_and(|recovery| recovery.absence.back);
         self.clear_timer(out, Timer::Announce);
         self.clear_timer(out, Timer::Rejoin);
-        if self.hold_customer(out, told) {
-            if let Some(Phase::Holding(holding)) = self.recovery.as_mut().map(|it| &mut it.phase) {
-                holding.was_alone = true;
-            }
-        } else {
+        let was_alone = self.hold_customer(out, told);
+        if !was_alone {
             self.free_customer(out, customer, told);
         }
-        self.act(out, Action::MarkTask { task: self.task.clone(), at: lost_at }, SOON);
-        if ttl > AHEAD && !back && !too_often {
-            self.act(out, ping, ttl);
+        let is_pinged = out.now.until(deadline) > AHEAD && !back && !too_often;
+        if let Some(recovery) = &mut self.recovery {
+            recovery.phase = Phase::Holding(Holding { was_alone, is_pinged });
         }
         let until = if back || too_often { out.now + PREPARE } else { deadline };
         self.set_timer(out, Timer::Ping, until);
@@ -125,31 +113,25 @@ impl Call {
     }
 
     pub(super) fn ping_created(&mut self, out: &mut Out<'_>, id: &RecoveryId, task: &TaskSid) {
-        let Some(recovery) = &mut self.recovery else { return };
-        if recovery.absence.id == *id && recovery.phase.is_kept() {
-            recovery.ping.task = Some(task.clone());
-        } else {
-            // Its answer came another way, or nobody waits for it any more.
-            self.end_ping(out, task.clone());
+        match &mut self.recovery {
+            Some(recovery) if recovery.absence.id == *id => recovery.ping.task = Some(task.clone()),
+            // That recovery is over.
+            Some(_) | None => {
+                self.act(out, Action::EndPing { task: task.clone(), accepted: false }, LATER);
+            }
         }
-    }
-
-    /// The ping has done what it is for, or nobody waits for it any more.
-    pub(super) fn end_ping(&mut self, out: &mut Out<'_>, task: TaskSid) {
-        let accepted = self.recovery.as_ref().is_some_and(|recovery| recovery.ping.is_accepted);
-        self.act(out, Action::EndPing { task, accepted }, LATER);
     }
 
     /// From the second rung on: the agent is back, or the time is over.
     pub(super) fn go_on(&mut self, out: &mut Out<'_>) {
         self.go_on_stranded(out);
         self.back_while_queued(out);
-        if !self.recovery.as_ref().is_some_and(|it| matches!(it.phase, Phase::Holding(_))) {
+        let Some(recovery) = self.recovery.as_ref().filter(|it| matches!(it.phase, Phase::Holding(_))) else {
             return;
-        }
-        let requests = &self.requests;
-        let ready =
-            !(requests.is_freeing_customer() || requests.is_marking_task() || requests.is_removing_leg());
+        };
+        let ready = self.is_task_marked(recovery)
+            && !self.requests.is_freeing_customer()
+            && !self.requests.is_removing_leg();
         self.heed_newer_page(out);
         let goes = ready && self.recovery.as_ref().is_some_and(|r| r.absence.back || r.too_often);
         if goes && !self.spares_stranger(out, Timer::Ping) {

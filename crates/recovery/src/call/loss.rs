@@ -149,12 +149,18 @@ impl Call {
         }
     }
 
-    pub(super) fn begin(&mut self, out: &Out<'_>, leg: &CallSid, phase: Phase) {
+    pub(super) fn begin(&mut self, out: &mut Out<'_>, leg: &CallSid, phase: Phase) {
         if let Some(absence) = self.absence_of(out, leg) {
             let generation = self.count_loss(out);
-            let too_often = generation > out.config.again_at_most;
-            self.recovery = Some(Recovery::new(absence, generation, too_often, phase));
+            self.recover(out, absence, generation, phase);
         }
+    }
+
+    /// A recovery begins, in the place of one that is over.
+    pub(super) fn recover(&mut self, out: &mut Out<'_>, absence: Absence, generation: u32, phase: Phase) {
+        self.reconcile(out); // what the recovery before leaves to be done
+        let too_often = generation > out.config.again_at_most;
+        self.recovery = Some(Recovery::new(absence, generation, too_often, phase));
     }
 
     /// The absence of the agent of this leg, from now on.

@@ -2,7 +2,7 @@
 
 use super::{Call, Out, Participant, SOON};
 use crate::{Action, ConferenceEvent, ConferenceEventKind, Seen, Timer};
-use rejoin_protocol::{CallSid, Millis, TaskSid};
+use rejoin_protocol::{CallSid, Millis};
 use std::collections::BTreeSet;
 
 /// So long after the wait for the agent a registration may take: the page gives up a request after 10 s and sends it again,
@@ -75,39 +75,6 @@ impl Call {
         if let Some(recovery) = self.recovery.as_mut().filter(|recovery| recovery.is_open()) {
             recovery.absence.bystanders.extend(strangers);
         }
-    }
-
-    /// Whoever comes late follows the customer as well.
-    pub(super) fn follow(&mut self, out: &mut Out<'_>) {
-        if let Some(into) = self.recovery.as_ref().and_then(|it| it.phase.moved_to()).cloned() {
-            self.follow_into(out, &into);
-        }
-    }
-
-    /// The customer is in the conference of this name now: everybody else follows, with label and flags. Gives back those who
-    /// were on hold, and are to be again.
-    pub(super) fn follow_into(&mut self, out: &mut Out<'_>, into: &TaskSid) -> BTreeSet<CallSid> {
-        let mut held = BTreeSet::new();
-        let others: Vec<_> =
-            self.diagnosis().others().map(|(leg, participant)| (leg.clone(), participant.clone())).collect();
-        for (leg, participant) in others {
-            let flags = participant.flags();
-            if flags.hold {
-                held.insert(leg.clone());
-            }
-            let action = Action::MoveParticipant {
-                leg: leg.clone(),
-                into: into.clone(),
-                // A coach was not heard by the customer, and who would be coached there is not known.
-                muted: flags.muted || flags.coaching,
-                // A leg that joined since may be the agent's, and dead by now: Flex sets the flag on agents' legs.
-                end_on_exit: flags.end_conference_on_exit && self.diagnosis().is_bystander(&leg),
-                label: participant.label().map(str::to_owned),
-                came_late: !self.diagnosis().is_bystander(&leg),
-            };
-            self.act(out, action, SOON);
-        }
-        held
     }
 
     /// These legs were on hold where they come from.

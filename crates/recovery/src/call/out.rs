@@ -1,6 +1,6 @@
 //! What comes of an event: the effects, in their order.
 
-use super::Call;
+use super::{Call, Plan};
 use crate::absence::Absence;
 use crate::{Action, Config, Effect, Note, Policies, Timer};
 use rejoin_protocol::api::RecoveryView;
@@ -24,6 +24,14 @@ impl Call {
         if self.requests.ask(&action) {
             let (conference, deadline) = (self.conference.clone(), out.now + within);
             out.effects.push(Effect::Act { conference, action, deadline });
+        }
+    }
+
+    /// Asks for what is to be asked for and was not asked for yet.
+    pub(super) fn reconcile(&mut self, out: &mut Out<'_>) {
+        let (now, conference, task) = (out.now, &self.conference, &self.task);
+        for (action, within) in (Plan { now, conference, task, of: self.diagnosis() }).all() {
+            self.act(out, action, within);
         }
     }
 

@@ -1,7 +1,7 @@
 //! Through the queue: to the same agent (second rung), to the next one (third rung), and into the new conference.
 
-use super::{AHEAD, Agent, Call, Ending, Holding, LATER, Out, Participant, Phase, Recovery, SOON, Trip};
-use crate::{Action, Holder, Met, Note, Outcome, ParticipantFlags, Timer};
+use super::{AHEAD, Agent, Call, Ending, Holding, Out, Participant, Phase, Recovery, SOON, Trip};
+use crate::{Holder, Met, Note, Outcome, ParticipantFlags, Timer};
 use rejoin_protocol::api::Failure;
 use rejoin_protocol::{CallSid, Millis, RecoveryId, TaskSid, WorkerSid};
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,22 +22,11 @@ impl Call {
     }
 
     pub(super) fn requeue(&mut self, out: &mut Out<'_>, target: Option<&WorkerSid>, deadline: Millis) {
-        let others = self.facts.roster.is_customer_joined() && self.diagnosis().others().next().is_some();
-        let (Some(recovery), Some(customer)) = (&self.recovery, self.facts.roster.customer.clone()) else {
+        let Some(recovery) = self.recovery.as_ref().filter(|_| self.facts.roster.customer.is_some()) else {
             return;
         };
-        let id = recovery.absence.id.clone();
-        let resent = self.requests.times_sent(&id, target);
+        let resent = self.requests.times_sent(&recovery.absence.id, target);
         let trip = recovery.next_trip(target.cloned(), resent);
-        let action = Action::Requeue {
-            recovery: id,
-            customer,
-            conference: self.conference.clone(),
-            target: target.cloned(),
-            free: others && trip.was_alone,
-            resent,
-        };
-        self.act(out, action, out.now.until(deadline));
         self.goes_to_queue(out, trip, deadline);
     }
 
@@ -47,12 +36,8 @@ impl Call {
         let same_agent = trip.target.is_some();
         recovery.phase = Phase::Requeueing(trip);
         recovery.absence.deadline = deadline;
-        let ping = recovery.ping.task.take();
         self.clear_timer(out, Timer::Ping);
         self.note(out, Note::Requeueing { same_agent });
-        if let Some(task) = ping {
-            self.end_ping(out, task);
-        }
         self.set_timer(out, Timer::Rejoin, deadline);
         self.push(out);
     }
@@ -132,7 +117,7 @@ impl Call {
     fn stays_here(&mut self) {
         if let Some(recovery) = &mut self.recovery {
             let was_alone = recovery.phase.trip().is_some_and(|trip| trip.was_alone);
-            recovery.phase = Phase::Holding(Holding { was_alone });
+            recovery.phase = Phase::Holding(Holding { was_alone, is_pinged: false });
         }
     }
 
@@ -219,7 +204,6 @@ impl Call {
                 self.stranding.decide_by = None; // what came before is over
             }
             self.note(out, Note::Queued);
-            self.free_reservation(out);
             self.push(out);
         }
     }
@@ -251,7 +235,8 @@ impl Call {
         }
         let had_target = before.target.is_some();
         let resent = if had_target { 0 } else { before.resent };
-        recovery.phase = Phase::Requeueing(Trip { target: None, resent, ..before.clone() });
+        recovery.phase =
+            Phase::Requeueing(Trip { target: None, resent, by_document: true, ..before.clone() });
         if had_target {
             let deadline = out.now + out.config.queue_within;
             recovery.absence.deadline = deadline;
@@ -324,14 +309,7 @@ impl Call {
             recovery.phase = Phase::Queued(trip);
         }
         self.note(out, Note::Queued);
-        self.free_reservation(out);
         self.push(out);
-    }
-
-    fn free_reservation(&mut self, out: &mut Out<'_>) {
-        let Some(recovery) = &self.recovery else { return };
-        let reservation = recovery.absence.agent.reservation.clone();
-        self.act(out, Action::CompleteReservation { task: self.task.clone(), reservation }, LATER);
     }
 
     /// A leg of an agent that came too late would keep the desktop busy, alone in the old conference.
@@ -377,9 +355,8 @@ impl Call {
             let name = Some(agent.name.clone()).filter(|name| !name.is_empty());
             Ending::HandedOver { name, into: Some(into.clone()) }
         };
-        // The queue was entered even if its request was lost.
-        self.free_reservation(out);
-        let mut held = self.follow_into(out, into);
+        let on_hold = self.diagnosis().others().filter(|(_, there)| there.flags().hold);
+        let mut held: BTreeSet<_> = on_hold.map(|(leg, _)| leg.clone()).collect();
         held.extend(self.to_be_held_elsewhere(&ending));
         self.end_recovery(out, &ending);
         held

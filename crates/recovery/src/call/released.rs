@@ -3,9 +3,9 @@
 //! the queue.
 
 use super::awaited::KEPT;
-use super::{Agent, Call, Ending, Out, Phase, Recovery, SOON};
+use super::{Agent, Call, Ending, Out, Phase, Recovery, SOON, Trip};
 use crate::facts::Evidence;
-use crate::{Action, LeaveReason, Note, Timer};
+use crate::{LeaveReason, Note, Timer};
 use rejoin_protocol::{CallSid, Millis, RecoveryId};
 
 /// What comes next for a customer whose conference has ended, or who has left the queue.
@@ -169,26 +169,22 @@ impl Call {
     pub(super) fn hold_stranded(&mut self, out: &mut Out<'_>) {
         let may_be = |r: &&mut Recovery| r.phase.is_before_requeue() && r.phase != Phase::Stranded;
         let Some(recovery) = self.recovery.as_mut().filter(may_be) else { return };
-        let held_before = recovery.phase.is_kept();
         recovery.phase = Phase::Stranded;
         recovery.absence.deadline = out.now + out.config.released_within;
-        let (deadline, lost_at) = (recovery.absence.deadline, recovery.absence.lost_at);
+        let deadline = recovery.absence.deadline;
         for timer in [Timer::Grace, Timer::Announce, Timer::Rejoin] {
             self.clear_timer(out, timer);
         }
         self.set_timer(out, Timer::Ping, deadline);
         self.note(out, Note::ConferenceLost);
-        if !held_before {
-            self.act(out, Action::MarkTask { task: self.task.clone(), at: lost_at }, SOON);
-        }
         self.push(out);
         self.go_on_stranded(out);
     }
 
     /// The task is read and Twilio has asked: back into the queue, by the document that is the answer.
     pub(super) fn go_on_stranded(&mut self, out: &mut Out<'_>) {
-        let is_stranded = self.recovery.as_ref().is_some_and(|it| it.phase == Phase::Stranded);
-        if self.stranding.decide_by.is_some() && is_stranded && !self.requests.is_marking_task() {
+        let is_ready = |it: &Recovery| it.phase == Phase::Stranded && self.is_task_marked(it);
+        if self.stranding.decide_by.is_some() && self.recovery.as_ref().is_some_and(is_ready) {
             self.take_back(out);
         }
     }
@@ -207,7 +203,7 @@ impl Call {
         let Some(recovery) = &mut self.recovery else { return };
         recovery.announced = true; // the document says it
         if recovery.too_often {
-            let trip = recovery.next_trip(None, 0);
+            let trip = Trip { by_document: true, ..recovery.next_trip(None, 0) };
             return self.goes_to_queue(out, trip, out.now + out.config.queue_within);
         }
         let worker = recovery.absence.agent.worker.clone();
@@ -217,7 +213,7 @@ impl Call {
             .agent(&recovery.absence.lost_leg)
             .is_some_and(|agent| agent.newer_page.is_some());
         let within = if recovery.absence.back { out.config.rejoin_within } else { out.config.ping_ttl };
-        let trip = recovery.next_trip(Some(worker), 0);
+        let trip = Trip { by_document: true, ..recovery.next_trip(Some(worker), 0) };
         self.goes_to_queue(out, trip, out.now + within);
     }
 

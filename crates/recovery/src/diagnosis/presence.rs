@@ -146,6 +146,15 @@ impl<'a> Diagnosis<'a> {
                 .all(|leg| self.roster.is_customer(leg) || is_nobody(leg))
     }
 
+    /// True if the conference would end with this leg, and nothing is being done about it. On hold the flag has no effect.
+    pub(crate) fn has_exit_flag(self, leg: &CallSid) -> bool {
+        let flags = self.roster.flags(leg);
+        flags.end_conference_on_exit
+            && !flags.hold
+            && self.roster.is_reported_joined(leg)
+            && !self.requests.is_keeping(leg)
+    }
+
     /// True while the customer's leg is on hold.
     pub(crate) fn is_customer_held(self) -> bool {
         self.roster.customer_leg().is_some_and(|customer| customer.flags().hold)

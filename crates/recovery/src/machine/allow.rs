@@ -5,7 +5,8 @@
 //! on the list is forgotten, and stock Flex goes on with it.
 
 use super::Machine;
-use crate::call::{Call, Out, SOON};
+use crate::call::{Call, Out};
+use crate::plan::SOON;
 use crate::{Action, Allowance, Effect, Note, Outcome, Permission, Timer};
 use rejoin_protocol::{ConferenceSid, TaskSid};
 

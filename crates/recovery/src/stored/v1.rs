@@ -258,8 +258,12 @@ impl Call {
             let (customer, unhold) = (customer.clone(), recovery.agent_hold == AgentHold::Ended);
             requests.ask(&Action::FreeCustomer { conference: conference(), customer, unhold });
         }
-        if is_holding && !marked {
-            requests.ask(&Action::MarkTask { task: self.task.clone(), at: recovery.lost_at });
+        if is_holding {
+            let mark = Action::MarkTask { task: self.task.clone(), at: recovery.lost_at };
+            requests.ask(&mark);
+            if marked {
+                requests.answer(&mark, &Outcome::Ok);
+            }
         }
         let is_removed = |agent: &Agent| agent.removing && agent.closes_until.is_none();
         for (leg, _) in self.agents.iter().filter(|(_, agent)| !removed && is_removed(agent)) {
@@ -440,13 +444,14 @@ impl Recovery {
             music: self.music,
             is_stranded: self.stranded,
             was_alone,
+            by_document: self.stranded || self.let_go > 0,
         };
         match &self.phase {
             Phase::Grace => crate::Phase::Grace,
             Phase::Away => crate::Phase::Away,
             Phase::Rejoining => crate::Phase::Rejoining,
             Phase::Holding if self.stranded => crate::Phase::Stranded,
-            Phase::Holding => crate::Phase::Holding(Holding { was_alone }),
+            Phase::Holding => crate::Phase::Holding(Holding { was_alone, is_pinged: false }),
             Phase::Requeueing { target } => crate::Phase::Requeueing(trip(target)),
             Phase::Queued { target } => crate::Phase::Queued(trip(target)),
             Phase::Ended(Ending::Rejoined) => {

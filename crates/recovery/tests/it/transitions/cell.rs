@@ -85,7 +85,11 @@ fn known(call: &Call) -> impl PartialEq + use<> {
     call.poll.watch_at = None;
     call.poll.since = None;
     let requests = std::mem::take(&mut call.requests);
-    let awaits = (requests.is_freeing_customer(), requests.is_marking_task(), requests.is_removing_leg());
+    let awaits = (
+        requests.is_freeing_customer(),
+        call.recovery.as_ref().is_some_and(|it| requests.is_task_marked(&call.task, it.absence.lost_at)),
+        requests.is_removing_leg(),
+    );
     let roster = std::mem::take(&mut call.facts.roster);
     let leg = |(leg, there): (&CallSid, &Participant)| {
         let label = there.label().map(str::to_owned);
