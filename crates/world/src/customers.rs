@@ -134,7 +134,7 @@ impl World {
             customer.gone = true;
             customer.silent_since = None;
             let (why, end) = if customer.hung_up {
-                ("his call is over", End::HungUp)
+                ("the call is over", End::HungUp)
             } else {
                 ("is hung up on", End::Dropped)
             };

@@ -188,7 +188,7 @@ impl Act {
             Self::Outbound(_) => "places a call",
             Self::Unavailable => "takes no calls",
             Self::Available => "takes calls again",
-            Self::Clock(_) => "has her clock set",
+            Self::Clock(_) => "has the clock set",
         }
     }
 }

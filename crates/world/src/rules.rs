@@ -65,15 +65,15 @@ impl Rule {
         match self {
             Self::NobodyIsDropped => "nobody is dropped",
             Self::NoDeadAir => "no dead air",
-            Self::NotTaken => "not taken from an agent who has him",
-            Self::NotRemoved => "no leg is removed at which an agent is",
+            Self::NotTaken => "not taken from the agent on the line",
+            Self::NotRemoved => "no attended leg is removed",
             Self::NotCompletedTooSoon => "not completed before the customer is in the queue",
             Self::HeardAgain => "not left on our hold",
             Self::OneAgent => "two agents only where people brought them together",
-            Self::RightAgent => "taken by the agent for whom it is",
+            Self::RightAgent => "taken by the agent it is for",
             Self::CompletedOnce => "the old reservation is completed once",
             Self::MovedOnce => "nobody is sent to the same place twice",
-            Self::NoLie => "what is said is so",
+            Self::NoLie => "what is said is true",
             Self::InTime => "in time",
             Self::OnePing => "one ping for each recovery",
             Self::OneRequeue => "one reconnect task for each recovery and target",
@@ -144,7 +144,7 @@ pub(crate) struct Rules {
     pub(crate) unanswered: BTreeMap<PageId, u64>,
     pings: BTreeMap<String, u32>,
     tasks: BTreeSet<TaskSid>,
-    /// The last task up to which none is new, and none will become a call's.
+    /// No task up to this one is new, or can still become that of a call.
     settled: Option<TaskSid>,
     requeues: BTreeMap<(String, Option<String>, Option<u64>), u32>,
     over: bool,
@@ -207,7 +207,7 @@ impl World {
             if rules.looked_for.contains(reservation.as_str()) {
                 self.broken(
                     Rule::NoFalseRecovery,
-                    format!("{reservation} was left on purpose, which was said in time"),
+                    format!("{reservation} was left on purpose, with a mark in time"),
                 );
             }
         }
@@ -224,7 +224,7 @@ impl World {
 
     /// Runs after every event.
     pub(crate) fn check(&mut self) {
-        // Nothing that a rule is about begins and ends in so short a time.
+        // Nothing that a rule checks begins and ends within this time.
         self.rules.unlooked = self.now < self.rules.look_at;
         if !self.rules.unlooked {
             self.look_whether_all_holds();

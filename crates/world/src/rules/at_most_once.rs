@@ -8,7 +8,7 @@ use rejoin_protocol::{CallSid, ReservationSid, TaskSid, attributes};
 use rejoin_twin::model::{LegPlace, ParticipantView, TaskView};
 use serde_json::Value;
 
-/// How long after an agent has come to a customer our server may not know it yet.
+/// How long our server may take to learn that an agent has come to a customer (milliseconds).
 const NOT_KNOWN_YET: u64 = 3_000;
 /// How often a customer whom nobody took may be put into the queue again for any agent.
 const ANY: u32 = 4;
@@ -83,7 +83,7 @@ impl World {
                 if room.is_some_and(waits) {
                     self.broken(
                         Rule::NotCompletedTooSoon,
-                        format!("{task} is completed, its customer still waits there"),
+                        format!("{task} is completed while its customer still waits there"),
                     );
                 }
             }
@@ -189,7 +189,7 @@ impl World {
         let lost = own["disconnectedReservationSid"].as_str().unwrap_or_default();
         self.rules.looked_for.insert(lost.to_owned());
         if self.rules.left.iter().any(|left| left.as_str() == lost) {
-            self.broken(Rule::NoFalseRecovery, format!("{lost} was left on purpose, which was said in time"));
+            self.broken(Rule::NoFalseRecovery, format!("{lost} was left on purpose, with a mark in time"));
         }
     }
 

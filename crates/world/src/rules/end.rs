@@ -1,4 +1,4 @@
-//! The end of a world: after the last fault everything has to come to its end.
+//! The end of a world: after the last fault everything must end.
 
 use super::Rule;
 use crate::coming::Coming;
@@ -61,7 +61,7 @@ impl World {
             return Some(format!("customer {number} is still on the line"));
         }
         if !self.servers.any_runs() {
-            return Some("our server is not there".into());
+            return Some("our server is down".into());
         }
         let ping = |task: &rejoin_twin::model::TaskView<'_>| {
             task.call.is_none()

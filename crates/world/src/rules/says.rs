@@ -76,7 +76,7 @@ impl World {
             _ => true,
         };
         if !so {
-            self.broken(Rule::NoLie, format!("{} shows {dialog:?}, which is not so", self.lane(page)));
+            self.broken(Rule::NoLie, format!("{} shows {dialog:?}, which is not true", self.lane(page)));
         }
     }
 
@@ -101,7 +101,7 @@ impl World {
         })
     }
 
-    /// Checks that no dialog tells an agent who has the customer for long that they have not.
+    /// Checks that no dialog still denies an agent the customer whom they have had for a while.
     pub(super) fn check_dialogs(&mut self) {
         for page in 0..self.pages.len() {
             if !self.has_customer(page) {
@@ -170,11 +170,11 @@ impl World {
         let interrupted = self.plan.setup.customer_hold && text.contains(INTERRUPTED);
         let interrupted = interrupted && known && !self.is_slow();
         if interrupted {
-            let what = format!("customer {number} talks to the agent, and is told that she is lost");
+            let what = format!("customer {number} talks to the agent, and hears that the agent is lost");
             self.broken(Rule::NoLie, what);
         }
         if text.contains("could not reconnect you") && !self.is_slow() && !self.lost_documents {
-            self.broken(Rule::NoLie, format!("customer {number} is told that it did not work"));
+            self.broken(Rule::NoLie, format!("customer {number} hears that the recovery failed"));
         }
     }
 }

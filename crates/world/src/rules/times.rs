@@ -20,7 +20,7 @@ const NOTICED: u64 = 30_000;
 const WAYS: u64 = 8_000;
 
 impl World {
-    /// True when a fault has struck by which our server hears late, or hardly gets anything done.
+    /// True when a fault has struck that delays what our server hears or does.
     pub(crate) fn is_slow(&self) -> bool {
         use crate::plan::FaultKind::{AnswerLost, BatchTwice, PushCut, WebhookTwice};
         let harmless = [WebhookTwice, BatchTwice, AnswerLost, PushCut];
@@ -61,10 +61,8 @@ impl World {
             let since = self.now - queued.unwrap_or(lost);
             let dead_leg = self.plan.setup.dead_leg + 3_000;
             if since > dead_leg + AWAITED + IN_PLACE + REJOIN + WAYS {
-                let what = format!(
-                    "customer {number} has lost his agent {} s ago, and is in no queue",
-                    since / 1000
-                );
+                let what =
+                    format!("customer {number} lost the agent {} s ago, and is in no queue", since / 1000);
                 self.broken(Rule::InTime, what);
             }
             // An agent who was lost too often does not get the customer back.
@@ -85,7 +83,8 @@ impl World {
                     }
                     continue;
                 }
-                let what = format!("customer {number} does not have his agent again, who is back for long");
+                let what =
+                    format!("customer {number} does not have the agent again, who has been back for long");
                 self.broken(Rule::InTime, what);
             }
         }
@@ -105,15 +104,16 @@ impl World {
         let since = lost.nobodys.map_or(0, |at| now - at);
         let bound = if self.is_slow() { LOOKS } else { NOTICED };
         if since > bound && self.customers[number].excused.is_none() {
-            let what = format!("customer {number} waits in a queue where nobody can take him");
+            let what = format!("customer {number} waits in a queue without a task that an agent could take");
             self.broken(Rule::InTime, what);
         }
     }
 
-    /// Since when the agent who was lost then is back in time, with no other call in the way.
+    /// Since when the agent who was lost at this time has been back, in time and without another call; `None` if they are
+    /// not.
     fn is_back(&self, worker: &WorkerSid, lost: u64) -> Option<u64> {
         let agent = self.agents.iter().find(|agent| agent.worker == *worker && !agent.signed_out)?;
-        // An agent who was away once more does not count; of two browsers it is not known which one has the call.
+        // An agent who was away again does not count, nor one with two browsers: either may have the call.
         let mut all = self.pages.iter().filter(|page| self.agents[page.agent].worker == *worker);
         let first = all.clone().next().map(|page| page.browser);
         let once_more = |at: Option<u64>| at.is_some_and(|at| at > lost + 100);
@@ -132,12 +132,12 @@ impl World {
 
     /// True when this agent's phone is busy.
     fn is_on_the_phone(&self, worker: &WorkerSid) -> bool {
-        let mut hers = self.agents.iter().filter(|agent| agent.worker == *worker);
-        hers.any(|agent| agent.pages.iter().any(|page| self.pages[*page].flex.call.is_some()))
+        let mut own = self.agents.iter().filter(|agent| agent.worker == *worker);
+        own.any(|agent| agent.pages.iter().any(|page| self.pages[*page].flex.call.is_some()))
     }
 
     /// True when the leg of another agent stands beside the customer, and no page has said goodbye to it. Our server
-    /// takes the customer for that agent's as long as the leg stands.
+    /// counts the customer as that agent's as long as the leg stands.
     fn seems_to_have_another(&self, number: usize, worker: &WorkerSid) -> bool {
         let call = self.customers[number].call.as_ref();
         let Some(LegPlace::Conference(room)) = call.and_then(|call| self.twilio.model.place(call)) else {

@@ -44,10 +44,10 @@ impl World {
         let taken = |it: &ReservationView<'_>| it.reservation == sid && it.status == "pending";
         let Some(taken) = self.twilio.model.reservations().find(taken) else { return };
         let Some(task) = self.twilio.model.tasks().find(|task| task.task == taken.task) else { return };
-        if let Some(his) =
+        if let Some(customer) =
             self.customers.iter_mut().find(|it| it.call.is_some() && it.call.as_ref() == task.call)
         {
-            his.had.insert(taken.worker.clone()); // the task, which would show it otherwise, is deleted later
+            customer.had.insert(taken.worker.clone()); // the task, which would show it, is deleted later
         }
         let of_recovery = task.attributes[attributes::RECOVERY_ID].is_string();
         if !of_recovery || (task.call.is_some() && !task.attributes["targetWorkerSid"].is_string()) {
