@@ -154,13 +154,13 @@ pub const DEPARTURES: &[Row] = &[
         when: "The conference ended under agent and customer with the leg of an unidentified participant. No recovery is \
                going on.",
         departure: Departure::EndedConference,
-        taught_by: "story colleague-crashes-before-she-has-registered",
+        taught_by: "story colleague-crashes-before-registering",
         holds: |it| it.is_call_over() && !it.of.has_open_recovery() && it.of.ended_by_unidentified(it.leg),
     },
     Row {
         when: "The conference ended under agent and customer with a leg that we removed. No recovery is going on.",
         departure: Departure::EndedConference,
-        taught_by: "story another-plugin-sets-the-flag-of-who-is-removed",
+        taught_by: "story another-plugin-sets-the-flag-of-a-removed-agent",
         holds: |it| it.is_call_over() && !it.of.has_open_recovery() && it.of.ended_by_removal(it.leg),
     },
     Row {
@@ -237,7 +237,7 @@ pub const MISSED: &[MissedRow] = &[
     MissedRow {
         when: "An agent was lost after this one had left, or seemed to be covered by this one, who had said before that they \
                leave.",
-        taught_by: "story colleague-hangs-up-untold-and-her-mark-is-late",
+        taught_by: "story colleague-hangs-up-unreported-and-the-mark-is-late",
         is_dead: false,
         finds: |it, leg| it.lost_after(leg),
     },
