@@ -1,5 +1,5 @@
-//! What the table of `docs/transitions.md` calls the state of a call and an event, so that whoever lets machines run can
-//! count which cells of it occur. Nothing is decided by it.
+//! The names that `docs/transitions.md` has for states and events, so that the simulation can count which of its cells
+//! occur. Nothing depends on them otherwise.
 
 mod row;
 mod state;
@@ -14,11 +14,12 @@ use rejoin_protocol::{ConferenceSid, WorkerSid};
 pub struct Cell {
     /// The state's letters; `X`: the call is over, and there was no recovery.
     pub state: &'static str,
-    /// The event as the table names it; `None`: it has no line there.
+    /// The event's name in the table; `None`: it has no row there.
     pub row: Option<&'static str>,
 }
 
-/// The cells of an event, with the calls that it is about. `before` and `after` it was handled.
+/// The cells of an event, with the conferences of the calls that it is about. `before` and `after` are the machine
+/// before and after the event.
 pub fn cells(before: &Machine, event: &Event, after: &Machine) -> Vec<(ConferenceSid, Cell)> {
     let mut cells = vec![];
     for conference in row::conferences(before, event) {
@@ -31,7 +32,7 @@ pub fn cells(before: &Machine, event: &Event, after: &Machine) -> Vec<(Conferenc
     cells
 }
 
-/// Who is meant by “the agent”: who is lost or away, else who was there first.
+/// The agent whom the table means by “the agent”: the lost or covered one, else the first one.
 fn agent(call: &Call) -> Option<&WorkerSid> {
     let away = || call.covered.values().find(|covered| covered.is_open()).map(|covered| &covered.absence);
     let lost = call.recovery.as_ref().map(|recovery| &recovery.absence).or_else(away);

@@ -1,4 +1,4 @@
-//! The lines of the table: which of them an event is.
+//! The rows of the table, and which of them an event belongs to.
 
 use super::{Cell, agent, state_of};
 use crate::{
@@ -9,7 +9,7 @@ use rejoin_protocol::api::{GracefulReason, Hello, Registration};
 use rejoin_protocol::{CallSid, ConferenceSid, RecoveryId, WorkerSid};
 use std::collections::BTreeSet;
 
-/// The calls that an event is about.
+/// The conferences of the calls that an event is about.
 pub(super) fn conferences(machine: &Machine, event: &Event) -> BTreeSet<ConferenceSid> {
     let of = |concerned: &dyn Fn(&Call) -> bool| {
         let calls = machine.calls().filter(|call| concerned(call));
@@ -44,27 +44,27 @@ pub(super) fn conferences(machine: &Machine, event: &Event) -> BTreeSet<Conferen
     }
 }
 
-/// The line of an event about this call, as it was before and is after it.
+/// The row of an event about this call, as it was before the event and is after it.
 pub(super) fn of(call: Option<&Call>, after: Option<&Call>, event: &Event) -> Option<&'static str> {
     match event {
         Event::Conference(event) => callback(call, event),
         Event::Registered { worker, registration } => registered(call, worker, registration),
         Event::Graceful { mark, .. } => Some(match mark.reason {
             GracefulReason::ColdTransfer | GracefulReason::WarmTransfer => {
-                "the agent says that she transfers the call"
+                "a graceful mark: the agent transfers the call"
             }
-            _ => "the agent says that she leaves",
+            _ => "a graceful mark: the agent leaves",
         }),
         Event::Hello { worker, hello, older_page_connected } => {
             page(call?, worker, hello, *older_page_connected)
         }
         Event::Goodbye { .. } => Some("the newest page says goodbye"),
-        Event::PushLost { .. } => Some("the agent's page is not heard of any more"),
-        Event::EnteredQueue { .. } => Some("the music is asked for"),
+        Event::PushLost { .. } => Some("the push channel of the agent's page is lost"),
+        Event::EnteredQueue { .. } => Some("Twilio fetches the waiting music"),
         Event::LeftQueue { bridged: true, .. } => Some("an agent takes the customer out of the queue"),
         Event::LeftQueue { hung_up: true, .. } => Some("the customer hangs up in the queue"),
-        Event::LeftQueue { .. } => Some("the queue lets the customer go"),
-        Event::Released { .. } => Some("Twilio asks how to go on without a conference"),
+        Event::LeftQueue { .. } => Some("the customer leaves the queue without an agent"),
+        Event::Released { .. } => Some("Twilio asks what comes after the conference"),
         Event::Task(event) => task(event),
         Event::Done { action, outcome, .. } => done(call, after, action, outcome),
         Event::Timer { timer, .. } => Some(due(*timer)),
@@ -84,10 +84,10 @@ fn callback(call: Option<&Call>, event: &ConferenceEvent) -> Option<&'static str
         Kind::AnnouncementEnd => Some("an announcement has ended"),
         Kind::Join { leg, .. } if is_customer(leg) => Some("the customer's leg joins"),
         Kind::Join { leg, .. } if call.is_some_and(|call| call.facts.roster.agents.contains_key(leg)) => None,
-        Kind::Join { .. } => Some("a leg joins of which nothing is known"),
+        Kind::Join { .. } => Some("an unidentified leg joins"),
         Kind::Modify { leg, flags } if is_customer(leg) => flags.hold.then_some("the customer is on hold"),
         Kind::Modify { flags, .. } => {
-            flags.end_conference_on_exit.then_some("the conference would end with the agent's leg")
+            flags.end_conference_on_exit.then_some("the exit flag is set on the agent's leg")
         }
         Kind::Leave { leg, reason } if is_customer(leg) => Some(match reason {
             LeaveReason::HungUp | LeaveReason::AddFailed | LeaveReason::Unknown => "the customer hangs up",
@@ -100,22 +100,22 @@ fn callback(call: Option<&Call>, event: &ConferenceEvent) -> Option<&'static str
 }
 
 fn agent_leaves(call: Option<&Call>, leg: &CallSid, reason: LeaveReason) -> Option<&'static str> {
-    // As long as nobody is known it may be anybody's.
+    // While no agent is known, any leg may be the agent's.
     let Some(call) = call.filter(|call| !call.facts.roster.agents.is_empty()) else {
-        return why_she_leaves(reason);
+        return why_agent_leaves(reason);
     };
     if agent(call) == call.facts.roster.agents.get(leg).map(|agent| &agent.worker) {
-        why_she_leaves(reason)
+        why_agent_leaves(reason)
     } else {
         call.facts.roster.agents.contains_key(leg).then_some("the colleague's leg leaves")
     }
 }
 
-fn why_she_leaves(reason: LeaveReason) -> Option<&'static str> {
+fn why_agent_leaves(reason: LeaveReason) -> Option<&'static str> {
     match reason {
         LeaveReason::HungUp => Some("the agent's leg leaves"),
-        LeaveReason::UpdatedViaApi => Some("the agent's leg is moved or removed by somebody"),
-        LeaveReason::Unknown => Some("the agent's leg leaves, nobody knows why"),
+        LeaveReason::UpdatedViaApi => Some("the agent's leg is moved or removed through the API"),
+        LeaveReason::Unknown => Some("the agent's leg leaves for an unknown reason"),
         LeaveReason::ConferenceEndedViaApi | LeaveReason::ModeratorEnded | LeaveReason::AddFailed => None,
     }
 }
@@ -137,7 +137,7 @@ fn page(call: &Call, worker: &WorkerSid, hello: &Hello, older_page_connected: bo
         _ if !is_newer => None,
         holding if holding.wrapping => Some("a newer page finds the call wrapping"),
         holding if older_page_connected || holding.other_browser => {
-            Some("a newer page finds it accepted beside an older page")
+            Some("a newer page finds the call accepted beside an older page")
         }
         holding if holding.can_join => Some("a newer page finds the call accepted and can join"),
         _ => Some("a newer page finds the call accepted and cannot join"),
@@ -150,19 +150,19 @@ fn task(event: &TaskEvent) -> Option<&'static str> {
         (Purpose::Other, WrapUp) => Some("the agent's reservation is wrapping up"),
         (Purpose::Ping { .. }, Accepted) => Some("the ping is accepted"),
         (Purpose::Ping { .. }, NotTaken) => Some("the ping is not taken"),
-        (Purpose::Ping { .. }, TakenBack) => Some("the ping is taken back"),
-        (Purpose::Ping { .. }, Canceled { .. }) => Some("the ping's time is over"),
+        (Purpose::Ping { .. }, TakenBack) => Some("the ping is withdrawn"),
+        (Purpose::Ping { .. }, Canceled { .. }) => Some("the ping is canceled"),
         (Purpose::Reconnect { target: Some(_), .. }, kind) => match kind {
-            EnteredQueue => Some("the task for the agent is in the queue"),
-            NotTaken => Some("the agent does not take it"),
-            Canceled { hung_up: false } => Some("it is canceled"),
-            Canceled { hung_up: true } => Some("it is canceled, because the customer hung up"),
+            EnteredQueue => Some("the reconnect task for the agent is in the queue"),
+            NotTaken => Some("the agent does not take the reconnect task"),
+            Canceled { hung_up: false } => Some("the reconnect task for the agent is canceled"),
+            Canceled { hung_up: true } => Some("the reconnect task for the agent is canceled by a hang-up"),
             Accepted | TakenBack | WrapUp => None,
         },
         (Purpose::Reconnect { target: None, .. }, kind) => match kind {
-            EnteredQueue => Some("the task for any agent is in the queue"),
-            NotTaken => Some("somebody does not take it"),
-            Canceled { .. } => Some("the task for any agent is canceled"),
+            EnteredQueue => Some("the reconnect task for any agent is in the queue"),
+            NotTaken => Some("an agent does not take the reconnect task for any agent"),
+            Canceled { .. } => Some("the reconnect task for any agent is canceled"),
             Accepted | TakenBack | WrapUp => None,
         },
         (Purpose::Other | Purpose::Ping { .. }, _) => None,
@@ -178,99 +178,97 @@ fn done(
     let failed = matches!(outcome, Outcome::Failed { .. });
     match (action, outcome) {
         (Action::HoldCustomer { .. }, Outcome::Ok) => Some("our hold: done"),
-        (Action::HoldCustomer { .. }, Outcome::Overtaken) => Some("our hold: not wanted any more"),
+        (Action::HoldCustomer { .. }, Outcome::Overtaken) => Some("our hold: no longer wanted"),
         (Action::HoldCustomer { .. }, _) => Some("our hold: refused"),
         (Action::EndHold { .. }, _) => Some("our hold has ended"),
-        (Action::FreeCustomer { .. }, _) => Some("the customer is free: done"),
+        (Action::FreeCustomer { .. }, _) => Some("the customer's exit flag is cleared"),
         (Action::ReadTask { .. } | Action::MarkTask { .. }, Outcome::TaskRead { .. }) => {
             let marks = |call: &Call| (call.facts.marks.len(), call.facts.marks.unattributed.len());
             let says_so = matches!(action, Action::ReadTask { .. }) && call.map(marks) != after.map(marks);
-            Some(if says_so { "the task says that the agent leaves" } else { "the task is read" })
+            Some(if says_so { "the task has a graceful mark" } else { "the task is read" })
         }
         (Action::ReadTask { .. } | Action::MarkTask { .. }, _) => Some("the task cannot be read"),
-        (Action::CreatePing { .. }, Outcome::PingCreated(_)) => Some("the ping is made"),
-        (Action::CreatePing { .. }, _) => failed.then_some("the ping cannot be made"),
+        (Action::CreatePing { .. }, Outcome::PingCreated(_)) => Some("the ping is created"),
+        (Action::CreatePing { .. }, _) => failed.then_some("the ping cannot be created"),
         (Action::RemoveLeg { .. }, _) if failed => Some("the dead leg cannot be removed"),
         (Action::RemoveLeg { .. }, _) => Some("the dead leg is removed"),
         (Action::Requeue { target: Some(_), .. }, outcome) => Some(match outcome {
-            Outcome::Overtaken | Outcome::Met(_) => {
-                "sending the customer to the agent: an agent has come before"
-            }
-            Outcome::Gone => "sending the customer to the agent: his call is over",
-            Outcome::Failed { .. } => "sending the customer to the agent: refused",
-            _ => "sending the customer to the agent: done",
+            Outcome::Overtaken | Outcome::Met(_) => "requeue for the agent: an agent came first",
+            Outcome::Gone => "requeue for the agent: the customer's call is over",
+            Outcome::Failed { .. } => "requeue for the agent: refused",
+            _ => "requeue for the agent: done",
         }),
         (Action::Requeue { target: None, .. }, outcome) => Some(match outcome {
-            Outcome::Overtaken | Outcome::Met(_) => {
-                "sending the customer to any agent: an agent has come before"
-            }
-            Outcome::Gone => "sending the customer to any agent: his call is over",
-            Outcome::Failed { .. } => "sending the customer to any agent: refused",
-            _ => "sending the customer to any agent: done",
+            Outcome::Overtaken | Outcome::Met(_) => "requeue for any agent: an agent came first",
+            Outcome::Gone => "requeue for any agent: the customer's call is over",
+            Outcome::Failed { .. } => "requeue for any agent: refused",
+            _ => "requeue for any agent: done",
         }),
-        (Action::KeepConference { .. }, _) => Some("the exit flag is undone"),
+        (Action::KeepConference { .. }, _) => Some("the agent's exit flag is cleared"),
         (Action::Learn { .. }, Outcome::Learnt(_)) => Some("the task is looked up"),
         (Action::Learn { .. }, _) => Some("the task cannot be looked up"),
         (Action::Look { .. }, Outcome::Looked(seen)) => call.map(|call| looked(call, seen)),
         (Action::Look { .. }, _) => None,
-        (Action::FindOwners { .. }, Outcome::Owners { .. }) => Some("Twilio says whose the reservations are"),
+        (Action::FindOwners { .. }, Outcome::Owners { .. }) => {
+            Some("Twilio reports the reservations' agents")
+        }
         (Action::FindOwners { .. }, _) => None,
-        (Action::GiveUp { .. }, Outcome::Gone) => Some("the customer hung up before he was told"),
-        (Action::GiveUp { .. }, _) => Some("the customer was told that it did not work"),
+        (Action::GiveUp { .. }, Outcome::Gone) => Some("giving up: the customer hung up first"),
+        (Action::GiveUp { .. }, _) => Some("giving up: the customer was told"),
         (Action::CheckNumber { .. }, outcome) => {
             matches!(outcome, Outcome::Number { allowed: true }).then_some("the number is on the allow list")
         }
         (Action::Announce { .. }, _) => Some("an announcement is made"),
-        (Action::ReadActivity { .. }, _) => Some("her activity is known"),
-        (Action::LendActivity { .. }, _) => Some("an activity is lent to her"),
-        (Action::ReturnActivity { .. }, _) => Some("she is back in her activity"),
+        (Action::ReadActivity { .. }, _) => Some("the agent's activity is read"),
+        (Action::LendActivity { .. }, _) => Some("an activity is lent to the agent"),
+        (Action::ReturnActivity { .. }, _) => Some("the agent is back in their own activity"),
         (Action::EndPing { .. }, _) => Some("the ping is ended"),
         (Action::CompleteReservation { .. }, _) => Some("the old reservation is completed"),
-        (Action::MoveParticipant { .. }, _) => Some("a third party is moved"),
+        (Action::MoveParticipant { .. }, _) => Some("a bystander is moved"),
         (Action::HoldParticipant { .. }, _) => Some("a leg is on hold"),
-        (Action::CoachInstead { .. }, _) => Some("a coach is heard by the new leg"),
+        (Action::CoachInstead { .. }, _) => Some("a supervisor coaches the new leg"),
         (Action::Unhold { .. }, _) => Some("a leg is off hold"),
         (Action::EndConference { .. }, _) => Some("the conference is ended"),
     }
 }
 
-/// What Twilio says of how the call stands. What says more comes first.
+/// The row of a poll's answer; the more significant finding comes first.
 fn looked(call: &Call, seen: &Seen) -> &'static str {
     let mut states = seen.reconnects.iter().map(|reconnect| &reconnect.state);
     let gone = |leg: &CallSid| call.facts.roster.is_joined(leg) && !seen.participants.contains_key(leg);
     if seen.reconnects.iter().any(|reconnect| reconnect.taker().is_some()) {
-        "asked how it stands: another agent has the reconnect task"
+        "poll: an agent has the reconnect task"
     } else if seen.on_line == Some(false) {
-        "asked how it stands: the customer is off the line"
+        "poll: the customer is off the line"
     } else if states.clone().any(|state| *state == ReconnectState::Waits) {
-        "asked how it stands: the reconnect task waits"
+        "poll: the reconnect task waits"
     } else if states.any(|state| matches!(state, ReconnectState::Over | ReconnectState::Left { .. })) {
-        "asked how it stands: the reconnect task is over"
+        "poll: the reconnect task is over"
     } else if call.facts.roster.agents.keys().any(gone) {
-        "asked how it stands: the agent's leg is gone"
+        "poll: the agent's leg is gone"
     } else {
-        "asked how it stands: all is as it was"
+        "poll: no change"
     }
 }
 
 fn due(timer: Timer) -> &'static str {
     match timer {
-        Timer::Grace => "no mark has come in time",
-        Timer::Announce => "the customer is to be told",
-        Timer::Leave => "the leave did not come",
+        Timer::Grace => "no mark arrived in time",
+        Timer::Announce => "the announcement is due",
+        Timer::Leave => "the leave did not arrive",
         Timer::Ping => "the agent is not back in time",
-        Timer::Rejoin => "the agent has not joined, or taken the call, in time",
-        Timer::Beside => "who is away beside a colleague is not back in time",
-        Timer::Orphan => "a customer left on purpose is alone too long",
-        Timer::Learn => "nobody has registered in time",
-        Timer::Owners => "nobody has said in time whose the reservations are",
-        Timer::Watch => "nothing was heard for long",
+        Timer::Rejoin => "the agent did not join, or take the call, in time",
+        Timer::Beside => "a covered agent is not back in time",
+        Timer::Orphan => "a customer left on purpose is alone for too long",
+        Timer::Learn => "no page registered in time",
+        Timer::Owners => "the reservations' agents are not reported in time",
+        Timer::Watch => "the watchdog is due",
         Timer::Missed => "callbacks may have been missed",
         Timer::Forget => "the call is to be forgotten",
     }
 }
 
-/// The customer of another call has turned up in this event's conference, with somebody, or has hung up there.
+/// The cells of other calls whose customer, by this event, has an agent in its conference or has hung up there.
 pub(super) fn elsewhere(before: &Machine, event: &Event, after: &Machine) -> Vec<(ConferenceSid, Cell)> {
     let here = conferences(before, event);
     let mut cells = vec![];
@@ -287,9 +285,11 @@ pub(super) fn elsewhere(before: &Machine, event: &Event, after: &Machine) -> Vec
         let others = before.calls().filter(|call| call.conference != new.conference);
         for other in others.filter(|call| call.facts.roster.customer.as_ref() == Some(customer)) {
             let row = match who {
-                Some(who) if agent(other) == Some(who) => "the same agent has the customer there",
-                Some(_) => "another agent has the customer there",
-                None => "the customer hangs up there",
+                Some(who) if agent(other) == Some(who) => {
+                    "the same agent has the customer in the next conference"
+                }
+                Some(_) => "another agent has the customer in the next conference",
+                None => "the customer hangs up in the next conference",
             };
             let cell = Cell { state: state_of(Some(other)), row: Some(row) };
             cells.push((other.conference.clone(), cell));

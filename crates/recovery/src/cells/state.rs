@@ -3,7 +3,7 @@
 use crate::{Call, Covered, Ending, LeaveReason, Phase};
 use rejoin_protocol::CallSid;
 
-/// The letters of this call's state. `–`: nothing is known of it. `X`: it is over, and there was no recovery.
+/// The letters of this call's state. `–`: the call is unknown. `X`: it is over, and there was no recovery.
 pub fn state_of(call: Option<&Call>) -> &'static str {
     let Some(call) = call else { return "–" };
     let Some(recovery) = &call.recovery else { return without_recovery(call) };
@@ -31,7 +31,7 @@ pub fn state_of(call: Option<&Call>) -> &'static str {
 fn without_recovery(call: &Call) -> &'static str {
     let roster = &call.facts.roster;
     let joined = |leg: &CallSid| roster.is_reported_joined(leg);
-    // Not when the conference has ended under him: that may have been a loss.
+    // Not when the conference has ended under the customer: that may have been a loss.
     let left = roster.customer_left();
     let customer_left = left.is_some_and(|reason| reason != LeaveReason::ModeratorEnded);
     match call.facts.roster.agents.keys().filter(|leg| joined(leg)).count() {

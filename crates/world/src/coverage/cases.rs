@@ -102,24 +102,30 @@ pub(super) static CASES: &[Case] = &[
     told(4, "the mark comes too late", |it| {
         it.is_in(&["H", "B", "S", "RA", "RN", "QA", "QN"]) && it.is_mark()
     }),
-    told(4, "the mark is in the task alone", |it| it.is("the task says that the agent leaves")),
+    told(4, "the mark is in the task alone", |it| it.is("the task has a graceful mark")),
     signs(4, "the mark is in the page's last words", Sign::MarkInLastWords),
     signs(5, "the task has changed since it was read", Sign::ChangedMeanwhile),
-    told(6, "he hangs up while a mark may still come", |it| it.is_in(&["G"]) && it.hangs_up()),
-    told(6, "he hangs up while the agent is awaited in place", |it| it.is_in(&["A", "J"]) && it.hangs_up()),
-    told(6, "he hangs up while he is told and kept", |it| it.is_in(&["H", "B", "S"]) && it.hangs_up()),
-    told(6, "he hangs up while he is sent to the queue", |it| it.is_in(&["RA", "RN"]) && it.hangs_up()),
-    told(6, "he hangs up in the queue", |it| it.is_in(&["QA", "QN"]) && it.hangs_up()),
+    told(6, "the customer hangs up within the grace period", |it| it.is_in(&["G"]) && it.hangs_up()),
+    told(6, "the customer hangs up while the agent is awaited in place", |it| {
+        it.is_in(&["A", "J"]) && it.hangs_up()
+    }),
+    told(6, "the customer hangs up while we hold the line", |it| it.is_in(&["H", "B", "S"]) && it.hangs_up()),
+    told(6, "the customer hangs up on the way to the queue", |it| it.is_in(&["RA", "RN"]) && it.hangs_up()),
+    told(6, "the customer hangs up in the queue", |it| it.is_in(&["QA", "QN"]) && it.hangs_up()),
     told(7, "back, and does not join in place", |it| it.is_in(&["J"]) && it.runs_out()),
     signs(7, "back, and gone again before the call is taken", Sign::BackAndGone),
     told(7, "back, and does not take the call", |it| {
         it.is_in(&["RA", "QA"])
-            && (it.runs_out() || it.is("the agent does not take it") || it.is("it is canceled"))
+            && (it.runs_out()
+                || it.is("the agent does not take the reconnect task")
+                || it.is("the reconnect task for the agent is canceled"))
     }),
     told(8, "lost too often for the same agent", |it| it.begins() && it.recovers(|r| r.too_often)),
-    told(9, "an activity is lent", |it| it.is("an activity is lent to her")),
-    told(9, "she is put back into her own", |it| it.is("she is back in her activity")),
-    signs(9, "TaskRouter has put her offline", Sign::PutOffline),
+    told(9, "an activity is lent", |it| it.is("an activity is lent to the agent")),
+    told(9, "the agent is put back into their own activity", |it| {
+        it.is("the agent is back in their own activity")
+    }),
+    signs(9, "TaskRouter has put the agent offline", Sign::PutOffline),
     told(10, "lost while the customer is on hold", |it| it.begins() && it.held()),
     told(10, "lost while a third party or a supervisor is there", |it| {
         it.begins() && it.recovers(|r| !r.absence.bystanders.is_empty())
@@ -140,7 +146,9 @@ pub(super) static CASES: &[Case] = &[
     told(11, "the conference ends under the customer", |it| {
         it.after.is_some_and(|call| state_of(Some(call)) == "S") && !it.is_in(&["S"])
     }),
-    told(11, "his flow asks how to go on", |it| it.is("Twilio asks how to go on without a conference")),
+    told(11, "the customer's flow asks what comes next", |it| {
+        it.is("Twilio asks what comes after the conference")
+    }),
     told(12, "lost in a call that the agent has placed", |it| match it.event {
         Event::Done {
             action: Action::MarkTask { .. },
@@ -159,39 +167,36 @@ pub(super) static CASES: &[Case] = &[
     told(13, "the task is completed", |it| it.leaves(GracefulReason::Complete)),
     told(13, "native Join Call", |it| it.is_in(&["J"]) && it.rejoins()),
     signs(14, "a tab waits, because another one acts", Sign::TabWaits),
-    signs(14, "a tab acts that has waited", Sign::TabTakesOver),
-    told(14, "a newer browser beside the one that has the call", |it| {
-        it.is("a newer page finds it accepted beside an older page")
+    signs(14, "a waiting tab takes over", Sign::TabTakesOver),
+    told(14, "a newer browser beside the one with the call", |it| {
+        it.is("a newer page finds the call accepted beside an older page")
     }),
     never(
         15,
         "the agent's leg is not in this browser",
-        "there are no desk phones here; the stories in a browser have one",
+        "there are no desk phones here; the tests in a browser have one",
     ),
-    signs(16, "a request comes to nothing", Sign::NoAnswer),
-    signs(16, "a page finds requests of the one before it", Sign::KeptOverReload),
+    signs(16, "a request fails", Sign::NoAnswer),
+    signs(16, "a page finds requests of the page before it", Sign::KeptOverReload),
     strikes(17, "429", FaultKind::Throttled),
     strikes(17, "5xx, nothing done", FaultKind::Broken),
     strikes(17, "5xx, and done", FaultKind::BrokenDone),
     strikes(17, "time-out, nothing done", FaultKind::Silent),
     strikes(17, "time-out, and done", FaultKind::SilentDone),
     signs(18, "the server is gone during a recovery", Sign::ServerLostMeanwhile),
-    signs(18, "the server is gone beside one", Sign::ServerLost),
+    signs(18, "the server is gone outside a recovery", Sign::ServerLost),
     strikes(18, "after a commit, before anything is done", FaultKind::DiesAfterCommit),
     strikes(18, "between an answer of Twilio's and its report", FaultKind::DiesAfterEffect),
-    told(19, "a look finds the agent's leg gone", |it| it.is("asked how it stands: the agent's leg is gone")),
-    told(19, "a look finds the customer gone", |it| {
-        it.is("asked how it stands: the customer is off the line")
+    told(19, "a poll finds the agent's leg gone", |it| it.is("poll: the agent's leg is gone")),
+    told(19, "a poll finds the customer gone", |it| it.is("poll: the customer is off the line")),
+    told(19, "a poll finds the reconnect task taken or over", |it| {
+        it.is("poll: an agent has the reconnect task") || it.is("poll: the reconnect task is over")
     }),
-    told(19, "a look finds the reconnect task taken or over", |it| {
-        it.is("asked how it stands: another agent has the reconnect task")
-            || it.is("asked how it stands: the reconnect task is over")
-    }),
-    told(19, "a leave that a page has told of never came", |it| {
-        it.is("the leave did not come") && it.is_in(&["M"])
+    told(19, "a leave that a page reported never arrived", |it| {
+        it.is("the leave did not arrive") && it.is_in(&["M"])
     }),
     never(20, "forged or nonsense requests", "the server's own tests send them"),
-    never(21, "about somebody else's conference", "the pages are ours; the server's own tests ask"),
+    never(21, "about somebody else's conference", "all pages here are genuine; the server's own tests ask"),
     never(
         22,
         "thousands of agents at once",
@@ -201,12 +206,12 @@ pub(super) static CASES: &[Case] = &[
     never(
         24,
         "wasm cannot start, or the core panics",
-        "the core here is no wasm; the stories in a browser stop it",
+        "the core here is no wasm; the tests in a browser stop it",
     ),
     signs(25, "a dialog says that it takes long", Sign::SaysSlow),
     signs(25, "a dialog says that the server cannot be reached", Sign::SaysUnreachable),
     signs(26, "another plugin has written the flag", Sign::FlagWritten),
-    told(26, "it is undone", |it| it.is("the exit flag is undone")),
+    told(26, "the flag is cleared", |it| it.is("the agent's exit flag is cleared")),
 ];
 
 fn all(is_it: impl Fn(&How) -> bool) -> impl Iterator<Item = usize> {
@@ -259,7 +264,7 @@ impl Told<'_> {
     }
 
     fn runs_out(&self) -> bool {
-        self.is("the agent has not joined, or taken the call, in time")
+        self.is("the agent did not join, or take the call, in time")
     }
 
     /// True when this event ends the recovery in place.

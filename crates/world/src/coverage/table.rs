@@ -1,4 +1,4 @@
-//! What occurred, and what never did, as tables.
+//! Tables of what occurred and what never did.
 
 use super::Coverage;
 use super::cases::{CASES, How};
@@ -60,7 +60,7 @@ impl Coverage {
                 never.push(format!("{number} ({what})"));
             }
         }
-        tell_never(f, "cases", &never)
+        list_never(f, "cases", &never)
     }
 
     fn transitions(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -97,14 +97,14 @@ impl Coverage {
         let [does, ignored] = occurred;
         writeln!(
             f,
-            "  {does} of {} cells in which something is done or noted, {ignored} of {} in which nothing is",
+            "  {does} of {} cells in which the machine acts or notes the event, {ignored} of {} in which it ignores the event",
             all[0], all[1]
         )?;
         let over: u64 = self.cells.iter().filter(|(cell, _)| cell.state == "X").map(|(_, count)| count).sum();
         writeln!(f, "  {over} events about calls that were over, without a recovery")?;
         let unlisted: Vec<_> = self.unlisted.iter().map(|(name, count)| format!("{name} {count}")).collect();
-        writeln!(f, "  events that have no line there: {}", unlisted.join(", "))?;
-        tell_never(f, "events", &never)
+        writeln!(f, "  events without a row there: {}", unlisted.join(", "))?;
+        list_never(f, "events", &never)
     }
 
     fn faults_and_acts(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -120,11 +120,11 @@ impl Coverage {
                 never.push(name.to_owned());
             }
         }
-        tell_never(f, "faults and deeds", &never)
+        list_never(f, "faults and deeds", &never)
     }
 }
 
-fn tell_never(f: &mut fmt::Formatter<'_>, what: &str, never: &[String]) -> fmt::Result {
+fn list_never(f: &mut fmt::Formatter<'_>, what: &str, never: &[String]) -> fmt::Result {
     let never = if never.is_empty() { "none".into() } else { never.join("; ") };
     writeln!(f, "  {what} that never occurred: {never}\n")
 }
@@ -147,7 +147,7 @@ mod tests {
         let (states, rows) = overview();
         assert_eq!((states.len(), states[0], states[23]), (24, "–", "EF"));
         assert!(rows.len() > 80 && rows.iter().all(|row| row.signs.len() == states.len()), "{}", rows.len());
-        let leaves = rows.iter().find(|row| row.name == "the agent's leg leaves").expect("a line");
+        let leaves = rows.iter().find(|row| row.name == "the agent's leg leaves").expect("a row");
         assert_eq!((leaves.signs[2], leaves.signs[7]), ("G", ""));
     }
 
@@ -167,7 +167,7 @@ mod tests {
         coverage.acts.insert(Act::Mute.name(), 7);
         let told = coverage.to_string();
         let line =
-            |start: &str| told.lines().find(|line| line.trim_start().starts_with(start)).expect("a line");
+            |start: &str| told.lines().find(|line| line.trim_start().starts_with(start)).expect("a row");
         assert!(line("the agent's leg leaves ").contains("  123k "), "{told}");
         assert!(!line("events that never").contains("the agent's leg leaves;"), "{told}");
         assert!(line("events that never").contains("the customer hangs up;"), "{told}");

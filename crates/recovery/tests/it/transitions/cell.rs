@@ -103,13 +103,13 @@ fn known(call: &Call) -> impl PartialEq + use<> {
 
 fn words(action: &Action) -> &'static str {
     match action {
-        Action::Announce { what: Announcement::Interrupted, .. } => "announces it",
+        Action::Announce { what: Announcement::Interrupted, .. } => "announces the interruption",
         Action::Announce { what: Announcement::Comfort, .. } => "plays comfort audio",
-        Action::FreeCustomer { .. } => "frees the customer's leg",
+        Action::FreeCustomer { .. } => "clears the customer's exit flag",
         Action::HoldCustomer { told: false, .. } => "tells the customer on hold",
         Action::HoldCustomer { told: true, .. } => "comforts the customer on hold",
         Action::EndHold { .. } => "ends our hold",
-        Action::KeepConference { .. } => "undoes the flag",
+        Action::KeepConference { .. } => "clears the agent's exit flag",
         Action::ReadTask { .. } => "reads the task",
         Action::MarkTask { .. } => "marks the task",
         Action::CreatePing { .. } => "pings the agent",
@@ -118,18 +118,18 @@ fn words(action: &Action) -> &'static str {
         Action::Requeue { target: None, .. } => "sends the customer to the queue for any agent",
         Action::CompleteReservation { .. } => "completes the old reservation",
         Action::RemoveLeg { .. } => "removes the leg",
-        Action::MoveParticipant { .. } => "moves a third party",
+        Action::MoveParticipant { .. } => "moves a bystander",
         Action::HoldParticipant { .. } => "puts a leg on hold",
-        Action::CoachInstead { .. } => "lets the coach be heard by the new leg",
+        Action::CoachInstead { .. } => "lets the supervisor coach the new leg",
         Action::Unhold { .. } => "takes a leg off hold",
         Action::EndConference { .. } => "ends the conference",
         Action::CheckNumber { .. } => "checks the number",
-        Action::Look { .. } => "asks Twilio how it stands",
-        Action::GiveUp { .. } => "tells the customer that it did not work",
-        Action::FindOwners { .. } => "asks whose the reservations are",
-        Action::ReadActivity { .. } => "looks at her activity",
-        Action::LendActivity { .. } => "lends her an activity",
-        Action::ReturnActivity { .. } => "puts her back into her activity",
+        Action::Look { .. } => "polls the call",
+        Action::GiveUp { .. } => "gives up and tells the customer",
+        Action::FindOwners { .. } => "asks for the reservations' agents",
+        Action::ReadActivity { .. } => "reads the agent's activity",
+        Action::LendActivity { .. } => "lends the agent an activity",
+        Action::ReturnActivity { .. } => "puts the agent back into their own activity",
         Action::Learn { .. } => "looks the task up",
     }
 }
@@ -138,14 +138,14 @@ fn words(action: &Action) -> &'static str {
 fn waits(timer: Timer) -> Option<&'static str> {
     match timer {
         Timer::Watch | Timer::Missed | Timer::Forget => None,
-        Timer::Grace => Some("waits for the new leg to be told"),
-        Timer::Announce => Some("waits before the customer is told"),
+        Timer::Grace => Some("waits for a report of the new leg"),
+        Timer::Announce => Some("waits before the announcement"),
         Timer::Leave => Some("waits for the leave"),
         Timer::Ping => Some("waits for what must come first"),
         Timer::Rejoin => Some("waits anew for the agent"),
-        Timer::Beside => Some("waits for who is away beside a colleague"),
-        Timer::Orphan => Some("waits whether the customer stays alone"),
-        Timer::Owners => Some("waits for who says whose it is"),
+        Timer::Beside => Some("waits for the covered agent"),
+        Timer::Orphan => Some("waits to see whether the customer stays alone"),
+        Timer::Owners => Some("waits for a report of the reservations' agents"),
         Timer::Learn => Some("waits for a registration"),
     }
 }

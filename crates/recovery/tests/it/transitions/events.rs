@@ -78,11 +78,11 @@ fn conference_rows() -> Vec<Row> {
         row("the conference starts", |desk, _| {
             desk.callback(1, ConferenceEventKind::Start);
         }),
-        row("a leg joins of which nothing is known", |desk, _| desk.join(1, STRANGER, false)),
+        row("an unidentified leg joins", |desk, _| desk.join(1, STRANGER, false)),
         row("the customer's leg joins", |desk, _| desk.join(1, CUSTOMER, true)),
         leaves("the agent's leg leaves", LeaveReason::HungUp),
-        leaves("the agent's leg is moved or removed by somebody", LeaveReason::UpdatedViaApi),
-        leaves("the agent's leg leaves, nobody knows why", LeaveReason::Unknown),
+        leaves("the agent's leg is moved or removed through the API", LeaveReason::UpdatedViaApi),
+        leaves("the agent's leg leaves for an unknown reason", LeaveReason::Unknown),
         row("the colleague's leg leaves", |desk, _| {
             desk.leave(1, BO_LEG, LeaveReason::HungUp);
         }),
@@ -91,7 +91,7 @@ fn conference_rows() -> Vec<Row> {
         customer_leaves("the conference ends under the customer", LeaveReason::ModeratorEnded),
         customer_leaves("the call is ended for all", LeaveReason::ConferenceEndedViaApi),
         row("the conference has ended", |desk, _| desk.end(1)),
-        row("the conference would end with the agent's leg", |desk, state| {
+        row("the exit flag is set on the agent's leg", |desk, state| {
             desk.modify(1, state.leg, true, false);
         }),
         row("the customer is on hold", |desk, _| desk.modify(1, CUSTOMER, false, true)),
@@ -109,9 +109,9 @@ fn elsewhere() -> Vec<Row> {
         }
     };
     vec![
-        row("the same agent has the customer there", taken(ADA)),
-        row("another agent has the customer there", taken(BO)),
-        row("the customer hangs up there", |desk, _| {
+        row("the same agent has the customer in the next conference", taken(ADA)),
+        row("another agent has the customer in the next conference", taken(BO)),
+        row("the customer hangs up in the next conference", |desk, _| {
             desk.join(2, CUSTOMER, true);
             desk.leave(2, CUSTOMER, LeaveReason::HungUp);
         }),
@@ -122,16 +122,18 @@ fn pages() -> Vec<Row> {
     vec![
         row("the agent's page registers a new leg", |desk, _| desk.register(1, ADA, 0x1a, 3)),
         row("another agent's page registers a leg", |desk, _| desk.register(1, BO, BO_LEG, EPOCH)),
-        row("the agent says that she leaves", |desk, _| desk.graceful(GracefulReason::HangUp)),
-        row("the agent says that she transfers the call", |desk, _| {
+        row("a graceful mark: the agent leaves", |desk, _| desk.graceful(GracefulReason::HangUp)),
+        row("a graceful mark: the agent transfers the call", |desk, _| {
             desk.graceful(GracefulReason::ColdTransfer);
         }),
         row("a newer page finds the call accepted and can join", |desk, _| desk.hello_in_place(3)),
         row("a newer page finds the call accepted and cannot join", |desk, _| desk.hello(3, false, false)),
-        row("a newer page finds it accepted beside an older page", |desk, _| desk.hello(3, false, true)),
+        row("a newer page finds the call accepted beside an older page", |desk, _| {
+            desk.hello(3, false, true)
+        }),
         row("a newer page finds the call wrapping", |desk, _| desk.hello(3, true, false)),
         row("the newest page says goodbye", |desk, _| desk.goodbye(ADA, 3)),
-        row("the agent's page is not heard of any more", |desk, _| desk.push_lost(ADA, EPOCH)),
+        row("the push channel of the agent's page is lost", |desk, _| desk.push_lost(ADA, EPOCH)),
     ]
 }
 
@@ -142,11 +144,11 @@ fn queue() -> Vec<Row> {
         }
     };
     vec![
-        row("the music is asked for", |desk, _| desk.entered_queue()),
+        row("Twilio fetches the waiting music", |desk, _| desk.entered_queue()),
         row("an agent takes the customer out of the queue", left(true, false)),
         row("the customer hangs up in the queue", left(false, true)),
-        row("the queue lets the customer go", left(false, false)),
-        row("Twilio asks how to go on without a conference", |desk, _| {
+        row("the customer leaves the queue without an agent", left(false, false)),
+        row("Twilio asks what comes after the conference", |desk, _| {
             desk.handle(Event::Released { customer: leg(CUSTOMER) });
         }),
     ]
@@ -172,19 +174,27 @@ fn tasks() -> Vec<Row> {
     vec![
         ping("the ping is accepted", TaskEventKind::Accepted),
         ping("the ping is not taken", TaskEventKind::NotTaken),
-        ping("the ping is taken back", TaskEventKind::TakenBack),
-        ping("the ping's time is over", TaskEventKind::Canceled { hung_up: false }),
-        reconnect("the task for the agent is in the queue", Some(ADA), TaskEventKind::EnteredQueue),
-        reconnect("the agent does not take it", Some(ADA), TaskEventKind::NotTaken),
-        reconnect("it is canceled", Some(ADA), TaskEventKind::Canceled { hung_up: false }),
+        ping("the ping is withdrawn", TaskEventKind::TakenBack),
+        ping("the ping is canceled", TaskEventKind::Canceled { hung_up: false }),
+        reconnect("the reconnect task for the agent is in the queue", Some(ADA), TaskEventKind::EnteredQueue),
+        reconnect("the agent does not take the reconnect task", Some(ADA), TaskEventKind::NotTaken),
         reconnect(
-            "it is canceled, because the customer hung up",
+            "the reconnect task for the agent is canceled",
+            Some(ADA),
+            TaskEventKind::Canceled { hung_up: false },
+        ),
+        reconnect(
+            "the reconnect task for the agent is canceled by a hang-up",
             Some(ADA),
             TaskEventKind::Canceled { hung_up: true },
         ),
-        reconnect("the task for any agent is in the queue", None, TaskEventKind::EnteredQueue),
-        reconnect("somebody does not take it", None, TaskEventKind::NotTaken),
-        reconnect("the task for any agent is canceled", None, TaskEventKind::Canceled { hung_up: false }),
+        reconnect("the reconnect task for any agent is in the queue", None, TaskEventKind::EnteredQueue),
+        reconnect("an agent does not take the reconnect task for any agent", None, TaskEventKind::NotTaken),
+        reconnect(
+            "the reconnect task for any agent is canceled",
+            None,
+            TaskEventKind::Canceled { hung_up: false },
+        ),
         row("the agent's reservation is wrapping up", |desk, _| {
             desk.handle(task_event(1, Purpose::Other, ADA, TaskEventKind::WrapUp));
         }),
@@ -193,16 +203,16 @@ fn tasks() -> Vec<Row> {
 
 fn timers() -> Vec<Row> {
     let name = |timer: Timer| match timer {
-        Timer::Grace => "no mark has come in time",
-        Timer::Announce => "the customer is to be told",
-        Timer::Leave => "the leave did not come",
+        Timer::Grace => "no mark arrived in time",
+        Timer::Announce => "the announcement is due",
+        Timer::Leave => "the leave did not arrive",
         Timer::Ping => "the agent is not back in time",
-        Timer::Rejoin => "the agent has not joined, or taken the call, in time",
-        Timer::Beside => "who is away beside a colleague is not back in time",
-        Timer::Orphan => "a customer left on purpose is alone too long",
-        Timer::Learn => "nobody has registered in time",
-        Timer::Owners => "nobody has said in time whose the reservations are",
-        Timer::Watch => "nothing was heard for long",
+        Timer::Rejoin => "the agent did not join, or take the call, in time",
+        Timer::Beside => "a covered agent is not back in time",
+        Timer::Orphan => "a customer left on purpose is alone for too long",
+        Timer::Learn => "no page registered in time",
+        Timer::Owners => "the reservations' agents are not reported in time",
+        Timer::Watch => "the watchdog is due",
         Timer::Missed => "callbacks may have been missed",
         Timer::Forget => "the call is to be forgotten",
     };
@@ -225,10 +235,10 @@ fn answers() -> Vec<Row> {
     let mut rows = vec![
         done("our hold: done", || hold(false, false), || Outcome::Ok),
         done("our hold: refused", || hold(false, false), failed),
-        done("our hold: not wanted any more", || hold(false, false), || Outcome::Overtaken),
+        done("our hold: no longer wanted", || hold(false, false), || Outcome::Overtaken),
         done("our hold has ended", end_hold, || Outcome::Ok),
-        done("the customer is free: done", || free(true), || Outcome::Ok),
-        row("the task says that the agent leaves", |desk, _| {
+        done("the customer's exit flag is cleared", || free(true), || Outcome::Ok),
+        row("the task has a graceful mark", |desk, _| {
             desk.read(&marked_attributes(ADA, EPOCH, 2, GracefulReason::HangUp));
         }),
         done("the task is read", mark, || Outcome::TaskRead {
@@ -237,25 +247,25 @@ fn answers() -> Vec<Row> {
             workflow: None,
         }),
         done("the task cannot be read", mark, failed),
-        done("the ping is made", ping, || Outcome::PingCreated(TaskSid::numbered(PING))),
-        done("the ping cannot be made", ping, failed),
+        done("the ping is created", ping, || Outcome::PingCreated(TaskSid::numbered(PING))),
+        done("the ping cannot be created", ping, failed),
         done("the dead leg is removed", remove, || Outcome::Ok),
         done("the dead leg cannot be removed", remove, failed),
     ];
     for (whose, target) in [("the agent", Some(ADA)), ("any agent", None)] {
         let sent = |name: &str, outcome: fn() -> Outcome| {
-            done(&format!("sending the customer to {whose}: {name}"), move || requeue(target), outcome)
+            done(&format!("requeue for {whose}: {name}"), move || requeue(target), outcome)
         };
         rows.push(sent("done", || Outcome::Ok));
-        rows.push(sent("an agent has come before", || Outcome::Overtaken));
-        rows.push(sent("his call is over", || Outcome::Gone));
+        rows.push(sent("an agent came first", || Outcome::Overtaken));
+        rows.push(sent("the customer's call is over", || Outcome::Gone));
         rows.push(sent("refused", failed));
     }
     rows.extend([
-        done("the exit flag is undone", keep, || Outcome::Ok),
+        done("the agent's exit flag is cleared", keep, || Outcome::Ok),
         done("the task is looked up", learn, look_up_answer),
         done("the task cannot be looked up", learn, failed),
-        looked("all is as it was", |desk, _| there(desk, &[])),
+        looked("no change", |desk, _| there(desk, &[])),
         looked("the agent's leg is gone", |desk, state| there(desk, &[state.leg])),
         looked("the customer is off the line", |desk, _| Seen {
             on_line: Some(false),
@@ -263,13 +273,13 @@ fn answers() -> Vec<Row> {
         }),
         looked("the reconnect task waits", |desk, _| task(desk, &ReconnectState::Waits)),
         looked("the reconnect task is over", |desk, _| task(desk, &ReconnectState::Over)),
-        looked("another agent has the reconnect task", |desk, _| {
+        looked("an agent has the reconnect task", |desk, _| {
             let (worker, reservation) = (WorkerSid::numbered(BO), ReservationSid::numbered(7));
             task(desk, &ReconnectState::Taken { worker, name: "Bo".into(), reservation })
         }),
-        done("Twilio says whose the reservations are", || owners(1).0, || owners(1).1),
-        done("the customer was told that it did not work", give_up, || Outcome::Ok),
-        done("the customer hung up before he was told", give_up, || Outcome::Gone),
+        done("Twilio reports the reservations' agents", || owners(1).0, || owners(1).1),
+        done("giving up: the customer was told", give_up, || Outcome::Ok),
+        done("giving up: the customer hung up first", give_up, || Outcome::Gone),
     ]);
     let check = || Action::CheckNumber { task: TaskSid::numbered(1) };
     rows.push(done("the number is on the allow list", check, || Outcome::Number { allowed: true }));
@@ -281,7 +291,7 @@ fn answers() -> Vec<Row> {
 
 /// A poll shows this, and nothing was heard while it was in flight.
 fn looked(name: &str, seen: impl Fn(&Desk, &State) -> Seen + 'static) -> Row {
-    row(format!("asked how it stands: {name}"), move |desk, state| {
+    row(format!("poll: {name}"), move |desk, state| {
         while desk.machine.call(&conference(1)).is_some_and(|call| call.poll.since.is_none()) {
             let Some(at) = desk.watch.remove(&conference(1)) else { break };
             desk.now = desk.now.max(at);
@@ -374,20 +384,20 @@ fn nothing_follows() -> Vec<(&'static str, Action)> {
     };
     vec![
         ("an announcement is made", announce),
-        ("her activity is known", Action::ReadActivity { worker: ada() }),
+        ("the agent's activity is read", Action::ReadActivity { worker: ada() }),
         (
-            "an activity is lent to her",
+            "an activity is lent to the agent",
             Action::LendActivity { worker: ada(), before: ActivitySid::numbered(2) },
         ),
         (
-            "she is back in her activity",
+            "the agent is back in their own activity",
             Action::ReturnActivity { worker: ada(), before: ActivitySid::numbered(2) },
         ),
         ("the ping is ended", end_ping()),
         ("the old reservation is completed", complete_old()),
-        ("a third party is moved", moved),
+        ("a bystander is moved", moved),
         ("a leg is on hold", Action::HoldParticipant { conference: conference(1), leg: leg(STRANGER) }),
-        ("a coach is heard by the new leg", coached),
+        ("a supervisor coaches the new leg", coached),
         ("a leg is off hold", Action::Unhold { conference: conference(1), leg: leg(STRANGER) }),
         ("the conference is ended", Action::EndConference { conference: conference(1) }),
     ]

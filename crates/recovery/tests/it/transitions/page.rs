@@ -8,17 +8,17 @@ use super::why::why;
 const HEAD: &str = "\
 # What the recovery machine does
 
-Drawn from the code: each state of a call is led to, each event is told there, and what the machine does is written down. After a change
-of the machine `REJOIN_WRITE_DOCS=1 cargo test -p rejoin-recovery --test it transitions` draws it anew; without the variable the same
-test fails when this page is not what the machine does. What the durations are is in [recovery.md](recovery.md).
+Generated from the code: a test brings a call into each state, sends it each event, and writes down what the machine does. After a change of
+the machine, `REJOIN_WRITE_DOCS=1 cargo test -p rejoin-recovery --test it transitions` regenerates this page; without the variable the same
+test fails when the page is out of date. [recovery.md](recovery.md) has the durations.
 ";
 
 const OVERVIEW: &str = "\
 ## Overview
 
-Letters: the state that follows. `!`: something is done, and the state stays. `·`: it is noted. Empty: it is ignored, for the reason that
-stands below. `X`: the call is over, and there was no recovery. No cell is a defect: also what cannot happen as far as is known, such as
-the music of a queue for a customer who was not sent there, is ignored and harms nobody.
+Letters: the next state. `!`: the machine acts, and the state stays. `·`: the machine notes the event. Empty: it ignores the event, for the
+reason below. `X`: the call is over, and there was no recovery. No cell is a defect: an event that should be impossible, such as the
+waiting music for a customer who was never sent to the queue, is ignored and does no harm.
 ";
 
 /// More states than this are not named one by one.
@@ -47,7 +47,7 @@ fn overview(groups: &[Group]) -> String {
     table(&head, rows.collect())
 }
 
-/// States in which an event does the same share a line. What holds in most of them is the last line.
+/// States in which an event has the same effect share a line. The effect in most states comes last.
 fn folded(row: &Row) -> Vec<Vec<String>> {
     let mut lines: Vec<(String, Vec<&str>)> = vec![];
     for state in &STATES {

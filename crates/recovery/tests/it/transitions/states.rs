@@ -23,28 +23,23 @@ const fn state(code: &'static str, name: &'static str, about: &'static str, make
 }
 
 pub(super) const STATES: [State; 24] = [
-    state("–", "unknown", "nothing is known of the call", Desk::new),
-    state(
-        "U",
-        "unregistered",
-        "customer and agent are there, and nobody has said who they are",
-        unregistered,
-    ),
+    state("–", "unknown", "the server knows nothing of the call", Desk::new),
+    state("U", "unregistered", "customer and agent are there, but not identified", unregistered),
     state("T", "talking", "the customer has the agent", Desk::talking),
-    state("TT", "two agents", "and a colleague", two_agents),
+    state("TT", "two agents", "the customer has the agent and a colleague", two_agents),
     state(
         "TA",
         "one away",
-        "a colleague has the customer, the agent's page is gone, her leg stands",
+        "a colleague has the customer; the agent's page is gone, and the leg stands",
         one_away,
     ),
-    state("M", "missed", "the agent's page says that her leg is gone, and Twilio has not told it", missed),
+    state("M", "missed", "the agent's page reports that the leg is gone, and Twilio does not", missed),
     state("O", "left alone", "the agent has hung up on purpose, the customer not yet", left_alone),
-    state("G", "grace", "the leg is gone; a mark “on purpose” may still come", grace),
+    state("G", "grace", "the leg is gone; a graceful mark may still arrive", grace),
     state("A", "away", "the page is gone, the leg stands, the agent is awaited in place", Desk::away),
     state("J", "rejoining", "the agent is back and joins the same conference again", rejoining),
-    state("H", "holding", "the customer is told and kept, the agent pinged and awaited", Desk::holding),
-    state("B", "back", "the agent is back; what comes before the queue is being done", back),
+    state("H", "holding", "the customer is told and kept; the agent is pinged and awaited", Desk::holding),
+    state("B", "back", "the agent is back; the steps before the requeue are in progress", back),
     state("S", "stranded", "the conference has ended under the customer", stranded),
     state("RA", "to the agent", "the customer is being sent to the queue, for the same agent", to_ada),
     state("RN", "to any agent", "the customer is being sent to the queue, for any agent", to_any),
@@ -61,10 +56,10 @@ pub(super) const STATES: [State; 24] = [
         elsewhere,
     ),
     state("EH", "handed over", "another agent has the customer, in the next conference", handed_over),
-    state("EC", "covered", "another agent has come to the customer before he was moved", covered),
+    state("EC", "covered", "another agent came to the customer before the requeue", covered),
     state("EL", "customer left", "the customer has hung up meanwhile", customer_left),
-    state("EG", "graceful", "it was on purpose after all", graceful),
-    state("EF", "failed", "Twilio refused for good, or nobody took the call", failed),
+    state("EG", "graceful", "the agent left on purpose after all", graceful),
+    state("EF", "failed", "Twilio refused for good, or no agent took the call", failed),
 ];
 
 pub(super) fn name_of(code: &str) -> &'static str {
