@@ -1,4 +1,4 @@
-//! What can be wanted of Twilio, what each is called, and [one table](Action::traits) of what else is to be known of it.
+//! Actions: what the machine wants at Twilio, their names, and [one table](Action::traits) of their other traits.
 
 mod rank;
 mod traits;
@@ -13,109 +13,108 @@ use rejoin_protocol::{
 };
 use serde::{Deserialize, Serialize};
 
-/// Something for Twilio. Each is carried out by at most a few REST calls, in the order given in its line.
+/// A change or a query that the machine wants at Twilio. Each takes at most a few REST requests, which its first line lists in
+/// order.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Action {
     /// `POST Conferences/{CF}` with `AnnounceUrl`.
     Announce {
-        /// To everybody in it.
+        /// The conference, in which everybody hears it.
         conference: ConferenceSid,
-        /// What they hear.
+        /// The text.
         what: Announcement,
     },
     /// `POST Participants/{customer}`: `EndConferenceOnExit=false`, and `Hold=false` when held.
     FreeCustomer {
-        /// Where.
+        /// The customer's conference.
         conference: ConferenceSid,
-        /// Whose leg.
+        /// The customer's leg.
         customer: CallSid,
-        /// Is the customer on hold?
+        /// True if the customer is on hold.
         unhold: bool,
     },
     /// `POST Participants/{customer}`: `Hold=true` with a `HoldUrl` of ours, because the customer is alone; `Hold=false`
     /// first, when held.
     HoldCustomer {
-        /// Where.
+        /// The customer's conference.
         conference: ConferenceSid,
-        /// Whose leg.
+        /// The customer's leg.
         customer: CallSid,
-        /// Of which recovery; our TwiML is asked for by it.
+        /// The recovery, which our TwiML URL contains.
         recovery: RecoveryId,
-        /// Has the agent put the customer on hold?
+        /// True if the agent has put the customer on hold.
         held: bool,
-        /// Was the customer told already, so that comfort audio is enough?
+        /// True if the customer has heard the announcement already, so that comfort audio is enough.
         told: bool,
     },
     /// `POST Participants/{customer}`: `Hold=false`, because our hold is over.
     EndHold {
-        /// Where.
+        /// The customer's conference.
         conference: ConferenceSid,
-        /// Whose leg.
+        /// The customer's leg.
         customer: CallSid,
     },
     /// `POST Participants/{leg}`: `EndConferenceOnExit=false`, because Flex set it again.
     KeepConference {
-        /// Where.
+        /// The agent's conference.
         conference: ConferenceSid,
         /// The agent's leg.
         leg: CallSid,
     },
-    /// `GET Tasks/{WT}`: has the agent's page written a graceful mark there? Outcome: `TaskRead`.
+    /// `GET Tasks/{WT}`, for a graceful mark that the agent's page may have written there. Outcome: `TaskRead`.
     ReadTask {
-        /// Which.
+        /// The call's task.
         task: TaskSid,
     },
     /// Merge, `POST Tasks/{WT}` with `If-Match`: who left and when. `GET Tasks/{WT}` before, if it was not read yet or has
     /// changed since. Outcome: `TaskRead`.
     MarkTask {
-        /// Which.
+        /// The call's task.
         task: TaskSid,
         /// When the agent was lost (point in time).
         at: Millis,
     },
     /// `POST Tasks`: the ping. Outcome: `PingCreated`. Once per recovery.
     CreatePing {
-        /// For whom.
+        /// The lost agent.
         worker: WorkerSid,
-        /// Of which recovery.
+        /// The recovery.
         recovery: RecoveryId,
-        /// The task that the agent was lost from.
+        /// The old task.
         task: TaskSid,
-        /// The reservation that the agent was lost from.
+        /// The old reservation.
         reservation: ReservationSid,
-        /// How long it may stand.
+        /// The ping's timeout.
         ttl: Millis,
     },
-    /// `POST Tasks/{WT}` `AssignmentStatus=canceled`, or `completed` when somebody accepted it already. Twilio refuses either
-    /// one where the other is right, and then that one follows.
+    /// `POST Tasks/{WT}` `AssignmentStatus=canceled`, or `completed` if the ping was accepted. Twilio refuses each where the
+    /// other one is right; the other one is then tried.
     EndPing {
-        /// The ping's task.
+        /// The ping.
         task: TaskSid,
-        /// Is it known to be accepted? Then `completed` comes first.
+        /// True if the ping is known to be accepted: `completed` is tried first.
         #[serde(default)]
         accepted: bool,
     },
-    /// `POST Calls/{CA}` with a document: the customer goes into the queue. Once per recovery and target, and
-    /// once more for any agent. When others stay
-    /// behind for whom the call must not end with that, `POST Participants/{customer}` comes first: `Hold=false`,
-    /// `EndConferenceOnExit=false`.
+    /// `POST Calls/{CA}` with a document: the customer goes into the queue. Once per recovery, target and `resent`. With
+    /// `free`, `POST Participants/{customer}` comes first: `Hold=false`, `EndConferenceOnExit=false`.
     Requeue {
-        /// Of which recovery; our TwiML is asked for by it.
+        /// The recovery, which our TwiML URLs contain.
         recovery: RecoveryId,
         /// The customer's leg.
         customer: CallSid,
-        /// Where the customer is now, to tell a lost reply from a lost request.
+        /// The customer's conference, by which a lost reply is told from a lost request.
         conference: ConferenceSid,
         /// The agent who is to get the call; `None`: any.
         target: Option<WorkerSid>,
-        /// Are there others?
+        /// True if others stay behind in the conference, which must not end when the customer leaves it.
         #[serde(default)]
         free: bool,
-        /// How often the customer was sent there before, and waits in silence, or is here all the same.
+        /// Number of earlier requests that had no effect, or left the customer in silence.
         #[serde(default)]
         resent: u32,
     },
-    /// `POST Reservations/{WR}` `ReservationStatus=completed`. Once per recovery.
+    /// `POST Reservations/{WR}` `ReservationStatus=completed`. Once per reservation.
     CompleteReservation {
         /// The old task.
         task: TaskSid,
@@ -124,130 +123,130 @@ pub enum Action {
     },
     /// `POST Participants/{leg}` `EndConferenceOnExit=false`, then `DELETE` it: a leg whose page is proved dead.
     RemoveLeg {
-        /// Where.
+        /// The leg's conference.
         conference: ConferenceSid,
         /// The dead leg.
         leg: CallSid,
     },
-    /// `POST Calls/{CA}` with a document: somebody else who was on the call follows into the new conference. Once per leg.
+    /// `POST Calls/{CA}` with a document: a bystander follows into the new conference. Once per leg.
     MoveParticipant {
-        /// Who.
+        /// The bystander's leg.
         leg: CallSid,
         /// Name of the new conference.
         into: TaskSid,
-        /// Muted there, too?
+        /// True if the leg is muted in the new conference.
         muted: bool,
-        /// Does the conference end when this leg leaves, there, too? The old one must not, when it is moved.
+        /// True if the leg has the exit flag, which it gets in the new conference, too. In the old one the flag is cleared before
+        /// the move.
         #[serde(default)]
         end_on_exit: bool,
-        /// Its label, if there is one.
+        /// The leg's label, if there is one.
         #[serde(default)]
         label: Option<String>,
-        /// True if the leg joined after the loss and no page has registered it. A browser's leg does not follow then: the
-        /// agent may have joined by it.
+        /// True if the leg joined after the loss and no page has registered it. If it is a browser's leg it does not follow: it
+        /// may be the agent's.
         #[serde(default)]
         came_late: bool,
     },
-    /// `POST Participants/{leg}`: `Hold=true`, because the leg was on hold where it comes from.
+    /// `POST Participants/{leg}`: `Hold=true`, because the leg was on hold in the conference that it comes from.
     HoldParticipant {
-        /// Where.
+        /// The new conference.
         conference: ConferenceSid,
-        /// Whose leg.
+        /// The leg.
         leg: CallSid,
     },
     /// `GET Participants/{coach}`, and if the supervisor still coaches the old leg, `POST` it with `Coaching=true` and
     /// the new leg as `CallSidToCoach`: the agent whom they coach is back by another leg.
     CoachInstead {
-        /// Where.
+        /// The supervisor's conference.
         conference: ConferenceSid,
         /// The supervisor's leg.
         coach: CallSid,
         /// The agent's old leg.
         before: CallSid,
-        /// The new one.
+        /// The agent's new leg.
         now: CallSid,
     },
-    /// `POST Participants/{leg}`: `Hold=false`, because whoever put somebody on hold is gone.
+    /// `POST Participants/{leg}`: `Hold=false`, because the agent who put the leg on hold is gone.
     Unhold {
-        /// Where.
+        /// The leg's conference.
         conference: ConferenceSid,
-        /// Who is on hold.
+        /// The leg on hold.
         leg: CallSid,
     },
     /// `GET Conferences/{CF}/Participants`, and if at most one is there `POST Conferences/{CF}` `Status=completed`.
     EndConference {
-        /// Which.
+        /// The conference.
         conference: ConferenceSid,
     },
     /// `GET Workers/{WK}`: the agent's activity. Outcome: `Activity`.
     ReadActivity {
-        /// Who.
+        /// The agent.
         worker: WorkerSid,
     },
-    /// `GET Workers/{WK}`, and `POST` it with our own activity, if the agent is still in this one.
+    /// `GET Workers/{WK}`, and if the agent is still in this activity, `POST` it with our own.
     LendActivity {
-        /// To whom.
+        /// The agent.
         worker: WorkerSid,
         /// The agent's activity.
         before: ActivitySid,
     },
-    /// `GET Workers/{WK}`, and `POST` it with the agent's former activity, if they are still in ours.
+    /// `GET Workers/{WK}`, and if the agent is still in our activity, `POST` it with their former one.
     ReturnActivity {
-        /// Who.
+        /// The agent.
         worker: WorkerSid,
         /// The agent's former activity.
         before: ActivitySid,
     },
-    /// `GET Tasks/{WT}/Reservations`: whose are they? With a conference `GET Conferences/{CF}`, too: is it the task's?
-    /// Outcome: `Owners`.
+    /// `GET Tasks/{WT}/Reservations`: the agents of the task's reservations. With a conference `GET Conferences/{CF}`, too:
+    /// whether it is the task's. Outcome: `Owners`.
     FindOwners {
-        /// Which task.
+        /// The call's task.
         task: TaskSid,
-        /// The conference, when no callback has said which task's it is.
+        /// The conference, if no callback has named its task.
         conference: Option<ConferenceSid>,
     },
     /// `GET Tasks/{WT}`, and `GET Calls/{CA}` if it does not have the customer's number. Outcome: `Number`.
     CheckNumber {
-        /// Which task.
+        /// The call's task.
         task: TaskSid,
     },
-    /// `GET Conferences/{CF}/Participants`; `GET Calls/{CA}` of a customer who is not there; with `queued` the tasks of that
-    /// recovery, with `handed_over` that task, its reservations, and what has happened to it (`GET Events`), too. Outcome:
-    /// `Looked`.
+    /// A poll: `GET Conferences/{CF}/Participants`; `GET Calls/{CA}` of a customer who is not there; with `queued` the tasks of
+    /// that recovery; with `handed_over` that task, its reservations, and its log (`GET Events`). Outcome: `Looked`.
     Look {
-        /// Which.
+        /// The call's conference.
         conference: ConferenceSid,
         /// The customer's leg, when known.
         customer: Option<CallSid>,
-        /// The recovery whose customer is in the queue, or on the way.
+        /// The recovery whose customer is in the queue, or on the way there.
         queued: Option<RecoveryId>,
-        /// The task, when its agent has handed it over and the customer is alone, or when somebody has come instead of the agent.
+        /// The call's task, when it matters who has it: after a hand-over, or when another agent may have come.
         #[serde(default)]
         handed_over: Option<TaskSid>,
     },
-    /// `POST Calls/{CA}` with `Url`: the customer is told that it did not work, and the call ends. Once per recovery.
+    /// `POST Calls/{CA}` with `Url`: the customer hears that the recovery failed, and the call ends. Once per recovery.
     GiveUp {
-        /// Of which recovery.
+        /// The recovery, which our TwiML URL contains.
         recovery: RecoveryId,
         /// The customer's leg.
         customer: CallSid,
     },
-    /// `GET Tasks/{WT}`, `GET Tasks/{WT}/Reservations`. Outcome: `Learnt`.
+    /// A look-up: `GET Tasks/{WT}`, `GET Tasks/{WT}/Reservations`. Outcome: `Learnt`.
     Learn {
-        /// Which.
+        /// The call's task.
         task: TaskSid,
     },
 }
 
-/// How long it is looked for a ping that may have been made: as long as its call is there to end it. One that nobody knows of
-/// stands for good when the agent has accepted it.
+/// How long after its deadline a ping is looked up that may have been created: as long as its call is kept, which can end it. An
+/// accepted ping that the server does not know stands for good.
 const PING_LOOKED_UP_FOR: Millis = KEEP_CLOSED;
 
 impl Action {
-    /// How it is paced, repeated, looked up and dropped.
+    /// How the action is paced, repeated, looked up and dropped.
     pub fn traits(&self) -> Traits<'_> {
         match self {
-            // What tells a customer, and what keeps the line until then.
+            // These tell a customer, or keep the line until then.
             Self::Announce { what: Announcement::Interrupted, .. } => {
                 Traits { wanted: Wanted::Recovering, shows_loss: true, ..Traits::voice(Rank::Announce) }
             }
@@ -269,7 +268,7 @@ impl Action {
                 Traits { wanted: Wanted::OnHold(leg), ..Traits::voice(Rank::KeepLine) }
             }
 
-            // What brings a customer to an agent, and what has to be known or done before.
+            // These bring a customer to an agent, or must be done before.
             Self::Requeue { recovery, customer, conference, target, free: _, resent } => {
                 let (target, resent) = (target.as_ref(), *resent);
                 let (sent, whom) = (recovery.clone(), target.cloned());
@@ -304,15 +303,15 @@ impl Action {
                 tidies_up: true,
                 ..Traits::task_router(Rank::Requeue)
             },
-            // Without these the agent does not get the customer back. Which activity the agent was in is known only when it is
-            // done, and so is whether it was.
+            // Without these the agent does not get the customer back. Always wanted: only the outcome says which activity the agent
+            // was in, and whether ours was lent.
             Self::ReadActivity { .. } | Self::LendActivity { .. } => Traits::task_router(Rank::Requeue),
-            // A call that is looked up may have a customer whose agent is lost.
+            // The agent of a call that is being looked up may be lost.
             Self::Learn { .. } | Self::CheckNumber { .. } | Self::FindOwners { .. } => {
                 Traits::task_router(Rank::Requeue)
             }
 
-            // What looks for an agent who is lost.
+            // This looks for a lost agent.
             Self::CreatePing { recovery, .. } => Traits {
                 once: Some(Once::Ping(recovery.clone())),
                 lost_reply: LostReply::FindPing(recovery),
@@ -321,7 +320,7 @@ impl Action {
                 ..Traits::task_router(Rank::Ping)
             },
 
-            // What makes the others follow.
+            // These make bystanders follow.
             Self::MoveParticipant { leg, .. } => Traits {
                 once: Some(Once::Move(leg.clone())),
                 lost_reply: LostReply::FindLeg(leg),
@@ -334,7 +333,7 @@ impl Action {
                 Traits { wanted: Wanted::Coaching { coach, agent }, ..Traits::voice(Rank::MoveOthers) }
             }
 
-            // What can be done later as well.
+            // These can be done later as well.
             Self::EndPing { task, .. } => Traits {
                 once: Some(Once::EndPing(task.clone())),
                 tidies_up: true,
@@ -357,11 +356,11 @@ impl Action {
     }
 }
 
-/// What everybody in a conference hears.
+/// An announcement to a conference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Announcement {
-    /// The connection to the agent was interrupted, we are on it.
+    /// The connection to the agent was interrupted, and is being restored.
     Interrupted,
     /// A piece of comfort audio.
     Comfort,

@@ -2,25 +2,25 @@ use crate::Action;
 use rejoin_protocol::Millis;
 use serde::{Deserialize, Serialize};
 
-/// May a call be touched?
+/// Whether a call may be touched.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Permission {
-    /// Nobody was asked yet.
+    /// Not checked yet.
     #[default]
     Unasked,
     /// The customer's number is being looked up.
     Asked,
-    /// The number is on the list.
+    /// The number is on the allow list.
     Given,
-    /// It is not, or it cannot be found out.
+    /// The number is not on the list, or cannot be looked up.
     Refused,
 }
 
-/// What the allow list says of a call, and what waits for its word.
+/// The allow list's answer about a call, and the actions that wait for it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Allowance {
-    /// May it be touched?
+    /// Whether the call may be touched.
     pub permission: Permission,
-    /// What is wanted, each with its deadline (point in time).
+    /// Actions that wait for permission, each with its deadline (point in time).
     pub withheld: Vec<(Action, Millis)>,
 }

@@ -1,29 +1,29 @@
-//! What the machine goes by: durations and limits, for all calls, for those of a workflow, for those of a queue.
+//! The machine's durations and limits: for all calls, and for those of a workflow or of a queue.
 
 use rejoin_protocol::{Millis, TaskQueueSid, WorkflowSid};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// How long a closed call is kept, unless that is set otherwise.
+/// Default of [`Config::keep_closed`].
 pub(crate) const KEEP_CLOSED: Millis = Millis::seconds(600);
 
-/// How long a customer whose conference has ended is kept while Twilio is out of order, and whether the agent left on purpose is
-/// not known. Nobody sets it: the machine and whoever gives the customer documents meanwhile go by it.
+/// How long a stranded customer is kept while Twilio is out of order and it is unknown whether the agent left on purpose. Not a
+/// setting: both the machine and the documents that the customer gets meanwhile use it.
 pub const KEPT_UNDECIDED: Millis = Millis::seconds(600);
 
-/// The fields of [`Config`] that a workflow or a queue may have otherwise, each once.
+/// Defines the fields of [`Config`] that a workflow or a queue may override, and [`Changes`] with the same fields.
 macro_rules! durations {
     ($($(#[$about:meta])* $field:ident as $name:literal: $kind:ty = $default:expr;)*) => {
-        /// Durations and limits that the machine goes by. What is waited for is an absolute point in time once it is
-        /// set, and survives restarts and changes of these.
+        /// Durations and limits. A wait ends at a point in time that is fixed when it begins, and survives restarts and
+        /// changes of these.
         #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
         #[serde(default)]
         pub struct Config {
-            /// Is an agent whose leg still stands put back into the same conference (R1)? If not, the leg is removed at
-            /// once and the customer comes back through the queue (R2). Default: yes.
+            /// True to put an agent whose leg still stands back into the same conference. Otherwise the leg is removed at
+            /// once, and the customer comes back through the queue. Default: true.
             pub in_place: bool,
-            /// Is a customer who is alone told and comforted on hold? If not, by announcements to the conference, which
-            /// play on over the agent who is back. Default: yes.
+            /// True to play announcements and comfort audio to a customer who is alone on hold. Otherwise they are played to
+            /// the conference, also over an agent who is back. Default: true.
             pub customer_hold: bool,
             $($(#[$about])* #[serde(rename = $name)] pub $field: $kind,)*
         }
@@ -34,7 +34,7 @@ macro_rules! durations {
             }
         }
 
-        /// What is otherwise for the calls of a workflow or of a queue. Milliseconds where the name ends in `_ms`.
+        /// Overrides for the calls of a workflow or of a queue. Milliseconds where the name ends in `_ms`.
         #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
         #[serde(default, deny_unknown_fields)]
         pub struct Changes {
@@ -50,42 +50,42 @@ macro_rules! durations {
 }
 
 durations! {
-    /// How long a mark "on purpose" may come after the leave that it explains. Default 300 ms.
+    /// Grace period for a graceful mark after the leave that it explains. Default 300 ms.
     grace as "grace_ms": Millis = Millis(300);
-    /// How long a mark "on purpose" counts for an agent who stays on the call after it. Default 60 s.
+    /// How long a graceful mark counts for an agent who stays on the call after it. Default 60 s.
     mark_within as "mark_within_ms": Millis = Millis::seconds(60);
-    /// How long the leave of a leg may be late of which Twilio says otherwise that it is gone. Default 2 s.
+    /// Grace period for a `participant-leave` after another source reported the leg gone. Default 2 s.
     leave_within as "leave_within_ms": Millis = Millis::seconds(2);
-    /// How long after a page's goodbye the customer is told, if the page is not back by then; most are. Default 1.5 s.
+    /// How long after a page's goodbye the customer hears the announcement, if the page is not back by then; most are.
+    /// Default 1.5 s.
     announce_after as "announce_after_ms": Millis = Millis(1500);
-    /// How long joining the same conference again may take before the customer comes back through the queue. Default 8 s.
+    /// How long an agent may take to join the same conference again before the customer is requeued. Default 8 s.
     in_place_within as "in_place_within_ms": Millis = Millis::seconds(8);
-    /// How long the agent is waited for before the customer goes to the next one. Default 15 s.
+    /// How long the agent is awaited before the customer goes to the next one. Default 15 s.
     ping_ttl as "ping_ttl_ms": Millis = Millis::seconds(15);
     /// How long an agent who has proved reachable may take to be on the call again. Default 20 s.
     rejoin_within as "rejoin_within_ms": Millis = Millis::seconds(20);
-    /// How long the customer waits in the queue for any agent before the call is looked at again. Default 10 min.
+    /// How long the customer waits in the queue for any agent before the call is polled again. Default 10 min.
     queue_within as "queue_within_ms": Millis = Millis::seconds(600);
-    /// So often the agent who was lost gets the same customer back within `again_within`; then it is another one's turn.
-    /// Default 3.
+    /// How often the lost agent gets the same customer back within `again_within`; after that the next agent does. Default 3.
     again_at_most as "again_at_most": u32 = 3;
-    /// See `again_at_most`. Default 5 min.
+    /// Period in which `again_at_most` counts. Default 5 min.
     again_within as "again_within_ms": Millis = Millis::seconds(300);
     /// How long after a graceful leave a conference with the customer alone in it may stand. Default 2 s.
     orphan_after as "orphan_after_ms": Millis = Millis::seconds(2);
-    /// How long Twilio may take to ask what comes next for a customer whose conference has ended. Default 4 s.
+    /// How long Twilio may take to fetch the next document of a customer whose conference has ended. Default 4 s.
     released_within as "released_within_ms": Millis = Millis::seconds(4);
-    /// How long after the first join the plugin has to register before the server looks the call up itself. Default 3 s.
+    /// How long after the first join a page has to register the call before the server looks it up. Default 3 s.
     learn_after as "learn_after_ms": Millis = Millis::seconds(3);
-    /// How long nothing may be heard of a call before Twilio is asked how it stands; 0: it is not asked. Default 5 min.
+    /// How long a call may be without evidence before the watchdog polls it; 0: it is not polled. Default 5 min.
     watch_call as "watch_call_ms": Millis = Millis::seconds(300);
-    /// The same while a recovery is open, and in a call of which no callback has ever come. Default 10 s.
+    /// The same while a recovery is open, and for a call without any callback so far. Default 10 s.
     watch_recovery as "watch_recovery_ms": Millis = Millis::seconds(10);
-    /// How long a closed call is kept in the machine, so that late events find it. Default 10 min.
+    /// How long a closed call is kept in the machine for late events. Default 10 min.
     keep_closed as "keep_closed_ms": Millis = KEEP_CLOSED;
 }
 
-/// [`Config`], and where it is otherwise. As TOML or JSON:
+/// [`Config`] and its overrides, as TOML or JSON:
 ///
 /// ```toml
 /// ping_ttl_ms = 15000
@@ -95,28 +95,28 @@ durations! {
 /// queue_within_ms = 120000
 /// ```
 ///
-/// The queue's word counts more than the workflow's, because it says more about the call.
+/// The queue's value wins over the workflow's, because the queue is more specific.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Policies {
-    /// For calls of which nothing else is said.
+    /// For calls without an override.
     #[serde(flatten)]
     pub all: Config,
-    /// Are only those calls touched whose customer's number is on a list? The machine asks for each.
+    /// True if only calls are touched whose customer's number is on the allow list; the machine checks each call.
     #[serde(default)]
     pub allow_list: bool,
-    /// Is there an activity for agents who are back in one that receives no tasks?
+    /// True if there is an activity to lend to agents who are back in one that receives no tasks.
     #[serde(default)]
     pub lends_activity: bool,
-    /// For calls that came by a workflow.
+    /// Overrides by workflow.
     #[serde(default)]
     pub workflow: BTreeMap<WorkflowSid, Changes>,
-    /// For calls that an agent has got from a queue.
+    /// Overrides by queue.
     #[serde(default)]
     pub queue: BTreeMap<TaskQueueSid, Changes>,
 }
 
 impl Policies {
-    /// What a call goes by that came by this workflow and from this queue, as far as that is known.
+    /// The settings of a call from this workflow and this queue, as far as they are known.
     pub fn of(&self, workflow: Option<&WorkflowSid>, queue: Option<&TaskQueueSid>) -> Config {
         let mut config = self.all.clone();
         let workflow = workflow.and_then(|workflow| self.workflow.get(workflow));

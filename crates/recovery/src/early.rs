@@ -2,25 +2,25 @@ use rejoin_protocol::api::GracefulMark;
 use rejoin_protocol::{Millis, ReservationSid, TaskSid, WorkerSid};
 use serde::{Deserialize, Serialize};
 
-/// A mark of a call that nothing is known of yet. It is stored as JSON.
+/// An early mark: a graceful mark of a call that the server does not know yet. It is stored as JSON.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EarlyMark {
-    /// Who leaves.
+    /// The agent.
     pub worker: WorkerSid,
-    /// Which call, and in what way.
+    /// The mark.
     pub mark: GracefulMark,
-    /// Since when it waits (point in time).
+    /// When it arrived (point in time).
     pub at: Millis,
 }
 
-/// Each worker leaves each reservation once.
+/// The key of an early mark: an agent leaves a reservation only once.
 pub type EarlyMarkKey = (TaskSid, WorkerSid, ReservationSid);
 
 impl EarlyMark {
-    /// How long a mark waits for its call: a callback that takes longer is lost.
+    /// How long a mark is kept for its call: a callback that takes longer counts as lost.
     pub const WAITS: Millis = Millis::seconds(60);
 
-    /// By what it is known.
+    /// The mark's key.
     pub fn key(&self) -> EarlyMarkKey {
         (self.mark.task.clone(), self.worker.clone(), self.mark.reservation.clone())
     }

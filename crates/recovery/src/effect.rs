@@ -3,53 +3,54 @@ use rejoin_protocol::api::RecoveryView;
 use rejoin_protocol::{CallSid, ConferenceSid, Millis, WorkerSid};
 use serde::{Deserialize, Serialize};
 
-/// What the machine wants done.
+/// What the machine wants the server to do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Effect {
-    /// Something for Twilio, through the durable queue. At most once per call and action where the action says so.
+    /// Carries out an action at Twilio, through the durable job queue; at most once per key ([`Traits::once`](crate::Traits::once)).
     Act {
-        /// The conference that it is done for.
+        /// The call's conference.
         conference: ConferenceSid,
-        /// What.
+        /// The action.
         action: Action,
-        /// When it no longer makes sense (point in time).
+        /// When the action stops making sense (point in time).
         deadline: Millis,
     },
-    /// Wake the machine at this point in time. Setting a timer again replaces it.
+    /// Wakes the machine at this point in time. A timer that is set again is replaced.
     SetTimer {
-        /// The conference that it is for.
+        /// The call's conference.
         conference: ConferenceSid,
-        /// Which one.
+        /// The timer.
         timer: Timer,
         /// Point in time.
         at: Millis,
     },
-    /// Not needed any more. Clearing what is not set is no error.
+    /// Clears a timer. Clearing one that is not set is no error.
     ClearTimer {
-        /// The conference that it was for.
+        /// The call's conference.
         conference: ConferenceSid,
-        /// Which one.
+        /// The timer.
         timer: Timer,
     },
-    /// Tell a worker's desktop. Lost when none listens: a hello repeats what is open.
+    /// Sends the view of a recovery to an agent's desktop. It is lost when no page is connected; the answer to a hello repeats
+    /// what is open.
     Push {
-        /// Whose desktop.
+        /// The agent.
         worker: WorkerSid,
-        /// What it shows.
+        /// The view.
         view: RecoveryView,
     },
-    /// A line of the call's timeline.
+    /// Adds a line to the call's timeline.
     Note {
-        /// The conference that it is about.
+        /// The call's conference.
         conference: ConferenceSid,
-        /// The customer's leg, when known: timelines are asked for by it, because it outlives the conference.
+        /// The customer's leg, when known: a timeline is looked up by it, because it outlives the conference.
         customer: Option<CallSid>,
-        /// What happened.
+        /// The line.
         note: Note,
     },
-    /// The call is over and long closed: forget it.
+    /// Forgets a call that has long been closed.
     Forget {
-        /// Its conference.
+        /// The call's conference.
         conference: ConferenceSid,
     },
 }
@@ -58,35 +59,35 @@ pub enum Effect {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Timer {
-    /// A mark "on purpose" may still come.
+    /// The end of the grace period for a graceful mark.
     Grace,
-    /// The customer is to be told.
+    /// The announcement to the customer is due.
     Announce,
-    /// A leg should have left: Twilio says that it is gone, and its leave may only be late, or Flex was to close it.
+    /// The end of the grace period for the leave of a leg that another source reported gone, or that Flex was to remove.
     Leave,
-    /// The agent is awaited.
+    /// The end of the wait for a lost agent.
     Ping,
-    /// The requeued customer should be on a call.
+    /// The end of the time for the agent to be on the call again, in place or through the queue.
     Rejoin,
-    /// An agent whose page is gone is awaited, while another one has the customer.
+    /// The end of the wait for a covered agent.
     Beside,
-    /// A conference that was left on purpose should have ended.
+    /// A conference whose agent left on purpose should have ended.
     Orphan,
-    /// The plugin should have registered.
+    /// A page should have registered the call.
     Learn,
-    /// Twilio should have said by itself whose the reservations are.
+    /// A callback or an event should have reported the agents of the reservations.
     Owners,
-    /// Nothing was heard of the call for a while.
+    /// The watchdog: no evidence about the call has arrived for a while.
     Watch,
-    /// What was told while no server was there to hear it is to be asked for. The server sets it itself, for all calls that are
-    /// watched.
+    /// A poll is due for callbacks that no server received. The server sets this timer itself, for all calls that it
+    /// watches.
     Missed,
-    /// A closed call is kept for late events.
+    /// The end of the time for which a closed call is kept for late events.
     Forget,
 }
 
 impl Timer {
-    /// All.
+    /// All timers.
     pub const ALL: [Self; 12] = [
         Self::Grace,
         Self::Announce,
@@ -103,19 +104,19 @@ impl Timer {
     ];
 }
 
-/// A line of a call's timeline. Nothing personal in it.
+/// A line of a call's timeline, without personal data.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "what", rename_all = "kebab-case")]
 pub enum Note {
-    /// Customer and agent are on the call and the server knows both.
+    /// Customer and agent are on the call, and the server knows both.
     Connected,
-    /// The agent's page is gone, not on purpose as far as is known; the leg stands with nobody at it.
+    /// The agent's page is gone, not on purpose as far as the server knows; the leg stands, orphaned.
     PageGone,
     /// The agent's desktop is back and joins the same conference again.
     JoiningInPlace,
-    /// That did not work.
+    /// The agent's desktop could not join the same conference again.
     NotInPlace,
-    /// The agent's leg is gone, not on purpose as far as is known.
+    /// The agent's leg is gone, not on purpose as far as the server knows.
     AgentLost,
     /// The agent left on purpose.
     AgentLeft,
@@ -129,29 +130,29 @@ pub enum Note {
     AgentNotBack,
     /// The customer is sent to the queue, for the same agent or for any.
     Requeueing {
-        /// For the agent who was lost?
+        /// True if it is for the lost agent.
         same_agent: bool,
     },
     /// The customer is in the queue.
     Queued,
-    /// Twilio was asked how the call stands, and said what had not been told.
+    /// A poll found something that no callback had reported.
     LookedUp,
-    /// Flex had set `endConferenceOnExit` again; it was undone.
+    /// Flex had set `endConferenceOnExit` again, and the server cleared it.
     ExitFlagUndone,
     /// The recovery has ended.
     Ended {
         /// `rejoined`, `handed-over`, `covered`, `customer-left`, `graceful` or `failed`.
         outcome: String,
-        /// From the loss to the end.
+        /// Time from the loss to the end.
         after: Millis,
     },
-    /// The call has ended without a recovery being open.
+    /// The call has ended while no recovery was open.
     CallEnded,
-    /// The customer's number is not on the allow list, or cannot be found out: the call is left alone.
+    /// The customer's number is not on the allow list, or cannot be looked up: the call is left alone.
     NotAllowed,
-    /// Something did not work, and what that means.
+    /// A failure, and what it means.
     Trouble {
-        /// One sentence without anything personal.
+        /// One sentence without personal data.
         text: String,
     },
 }

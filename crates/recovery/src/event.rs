@@ -8,107 +8,107 @@ use std::collections::BTreeMap;
 
 use crate::{Action, Met, ParticipantFlags, Seen, TaskEvent, Timer};
 
-/// What can happen. Each comes from outside, with an identity by which a second delivery is known.
+/// An event from outside the machine, with an identity by which duplicates are recognised.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Event {
     /// A conference status callback. Identity: conference and sequence number.
     Conference(ConferenceEvent),
-    /// The plugin says that a call is up. Idempotent.
+    /// A page registers a call. Idempotent.
     Registered {
-        /// From the token.
+        /// The agent, from the token.
         worker: WorkerSid,
-        /// The call.
+        /// The registration.
         registration: Registration,
     },
-    /// The plugin says that the agent leaves on purpose. Idempotent.
+    /// A page sends a graceful mark. Idempotent.
     Graceful {
-        /// From the token.
+        /// The agent, from the token.
         worker: WorkerSid,
-        /// Which call, and in what way.
+        /// The mark.
         mark: GracefulMark,
     },
-    /// A page of the worker has loaded. Idempotent by epoch.
+    /// A page of the agent has loaded. Idempotent by epoch.
     Hello {
-        /// From the token.
+        /// The agent, from the token.
         worker: WorkerSid,
-        /// What the page found.
+        /// What the page has found in Flex.
         hello: Hello,
-        /// Is a push channel of an older page of this worker still open? Then that page may have the call.
+        /// True if the push channel of an older page of this agent is still open: that page may have the call.
         older_page_connected: bool,
     },
-    /// A page has gone and left its legs standing. Idempotent by epoch.
+    /// A page has gone away and left its legs standing. Idempotent by epoch.
     Goodbye {
-        /// From the token.
+        /// The agent, from the token.
         worker: WorkerSid,
-        /// Which page, and whose calls.
+        /// The page's epoch, and its calls.
         goodbye: Goodbye,
     },
-    /// The push channel of a page ended without a goodbye, and the page did not come back within a few seconds. It is a
-    /// suspicion and no more: the call is polled. Idempotent.
+    /// The push channel of a page ended without a goodbye, and the page did not come back within a few seconds. This is only a
+    /// suspicion: the call is polled. Idempotent.
     PushLost {
-        /// From the token.
+        /// The agent, from the token.
         worker: WorkerSid,
-        /// Which page.
+        /// The page's epoch.
         epoch: u64,
     },
-    /// Twilio asked for the waiting music of a requeued call: the customer has entered the queue.
+    /// Twilio fetches the waiting music of a requeued call: the customer has entered the queue.
     EnteredQueue {
-        /// Of which recovery.
+        /// The recovery.
         recovery: RecoveryId,
         /// The customer's leg, which must be the one that was sent.
         customer: CallSid,
     },
-    /// Twilio asked what comes after the queue, or instead of it. Neither bridged nor hung up: the document that is
-    /// the answer sends the customer into the queue again, for any agent.
+    /// Twilio fetches the document that follows the queue, or replaces it. If the customer was neither bridged nor has hung up,
+    /// that document sends them into the queue again, for any agent.
     LeftQueue {
-        /// Of which recovery.
+        /// The recovery.
         recovery: RecoveryId,
         /// The customer's leg.
         customer: CallSid,
-        /// Twilio's `QueueResult`: was the customer bridged to an agent (`bridged`, `bridging-in-process`)?
+        /// True if Twilio's `QueueResult` is `bridged` or `bridging-in-process`: the customer has an agent.
         bridged: bool,
-        /// Did the customer hang up (`hangup`)?
+        /// True if it is `hangup`: the customer hung up.
         hung_up: bool,
     },
-    /// TaskRouter says what became of a task. Identity: the event's id.
+    /// TaskRouter reports an event of a task. Identity: the event's id.
     Task(TaskEvent),
-    /// Twilio asks what comes next for somebody whose conference has ended after the queue. [`crate::Machine::next`]
-    /// is the answer.
+    /// Twilio fetches the document that follows the conference of a caller who had an agent. [`crate::Machine::next`] decides
+    /// which it is.
     Released {
-        /// Whose leg.
+        /// The caller's leg.
         customer: CallSid,
     },
-    /// An action has ended, well or for good badly.
+    /// An action has succeeded, or failed for good.
     Done {
-        /// The conference that it was done for.
+        /// The call's conference.
         conference: ConferenceSid,
-        /// What was done.
+        /// The action.
         action: Action,
-        /// How it ended.
+        /// The outcome.
         outcome: Outcome,
     },
     /// A timer that the machine set is due.
     Timer {
-        /// The conference that it was set for.
+        /// The call's conference.
         conference: ConferenceSid,
-        /// Which one.
+        /// The timer.
         timer: Timer,
     },
 }
 
-/// One conference status callback (<https://www.twilio.com/docs/voice/twiml/conference#attributes-statusCallbackEvent>).
+/// A conference status callback (<https://www.twilio.com/docs/voice/twiml/conference#attributes-statusCallbackEvent>).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConferenceEvent {
-    /// Where.
+    /// The conference.
     pub conference: ConferenceSid,
-    /// The conference's friendly name is its task in Flex; `None` when it is something else.
+    /// The conference's friendly name, which in Flex is its task; `None` if it is no task.
     pub task: Option<TaskSid>,
-    /// Grows by one with every event of the conference; deliveries may come in any order and twice.
+    /// The sequence number, which grows by one with every event of the conference. Callbacks arrive out of order, and twice.
     pub sequence: u64,
-    /// `ParticipantLabel` of the leg that it is about, if there is one.
+    /// `ParticipantLabel` of the event's leg, if there is one.
     #[serde(default)]
     pub label: Option<String>,
-    /// Who has accepted the call and asked for the callbacks: whose reservation it is.
+    /// The reservation by which the call was accepted with these callbacks, and its agent.
     #[serde(default)]
     pub owner: Option<(ReservationSid, WorkerSid)>,
     /// What happened.
@@ -124,23 +124,23 @@ pub enum ConferenceEventKind {
     End,
     /// `participant-join`.
     Join {
-        /// Who.
+        /// The participant's leg.
         leg: CallSid,
-        /// With what flags.
+        /// Its flags.
         flags: ParticipantFlags,
     },
     /// `participant-leave`.
     Leave {
-        /// Who.
+        /// The participant's leg.
         leg: CallSid,
         /// Twilio's `ReasonParticipantLeft`.
         reason: LeaveReason,
     },
     /// `participant-modify`, `-hold`, `-unhold`, `-mute`, `-unmute`.
     Modify {
-        /// Who.
+        /// The participant's leg.
         leg: CallSid,
-        /// The flags as they are now.
+        /// Its flags after the change.
         flags: ParticipantFlags,
     },
     /// `announcement-end` or `announcement-fail` of an announcement to the whole conference.
@@ -150,35 +150,35 @@ pub enum ConferenceEventKind {
 /// `ReasonParticipantLeft` (<https://www.twilio.com/docs/voice/twiml/conference>).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum LeaveReason {
-    /// `participant_hung_up`: a button, or a page that went away.
+    /// `participant_hung_up`: the person hung up, or the page went away.
     HungUp,
-    /// `participant_updated_via_api`: moved or removed by REST.
+    /// `participant_updated_via_api`: moved or removed by a REST request.
     UpdatedViaApi,
     /// `conference_ended_via_api`.
     ConferenceEndedViaApi,
-    /// `moderator_ended_conference`: somebody with `endConferenceOnExit` left.
+    /// `moderator_ended_conference`: a participant with `endConferenceOnExit` left.
     ModeratorEnded,
     /// `participant_add_failed`.
     AddFailed,
-    /// Not said, or something new.
+    /// No reason, or an unknown one.
     Unknown,
 }
 
-/// Facts about a call that the server looked up itself.
+/// Facts about a call from a look-up.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Registered {
-    /// Where a requeue goes.
+    /// The task's workflow, to which a requeue goes.
     pub workflow: WorkflowSid,
-    /// The queue that the task is in.
+    /// The task's queue.
     #[serde(default)]
     pub queue: Option<TaskQueueSid>,
     /// The customer's leg: `attributes.conference.participants.customer`, else `attributes.call_sid`.
     pub customer_leg: Option<CallSid>,
     /// The worker's leg: `attributes.conference.participants.worker`, else `attributes.worker_call_sid`.
     pub worker_leg: Option<CallSid>,
-    /// The accepted or wrapping reservation; of a task that is over, a completed one.
+    /// The accepted or wrapping reservation; a completed one if the task is over.
     pub reservation: Option<ReservationSid>,
-    /// Whose reservation it is, with the name that Twilio knows.
+    /// The reservation's agent, with the worker's friendly name.
     pub worker: Option<(WorkerSid, String)>,
     /// The task's attributes, JSON text.
     pub attributes: String,
@@ -187,17 +187,17 @@ pub struct Registered {
 /// How an action ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Outcome {
-    /// Done, and nothing more to say.
+    /// The action succeeded, without a result.
     Ok,
     /// [`Action::CreatePing`]: the ping's task.
     PingCreated(TaskSid),
-    /// [`Action::ReadTask`], [`Action::MarkTask`]: the attributes that were read, JSON text.
+    /// [`Action::ReadTask`], [`Action::MarkTask`]: the task as it was read.
     TaskRead {
-        /// JSON text.
+        /// The task's attributes, JSON text.
         attributes: String,
-        /// The task's `ETag` with them: what was not changed since need not be read again to be written.
+        /// The task's `ETag`: while it holds, the task can be written without another read.
         version: Option<String>,
-        /// Where the task came from. `None`: it was not asked, or Twilio does not say.
+        /// The task's workflow; `None` if it was not read, or Twilio does not report it.
         #[serde(default)]
         workflow: Option<WorkflowSid>,
     },
@@ -205,34 +205,34 @@ pub enum Outcome {
     Learnt(Box<Registered>),
     /// [`Action::FindOwners`].
     Owners {
-        /// Whose the task's reservations are.
+        /// The agents of the task's reservations.
         owners: BTreeMap<ReservationSid, WorkerSid>,
-        /// Is the conference the task's, if that was asked?
+        /// True if the conference is the task's, or was not asked for.
         is_of_task: bool,
     },
     /// [`Action::ReadActivity`].
     Activity {
         /// The agent's activity.
         activity: ActivitySid,
-        /// Does it receive tasks?
+        /// True if it receives tasks.
         available: bool,
     },
     /// [`Action::CheckNumber`].
     Number {
-        /// Is the customer's number on the list?
+        /// True if the customer's number is on the allow list.
         allowed: bool,
     },
     /// [`Action::Look`].
     Looked(Box<Seen>),
-    /// [`Action::Requeue`]: not done, because an agent is with the customer of whom nobody has told.
+    /// [`Action::Requeue`]: not done, because an unreported agent is with the customer.
     Met(Box<Met>),
-    /// Not done, because it is not wanted any more ([`crate::Machine::wants`]).
+    /// Not done, because the action is no longer wanted ([`crate::Machine::wants`]).
     Overtaken,
-    /// The thing is gone: the conference is over, the participant or call has left, the task is deleted.
+    /// The action's subject is gone: the conference or call is over, the participant has left, the task is deleted.
     Gone,
-    /// Refused for good, or the deadline passed while it was retried.
+    /// Twilio refused for good, or the deadline passed.
     Failed {
-        /// Without anything personal.
+        /// The reason, without personal data.
         reason: String,
     },
 }

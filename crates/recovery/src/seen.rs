@@ -3,93 +3,93 @@ use rejoin_protocol::{CallSid, ConferenceSid, Millis, ReservationSid, TaskSid, W
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// How a call stands, as Twilio says when it is asked.
+/// The answer to a poll.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Seen {
-    /// Who is in the conference. Nobody: it is over.
+    /// The conference's participants; none if it is over.
     pub participants: BTreeMap<CallSid, ParticipantFlags>,
-    /// Is the customer on the line? `None`: it was not asked, because nobody knows who that is.
+    /// True if the customer is on the line; `None` if the customer is unknown.
     pub on_line: Option<bool>,
-    /// Tasks that are to bring the customer back, if it was asked.
+    /// The reconnect tasks, if the poll asked for them.
     pub reconnects: Vec<Reconnect>,
-    /// How the task stands, if it was asked.
+    /// The state of the call's task, if the poll asked for it.
     #[serde(default)]
     pub task: Option<HandedOver>,
     /// The attributes of that task.
     #[serde(default)]
     pub attributes: Option<String>,
-    /// Who wraps that task up.
+    /// Agents whose reservations of that task are wrapping, or completed if it is over.
     #[serde(default)]
     pub wrapping: Vec<Holder>,
-    /// What TaskRouter's log says of that task, in any order, if it was asked.
+    /// TaskRouter's log of that task, in any order, if the poll asked for it.
     #[serde(default)]
     pub log: Vec<Logged>,
-    /// Who has it, while it is nobody's to take.
+    /// Agents who have accepted that task, while it is assigned.
     #[serde(default)]
     pub accepted: Vec<Holder>,
 }
 
-/// A line of TaskRouter's log of a task.
+/// An entry of TaskRouter's log of a task.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Logged {
-    /// What happened.
+    /// The event.
     pub what: LoggedWhat,
-    /// When, by Twilio's clock.
+    /// Its time, by Twilio's clock.
     pub at: Option<Millis>,
 }
 
-/// What TaskRouter's log tells that matters.
+/// The relevant events of TaskRouter's log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum LoggedWhat {
     /// An agent took the task.
     Accepted(ReservationSid),
-    /// Her talk was over.
+    /// The agent began to wrap up.
     Wraps(ReservationSid),
-    /// The task was handed over, by whomever.
+    /// The task was transferred.
     Transferred,
 }
 
-/// An agent who has a task, or has had it.
+/// An agent who has a task, or had it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Holder {
-    /// Who.
+    /// The agent.
     pub worker: WorkerSid,
-    /// The name that Twilio knows.
+    /// The worker's friendly name.
     pub name: String,
-    /// By which reservation.
+    /// The agent's reservation.
     pub reservation: ReservationSid,
 }
 
-/// An agent who is with the customer in the conference, of which nobody has told.
+/// An unreported agent who is with the customer in the conference.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Met {
-    /// By which leg.
+    /// The agent's leg.
     pub leg: CallSid,
-    /// Who.
+    /// The agent.
     pub holder: Holder,
 }
 
-/// How a task stands that its agent has handed over.
+/// The state of a task whose agent has handed it over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum HandedOver {
-    /// Somebody is asked to take it, or may be.
+    /// It is offered to an agent or may be, or an agent has it.
     Waits,
-    /// It is only wrapped up by whoever had it.
+    /// Only agents who had it still wrap it up.
     Wraps,
     /// Canceled, completed, or gone.
     Over,
 }
 
-/// A task that is to bring a customer back.
+/// A reconnect task.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reconnect {
-    /// Which.
+    /// The task.
     pub task: TaskSid,
-    /// For whom; `None`: any agent.
+    /// The agent whom it is for; `None`: any.
     pub target: Option<WorkerSid>,
-    /// How it stands.
+    /// Its state.
     pub state: ReconnectState,
-    /// Where the customer is with the agent who has it, or was.
+    /// The conference in which the customer is, or was, with the agent who has or had it.
     #[serde(default)]
     pub conference: Option<ConferenceSid>,
 }
@@ -110,31 +110,31 @@ impl Reconnect {
 }
 
 impl ReconnectState {
-    /// True if an agent has the customer by this task, or had.
+    /// True if an agent has or had the customer by this task.
     pub fn was_taken(&self) -> bool {
         matches!(self, Self::Taken { .. } | Self::Left { .. })
     }
 }
 
-/// How a reconnect task stands.
+/// The state of a reconnect task.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ReconnectState {
     /// It waits for an agent, or for an agent's answer.
     Waits,
     /// An agent has it.
     Taken {
-        /// Who.
+        /// The agent.
         worker: WorkerSid,
-        /// The name that Twilio knows.
+        /// The worker's friendly name.
         name: String,
         /// The agent's reservation.
         reservation: ReservationSid,
     },
-    /// An agent had it, and wraps it up or has done so.
+    /// An agent had it, and wraps it up or has wrapped it up.
     Left {
-        /// Who.
+        /// The agent.
         worker: WorkerSid,
-        /// The name that Twilio knows.
+        /// The worker's friendly name.
         name: String,
         /// The agent's reservation.
         reservation: ReservationSid,

@@ -1,44 +1,44 @@
 use rejoin_protocol::{RecoveryId, ReservationSid, TaskSid, WorkerSid};
 use serde::{Deserialize, Serialize};
 
-/// TaskRouter says what became of a task (<https://www.twilio.com/docs/events/event-types/taskrouter>).
+/// An event of a task, from TaskRouter (<https://www.twilio.com/docs/events/event-types/taskrouter>).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaskEvent {
-    /// The same one again is the same event: it comes at least once, and in any order.
+    /// The event's id, by which duplicates are recognised: events arrive at least once, and in any order.
     pub id: String,
-    /// Which task.
+    /// The task.
     pub task: TaskSid,
     /// What the task is for.
     pub purpose: Purpose,
-    /// Whose reservation it is about.
+    /// The agent of the event's reservation.
     pub worker: Option<WorkerSid>,
-    /// Which reservation it is about.
+    /// The event's reservation.
     pub reservation: Option<ReservationSid>,
-    /// What happened.
+    /// Kind of the event.
     pub kind: TaskEventKind,
 }
 
 /// What a task is for, as its attributes say.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Purpose {
-    /// Nothing that a recovery has made.
+    /// The task was not created by a recovery.
     Other,
-    /// It asks whether the agent is back.
+    /// A Recovery Ping.
     Ping {
-        /// Of which recovery.
+        /// The recovery.
         recovery: RecoveryId,
     },
-    /// It brings the customer back. From when an agent has it on, it is an ordinary call, too.
+    /// A reconnect task. Once an agent has accepted it, it is also the task of an ordinary call.
     Reconnect {
-        /// Of which recovery.
+        /// The recovery.
         recovery: RecoveryId,
-        /// For whom; `None`: any agent.
+        /// The agent whom it is for; `None`: any.
         target: Option<WorkerSid>,
     },
 }
 
 impl Purpose {
-    /// The recovery that has made the task.
+    /// The recovery that created the task.
     pub fn recovery(&self) -> Option<&RecoveryId> {
         match self {
             Self::Other => None,
@@ -47,22 +47,22 @@ impl Purpose {
     }
 }
 
-/// What happened to a task.
+/// Kind of a task's event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TaskEventKind {
     /// `task-queue.entered`.
     EnteredQueue,
     /// `task.canceled`.
     Canceled {
-        /// Because the caller hung up?
+        /// True if it was canceled because the caller hung up.
         hung_up: bool,
     },
     /// `reservation.accepted`.
     Accepted,
-    /// `reservation.rejected` or `reservation.timeout`: it was offered to the worker, who did not take it.
+    /// `reservation.rejected` or `reservation.timeout`: the worker did not take the offer.
     NotTaken,
-    /// `reservation.canceled`: the offer was taken back, or failed after it was accepted.
+    /// `reservation.canceled`: the offer was withdrawn, or failed after it was accepted.
     TakenBack,
-    /// `reservation.wrapup`: as far as TaskRouter knows, the worker is not on the call any more.
+    /// `reservation.wrapup`: as far as TaskRouter knows, the worker is no longer on the call.
     WrapUp,
 }

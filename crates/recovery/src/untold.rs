@@ -1,18 +1,18 @@
 use rejoin_protocol::{CallSid, ReservationSid, WorkerSid};
 
-/// What Twilio says of a call that a page has found, and of which nobody has told.
+/// Twilio's state of a call that a page has found and no callback has reported.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Untold {
-    /// Reservations of its task that are offered, taken, or wrapped up, and whose they are.
+    /// The pending, accepted and wrapping reservations of its task, with their agents.
     pub open: Vec<(ReservationSid, WorkerSid)>,
-    /// Who is in the conference.
+    /// The legs in the conference.
     pub there: Vec<CallSid>,
 }
 
 impl Untold {
-    /// True if the call is left to the agent whose page has found it: nobody else is asked to take the customer, who is
-    /// there alone, or with the leg that the agent's page before has left. Otherwise it may be a transfer, or the call of
-    /// an agent without the plugin.
+    /// True if the call belongs to the agent whose page has found it: the task has no other open reservation, and the customer is
+    /// in the conference, alone or with the leg (`own`) of the agent's earlier page. Otherwise it may be a transfer, or the call
+    /// of an agent without the plugin.
     pub fn is_left_to(
         &self,
         (reservation, worker): (&ReservationSid, &WorkerSid),

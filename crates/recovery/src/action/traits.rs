@@ -1,4 +1,4 @@
-//! What the program has to know about an action beside how it is carried out.
+//! What the server must know about an action besides how to carry it out.
 
 use super::Rank;
 use rejoin_protocol::{CallSid, ConferenceSid, Millis, RecoveryId, ReservationSid, TaskSid, WorkerSid};
@@ -12,31 +12,31 @@ pub struct Traits<'a> {
     pub rank: Rank,
     /// The part of Twilio's API that its first request goes to.
     pub api: Api,
-    /// The key under which it is accepted once and never again. `None`: it may be asked for as often as it is wanted.
+    /// The key under which the action is accepted only once; `None`: any number of times.
     pub once: Option<Once>,
-    /// What comes before a repetition when a request may have been carried out and its reply is lost.
+    /// What comes before a retry when a request may have been carried out and its reply is lost.
     pub lost_reply: LostReply<'a>,
-    /// How long after its deadline it is still tried to find out whether it was carried out, when that is possible.
+    /// How long after the deadline the server still looks up whether the action was carried out, if it can be looked up.
     pub looked_up_for: Millis,
-    /// What must be true of the call when it is carried out; otherwise it is overtaken.
+    /// What must be true of the call when the action is carried out; otherwise it is overtaken.
     pub wanted: Wanted<'a>,
-    /// True for what takes a customer out of a conference or a queue, or ends a call. It is carried out only while the store
-    /// says that it is still wanted; until then the customer is kept.
+    /// True if the action takes a customer out of a conference or a queue, or ends a call. It is carried out only after the store
+    /// has confirmed that it is still wanted.
     pub needs_store: bool,
-    /// True if its requests are made of the call's record, so that even one that was just committed is not begun without it.
+    /// True if its requests are built from the call's record, which is read even for a job that was just committed.
     pub needs_call: bool,
-    /// True if something stands for good when it does not work. A refusal does not end it, and neither does the end of its call.
+    /// True if a failure leaves something behind for good. Neither a refusal nor the end of the call ends the retries.
     pub tidies_up: bool,
-    /// True for what is done first for a customer whose agent is lost: by these actions agents who are lost are counted, to
-    /// notice a storm.
+    /// True if the action is among the first for a customer whose agent is lost: these actions are counted to detect a
+    /// storm.
     pub shows_loss: bool,
 }
 
-/// How long after its deadline an action is looked up, unless the table says otherwise.
+/// `looked_up_for` of most actions.
 const LOOKED_UP_FOR: Millis = Millis::seconds(10);
 
 impl Traits<'_> {
-    /// What is true of most actions on calls and conferences.
+    /// The traits of most actions on calls and conferences.
     pub(super) fn voice(rank: Rank) -> Self {
         Self {
             rank,
@@ -52,7 +52,7 @@ impl Traits<'_> {
         }
     }
 
-    /// What is true of most actions on tasks, reservations and workers.
+    /// The traits of most actions on tasks, reservations and workers.
     pub(super) fn task_router(rank: Rank) -> Self {
         Self { api: Api::TaskRouter, ..Self::voice(rank) }
     }
@@ -106,7 +106,7 @@ impl fmt::Display for Once {
     }
 }
 
-/// A part of Twilio's API. Each has limits of its own.
+/// A part of Twilio's API, with its own rate limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Api {
     /// Calls and conferences.
@@ -115,24 +115,24 @@ pub enum Api {
     TaskRouter,
 }
 
-/// What comes before a repetition when a request may have been carried out and its reply is lost.
+/// What comes before a retry when a request may have been carried out and its reply is lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LostReply<'a> {
-    /// Nothing: twice does no harm.
+    /// Nothing: the action is idempotent.
     Repeat,
-    /// Nothing, but it counts as carried out: if it is overtaken before the repetition, the outcome is a failure, so that the
-    /// machine undoes what may stand.
+    /// Nothing, but the action counts as carried out: if it is overtaken before the retry, the outcome is a failure, so that the
+    /// machine undoes a possible effect.
     RepeatOrUndo,
     /// A search for the ping of this recovery.
     FindPing(&'a RecoveryId),
-    /// A look at where the customer is.
+    /// A check of where the customer is.
     FindCustomer(Sent<'a>),
-    /// A look at whether this leg is still in the conference.
+    /// A check whether this leg is still in the conference.
     FindLeg(&'a CallSid),
 }
 
 impl LostReply<'_> {
-    /// True if Twilio is asked before the repetition, because twice does harm.
+    /// True if Twilio is asked before the retry, because the action is not idempotent.
     pub fn is_looked_up(self) -> bool {
         match self {
             Self::Repeat | Self::RepeatOrUndo => false,
@@ -141,7 +141,7 @@ impl LostReply<'_> {
     }
 }
 
-/// A customer who was sent into the queue.
+/// A customer who may have been sent into the queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sent<'a> {
     /// The recovery.
@@ -152,7 +152,7 @@ pub struct Sent<'a> {
     pub conference: &'a ConferenceSid,
     /// The agent who is to get the call; `None`: any.
     pub target: Option<&'a WorkerSid>,
-    /// How often the customer was sent there before.
+    /// Number of earlier requests, see [`Action::Requeue`](super::Action::Requeue).
     pub resent: u32,
 }
 
@@ -163,34 +163,34 @@ pub enum Wanted<'a> {
     Always,
     /// A recovery is open.
     Recovering,
-    /// This recovery is open, and the customer was not sent on yet.
+    /// This recovery is open, and its requeue has not begun.
     BeforeRequeue(&'a RecoveryId),
-    /// The customer is to be sent on like this, and nobody has come.
+    /// This requeue is the current one, and no agent is with the customer.
     Requeueing {
         /// The recovery.
         recovery: &'a RecoveryId,
-        /// For whom; `None`: any agent.
+        /// The agent who is to get the call; `None`: any.
         target: Option<&'a WorkerSid>,
-        /// How often the customer was sent there before.
+        /// Number of earlier requests, see [`Action::Requeue`](super::Action::Requeue).
         resent: u32,
     },
     /// The customer of this recovery waits for any agent.
     WaitingForAny(&'a RecoveryId),
-    /// The customer is to be held by us.
+    /// Our hold is to begin.
     HoldBegins,
     /// Our hold is to end.
     HoldEnds,
-    /// The conference was left on purpose, with the customer alone in it.
+    /// The agent left on purpose, and the customer is alone in the conference.
     Orphaned,
-    /// Whether the agent left on purpose is not known, and the task may say so.
+    /// No mark has arrived, and the task may have one.
     MarkMissing,
-    /// A poll is awaited, and of use.
+    /// A poll is outstanding and still useful.
     Polling,
-    /// This leg is here, on hold.
+    /// This leg is in the conference, on hold.
     OnHold(&'a CallSid),
-    /// This leg is here, and was on hold where it comes from.
+    /// This leg is in the conference, and was on hold in the one that it comes from.
     HoldCarriedOver(&'a CallSid),
-    /// The supervisor coaches here, and the agent is here by the new leg.
+    /// The supervisor coaches, and the agent's new leg is in the conference.
     Coaching {
         /// The supervisor's leg.
         coach: &'a CallSid,
