@@ -15,7 +15,7 @@ const SCRIPT: &str = include_str!("html/page.js");
 
 /// Pauses of at least this length are left out, with a note (milliseconds).
 const PAUSE: u64 = 1_000;
-/// With more lanes than this their names are written upright.
+/// Number of lanes above which their names are written upright.
 const WIDE: usize = 12;
 
 /// Kinds in the order of the legend: the label, and the name in the page.
@@ -36,8 +36,8 @@ const KINDS: [(Kind, &str, &str); 9] = [
 pub struct About {
     /// Title of the page.
     pub title: String,
-    /// What there is to see; empty if unknown.
-    pub told: String,
+    /// Summary of what happens; empty if unknown.
+    pub summary: String,
     /// The command that reproduces the world.
     pub command: String,
 }
@@ -114,9 +114,9 @@ fn write_page(
         Some(broken) => format!("<p class=\"outcome bad\">Broken: {}</p>", escaped(&broken.to_string())),
         None => "<p class=\"outcome good\">Every rule held.</p>".to_owned(),
     };
-    let told = match about.told.as_str() {
+    let summary = match about.summary.as_str() {
         "" => String::new(),
-        told => format!("<p class=\"told\">{}</p>\n", escaped(told)),
+        text => format!("<p class=\"summary\">{}</p>\n", escaped(text)),
     };
     write!(
         page,
@@ -125,7 +125,7 @@ fn write_page(
          script-src 'unsafe-inline'\">\n\
          <meta name=\"viewport\" content=\"width=device-width\">\n<title>{title}</title>\n\
          <style>\n{STYLE}\n.lanes {{ --lanes: {count}; }}\n</style>\n</head>\n<body>\n<header>\n\
-         <h1>{title}</h1>\n{told}{ended}\n\
+         <h1>{title}</h1>\n{summary}{ended}\n\
          <p>{agents}, {customers}, {lasted} s. Shown again by <code>{command}</code></p>\n",
         title = escaped(&about.title),
         count = lanes.0.len(),
@@ -148,7 +148,7 @@ fn write_page(
     )
 }
 
-/// Writes what was planned.
+/// Writes the plan.
 fn write_plan(page: &mut String, plan: &Plan) -> std::fmt::Result {
     let (deeds, faults) = (counted(plan.deeds.len(), "deed"), counted(plan.faults.len(), "fault"));
     write!(page, "<details>\n<summary>The plan: {deeds}, {faults}</summary>\n<ul>\n")?;
@@ -162,12 +162,12 @@ fn write_plan(page: &mut String, plan: &Plan) -> std::fmt::Result {
     }
     for fault in &plan.faults {
         let (from, to) = (seconds(fault.from), seconds(fault.to));
-        writeln!(page, "<li class=\"fault\">{from} to {to} s: {}</li>", escaped(&told(fault)))?;
+        writeln!(page, "<li class=\"fault\">{from} to {to} s: {}</li>", escaped(&fault_text(fault)))?;
     }
     writeln!(page, "</ul>\n</details>")
 }
 
-fn told(fault: &crate::plan::Fault) -> String {
+fn fault_text(fault: &crate::plan::Fault) -> String {
     if fault.kind.is_at_a_step() {
         return format!("{} (number {})", fault.kind.name(), fault.rate);
     }
@@ -222,8 +222,12 @@ fn write_row(
     if entry.lost {
         classes.push_str(" lost");
     }
-    let faults: Vec<String> =
-        plan.faults.iter().filter(|fault| fault.from <= entry.at && entry.at < fault.to).map(told).collect();
+    let faults: Vec<String> = plan
+        .faults
+        .iter()
+        .filter(|fault| fault.from <= entry.at && entry.at < fault.to)
+        .map(fault_text)
+        .collect();
     let (here, there) = (from.unwrap_or_default(), to.or(from).unwrap_or_default());
     let (low, high) = (here.min(there), here.max(there));
     // The text begins or ends where the row does, on the side with more room.

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 /// Everything that determines a world.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
-    /// Seed of what is left to chance: how long messages take, which of them are lost.
+    /// Seed of everything random: how long messages take, and which are lost.
     pub seed: u64,
     /// What the world is about.
     pub scenario: Scenario,
@@ -184,7 +184,7 @@ impl Act {
             Self::Monitor(_) => "listens in",
             Self::Coach => "coaches",
             Self::Refuse => "refuses the call",
-            Self::External => "adds somebody from outside",
+            Self::External => "adds a third party",
             Self::Outbound(_) => "places a call",
             Self::Unavailable => "takes no calls",
             Self::Available => "takes calls again",

@@ -83,11 +83,11 @@ fn run(options: &Options) -> Result<u64, Box<dyn std::error::Error>> {
         Some(name) => Some(Scenario::named(name).ok_or_else(|| format!("there is no scenario {name}"))?),
         None => None,
     };
-    let told: Option<Plan> = match &options.plan {
+    let given: Option<Plan> = match &options.plan {
         Some(path) => Some(serde_json::from_str(&std::fs::read_to_string(path)?)?),
         None => None,
     };
-    let draw = |seed| match &told {
+    let draw = |seed| match &given {
         Some(plan) => Plan { seed, ..plan.clone() },
         None if options.ordinary_day => day::ordinary(seed),
         None => plan::draw(seed, scenario),
@@ -103,7 +103,7 @@ fn run(options: &Options) -> Result<u64, Box<dyn std::error::Error>> {
     if options.seeds.is_some() || options.minutes.is_some() {
         return Ok(many(options, &draw)?);
     }
-    match (options.seed, &told) {
+    match (options.seed, &given) {
         (Some(seed), _) => replay(&draw(seed), None, options),
         (None, Some(plan)) => replay(plan, None, options),
         (None, None) => Ok(many(options, &draw)?),
@@ -158,7 +158,7 @@ fn replay(
     if let Some(path) = &options.html {
         let about = html::About {
             title: format!("World {}: {}", plan.seed, plan.scenario),
-            told: String::new(),
+            summary: String::new(),
             command: command(plan, options),
         };
         std::fs::write(path, html::page(plan, &outcome, &about))?;

@@ -1,35 +1,35 @@
-//! What the marks of the page mean, and which rows are shown.
+//! The page's legend, and the filter of its rows.
 
 use super::{KINDS, Lanes, escaped};
 use crate::timeline::Entry;
 use std::fmt::Write as _;
 
-/// How to read the page: each element, and what it means.
+/// The elements of the page and their meaning.
 const HELP: [(&str, &str); 10] = [
     (
         "Overview",
-        "everything in true proportion: what customers hear, when pages and servers are there, and what people do. A click leads to the row.",
+        "to scale: what customers hear, when pages and servers are there, and what people do. A click leads to the row.",
     ),
     (
         "Lanes",
-        "customers; agents, each with all pages of all her browsers; our server, one after the other; and Twilio.",
+        "customers; agents, each with all pages of all their browsers; our servers, one after the other; and Twilio.",
     ),
     (
         "Arrows",
-        "messages, from who sends them to whom they reach, at the time at which they are sent, or answered. ✕: the message is lost.",
+        "messages from sender to receiver, at the time at which they are sent or answered. ✕: the message is lost.",
     ),
     (
         "Points",
         "filled: what a person does, or what a customer hears from now on; hollow: what a part does by itself; a square on its corner: a fault.",
     ),
-    ("Rows over all lanes", "faults of the network, and rules that are broken."),
+    ("Rows over all lanes", "faults of the network, and broken rules."),
     ("Red edge", "something goes wrong at that time."),
-    ("Pauses", "a second and more in which nothing happens is left out, and said to be."),
+    ("Pauses", "pauses of a second or more are left out, with a note."),
     (
         "Names",
         "people have numbers, from 0 on. CA is a leg of a call, CF a conference, WT a task, WR a reservation, RJ a recovery.",
     ),
-    ("Of", "rows that reach somebody or name him; lanes that have no part in it are left out."),
+    ("Of", "rows that reach the chosen lane or name it; lanes without a part in them are left out."),
     (
         "Keys",
         "Tab goes into the table, up and down from row to row, Home and End to the first and the last; details stand at the bottom.",
@@ -47,13 +47,13 @@ pub(super) fn write_help(page: &mut String) -> std::fmt::Result {
 
 pub(super) fn write_filter(page: &mut String, timeline: &[Entry], lanes: &Lanes) -> std::fmt::Result {
     page.push_str("<form id=\"filter\">\n<fieldset>\n<legend>Show</legend>\n");
-    for (kind, told, name) in KINDS {
+    for (kind, label, name) in KINDS {
         let count = timeline.iter().filter(|entry| entry.kind == kind).count();
         if count > 0 {
             writeln!(
                 page,
                 "<label class=\"{name}\"><input type=\"checkbox\" value=\"{name}\" checked><i></i>{} ({count})</label>",
-                escaped(told)
+                escaped(label)
             )?;
         }
     }

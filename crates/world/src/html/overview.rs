@@ -1,7 +1,7 @@
 //! The whole world at a glance: a strip for each lane, to scale. It is visual only: the table has the same content
 //! and more.
 
-use super::{KINDS, Lanes, escaped, named, owner, told};
+use super::{KINDS, Lanes, escaped, fault_text, named, owner};
 use crate::plan::Plan;
 use crate::timeline::{
     Entry, HEARS_NOTHING, IS_BACK, IS_CUT_OFF, IS_GONE, IS_KILLED, IS_STOPPED, IS_UP, Kind, LOADS, Lane,
@@ -40,7 +40,7 @@ pub(super) fn write(page: &mut String, plan: &Plan, timeline: &[Entry], lanes: &
     let class = if many { "overview many" } else { "overview" };
     writeln!(
         page,
-        "<div class=\"{class}\" role=\"img\" tabindex=\"0\" aria-label=\"Overview. The table below tells the same.\">"
+        "<div class=\"{class}\" role=\"img\" tabindex=\"0\" aria-label=\"Overview. The table below has the same content.\">"
     )?;
     let step = [1_000, 5_000, 10_000, 20_000, 30_000, 60_000, 120_000, 300_000];
     let step = step.into_iter().find(|step| whole / step <= 10).unwrap_or(600_000);
@@ -57,7 +57,11 @@ pub(super) fn write(page: &mut String, plan: &Plan, timeline: &[Entry], lanes: &
     for (number, fault) in plan.faults.iter().enumerate() {
         let name = if number == 0 { "goes wrong" } else { "" };
         write!(page, "<div class=\"strip\"><b>{name}</b><span>")?;
-        write_bar(page, &Bar { from: fault.from, to: fault.to, class: "wrong", text: told(fault) }, whole)?;
+        write_bar(
+            page,
+            &Bar { from: fault.from, to: fault.to, class: "wrong", text: fault_text(fault) },
+            whole,
+        )?;
         page.push_str("</span></div>\n");
     }
     for (place, lane) in lanes.0.iter().enumerate() {
@@ -92,7 +96,7 @@ pub(super) fn write(page: &mut String, plan: &Plan, timeline: &[Entry], lanes: &
         }
     }
     let person = KINDS[0].2;
-    writeln!(page, "<li><a class=\"{person}\"></a>somebody does something</li></ul>")
+    writeln!(page, "<li><a class=\"{person}\"></a>a person does something</li></ul>")
 }
 
 fn part(at: u64, whole: u64) -> f64 {
@@ -143,7 +147,7 @@ fn bars(timeline: &[Entry], lane: Lane, whole: u64) -> Vec<Bar> {
         Lane::Page(..) | Lane::Twilio | Lane::World => vec![],
     };
     if let Lane::Agent(_) = lane {
-        let hers = format!("{TALKS_TO}{lane}");
+        let talks_to_agent = format!("{TALKS_TO}{lane}");
         let customers: std::collections::BTreeSet<Lane> =
             timeline.iter().filter(|entry| entry.kind == Kind::Hears).map(|entry| entry.from).collect();
         for customer in customers {
@@ -152,7 +156,7 @@ fn bars(timeline: &[Entry], lane: Lane, whole: u64) -> Vec<Bar> {
                     return Some(None);
                 }
                 (entry.kind == Kind::Hears && entry.from == customer)
-                    .then(|| (entry.text == hers).then(|| ("talk", customer.to_string())))
+                    .then(|| (entry.text == talks_to_agent).then(|| ("talk", customer.to_string())))
             });
             all.extend(talks);
         }

@@ -1,4 +1,4 @@
-// The page of a timeline: what is shown, and what is told of the row that is looked at.
+// The page of a timeline: filters, keys, and the details of the selected row.
 const rows = [...document.querySelectorAll('tbody tr[data-kind]')];
 const pauses = [...document.querySelectorAll('tbody tr.pause')];
 const [head, text, faults] = ['detail-head', 'detail-text', 'detail-faults'].map((id) =>

@@ -8,7 +8,7 @@ use crate::world::World;
 use rejoin_protocol::{CallSid, ConferenceSid, WorkerSid};
 use rejoin_twin::model::LegPlace;
 
-/// How long it takes, without faults, to receive a leave, wait for a mark, and tell the customer: six messages of at
+/// How long it takes, without faults, to receive a leave, wait for a mark, and make the announcement: six messages of at
 /// most 0.4 s each, and 0.3 s.
 const NOTICE: u64 = 2_700;
 /// How long after a page's goodbye the announcement waits.
@@ -113,8 +113,7 @@ impl World {
         }
     }
 
-    /// The first leg of an agent here, which nobody attends, and whether our server cannot know that nobody attends
-    /// it.
+    /// The first unattended leg of an agent here, and whether our server cannot know that it is unattended.
     fn stands(&self, room: &ConferenceSid) -> Option<(CallSid, bool)> {
         let mut dead = self.twilio.model.participants(room).filter(|it| it.agent.is_some());
         let first = dead.next()?.call;
@@ -137,7 +136,7 @@ impl World {
             Some(Some(worker)) => {
                 agent(worker).map_or("talks".to_owned(), |agent| format!("{TALKS_TO}{}", Lane::Agent(agent)))
             }
-            Some(None) => format!("{TALKS_TO}somebody from outside"),
+            Some(None) => format!("{TALKS_TO}a third party"),
             None if sounds => "hears music or words".to_owned(),
             None => HEARS_NOTHING.to_owned(),
         };
@@ -198,7 +197,7 @@ impl World {
         }
     }
 
-    /// Checks the hold of a customer while an agent is there and has nobody to talk to.
+    /// Checks that no customer is left on our hold while an agent is there.
     fn check_hold(&mut self, number: usize, call: &CallSid, room: Option<&ConferenceSid>, talks: bool) {
         let on_hold = |room| self.twilio.model.participants(room).any(|it| it.call == call && it.hold);
         let holds = room.is_some_and(on_hold);
@@ -207,7 +206,7 @@ impl World {
         let ended = self.rules.hold_ended.get(call).is_some_and(|at| self.now < at + ON_OUR_HOLD);
         let says = holds || (talks && !ended);
         if room.is_some() && says && !self.rules.our_holds.contains(call) {
-            // A customer whom the agent has put on hold stays on hold, whoever has renewed it last.
+            // A customer whom the agent has put on hold stays on hold, also if our server renewed the hold.
             self.customers[number].agent_holds = holds;
         }
         let room = room.filter(|_| talks);

@@ -17,18 +17,18 @@ fn recorded() -> (rejoin_world::plan::Plan, Outcome) {
 }
 
 fn about(what: &str) -> html::About {
-    html::About { title: what.into(), told: what.into(), command: what.into() }
+    html::About { title: what.into(), summary: what.into(), command: what.into() }
 }
 
 #[test]
 fn a_written_page_is_self_contained() {
     let file = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("page.html");
-    let told = Command::new(env!("CARGO_BIN_EXE_simulate"))
+    let output = Command::new(env!("CARGO_BIN_EXE_simulate"))
         .args(["--seed", &SEED.to_string(), "--html"])
         .arg(&file)
         .output()
         .expect("the program runs");
-    assert!(told.status.success(), "{told:?}");
+    assert!(output.status.success(), "{output:?}");
     let page = std::fs::read_to_string(file).expect("the page");
     let (_, outcome) = recorded();
     assert_eq!(page.matches("<th scope=\"row\"").count(), outcome.timeline.len(), "one row for each entry");
@@ -75,8 +75,8 @@ fn people_are_named_and_sids_and_tokens_are_shortened() {
         assert!(word.len() < 34, "{word}");
     }
     assert!(!text.contains("eyJ"), "a token");
-    for told in ["customer 0 joins CF-", "rings the phone of agent 1", "agent 0: accepts WR-"] {
-        assert!(text.contains(told), "{told}");
+    for text_part in ["customer 0 joins CF-", "rings the phone of agent 1", "agent 0: accepts WR-"] {
+        assert!(text.contains(text_part), "{text_part}");
     }
 }
 
@@ -93,7 +93,7 @@ fn the_overview_shows_who_talks_to_whom_and_who_is_there() {
     assert!(strip("customer 1").contains("<s>agent 0</s>"));
     assert!(strip("agent 0").contains("<s>customer 1</s>"), "the same in the agent's strip");
     assert_eq!(strip("agent 0").matches("<s>loads</s>").count(), 2, "the first page, and the reloaded one");
-    assert!(strip("agent 0").contains(">adds somebody from outside</em>"), "a deed in words");
+    assert!(strip("agent 0").contains(">adds a third party</em>"), "a deed in words");
     assert!(strip("server").contains("<u class=\"here\""));
     for class in ["talk", "music", "silence", "loading", "here", "away"] {
         assert!(overview.contains(&format!("<li><u class=\"{class}\"></u>")), "{class} is in the legend");

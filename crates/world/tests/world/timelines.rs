@@ -1,4 +1,4 @@
-//! The timelines in the docs: each is what its plan makes of the current code.
+//! The timelines in the docs match what the current code does with their plans.
 
 use rejoin_world::Runner;
 use rejoin_world::html::{self, About};
@@ -8,11 +8,11 @@ use std::path::Path;
 /// Maximum size in bytes: a page that loads more slowly than it reads helps nobody.
 const LARGEST: usize = 150_000;
 
-/// A timeline that the docs show, from `tests/timelines/NAME.json`.
+/// A timeline in the docs, from `tests/timelines/NAME.json`.
 struct Shown {
     name: &'static str,
     title: &'static str,
-    told: &'static str,
+    summary: &'static str,
     /// Texts that the timeline must contain, or it does not show what its heading says.
     happens: &'static [&'static str],
 }
@@ -21,8 +21,8 @@ const SHOWN: [Shown; 4] = [
     Shown {
         name: "refresh-back-in-place",
         title: "A refresh, and back in place",
-        told: "The agent loads her page anew in the middle of a call. Her leg is left standing; the customer hears after 1.5 s what \
-               is going on, and talks to her again 2 s after the refresh: the next page has joined the same conference.",
+        summary: "The agent reloads the page in the middle of a call. The leg stays; after 1.5 s the customer hears the announcement, and \
+                  2 s after the refresh talks to the agent again: the next page has joined the same conference.",
         happens: &[
             "agent 0: refreshes",
             "page 0.2: shows the dialog InPlace",
@@ -32,9 +32,9 @@ const SHOWN: [Shown; 4] = [
     Shown {
         name: "crash-while-the-server-dies",
         title: "A crash, and the server dies as well",
-        told: "The agent's page is gone without a word, and half a second later the server, too, for ten seconds. The next page asks for \
-               as long as nobody answers; as soon as the server is back, it puts her back in place. Until then the customer hears \
-               nothing: a dead leg stands, and nobody is there who could tell him.",
+        summary: "The agent's page crashes, and half a second later the server dies for ten seconds. The next page retries until the \
+                  server is back, which then puts the agent back in place. Until then the customer hears nothing: an orphaned leg \
+                  stands, and no server is there to make an announcement.",
         happens: &[
             "agent 0: crashes",
             "is killed",
@@ -45,9 +45,9 @@ const SHOWN: [Shown; 4] = [
     Shown {
         name: "cold-transfer-refused-and-the-agent-gone",
         title: "A cold transfer that fails, and an agent who is gone",
-        told: "The agent hands her customer over without a talk, but TaskRouter refuses: her colleague is busy. She has said that she \
-               leaves, stays, and closes her browser five seconds later, for good. The customer is told, waits for her 15 s, and goes to \
-               the colleague, who is free by then.",
+        summary: "The agent transfers the customer cold, but TaskRouter refuses: the colleague is busy. The mark of the transfer has \
+                  arrived, the agent stays, and closes the browser for good five seconds later. The customer hears the announcement, \
+                  waits 15 s for the agent, and goes to the colleague, who is free by then.",
         happens: &[
             "agent 0: transfers cold",
             "refused: ",
@@ -58,8 +58,8 @@ const SHOWN: [Shown; 4] = [
     Shown {
         name: "lid-closed-until-the-next-agent",
         title: "A closed lid, until the next agent takes over",
-        told: "The agent closes the lid. Her leg stands until Twilio gives it up, 30 s later; then the customer is told, waits for her \
-               15 s more, and goes to the next agent. When she opens the lid, her page says who has the customer.",
+        summary: "The agent closes the lid. The leg stands until Twilio gives it up 30 s later; then the customer hears the announcement, \
+                  waits 15 s more, and goes to the next agent. When the agent opens the lid, the page shows who has the customer.",
         happens: &[
             "agent 0: closes the lid",
             "customer 0: talks to agent 1",
@@ -74,11 +74,11 @@ fn timelines_in_the_docs_match_their_plans() {
     let docs = home.join("../../docs/timelines");
     let mut runner = Runner::new().expect("settings");
     runner.records = true;
-    for Shown { name, title, told, happens } in SHOWN {
+    for Shown { name, title, summary, happens } in SHOWN {
         let plan = format!("crates/world/tests/timelines/{name}.json");
         let about = About {
             title: title.into(),
-            told: told.into(),
+            summary: summary.into(),
             command: format!("npm run simulate -- --plan {plan}"),
         };
         let plan = std::fs::read_to_string(home.join("../..").join(plan)).expect("a plan");
@@ -109,5 +109,5 @@ fn timelines_in_the_docs_match_their_plans() {
     kept.sort();
     let mut shown = SHOWN.map(|shown| format!("{}.html", shown.name));
     shown.sort();
-    assert_eq!(kept, shown, "nothing is left of what is not shown any more");
+    assert_eq!(kept, shown, "docs/timelines has no other files");
 }
