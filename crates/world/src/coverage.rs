@@ -50,7 +50,7 @@ impl Coverage {
                 *self.unlisted.entry(event.name()).or_default() += 1;
             }
             let (before, after) = (before.call(&conference), after.call(&conference));
-            for number in cases::heard(&cases::Told { before, event, after, cell }) {
+            for number in cases::heard(&cases::Handled { before, event, after, cell }) {
                 self.case(number);
             }
         }

@@ -19,7 +19,7 @@ pub(crate) struct Flex {
     pub(crate) activity: Option<String>,
     pub(crate) registered: bool,
     pub(crate) call: Option<OnCall>,
-    /// What the core was last told.
+    /// The facts last reported to the core.
     seen: Vec<Told>,
     token: String,
     /// The state at the last look.
@@ -49,7 +49,7 @@ impl Looked {
     }
 }
 
-/// What the core is told: the event, the reservation, and the facts.
+/// A report to the core: the event, the reservation, and the facts.
 #[derive(Debug, PartialEq)]
 struct Told {
     name: &'static str,

@@ -17,7 +17,7 @@ use serde::Serialize;
 /// Milliseconds until the liar may tell the next lie.
 const AGAIN: (u64, u64) = (150, 1_500);
 
-/// A call as somebody knows it who has looked over an agent's shoulder.
+/// A call with everything that an agent's page knows about it.
 #[derive(Clone, Debug)]
 struct Known {
     task: TaskSid,
@@ -50,7 +50,7 @@ impl World {
         }
     }
 
-    /// What the pages of these agents know of their calls.
+    /// The calls of these agents as their pages know them.
     fn known(&self, of: impl Fn(usize) -> bool) -> Vec<Known> {
         let pages = self.pages.iter().filter(|page| of(page.agent));
         let known = pages.flat_map(|page| {
@@ -156,7 +156,7 @@ impl World {
                     can_join: chance.happens(500),
                     other_browser: chance.happens(300),
                 };
-                // A page that speaks for a newer one shuts out its own agent and nobody else.
+                // A page that speaks for a newer one shuts out only its own agent.
                 let epoch = if epoch == u64::MAX { epoch } else { self.pages[page].epoch };
                 let hello = Hello { epoch, holdings: vec![holding], unavailable: false };
                 self.post_lie(page, "/v1/hello", &hello);

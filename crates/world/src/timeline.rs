@@ -23,12 +23,12 @@ pub const STARTS: &str = "starts";
 pub const IS_KILLED: &str = "is killed";
 /// A server was stopped gracefully.
 pub const IS_STOPPED: &str = "is stopped";
-/// A customer talks to whoever is named after this.
+/// A customer talks to the person whose name follows.
 pub const TALKS_TO: &str = "talks to ";
 /// A customer is in silence.
 pub const HEARS_NOTHING: &str = "hears nothing";
 
-/// An end of an event: who causes it, or whom it reaches.
+/// The source or the target of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Lane {
@@ -76,7 +76,7 @@ pub enum Kind {
     Webhook,
     /// A message over an open connection.
     Push,
-    /// What one of them does by itself.
+    /// Something that a part does by itself.
     Does,
     /// Something that goes wrong.
     Fault,

@@ -16,7 +16,7 @@ pub(super) struct Case {
 /// How a case is detected.
 pub(super) enum How {
     /// By an event that the machine handled.
-    Told(fn(&Told<'_>) -> bool),
+    Handles(fn(&Handled<'_>) -> bool),
     /// By something that the world sees.
     Signs(Sign),
     /// By a fault that strikes.
@@ -26,7 +26,7 @@ pub(super) enum How {
 }
 
 /// An event that the machine handled, with the call before and after it.
-pub(super) struct Told<'a> {
+pub(super) struct Handled<'a> {
     pub(super) before: Option<&'a Call>,
     pub(super) event: &'a Event,
     pub(super) after: Option<&'a Call>,
@@ -68,8 +68,8 @@ pub(crate) enum Sign {
     FlagWritten,
 }
 
-const fn told(number: u8, what: &'static str, is_it: fn(&Told<'_>) -> bool) -> Case {
-    Case { number, what, how: How::Told(is_it) }
+const fn handled(number: u8, what: &'static str, is_it: fn(&Handled<'_>) -> bool) -> Case {
+    Case { number, what, how: How::Handles(is_it) }
 }
 
 const fn signs(number: u8, what: &'static str, sign: Sign) -> Case {
@@ -87,50 +87,54 @@ const fn never(number: u8, what: &'static str, why: &'static str) -> Case {
 /// All cases, in the order of `docs/cases.md`.
 pub(super) static CASES: &[Case] = &[
     signs(1, "a batch of several events", Sign::Batch),
-    told(2, "a callback comes twice", |it| it.sequence().is_some_and(|(known, _)| known)),
-    told(2, "a callback comes after a later one", |it| {
+    handled(2, "a callback comes twice", |it| it.sequence().is_some_and(|(known, _)| known)),
+    handled(2, "a callback comes after a later one", |it| {
         it.sequence().is_some_and(|(known, old)| !known && old)
     }),
-    told(2, "Event Streams deliver an event again", |it| match it.event {
+    handled(2, "Event Streams deliver an event again", |it| match it.event {
         Event::Task(event) => {
             it.before.is_some_and(|call| call.facts.received.task_events.contains(&event.id))
         }
         _ => false,
     }),
     signs(3, "two callbacks of one conference at once", Sign::AtOnce),
-    told(4, "the mark comes after the leave, in time", |it| it.is_in(&["G"]) && it.is_mark()),
-    told(4, "the mark comes too late", |it| {
+    handled(4, "the mark comes after the leave, in time", |it| it.is_in(&["G"]) && it.is_mark()),
+    handled(4, "the mark comes too late", |it| {
         it.is_in(&["H", "B", "S", "RA", "RN", "QA", "QN"]) && it.is_mark()
     }),
-    told(4, "the mark is in the task alone", |it| it.is("the task has a graceful mark")),
+    handled(4, "the mark is in the task alone", |it| it.is("the task has a graceful mark")),
     signs(4, "the mark is in the page's last words", Sign::MarkInLastWords),
     signs(5, "the task has changed since it was read", Sign::ChangedMeanwhile),
-    told(6, "the customer hangs up within the grace period", |it| it.is_in(&["G"]) && it.hangs_up()),
-    told(6, "the customer hangs up while the agent is awaited in place", |it| {
+    handled(6, "the customer hangs up within the grace period", |it| it.is_in(&["G"]) && it.hangs_up()),
+    handled(6, "the customer hangs up while the agent is awaited in place", |it| {
         it.is_in(&["A", "J"]) && it.hangs_up()
     }),
-    told(6, "the customer hangs up while we hold the line", |it| it.is_in(&["H", "B", "S"]) && it.hangs_up()),
-    told(6, "the customer hangs up on the way to the queue", |it| it.is_in(&["RA", "RN"]) && it.hangs_up()),
-    told(6, "the customer hangs up in the queue", |it| it.is_in(&["QA", "QN"]) && it.hangs_up()),
-    told(7, "back, and does not join in place", |it| it.is_in(&["J"]) && it.runs_out()),
+    handled(6, "the customer hangs up while we hold the line", |it| {
+        it.is_in(&["H", "B", "S"]) && it.hangs_up()
+    }),
+    handled(6, "the customer hangs up on the way to the queue", |it| {
+        it.is_in(&["RA", "RN"]) && it.hangs_up()
+    }),
+    handled(6, "the customer hangs up in the queue", |it| it.is_in(&["QA", "QN"]) && it.hangs_up()),
+    handled(7, "back, and does not join in place", |it| it.is_in(&["J"]) && it.runs_out()),
     signs(7, "back, and gone again before the call is taken", Sign::BackAndGone),
-    told(7, "back, and does not take the call", |it| {
+    handled(7, "back, and does not take the call", |it| {
         it.is_in(&["RA", "QA"])
             && (it.runs_out()
                 || it.is("the agent does not take the reconnect task")
                 || it.is("the reconnect task for the agent is canceled"))
     }),
-    told(8, "lost too often for the same agent", |it| it.begins() && it.recovers(|r| r.too_often)),
-    told(9, "an activity is lent", |it| it.is("an activity is lent to the agent")),
-    told(9, "the agent is put back into their own activity", |it| {
+    handled(8, "lost too often for the same agent", |it| it.begins() && it.recovers(|r| r.too_often)),
+    handled(9, "an activity is lent", |it| it.is("an activity is lent to the agent")),
+    handled(9, "the agent is put back into their own activity", |it| {
         it.is("the agent is back in their own activity")
     }),
     signs(9, "TaskRouter has put the agent offline", Sign::PutOffline),
-    told(10, "lost while the customer is on hold", |it| it.begins() && it.held()),
-    told(10, "lost while a third party or a supervisor is there", |it| {
+    handled(10, "lost while the customer is on hold", |it| it.begins() && it.held()),
+    handled(10, "lost while a third party or a supervisor is there", |it| {
         it.begins() && it.recovers(|r| !r.absence.bystanders.is_empty())
     }),
-    told(10, "lost while a supervisor coaches", |it| {
+    handled(10, "lost while a supervisor coaches", |it| {
         it.begins()
             && it.after.is_some_and(|call| {
                 let roster = &call.facts.roster;
@@ -140,16 +144,16 @@ pub(super) static CASES: &[Case] = &[
                     .any(|leg| roster.is_reported_joined(leg) && roster.flags(leg).coaching)
             })
     }),
-    told(10, "lost while a colleague has the customer", |it| {
+    handled(10, "lost while a colleague has the customer", |it| {
         it.is_in(&["TT", "TA"]) && it.is("the agent's leg leaves")
     }),
-    told(11, "the conference ends under the customer", |it| {
+    handled(11, "the conference ends under the customer", |it| {
         it.after.is_some_and(|call| state_of(Some(call)) == "S") && !it.is_in(&["S"])
     }),
-    told(11, "the customer's flow asks what comes next", |it| {
+    handled(11, "the customer's flow asks what comes next", |it| {
         it.is("Twilio asks what comes after the conference")
     }),
-    told(12, "lost in a call that the agent has placed", |it| match it.event {
+    handled(12, "lost in a call that the agent has placed", |it| match it.event {
         Event::Done {
             action: Action::MarkTask { .. },
             outcome: Outcome::TaskRead { attributes, .. },
@@ -157,18 +161,18 @@ pub(super) static CASES: &[Case] = &[
         } => attributes.contains(r#""direction":"outbound""#),
         _ => false,
     }),
-    told(13, "hang-up", |it| it.leaves(GracefulReason::HangUp)),
-    told(13, "cold transfer", |it| it.leaves(GracefulReason::ColdTransfer)),
-    told(13, "warm transfer", |it| it.is_in(&["TT"]) && it.leaves(GracefulReason::HangUp)),
-    told(13, "external transfer", |it| it.leaves(GracefulReason::HangUp) && it.stranger_stays()),
-    told(13, "kick by another agent", |it| it.is_in(&["TT"]) && it.is_removed()),
-    told(13, "end conference for all", |it| it.leaves(GracefulReason::EndConference)),
-    told(13, "sign-out", |it| it.leaves(GracefulReason::SignOut)),
-    told(13, "the task is completed", |it| it.leaves(GracefulReason::Complete)),
-    told(13, "native Join Call", |it| it.is_in(&["J"]) && it.rejoins()),
+    handled(13, "hang-up", |it| it.leaves(GracefulReason::HangUp)),
+    handled(13, "cold transfer", |it| it.leaves(GracefulReason::ColdTransfer)),
+    handled(13, "warm transfer", |it| it.is_in(&["TT"]) && it.leaves(GracefulReason::HangUp)),
+    handled(13, "external transfer", |it| it.leaves(GracefulReason::HangUp) && it.stranger_stays()),
+    handled(13, "kick by another agent", |it| it.is_in(&["TT"]) && it.is_removed()),
+    handled(13, "end conference for all", |it| it.leaves(GracefulReason::EndConference)),
+    handled(13, "sign-out", |it| it.leaves(GracefulReason::SignOut)),
+    handled(13, "the task is completed", |it| it.leaves(GracefulReason::Complete)),
+    handled(13, "native Join Call", |it| it.is_in(&["J"]) && it.rejoins()),
     signs(14, "a tab waits, because another one acts", Sign::TabWaits),
     signs(14, "a waiting tab takes over", Sign::TabTakesOver),
-    told(14, "a newer browser beside the one with the call", |it| {
+    handled(14, "a newer browser beside the one with the call", |it| {
         it.is("a newer page finds the call accepted beside an older page")
     }),
     never(
@@ -187,12 +191,12 @@ pub(super) static CASES: &[Case] = &[
     signs(18, "the server is gone outside a recovery", Sign::ServerLost),
     strikes(18, "after a commit, before anything is done", FaultKind::DiesAfterCommit),
     strikes(18, "between an answer of Twilio's and its report", FaultKind::DiesAfterEffect),
-    told(19, "a poll finds the agent's leg gone", |it| it.is("poll: the agent's leg is gone")),
-    told(19, "a poll finds the customer gone", |it| it.is("poll: the customer is off the line")),
-    told(19, "a poll finds the reconnect task taken or over", |it| {
+    handled(19, "a poll finds the agent's leg gone", |it| it.is("poll: the agent's leg is gone")),
+    handled(19, "a poll finds the customer gone", |it| it.is("poll: the customer is off the line")),
+    handled(19, "a poll finds the reconnect task taken or over", |it| {
         it.is("poll: an agent has the reconnect task") || it.is("poll: the reconnect task is over")
     }),
-    told(19, "a leave that a page reported never arrived", |it| {
+    handled(19, "a leave that a page reported never arrived", |it| {
         it.is("the leave did not arrive") && it.is_in(&["M"])
     }),
     never(20, "forged or nonsense requests", "the server's own tests send them"),
@@ -211,7 +215,7 @@ pub(super) static CASES: &[Case] = &[
     signs(25, "a dialog says that it takes long", Sign::SaysSlow),
     signs(25, "a dialog says that the server cannot be reached", Sign::SaysUnreachable),
     signs(26, "another plugin has written the flag", Sign::FlagWritten),
-    told(26, "the flag is cleared", |it| it.is("the agent's exit flag is cleared")),
+    handled(26, "the flag is cleared", |it| it.is("the agent's exit flag is cleared")),
 ];
 
 fn all(is_it: impl Fn(&How) -> bool) -> impl Iterator<Item = usize> {
@@ -226,11 +230,11 @@ pub(super) fn struck(kind: FaultKind) -> impl Iterator<Item = usize> {
     all(move |how| matches!(how, How::Strikes(other) if *other == kind))
 }
 
-pub(super) fn heard(told: &Told<'_>) -> impl Iterator<Item = usize> {
-    all(move |how| matches!(how, How::Told(is_it) if is_it(told)))
+pub(super) fn heard(handled: &Handled<'_>) -> impl Iterator<Item = usize> {
+    all(move |how| matches!(how, How::Handles(is_it) if is_it(handled)))
 }
 
-impl Told<'_> {
+impl Handled<'_> {
     fn is(&self, row: &str) -> bool {
         self.cell.row == Some(row)
     }

@@ -165,15 +165,15 @@ mod tests {
         let mut coverage = Coverage::default();
         coverage.cells.insert(Cell { state: "T", row: Some("the agent's leg leaves") }, 123_456);
         coverage.acts.insert(Act::Mute.name(), 7);
-        let told = coverage.to_string();
+        let text = coverage.to_string();
         let line =
-            |start: &str| told.lines().find(|line| line.trim_start().starts_with(start)).expect("a row");
-        assert!(line("the agent's leg leaves ").contains("  123k "), "{told}");
-        assert!(!line("events that never").contains("the agent's leg leaves;"), "{told}");
-        assert!(line("events that never").contains("the customer hangs up;"), "{told}");
-        assert!(line("cases that never").contains("3 (two callbacks of one conference at once)"), "{told}");
+            |start: &str| text.lines().find(|line| line.trim_start().starts_with(start)).expect("a row");
+        assert!(line("the agent's leg leaves ").contains("  123k "), "{text}");
+        assert!(!line("events that never").contains("the agent's leg leaves;"), "{text}");
+        assert!(line("events that never").contains("the customer hangs up;"), "{text}");
+        assert!(line("cases that never").contains("3 (two callbacks of one conference at once)"), "{text}");
         let deeds = line("faults and deeds that never");
-        assert!(deeds.contains("429") && !deeds.contains("mutes") && deeds.contains("signs out"), "{told}");
-        assert!(!told.contains("takes an agent offline"), "it does nothing: {told}");
+        assert!(deeds.contains("429") && !deeds.contains("mutes") && deeds.contains("signs out"), "{text}");
+        assert!(!text.contains("takes an agent offline"), "it does nothing: {text}");
     }
 }

@@ -98,7 +98,7 @@ fn back_and_gone(chance: &mut Chance, plan: &mut Plan) {
     plan.setup.in_place = chance.happens(500);
     let loads = plan.agents.first().map_or(1_000, |agent| agent.loads);
     let lost = Act::Refresh;
-    // All agents have the same loading time, whoever has the call.
+    // Any agent may have the call, so all have the same loading time.
     plan.agents.iter_mut().for_each(|agent| agent.loads = loads);
     whoever_has_the_call(plan, TALKING, lost);
     let at = TALKING + loads + chance.below(4_000);
@@ -120,7 +120,7 @@ fn no_server(chance: &mut Chance, plan: &mut Plan) {
     whoever_has_the_call(plan, TALKING + chance.below(8_000), goes_and_comes(chance));
 }
 
-/// A colleague, a listening supervisor or a third party is on the call, too; then somebody is lost.
+/// A colleague, a listening supervisor or a third party is on the call, too; then an agent is lost.
 fn beside(chance: &mut Chance, plan: &mut Plan) {
     plan.setup.in_place = chance.happens(500);
     let others = plan.agents.len() as u64;
@@ -158,7 +158,7 @@ fn beside(chance: &mut Chance, plan: &mut Plan) {
 fn coached(chance: &mut Chance, plan: &mut Plan) {
     plan.setup.in_place = chance.happens(500);
     for agent in 0..plan.agents.len() {
-        // The agent who has the call cannot listen; the others listen to whoever has it.
+        // The agent who has the call cannot listen; the others listen to that call.
         for of in (0..plan.agents.len()).filter(|of| *of != agent) {
             plan.deeds.push(Deed { at: TALKING, agent, act: Act::Monitor(of) });
         }

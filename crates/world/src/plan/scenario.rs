@@ -46,7 +46,7 @@ pub enum Scenario {
 }
 
 impl Scenario {
-    /// Scenarios of which one is drawn when none is requested.
+    /// Scenarios to draw from when none is requested.
     pub const ALL: [Self; 9] = [
         Self::Refresh,
         Self::Crash,

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 /// How long our server may take to learn that an agent has come to a customer (milliseconds).
 const NOT_KNOWN_YET: u64 = 3_000;
-/// How often a customer whom nobody took may be put into the queue again for any agent.
+/// How often a customer whom no agent took may be put into the queue again for any agent.
 const ANY: u32 = 4;
 
 /// The resource of a request: `["Calls", "CA…"]` and so on.

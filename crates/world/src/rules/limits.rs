@@ -18,7 +18,7 @@ const SEEN_WITHIN: u64 = 2 * UNDONE_WITHIN;
 const HEARD_WITHIN: u64 = 1_000 + 2 * 800 + SEEN_WITHIN;
 /// The same when Twilio does not carry it out: our server waits for the answer, and retries.
 const ASKED_AGAIN_WITHIN: u64 = 7_000;
-/// How long a page takes to watch a call and tell our server: usually two messages.
+/// How long a page takes to notice a call and register it: usually two messages.
 const TOLD_WITHIN: u64 = 300;
 /// The part of a request that clears the flag.
 const UNDONE: &[u8] = b"EndConferenceOnExit=false";
@@ -94,7 +94,7 @@ impl World {
         }
     }
 
-    /// Twilio does not do what our server asks of it, or does not say how a conference stands. The server retries.
+    /// Twilio does not carry out a request of our server, or does not answer a poll. The server retries.
     pub(crate) fn flag_stays(&mut self, request: &http::Request<Bytes>) {
         let undoes = request.body().windows(UNDONE.len()).any(|part| part == UNDONE);
         let asks = request.method() == http::Method::GET;
@@ -166,8 +166,8 @@ impl World {
         !(self.plan.setup.ended && inbound) && (unseen || self.rules.flagged.iter().any(of_room))
     }
 
-    /// True when no server is up, Twilio carries out nothing, or Twilio cannot fetch documents. The time that this
-    /// takes is not counted.
+    /// True while no server is up, Twilio carries out nothing, or Twilio cannot fetch documents. Such time is not
+    /// counted.
     pub(super) fn can_nobody_help(&self) -> bool {
         !self.servers.any_runs()
             || self.is_all_refused()
@@ -175,12 +175,12 @@ impl World {
             || self.is_store_away()
     }
 
-    /// True when Twilio carries out nothing of what it is asked.
+    /// True while Twilio carries out no requests.
     fn is_all_refused(&self) -> bool {
         self.fails_mostly(&[FaultKind::Throttled, FaultKind::Broken, FaultKind::Silent])
     }
 
-    /// True while the database takes next to nothing: our server does nothing then.
+    /// True while the database refuses almost everything, so that our server does nothing.
     pub(super) fn is_store_away(&self) -> bool {
         self.fails_mostly(&[FaultKind::StoreRefuses, FaultKind::StoreStalls])
     }
@@ -201,8 +201,7 @@ impl World {
         briefly && pages.any(|it| it.ended_at.is_some_and(|at| at <= lost && lost < at + TOLD_WITHIN))
     }
 
-    /// Known limit: this customer's first call with an agent was over so soon that our server heard of it from
-    /// nobody.
+    /// Known limit: this customer's first call with an agent was over before anything reported it to our server.
     pub(super) fn was_over_at_once(&self, number: usize) -> bool {
         let customer = &self.customers[number];
         let briefly = customer.losses <= 1 && customer.had_for < TOLD_WITHIN;

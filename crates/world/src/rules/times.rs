@@ -14,7 +14,7 @@ pub(super) const IN_PLACE: u64 = 8_000;
 const REJOIN: u64 = 20_000;
 /// How often an agent gets back a customer whom they have lost.
 const AT_MOST: u32 = 3;
-/// How soon polling notices that nobody can take a customer from the queue.
+/// How soon polling notices that no agent can take a customer from the queue.
 const NOTICED: u64 = 30_000;
 /// Allowance for all messages in between.
 const WAYS: u64 = 8_000;
@@ -90,7 +90,7 @@ impl World {
         }
     }
 
-    /// Checks that a customer who has lost the agent does not wait where nobody can take them.
+    /// Checks that a customer who has lost the agent does not wait where no agent can take them.
     pub(super) fn check_queue(&mut self, number: usize, call: &CallSid, queued: bool) {
         if self.customers[number].lost.is_none() {
             return;

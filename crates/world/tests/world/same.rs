@@ -27,12 +27,12 @@ fn the_same_seed_gives_the_same_timeline_again() {
 #[test]
 fn the_same_seed_gives_the_same_timeline_in_another_process() {
     for seed in SEEDS.step_by(10) {
-        let told = Command::new(env!("CARGO_BIN_EXE_simulate"))
+        let output = Command::new(env!("CARGO_BIN_EXE_simulate"))
             .args(["--seed", &seed.to_string()])
             .output()
             .expect("the program runs");
-        let told = String::from_utf8(told.stdout).expect("text");
-        assert!(told.contains(&timeline(seed)), "seed {seed}");
+        let output = String::from_utf8(output.stdout).expect("text");
+        assert!(output.contains(&timeline(seed)), "seed {seed}");
     }
 }
 
@@ -42,20 +42,21 @@ fn a_kept_plan_runs_with_its_own_seed_or_with_others() {
         env!("CARGO_MANIFEST_DIR"),
         "/tests/stories/the-phone-in-another-browser-has-what-was-accepted-here.json"
     );
-    let told = |args: &[&str]| {
-        let told = Command::new(env!("CARGO_BIN_EXE_simulate")).args(["--plan", file]).args(args).output();
-        String::from_utf8(told.expect("the program runs").stdout).expect("text")
+    let simulate = |args: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_simulate")).args(["--plan", file]).args(args).output();
+        String::from_utf8(output.expect("the program runs").stdout).expect("text")
     };
-    let as_it_is = told(&[]);
+    let as_it_is = simulate(&[]);
     assert!(as_it_is.ends_with("\n1 worlds, 0 violations\n"), "{as_it_is}");
     let plan = std::fs::read_to_string(file).expect("a plan");
     let plan: Plan = serde_json::from_str(&plan).expect("a plan");
-    assert_eq!(told(&["--seed", &plan.seed.to_string()]), as_it_is);
-    let times = |told: &str| told.lines().filter(|line| line.contains(" s  ")).map(String::from).collect();
-    let (first, other): (Vec<_>, Vec<_>) = (times(&as_it_is), times(&told(&["--seed", "7"])));
+    assert_eq!(simulate(&["--seed", &plan.seed.to_string()]), as_it_is);
+    let times =
+        |output: &str| output.lines().filter(|line| line.contains(" s  ")).map(String::from).collect();
+    let (first, other): (Vec<_>, Vec<_>) = (times(&as_it_is), times(&simulate(&["--seed", "7"])));
     assert!(first.len() > 20, "{as_it_is}");
     assert_ne!(first, other, "another seed gives other latencies");
-    let many = told(&["--seed", "7", "--seeds", "3"]);
+    let many = simulate(&["--seed", "7", "--seeds", "3"]);
     assert!(many.ends_with("\n3 worlds, 0 violations\n"), "{many}");
 }
 
