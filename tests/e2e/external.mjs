@@ -91,7 +91,7 @@ async function holds(
 }
 
 export const externalRefresh = {
-  title: 'An agent refreshes in a call with somebody from outside and is back in place with all',
+  title: 'An agent refreshes in a call with a third party and is back in place with all',
   async play(/** @type {Story} */ story) {
     const { ada, customer, task } = await onACall(story);
     const third = await adds(story, ada, task);
@@ -104,7 +104,7 @@ export const externalRefresh = {
 };
 
 export const externalHeldRefresh = {
-  title: 'A muted agent with somebody from outside on hold refreshes, and both are as they were',
+  title: 'A muted agent with a third party on hold refreshes, and both are as they were',
   async play(/** @type {Story} */ story) {
     const { ada, customer, task } = await onACall(story);
     const third = await adds(story, ada, task);
@@ -124,8 +124,7 @@ export const externalHeldRefresh = {
 };
 
 export const externalLegLost = {
-  title:
-    'The leg is lost with somebody from outside on hold, and all come together again in another conference',
+  title: 'The leg is lost with a third party on hold, and all come together again in another conference',
   async play(/** @type {Story} */ story) {
     const { ada, customer, task } = await onACall(story);
     const third = await adds(story, ada, task);
@@ -147,7 +146,7 @@ export const externalLegLost = {
 };
 
 export const externalHandedOver = {
-  title: 'The tab is closed with somebody from outside on the call, and both go to another agent',
+  title: 'The tab is closed with a third party on the call, and both go to another agent',
   async play(/** @type {Story} */ story) {
     const { ada, customer, task } = await onACall(story);
     const third = await adds(story, ada, task);
@@ -164,7 +163,7 @@ export const externalHandedOver = {
 };
 
 export const externalTransfer = {
-  title: 'An agent leaves customer and somebody from outside to each other',
+  title: 'An agent leaves customer and third party to each other',
   async play(/** @type {Story} */ story) {
     const { ada, customer, task } = await onACall(story);
     const third = await adds(story, ada, task);
@@ -199,7 +198,7 @@ export const externalTransfer = {
 };
 
 export const externalKicked = {
-  title: 'An agent removes somebody from outside, and the call goes on and ends as ever',
+  title: 'An agent removes a third party, and the call goes on and ends as usual',
   async play(/** @type {Story} */ story) {
     const { ada, customer, task } = await onACall(story);
     const third = await adds(story, ada, task);
@@ -224,7 +223,7 @@ export const externalKicked = {
 };
 
 export const endedForAll = {
-  title: 'An agent ends a call with somebody from outside for everybody',
+  title: 'An agent ends a call with a third party for everybody',
   async play(/** @type {Story} */ story) {
     const { ada, customer, task } = await onACall(story);
     const third = await adds(story, ada, task);

@@ -267,7 +267,7 @@ export const legFalls = secondRung(
 );
 
 export const onABreak = {
-  title: 'An agent on a break gets the customer back through the queue, and then her break',
+  title: 'An agent on a break gets the customer back through the queue, and then the break',
   async play(/** @type {Story} */ story) {
     await story.twilio.assume({ deadLegAfterMs: 0 });
     const { ada, customer, task } = await onACall(story);

@@ -8,7 +8,7 @@ import { endsAsEver, isBack, neverInSilence, talk } from './steps.mjs';
 /** @typedef {import('./people.mjs').Customer} Customer */
 
 export const conferenceEnds = {
-  title: 'An agent refreshes while the conference still ends with her leg, and the customer is kept',
+  title: 'An agent refreshes while the exit flag is still on the leg, and the customer is kept',
   async play(/** @type {Story} */ story) {
     const ada = await story.step('Ada signs in to Flex', () => story.agent('ada'));
     const customer = await story.step('a customer calls', () => story.customer());

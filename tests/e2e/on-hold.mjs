@@ -17,7 +17,7 @@ async function onHold(/** @type {Story} */ story) {
 }
 
 /** Gives back which task is the customer's now. */
-async function isBackAndHeHolds(
+async function isBackAndCustomerHeld(
   /** @type {Story} */ story,
   /** @type {Agent} */ ada,
   /** @type {Customer} */ customer,
@@ -53,23 +53,23 @@ async function endsHold(
 }
 
 /** What the customer has heard of the agent since. */
-const heardOfHer = (/** @type {Customer} */ customer, /** @type {number} */ from) =>
+const heardOfAgent = (/** @type {Customer} */ customer, /** @type {number} */ from) =>
   customer.transcript.said.slice(from).filter(({ heard }) => /^agent/i.test(heard ?? ''));
 
 export const heldInPlace = {
-  title: 'A customer on hold is told, and does not hear the agent who is back in place before she wants it',
+  title: 'A customer on hold hears the announcement, and the agent back in place only after the hold',
   async play(/** @type {Story} */ story) {
     const { ada, customer, task } = await onHold(story);
     const { transcript } = customer.mark();
     await story.step('Ada leaves the page', () => ada.goesElsewhere());
     await isTold(story, customer, transcript);
     await story.step('Ada comes back', () => ada.comesBack());
-    assert.equal(await isBackAndHeHolds(story, ada, customer), task.taskSid, 'it is the same task');
+    assert.equal(await isBackAndCustomerHeld(story, ada, customer), task.taskSid, 'it is the same task');
     await story.step('the customer hears something for two seconds more', async () => {
       for (const end = Date.now() + 2000; Date.now() < end; )
         assert.ok((await customer.heard()).rms > AUDIBLE);
     });
-    assert.deepEqual(heardOfHer(customer, transcript), [], 'and has not heard the agent');
+    assert.deepEqual(heardOfAgent(customer, transcript), [], 'and has not heard the agent');
     await endsHold(story, ada, customer);
   },
 };
@@ -85,7 +85,7 @@ export const heldThroughQueue = {
     await story.step('Ada refreshes the page', () => ada.refreshes());
     await told;
     await ada.ready();
-    assert.notEqual(await isBackAndHeHolds(story, ada, customer), task.taskSid, 'it is a new task');
+    assert.notEqual(await isBackAndCustomerHeld(story, ada, customer), task.taskSid, 'it is a new task');
     await endsHold(story, ada, customer);
   },
 };

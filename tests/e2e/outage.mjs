@@ -62,7 +62,7 @@ const nobodyIsCalled = async (/** @type {Story} */ story, /** @type {string[]} *
 };
 
 export const leftMeanwhile = {
-  title: 'An agent leaves two calls while the server is gone, and it is told of both, once and in order',
+  title: 'An agent leaves two calls while the server is gone, and both are reported to it, once and in order',
   async play(/** @type {Story} */ story) {
     const { ada, customer, task } = await onACall(story);
     const from = left(story).length;
@@ -107,7 +107,7 @@ export const refreshedMeanwhile = {
 };
 
 export const unheard = {
-  title: 'An agent hangs up while her browser cannot reach the server, and the customer is not brought back',
+  title: 'An agent hangs up while the browser cannot reach the server, and the customer is not brought back',
   async play(/** @type {Story} */ story) {
     const { ada, customer, task } = await onACall(story);
     const server = `${story.demo.serverUrl}/v1/**`;

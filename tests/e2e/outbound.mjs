@@ -52,7 +52,7 @@ async function onACallOfHers(/** @type {Story} */ story) {
 }
 
 export const outboundRefresh = {
-  title: 'An agent refreshes during a call that she placed and is back in place',
+  title: 'An agent refreshes during an outbound call and is back in place',
   async play(/** @type {Story} */ story) {
     const { ada, customer, task } = await onACallOfHers(story);
     await story.step('Ada refreshes the page', () => ada.refreshes());
@@ -96,7 +96,7 @@ export const outboundLegLost = {
 };
 
 export const outboundAgentHangsUp = {
-  title: 'An agent hangs up a call that she placed',
+  title: 'An agent hangs up an outbound call',
   async play(/** @type {Story} */ story) {
     const { ada, customer, task } = await onACallOfHers(story);
     await story.step('Ada hangs up', () => ada.hangsUp());
@@ -143,7 +143,7 @@ export const outboundBusy = {
 };
 
 export const outboundRinging = {
-  title: 'An agent refreshes while the phone that she calls still rings',
+  title: 'An agent refreshes while an outbound call still rings',
   async play(/** @type {Story} */ story) {
     const ada = await story.step('Ada signs in to Flex', () => story.agent('ada'));
     const { phone } = await dials(story, ada, 'rings');
@@ -159,8 +159,7 @@ export const outboundRinging = {
 };
 
 export const outboundCrashRinging = {
-  title:
-    'Her page crashes while the phone that she calls rings, and she is back on the call that is answered',
+  title: 'A page crashes while an outbound call rings, and the agent is back on the answered call',
   async play(/** @type {Story} */ story) {
     const ada = await story.step('Ada signs in to Flex', () => story.agent('ada'));
     const { phone, customer } = await dials(story, ada, 'rings');

@@ -92,12 +92,12 @@ const refreshBesideAWaitingTab = (/** @type {string} */ title, /** @type {'first
 });
 
 export const ringsInTheWaitingTab = refreshBesideAWaitingTab(
-  'An agent refreshes the tab with her call, and the call comes back in a second tab',
+  'An agent refreshes the tab with the call, and it comes back in a second tab',
   'second',
 );
 
 export const ringsInTheRefreshedTab = refreshBesideAWaitingTab(
-  'An agent refreshes the tab with her call beside a second tab, and the call comes back in the first',
+  'An agent refreshes the tab with the call beside a second tab, and it comes back in the first',
   'first',
 );
 

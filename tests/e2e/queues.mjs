@@ -43,7 +43,7 @@ const isOnHold = (/** @type {Cast} */ { story, task }) =>
   );
 
 export const warmToQueue = {
-  title: 'Ada hands a customer over to a queue, and refreshes before and after somebody takes him',
+  title: 'Ada hands a customer over to a queue, and refreshes before and after an agent takes the call',
   async play(/** @type {Story} */ story) {
     const cast = await handsOver(story, 'WARM');
     const { ada, bo, customer, task } = cast;

@@ -61,7 +61,7 @@ export const duringACall = {
 };
 
 export const afterACall = {
-  title: 'An agent signs out after a call, and what was still to be delivered goes with her',
+  title: 'An agent signs out after a call, and requests that were kept for delivery are gone',
   async play(/** @type {Story} */ story) {
     const ada = await story.step('Ada signs in to Flex', () => story.agent('ada'));
     await story.step('the browser loses the server', () =>

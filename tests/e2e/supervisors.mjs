@@ -136,7 +136,7 @@ export const listenedTo = {
 };
 
 export const coached = {
-  title: 'Ada refreshes while a supervisor coaches her',
+  title: 'Ada refreshes while coached by a supervisor',
   async play(/** @type {Story} */ story) {
     const cast = await listening(story);
     await coaches(cast);
@@ -153,7 +153,7 @@ export const coached = {
 };
 
 export const coachedAndLost = {
-  title: 'The leg is lost while a supervisor coaches, and the customer never hears him',
+  title: 'The leg is lost while a supervisor coaches, and the customer never hears the supervisor',
   async play(/** @type {Story} */ story) {
     const cast = await listening(story);
     const { ada, customer, task, leg } = cast;
@@ -203,7 +203,7 @@ export const bargedIn = {
 };
 
 export const supervisorReloads = {
-  title: "A supervisor's own page is refreshed while he listens, and he listens again",
+  title: 'A listening supervisor refreshes the page and listens again',
   async play(/** @type {Story} */ story) {
     const cast = await listening(story);
     const { bo, task } = cast;

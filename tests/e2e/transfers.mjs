@@ -154,7 +154,7 @@ export async function ends(/** @type {Cast} */ { story, customer }, /** @type {A
 }
 
 export const warmTransfer = {
-  title: 'Ada hands a customer over to Bo after a talk, and he is guarded like her',
+  title: "Ada hands a customer over to Bo after a talk, and Bo's call is protected like Ada's",
   async play(/** @type {Story} */ story) {
     const cast = await consulting(story);
     const { ada, bo, customer } = cast;
@@ -224,7 +224,7 @@ export const refreshInConsult = {
 };
 
 export const consultedRefreshes = {
-  title: 'Bo refreshes while Ada consults him',
+  title: 'Bo refreshes while Ada consults with Bo',
   async play(/** @type {Story} */ story) {
     const cast = await consulting(story);
     const { ada, bo, customer } = cast;
@@ -286,7 +286,7 @@ export const coldTransfer = {
 };
 
 export const coldTransferRefused = {
-  title: 'Bo does not take a customer whom Ada transfers, and she gets him again',
+  title: 'Bo does not take a customer whom Ada transfers, and Ada gets the customer again',
   async play(/** @type {Story} */ story) {
     const cast = await adaTalks(story);
     const { ada, bo, customer, task } = cast;
