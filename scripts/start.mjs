@@ -59,7 +59,7 @@ Rejoin is up after ${sinceStart()}. Open ${demo.pageUrl}
 
   1. Agent Ada        opens the Flex desktop, signed in. Allow the microphone.
   2. Customer phone   press Call. Then, in Ada's tab, accept the call.
-  3. Refresh Ada's tab (F5). Watch the customer phone: what he hears, and what the server does.
+  3. Refresh Ada's tab (F5). Watch the customer phone: what it hears, and what the server does.
      Or close Ada's tab, with Agent Bo open: after 15 s the call reaches Bo.
 
   Twin    ${demo.twinUrl}    Server  ${demo.serverUrl}
