@@ -1,4 +1,4 @@
-//! What operators read from the database, and change in it, by a program of their own beside servers that run.
+//! Commands of operators that read the database, or change it, in a process of their own beside running servers.
 
 use crate::error::Error;
 use crate::explain::{self, Story, Subject};
@@ -11,9 +11,9 @@ use sqlx::AnyPool;
 use sqlx::any::AnyPoolOptions;
 use std::time::Duration;
 
-/// A server of the database answers within this time, or it is not there.
+/// Timeout of a connection to a server of the database.
 const CONNECTED_WITHIN: Duration = Duration::from_secs(5);
-/// All of the answer is there within this time.
+/// Timeout of the whole answer.
 const READ_WITHIN: Duration = Duration::from_secs(30);
 
 /// The story of a recovery. `None`: the store has nothing about that (any more).
@@ -23,20 +23,20 @@ pub async fn explain(database_url: &str, subject: &Subject) -> Result<Option<Sto
     asked(explain::read(&pool, subject)).await
 }
 
-/// What was given up.
+/// The jobs that were given up.
 pub async fn given_up(database_url: &str) -> Result<given_up::Listed, Error> {
     let pool = reading(database_url).await?;
     let listed = async { given_up::read(&mut *pool.acquire().await?).await };
     Ok(given_up::Listed(asked(listed).await?))
 }
 
-/// What is held back.
+/// The calls and jobs that are held back.
 pub async fn held_back(database_url: &str) -> Result<held_back::Listed, Error> {
     let pool = reading(database_url).await?;
     asked(async { held_back::read(&mut *pool.acquire().await?).await }).await
 }
 
-/// Lets a quarantined call go on. Twilio is asked at once how it stands. True if it was quarantined.
+/// Releases a quarantined call, which is then polled at once. True if it was quarantined.
 pub async fn release(database_url: &str, conference: &ConferenceSid, now: Millis) -> Result<bool, Error> {
     let pool = writing(database_url).await?;
     let is_file = database_url.starts_with("sqlite:");
@@ -49,20 +49,20 @@ pub async fn report(database_url: &str) -> Result<Report, Error> {
     asked(report::read(&pool)).await
 }
 
-/// A connection that changes nothing. It may lead to a standby where there is no primary.
+/// A connection for reading. It may lead to a standby if there is no primary.
 async fn reading(database_url: &str) -> Result<AnyPool, Error> {
     sqlx::any::install_default_drivers();
     let is_file = database_url.starts_with("sqlite:") && !database_url.contains('?');
     let url = match Hosts::of(database_url) {
         Ok(hosts) => hosts.readable(CONNECTED_WITHIN).await?,
-        // Without this SQLite would make a database where there is none.
+        // Otherwise SQLite would create a missing database.
         Err(_) if is_file => format!("{database_url}?mode=ro"),
         Err(_) => database_url.to_owned(),
     };
     connect(&url).await
 }
 
-/// A connection to change something by: it leads to the primary.
+/// A connection for writing, to the primary.
 async fn writing(database_url: &str) -> Result<AnyPool, Error> {
     sqlx::any::install_default_drivers();
     let url = match Hosts::of(database_url) {
@@ -76,7 +76,7 @@ async fn connect(url: &str) -> Result<AnyPool, Error> {
     Ok(AnyPoolOptions::new().max_connections(1).acquire_timeout(CONNECTED_WITHIN).connect(url).await?)
 }
 
-/// Asks, with a deadline.
+/// Waits for an answer, with a deadline.
 async fn asked<T>(answer: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
     tokio::time::timeout(READ_WITHIN, answer).await.unwrap_or(Err(Error::Unanswered(READ_WITHIN)))
 }

@@ -234,7 +234,7 @@ pub enum CustomerHold {
     Off,
 }
 
-/// What the machine goes by if nothing is set.
+/// The machine's defaults.
 fn machine() -> rejoin_recovery::Config {
     rejoin_recovery::Config::default()
 }

@@ -3,7 +3,7 @@
 //! The engine takes all waiting inputs as one batch, and the store finds and locks the calls that it concerns. The
 //! machine handles each input with those calls, everything that follows is committed, and only then the engine
 //! answers, pushes, and starts jobs. No call is kept in memory: another server may handle the next event. If a commit
-//! fails nothing has happened, and the senders are told.
+//! fails nothing has happened, and the senders get an error.
 
 mod decide;
 mod handle;
@@ -290,7 +290,7 @@ impl Engine {
             let _ = self.tasks_read.send(conference.clone());
         }
         for number in &told.held_back {
-            // A server that can handle it has to ask Twilio for what the callback reported.
+            // A server that can handle it must poll Twilio for what the callback reported.
             piece.works.get(*number).into_iter().for_each(|work| self.unheard.missed(work, &self.store));
         }
         for (number, answer) in piece.answers.into_iter().enumerate() {

@@ -56,7 +56,7 @@ impl Executor {
 
     /// Reads the task of a customer who should be sent on, if it has not been read before: only Twilio knows by which
     /// workflow the task came, and without the attributes the customer of an outbound call would come back by a
-    /// workflow that matches no agent. A task that cannot be read is not waited for.
+    /// workflow that matches no agent. If Twilio refuses the read, the customer is sent on without it.
     pub(crate) async fn read_before(&self, job: &Job, call: &Call) -> Result<Option<Task>, Error> {
         let is_read = !call.facts.task.attributes.is_empty() && call.facts.origin.workflow.is_some();
         if !matches!(job.action, Action::Requeue { .. }) || is_read {
@@ -164,7 +164,7 @@ impl Executor {
                 let mut query = vec![("muted", muted.as_str()), ("end", end.as_str())];
                 query.extend(label.as_deref().map(|label| ("label", label)));
                 let url = self.config.public(&format!("/twiml/move/{into}?{}", encoded(&query)));
-                // If that fails Twilio requests it once more: it needs no database.
+                // The URL is its own fallback: its document needs no database.
                 self.redirect(leg, Some(document), &url, &url).await
             }
             Action::Unhold { conference, leg } | Action::EndHold { conference, customer: leg } => {
@@ -172,7 +172,7 @@ impl Executor {
             }
             Action::HoldCustomer { conference, customer, recovery, held, told } => {
                 if *held {
-                    // It is not known whether the document of a hold can be replaced during the hold.
+                    // Unverified: whether the document of a hold can be replaced during the hold.
                     self.unhold(conference, customer).await?;
                 }
                 let url = self.config.public(&format!("/twiml/hold/{recovery}?told={told}"));
@@ -186,7 +186,7 @@ impl Executor {
                 self.coach_instead(conference, coach, before, now).await
             }
             Action::EndConference { conference } => {
-                // The callback of a join may have been lost, and somebody may be with the customer.
+                // The callback of a join may have been lost: an agent may be with the customer.
                 if self.client.list_participants(conference).await?.len() > 1 {
                     return Ok(Outcome::Overtaken);
                 }
@@ -237,7 +237,7 @@ impl Executor {
                 Ok(found.into_iter().next().map(|task| Outcome::PingCreated(task.sid)))
             }
             LostReply::FindCustomer(sent) => self.look_for_requeue(sent).await,
-            // Who is not there any more has been moved, or has hung up.
+            // A leg that is gone was moved, or has hung up.
             LostReply::FindLeg(leg) => match self.client.fetch_participant(&job.conference, leg).await {
                 Ok(_) => Ok(None),
                 Err(Error::Gone) => Ok(Some(Outcome::Ok)),
@@ -246,15 +246,14 @@ impl Executor {
         }
     }
 
-    /// Lets the conference go on when this leg leaves.
+    /// Clears the leg's exit flag.
     async fn stay(&self, conference: &ConferenceSid, leg: &CallSid) -> Result<(), Error> {
         let change =
             ParticipantChange { end_conference_on_exit: Some(false), ..ParticipantChange::default() };
         self.client.update_participant(conference, leg, change).await
     }
 
-    /// Takes the customer off hold, and lets the customer leave the conference without ending it. If Twilio refuses,
-    /// the customer is moved nevertheless.
+    /// Takes the customer off hold, and clears the leg's exit flag. If Twilio refuses, the customer is moved nevertheless.
     async fn free(&self, conference: &ConferenceSid, customer: &CallSid) -> Result<(), Error> {
         let freed = match self.unhold(conference, customer).await {
             // While on hold the other flag has no effect, so it comes second.
@@ -276,7 +275,8 @@ impl Executor {
         self.client.update_participant(conference, leg, change).await
     }
 
-    /// Callbacks do not say who is coached, and the supervisor may coach somebody else meanwhile.
+    /// Lets the supervisor coach the agent's new leg, unless they no longer coach the old one: callbacks do not report who
+    /// is coached.
     async fn coach_instead(
         &self,
         conference: &ConferenceSid,
@@ -291,8 +291,8 @@ impl Executor {
         self.client.coach(conference, coach, now).await.map(ok)
     }
 
-    /// Others write the same attributes: read, merge, and write only if unchanged. `read`: read before, with the
-    /// version.
+    /// Marks the task: reads and merges its attributes, and writes them only if they are unchanged, because others write
+    /// them, too. `read`: the result of an earlier read, with its version.
     async fn mark_task(&self, task: &TaskSid, at: Millis, mut read: Option<Read>) -> Result<Outcome, Error> {
         let mut conflicts = 0;
         loop {
@@ -321,7 +321,7 @@ impl Executor {
         }
     }
 
-    /// An accepted ping can only be completed, a pending one only canceled. What is known may be stale: after a
+    /// Ends a ping: an accepted one can only be completed, a pending one only canceled. `accepted` may be stale: after a
     /// refusal the other way is tried.
     async fn end_ping(&self, task: &TaskSid, accepted: bool) -> Result<Outcome, Error> {
         let reason = "rejoin: answered or over";
@@ -336,7 +336,7 @@ impl Executor {
                 Err(error) => return Err(error),
             }
         }
-        // Neither: it is over already, or has changed meanwhile.
+        // Twilio refused both: the ping is over, or has just changed.
         match self.client.fetch_task(task).await {
             Err(Error::Gone) => Ok(Outcome::Ok),
             Ok(ping) if matches!(ping.assignment_status.as_str(), "canceled" | "completed") => {
@@ -389,7 +389,7 @@ impl Executor {
             Err(refused @ Error::Refused { .. }) => refused,
             Err(error) => return Err(error),
         };
-        // Completed by others is just as good.
+        // It may have been completed by others.
         let reservations = self.client.list_reservations(task).await?;
         let over = reservations.iter().any(|found| {
             &found.sid == reservation

@@ -185,17 +185,17 @@ fn describe() {
     use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
     describe_counter!(RECOVERIES, "Recoveries that have ended, by outcome");
     describe_histogram!(PHASES, Unit::Seconds, "From the loss of the agent until a phase is reached");
-    describe_counter!(LINES, "What happened on calls, as timelines tell it");
+    describe_counter!(LINES, "Lines of timelines, by kind");
     describe_histogram!(
         WEBHOOK_LAG,
         Unit::Seconds,
-        "From an event at Twilio until it was heard of; Twilio's clock has seconds only"
+        "From an event at Twilio to its arrival here; Twilio's clock has seconds only"
     );
     describe_counter!(REQUESTS, "Requests of Twilio, desktops and operators, by route and status");
     describe_histogram!(
         REQUEST_SECONDS,
         Unit::Seconds,
-        "Until such a request was answered, which is after the commit"
+        "From such a request to its answer, which follows the commit"
     );
     describe_gauge!(
         CLOCK_SKEW,
@@ -204,37 +204,34 @@ fn describe() {
     );
     describe_counter!(
         CONNECTIONS_DROPPED,
-        "How often all connections to the database were thrown away: unanswered, unavailable, or read-only"
+        "How often all connections to the database were dropped, by reason: unanswered, unavailable, or read-only"
     );
-    describe_counter!(REFUSED, "Connections and requests that a limit refused, by which one");
-    describe_counter!(CERTIFICATES, "New certificates, by what became of them: used or refused");
-    describe_counter!("rejoin_stream_events_total", "Events of Event Streams, by what became of them");
+    describe_counter!(REFUSED, "Connections and requests that a limit refused, by limit");
+    describe_counter!(CERTIFICATES, "New certificates, by result: used or refused");
+    describe_counter!("rejoin_stream_events_total", "Events of Event Streams, by result");
     describe_counter!("rejoin_twilio_requests_total", "Requests to Twilio, by API and result");
     describe_counter!(
         "rejoin_twilio_errors_total",
         "Requests that Twilio refused or did not answer, by code"
     );
-    describe_histogram!("rejoin_twilio_seconds", Unit::Seconds, "Until Twilio answered");
+    describe_histogram!("rejoin_twilio_seconds", Unit::Seconds, "Duration of requests to Twilio");
     describe_counter!("rejoin_twilio_throttled_total", "Requests that Twilio answered with HTTP status 429");
     describe_gauge!("rejoin_twilio_waiting", "Requests that wait for their turn");
-    describe_gauge!("rejoin_twilio_waiting_seconds", Unit::Seconds, "How long the first of them has waited");
-    describe_gauge!("rejoin_push_sessions", "Desktops that listen");
-    describe_counter!(GIVEN_UP, "Actions that Twilio refused for good, or that came too late");
-    describe_gauge!("rejoin_jobs_open", "Actions that are wanted of Twilio and have not ended");
+    describe_gauge!("rejoin_twilio_waiting_seconds", Unit::Seconds, "How long the oldest of them has waited");
+    describe_gauge!("rejoin_push_sessions", "Connected desktops");
+    describe_counter!(GIVEN_UP, "Jobs that Twilio refused for good, or whose deadline passed");
+    describe_gauge!("rejoin_jobs_open", "Open jobs");
     describe_gauge!(
         "rejoin_job_late_seconds",
         Unit::Seconds,
-        "How far the first of them is past its deadline"
+        "How far the earliest deadline of an open job has passed"
     );
-    describe_gauge!("rejoin_job_age_seconds", Unit::Seconds, "How long the oldest of them has been wanted");
+    describe_gauge!("rejoin_job_age_seconds", Unit::Seconds, "Age of the oldest open job");
     describe_counter!(HELD_BACK, "Events that were refused because their call is held back, by reason");
     describe_counter!(QUARANTINED, "Events that could not be handled: their call is quarantined");
-    describe_gauge!("rejoin_calls_held_back", "Calls that this server has met and leaves alone, by reason");
-    describe_gauge!("rejoin_jobs_unreadable", "Actions that this server has met and cannot read");
-    describe_gauge!("rejoin_storm", "1 while so many agents are lost at once that it counts as a storm");
-    describe_gauge!(
-        "rejoin_failsafe",
-        "1 while pings and requeues are held back until an operator lets them go on"
-    );
+    describe_gauge!("rejoin_calls_held_back", "Calls that this server holds back, by reason");
+    describe_gauge!("rejoin_jobs_unreadable", "Jobs that this server cannot read");
+    describe_gauge!("rejoin_storm", "1 during a storm");
+    describe_gauge!("rejoin_failsafe", "1 while the failsafe holds back pings and requeues for any agent");
     describe_gauge!("rejoin_agents_lost_lately", "Agents lost within the last ten seconds, or in the storm");
 }

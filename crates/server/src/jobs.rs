@@ -10,6 +10,6 @@ pub use room::{Door, Inside};
 
 use std::time::Duration;
 
-/// How long the store is waited for when it is asked whether a job is still ours and wanted.
+/// Timeout of the store's answer whether a job is still ours and wanted.
 pub(crate) const ANSWERED_WITHIN: Duration = Duration::from_secs(1);
 pub(crate) use room::{Place, Rooms};

@@ -86,7 +86,7 @@ impl Pushes {
     }
 
     /// Opens a channel for a page at the position `since`: text of a [`PushId`], `None` for a new page. Older pages
-    /// of the worker are told that this one acts; an older channel of the same page ends.
+    /// of the worker get the message that this one acts; an older channel of the same page ends.
     pub async fn subscribe(
         &self,
         worker: &WorkerSid,
@@ -124,7 +124,7 @@ impl Pushes {
         }
     }
 
-    /// A page has shown itself: older pages, on all servers, are told that it acts.
+    /// A page has shown itself: older pages, on all servers, get the message that it acts.
     pub async fn supersede(&self, worker: &WorkerSid, epoch: u64) {
         self.lock().supersede(worker, epoch);
         if let Err(error) = self.store.say_newer_page(worker, epoch).await {
@@ -149,7 +149,7 @@ impl Pushes {
 
     /// The same, for a page that considers an older one's leg orphaned: in the first two seconds of this server it
     /// waits for pages that were connected to the server before. One of them may have the call, in another browser.
-    /// If one is connected here, the page is told to ask again once it is not: it may have gone this instant.
+    /// If one is connected here, the page is asked to repeat its hello once it is not: it may have gone this instant.
     pub async fn older_page_back(&self, worker: &WorkerSid, epoch: u64) -> bool {
         loop {
             let older = self.lock().waits_for_older(worker, epoch);

@@ -112,7 +112,7 @@ pub(crate) async fn run(
             look.reset_after(LOOK_EVERY);
         }
         for job in begin {
-            tell_loss(&parts.turns, &job);
+            report_loss(&parts.turns, &job);
             let (id, parts) = (job.claim.job, Arc::clone(&parts));
             let recovery = job.recovery.as_ref().map(|(recovery, _)| tracing::field::display(recovery));
             // At every level: each line about the job carries these fields.
@@ -141,8 +141,8 @@ pub(crate) async fn run(
     }
 }
 
-/// Reports a loss to the pace: a job that keeps a line, or tells a customer, follows from one.
-fn tell_loss(turns: &Turns, job: &Job) {
+/// Reports a loss to the pace: a job that keeps a line, or makes an announcement, follows from one.
+fn report_loss(turns: &Turns, job: &Job) {
     if let Some((recovery, _)) = &job.recovery
         && job.action.traits().shows_loss
     {
@@ -337,7 +337,7 @@ async fn attempt(
             request(parts, &executor, job, call.map(with_task)).await
         }
         Wanted::No if *may_have_acted => {
-            let reason = "it is not wanted any more, and nobody knows whether it was done".into();
+            let reason = "no longer wanted, and unknown whether it was done".into();
             Ok(Attempt::Ended(Outcome::Failed { reason }))
         }
         Wanted::No => Ok(Attempt::Ended(Outcome::Overtaken)),
@@ -359,7 +359,7 @@ async fn request(
     answer.map(Attempt::Ended)
 }
 
-/// It may have waited long for its turn, or for its retry.
+/// Whether the job is still wanted: it may have waited long for its turn, or for its retry.
 async fn is_wanted(parts: &Parts, job: &Job) -> Wanted {
     let asked = tokio::time::timeout(ANSWERED_WITHIN, parts.store.call_of(job.claim)).await;
     match asked {
@@ -368,17 +368,17 @@ async fn is_wanted(parts: &Parts, job: &Job) -> Wanted {
             let is_wanted = machine.wants(&job.conference, &job.action);
             if is_wanted { Wanted::Yes(Some(Box::new(call))) } else { Wanted::No }
         }
-        // Its call is forgotten, and what was left standing stands.
+        // The call is forgotten, and what the job tidies up still stands.
         Ok(Ok(Some(None))) if job.action.traits().tidies_up => Wanted::Yes(None),
         Ok(Ok(Some(None))) => Wanted::No,
         Ok(Ok(None)) => Wanted::Lost,
-        // It stays as it is until its call is no longer held back.
+        // The job waits until its call is no longer held back.
         Ok(Err(Error::HeldBack)) => {
             parts.engine.set_job_aside(job.claim).await;
             Wanted::Lost
         }
         Ok(Err(_)) | Err(_) if job.action.traits().needs_store => Wanted::Unknown,
-        // If the store cannot say it now, the job is as good as it was.
+        // The store does not answer: the job is done as if still wanted.
         Ok(Err(_)) | Err(_) => Wanted::Yes(None),
     }
 }

@@ -3,18 +3,18 @@
 //! | error | done? | consequence |
 //! | --- | --- | --- |
 //! | gone (404) | no | it is over |
-//! | refused (other 4xx) | no | it failed: repeating it changes nothing. What tidies up is tried until its deadline: a ping, a reservation or an activity may be in between two states, and one that stands keeps an agent from calls |
-//! | throttled (429) | no | again when its turn comes: the pace waits as long as Twilio says. A customer's line and the announcement are tried beyond their deadline |
+//! | refused (other 4xx) | no | it failed: a retry changes nothing. Only what tidies up is retried until its deadline: a ping, a reservation or an activity may be between two states, and one that stands keeps an agent from calls |
+//! | throttled (429) | no | again when its turn comes: the pace waits as long as Twilio says. A customer's line and the announcement are retried beyond their deadline |
 //! | conflict (409, 412) | no | read again and repeated soon |
-//! | our credentials (401) | no | again and again until the deadline, and operators are told: a token that was rotated must not cost a customer his call |
-//! | 5xx, timed out, cut off, unreadable | maybe | looked up first where doing it twice does harm ([`LostReply`](rejoin_recovery::LostReply)), then again with growing pauses |
+//! | our credentials (401) | no | again until the deadline, and operators are alerted: a token that was rotated must not cost a customer the call |
+//! | 5xx, timed out, cut off, unreadable | maybe | looked up first if the action is not idempotent ([`LostReply`](rejoin_recovery::LostReply)), then again with growing pauses |
 //! | not connected | no | again with growing pauses |
 
 use rejoin_protocol::Millis;
 use rejoin_recovery::Action;
 use rejoin_twilio::Error;
 
-/// How long beyond its deadline a customer's line is kept, or a customer told, while Twilio throttles.
+/// How long beyond their deadline a customer's line and the announcement are retried while Twilio throttles.
 pub const PATIENT: Millis = Millis::seconds(120);
 
 /// Delay before a retry of what Twilio has refused.
@@ -50,11 +50,11 @@ pub fn cure(action: &Action, error: &Error) -> Cure {
             Cure::Again { pause: Millis(0), patient, alarm: false }
         }
         Error::Conflict => again(Millis(100)),
-        // Its attempt ends before this is asked.
+        // The attempt has ended before the error gets here.
         Error::Withheld => again(Millis(200)),
         Error::Unauthorized => Cure::Again { pause: Millis(1000), patient: false, alarm: true },
         Error::Unavailable { .. } | Error::Transport { .. } | Error::Unreadable { .. } => {
-            // What was asked for may still be under way: looked at too early it is not there yet.
+            // The request may still be in flight: a look-up that is too early does not find its effect.
             let may_come = error.may_have_acted() && action.traits().lost_reply.is_looked_up();
             again(if may_come { Millis(500) } else { Millis(200) })
         }

@@ -301,7 +301,7 @@ mod tests {
             () = killed => false,
         };
         assert!(!went_on && surroundings.is_killed());
-        // A later caller is told at once.
+        // A later call returns at once.
         surroundings.killed().await;
     }
 }

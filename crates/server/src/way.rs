@@ -1,4 +1,4 @@
-//! The document that sends a customer into the queue, whoever gives it to Twilio.
+//! The document that sends a customer into the queue, inline or fetched.
 
 use crate::config::Config;
 use crate::reconnect;

@@ -28,8 +28,8 @@ pub(super) struct Decided {
     pub(super) first_timer: Option<Millis>,
 }
 
-/// What the senders of the batch are told.
-pub(super) struct Told {
+/// The answers to the senders of the batch.
+pub(super) struct Answers {
     /// The calls of the batch.
     pub(super) calls: Machine,
     /// Positions of inputs whose job is no longer ours.
@@ -128,7 +128,7 @@ impl Step<'_> {
         }
     }
 
-    /// True when this event forgets a call without a loss. Nobody will need its story then.
+    /// True when this event forgets a call without a loss. Its story is not needed any more.
     fn ends_an_uneventful_call(&self, event: &Event) -> bool {
         let Event::Timer { conference, timer: Timer::Forget } = event else { return false };
         let call = self.decided.machine.call(conference);
@@ -223,7 +223,7 @@ impl Decided {
     }
 
     /// Sends everything out.
-    pub(super) fn tell(self, outlets: &Outlets, now: Millis) -> Told {
+    pub(super) fn tell(self, outlets: &Outlets, now: Millis) -> Answers {
         let Self { machine, lost, held_back, jobs, places, pushes, notes, first_timer: _ } = self;
         let mine = jobs.into_iter().filter(|job| job.claim.fence > 0);
         for (job, place) in mine.zip(places) {
@@ -245,6 +245,6 @@ impl Decided {
             // There may be no reader.
             let _ = outlets.lines.send(customer);
         }
-        Told { calls: machine, lost, held_back }
+        Answers { calls: machine, lost, held_back }
     }
 }

@@ -1,5 +1,5 @@
-//! Limits the number of jobs of each crowd that a server has at once. Thousands that wait, or are held back by the
-//! failsafe, leave room for those that tell customers something.
+//! Limits the number of jobs of each crowd that a server has at once: thousands of jobs that wait, or that the failsafe
+//! holds back, leave room for announcements.
 
 use super::Job;
 use crate::pace::Crowd;
@@ -15,7 +15,7 @@ pub struct Door {
     rooms: Rooms,
 }
 
-/// The jobs that have entered. There is room for all of them.
+/// The jobs that have a place.
 #[derive(Debug)]
 pub struct Inside {
     /// In the order of their commits.
@@ -34,7 +34,7 @@ pub(crate) struct Place {
 }
 
 impl Door {
-    /// With room for this many jobs of each crowd.
+    /// A queue with room for this many jobs of each crowd.
     pub fn new(each: usize) -> (Self, Inside) {
         let (sender, jobs) = mpsc::unbounded_channel();
         let rooms = Rooms(Crowd::ALL.map(|_| Arc::new(Semaphore::new(each))));
@@ -59,7 +59,7 @@ impl Rooms {
         Some(Place { _permit: Arc::new(permit) })
     }
 
-    /// So many places are free.
+    /// Number of free places.
     pub(crate) fn free(&self, crowd: Crowd) -> usize {
         self.of(crowd).available_permits()
     }

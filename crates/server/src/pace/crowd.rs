@@ -3,19 +3,19 @@
 use rejoin_recovery::{Action, Api, LostReply, Rank};
 use rejoin_twilio::Family;
 
-/// Jobs that wait for the same: so many of each crowd a server has at once.
+/// Jobs that wait for the same thing; a server limits how many of each crowd it has at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Crowd {
-    /// Nothing else goes out before these.
+    /// Jobs that go out before all others.
     Urgent,
-    /// What the failsafe keeps back.
+    /// Jobs that the failsafe holds back.
     KeptBack,
-    /// All the rest.
+    /// All other jobs.
     Others,
 }
 
 impl Crowd {
-    /// All.
+    /// All crowds.
     pub const ALL: [Self; 3] = [Self::Urgent, Self::KeptBack, Self::Others];
 
     /// The crowd of an action.
@@ -40,15 +40,15 @@ impl Crowd {
     }
 }
 
-/// In which order jobs are taken from the store: less is more. What a customer notices comes before what is written about
-/// the customer: of a storm there is more of that than a server has room for.
+/// Priority of a job when jobs are taken from the store; the lowest number comes first. Within a rank, calls and conferences
+/// come before tasks: in a storm there are more jobs than a server has room for, and customers notice only the former.
 pub(crate) fn priority(action: &Action) -> i64 {
     let traits = action.traits();
     traits.rank as i64 * 2 + i64::from(traits.api != Api::Voice)
 }
 
-/// The part of Twilio's API that the first request of an action's next attempt goes to. `look`: it is looked up first what
-/// became of the last one.
+/// The part of Twilio's API that the first request of an action's next attempt goes to. `look`: true if the attempt begins
+/// with a look-up of the previous one.
 pub fn family(action: &Action, look: bool) -> Family {
     let traits = action.traits();
     match traits.api {

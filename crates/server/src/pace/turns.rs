@@ -62,9 +62,9 @@ impl Turns {
         }
     }
 
-    /// Waits until it is the turn of a job's next attempt. Its first request uses that turn; the others wait for theirs in
-    /// the same place. `look`: is it looked up first what became of it?
-    /// `since`: when its customer began to wait (point in time).
+    /// Waits until it is the turn of a job's next attempt. Its first request uses that turn; the others wait for theirs with
+    /// the same rank and age. `look`: true if the attempt begins with a look-up of the previous one. `since`: when its
+    /// customer began to wait (point in time).
     pub async fn of_attempt(&self, action: &Action, look: bool, since: Millis) -> Arc<JobGate> {
         let rank = action.traits().rank;
         let turn = self.turn(family(action, look), rank, since).await;

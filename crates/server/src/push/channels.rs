@@ -114,8 +114,8 @@ impl Channels {
         (self.lost.take_due(now), self.lost.next())
     }
 
-    /// True when a page that is older than `epoch` is connected here. Once it is not, the page of this epoch is told
-    /// to ask again.
+    /// True when a page that is older than `epoch` is connected here. Once it is not, the page of this epoch is asked
+    /// to repeat its hello.
     pub(super) fn waits_for_older(&mut self, worker: &WorkerSid, epoch: u64) -> bool {
         let older = self.has_older(worker, epoch);
         if older {
@@ -128,8 +128,8 @@ impl Channels {
         self.epochs(worker).any(|other| other != 0 && other < epoch)
     }
 
-    /// Tells a waiting page to ask once the older pages are gone: their call may be its own. One without a channel
-    /// yet is told when it has one.
+    /// Asks a waiting page to repeat its hello once the older pages are gone: their call may be its own. One without a
+    /// channel yet is asked when it has one.
     fn ask_who_waits(&mut self, worker: &WorkerSid) {
         let Some(epoch) = self.wait.get(worker).copied() else { return };
         if self.has_older(worker, epoch) {
@@ -185,7 +185,7 @@ impl Channels {
         channels.iter().filter_map(|channel| channel.told).min().filter(|told| *told < number)
     }
 
-    /// A page of this epoch acts: older pages are told.
+    /// A page of this epoch acts: older pages get a message.
     pub(super) fn supersede(&mut self, worker: &WorkerSid, epoch: u64) {
         self.keep(worker, |channel| {
             let older = channel.epoch != 0 && channel.epoch < epoch;

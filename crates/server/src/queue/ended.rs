@@ -22,12 +22,12 @@ pub(super) fn alert(error: &TwilioError, now: Millis) {
     }
 }
 
-/// Why it was given up.
+/// Why a job was given up.
 pub(super) fn failed(job: &Job, error: Option<&TwilioError>) -> Outcome {
     let what = job.action.name();
     let reason = match error {
         Some(error) => format!("{what} did not work: {error}"),
-        None => format!("{what} was not done: it came too late"),
+        None => format!("{what} was not done: its deadline passed"),
     };
     Outcome::Failed { reason }
 }

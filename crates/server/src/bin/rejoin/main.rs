@@ -27,12 +27,12 @@ struct Cli {
 const AFTER: &str = "\
 First steps:
   rejoin defaults > rejoin.toml             every setting, explained; each can be set in the environment, too
-  rejoin check-config --config rejoin.toml  what counts in the end, and what is wrong with it
+  rejoin check-config --config rejoin.toml  the effective settings, and what is wrong with them
   rejoin migrate --config rejoin.toml       brings the database up to date; `serve` does it, too
   rejoin explain CA…                        the story of a customer's call
-  rejoin report                             how recoveries have ended, by day
-  rejoin given-up                           what did not work, and may need somebody
-  rejoin held-back                          calls that nothing is done about; `rejoin release CF…` lets one go on
+  rejoin report                             outcomes of recoveries, by day
+  rejoin given-up                           jobs that were given up, which may need an operator
+  rejoin held-back                          calls that are held back; `rejoin release CF…` releases one
   rejoin serve --config rejoin.toml         runs until SIGTERM or Ctrl-C; may be killed at any time
 
 It needs a Twilio account's SID and auth token, the SIDs of the workspace and of the workflow \"Recovery Ping\", and the
@@ -44,19 +44,19 @@ enum Command {
     Serve(Box<serve::Options>),
     /// Creates the database, or brings it up to date, and ends.
     Migrate(migrate::Options),
-    /// Tells the story of a recovery from the store: what was decided and when, what was wanted of Twilio, how it stands.
+    /// Prints the story of a recovery from the store: decisions with their times, jobs for Twilio, and the current state.
     Explain(explain::Options),
-    /// Tells how recoveries have ended, by day: how many, in what way, how long they took.
+    /// Prints how many recoveries have ended with which outcome, and how long they took, by day.
     Report(asked::Asked),
-    /// Lists what was wanted of Twilio and given up, the last one first: refused for good, or too late.
+    /// Lists jobs for Twilio that were given up, latest first: refused for good, or past their deadline.
     GivenUp(asked::Asked),
-    /// Lists the calls that nothing is done about, because they cannot be read or an event about them ended in a panic, and jobs
-    /// that cannot be read.
+    /// Lists calls that are held back, because they cannot be read or an event about them ended in a panic, and jobs that cannot
+    /// be read.
     HeldBack(asked::Asked),
-    /// Lets a quarantined call go on: Twilio is asked how it stands, and events about it are handled again.
+    /// Releases a quarantined call: it is polled, and events about it are handled again.
     Release(release::Options),
-    /// Tells what settings count, where each comes from, what is wrong and what that means. Touches nothing, and
-    /// asks Twilio only about an activity that is set.
+    /// Prints the effective settings with their origins, and what is wrong with them. Changes nothing, and asks Twilio only about
+    /// a configured activity.
     CheckConfig(Box<check::Options>),
     /// Prints rejoin.default.toml: every setting with its default, its environment variable and what it means.
     Defaults,
@@ -64,7 +64,7 @@ enum Command {
     Demo(demo::Options),
 }
 
-/// What stands in the environment does not show in `--help`: addresses may have passwords in them.
+/// Values of the environment are hidden in `--help`: addresses may contain passwords.
 fn command() -> clap::Command {
     Cli::command().mut_subcommands(|sub| sub.mut_args(|arg| arg.hide_env_values(true)))
 }

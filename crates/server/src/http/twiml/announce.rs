@@ -107,7 +107,7 @@ pub(crate) struct Hold {
 }
 
 /// `/twiml/hold/{recovery}?told=`: the same for a customer who is alone, unless they have heard it already, and then
-/// comfort audio until the hold ends. It is not known whether a hold's document would begin again by itself.
+/// comfort audio until the hold ends. Unverified: whether Twilio would repeat a hold's document by itself.
 pub(crate) async fn hold(
     State(app): State<Arc<App>>,
     Path(recovery): Path<String>,

@@ -1,7 +1,7 @@
 //! What follows a queue in which the caller was connected to an agent: the `action` of a flow's own `<Enqueue>`.
 //!
 //! Twilio requests it when the conference has ended under the caller, and also at the ordinary end of a call. The
-//! machine knows which it was, or will know in a moment.
+//! machine decides which it was; until it can, the caller is kept.
 
 use super::enqueue::{enqueued_as_decided, in_a_moment};
 use super::{AT_ONCE, Twiml, comforting, voice_request};
@@ -18,16 +18,16 @@ use rejoin_twilio::twiml::Document;
 use rejoin_twilio::webhook::QueueResult;
 use std::sync::Arc;
 
-/// How long a moment is.
+/// Length of a pause between two requests while the machine has not decided.
 const MOMENT_SECONDS: u32 = 1;
-/// How many moments a caller is kept without a decision: usually more than Twilio is asked for (24 s).
+/// Number of pauses before comfort audio is played instead: more than a look-up at Twilio usually takes (24 s).
 const MOMENTS: u32 = 30;
-/// Twilio is out of order then. So often the customer hears the comfort audio, until Twilio answers: as long as the machine keeps
-/// a customer of whom nothing is decided.
+/// Number of times that the comfort audio is played after that, while Twilio is out of order: for as long as the machine keeps an
+/// undecided customer.
 const COMFORTED: u32 = (KEPT_UNDECIDED.0 / COMFORT_TAKES.0) as u32;
-/// How long it takes until the comfort audio was heard once and the next document is there.
+/// Duration of the comfort audio once, with the fetch of the next document.
 const COMFORT_TAKES: Millis = Millis::seconds(10);
-/// So many moments one is kept of whom nobody has ever told.
+/// Number of pauses for a caller whose call is unknown, also after a look-up.
 const MOMENTS_UNKNOWN: u32 = 1;
 
 /// Parameters of `/twiml/ended`.
@@ -58,7 +58,7 @@ pub(crate) async fn ended(
 pub(super) async fn after_bridge(app: &App, customer: &CallSid, asked: u32) -> Twiml {
     let next = async {
         match next(app, customer).await? {
-            // Twilio knows whose call it was, if it answers.
+            // The call is unknown: look it up.
             Next::Unknown => {
                 untold::find(app, customer, app.store.surroundings().now()).await?;
                 next(app, customer).await

@@ -20,7 +20,7 @@ use std::time::Duration;
 const COMFORT: Duration = Duration::from_secs(6);
 /// How often a document repeats it: that costs one signed request a minute.
 const COMFORT_TIMES: u32 = 10;
-/// How long a document lasts that does.
+/// How long such a document lasts.
 const COMFORT_LASTS: Duration = Duration::from_secs(COMFORT.as_secs() * COMFORT_TIMES as u64);
 /// Pause before the first attempt to store again what could not be stored. It doubles.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -50,8 +50,8 @@ pub(crate) async fn wait(
     // (<https://www.twilio.com/docs/voice/twiml/enqueue#attributes-wait-url>).
     let comfort = app.config.public("/audio/comfort.wav");
     let document = Twiml(Document::new().play_times(&comfort, COMFORT_TIMES));
-    // Stored after the answer: if the server dies in between, it is not known that the customer hears something, and
-    // the customer is sent to the queue once more. The next request for this document is a minute away, so a failed
+    // Stored after the answer: if the server dies in between, the customer seems to be in silence, and is sent to the
+    // queue once more. The next request for this document is a minute away, so a failed
     // write is retried until then.
     let surroundings = app.store.surroundings().clone();
     let entered = Event::EnteredQueue { recovery, customer: request.call };
@@ -80,7 +80,7 @@ pub(crate) async fn after(
         hung_up,
     };
     match request.queue_result {
-        // Another document runs already: ours, or that of whoever accepted the call.
+        // Another document runs already: ours, or that of the agent who accepted the call.
         Some(QueueResult::Redirected) => Ok(Twiml(Document::new())),
         // As after the first queue: the conference may have ended because the agent was lost once more.
         Some(QueueResult::Bridged) => {
@@ -140,7 +140,7 @@ async fn tell(app: &App, event: Event) -> bool {
     stored.is_ok()
 }
 
-/// Another attempt, for any agent, if there have not been enough. A call that is not known any more cannot be sent
+/// Another attempt, for any agent, if there have not been enough. A call that is no longer known cannot be sent
 /// anywhere.
 ///
 /// # Errors

@@ -70,14 +70,14 @@ impl Server {
 
     pub(in crate::store) async fn timeline(&self, customer: &CallSid) -> Result<Vec<(i64, Line)>, Error> {
         let data = self.memory.data();
-        let is_his = |of: &Option<CallSid>| of.as_ref() == Some(customer);
-        let his = data.lines.values().filter(|(of, _)| is_his(of));
-        let rooms: BTreeSet<&ConferenceSid> = his.map(|(_, line)| &line.conference).collect();
+        let is_own = |of: &Option<CallSid>| of.as_ref() == Some(customer);
+        let own = data.lines.values().filter(|(of, _)| is_own(of));
+        let rooms: BTreeSet<&ConferenceSid> = own.map(|(_, line)| &line.conference).collect();
         // Lines from before the customer's leg was known have none.
         let lines = data
             .lines
             .iter()
-            .filter(|(_, (of, line))| is_his(of) || (of.is_none() && rooms.contains(&line.conference)));
+            .filter(|(_, (of, line))| is_own(of) || (of.is_none() && rooms.contains(&line.conference)));
         Ok(lines.map(|(number, (_, line))| (*number, line.clone())).collect())
     }
 
