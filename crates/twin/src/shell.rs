@@ -27,21 +27,21 @@ use std::{
 };
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
-/// Changes by REST requests that are kept, to be counted.
+/// Maximum number of remembered changes by REST requests.
 const DONE: usize = 50_000;
 
 /// Numbers of customers' legs have this bit, so that the shell can give them without asking the model.
 const CUSTOMER_LEGS: u128 = 1 << 100;
 
-/// What can go wrong while the twin starts.
+/// Errors of the twin.
 #[derive(Debug, thiserror::Error)]
 pub enum TwinError {
-    /// The address is taken, or not of this machine.
+    /// The address is taken, or is not one of this machine.
     #[error("cannot listen on {address}: {source}; choose another address with --listen")]
     Listen {
-        /// Which.
+        /// The address.
         address: SocketAddr,
-        /// Why.
+        /// The cause.
         source: std::io::Error,
     },
     /// The media side could not be started.
@@ -50,7 +50,7 @@ pub enum TwinError {
     /// The demo account cannot be modelled.
     #[error(transparent)]
     Model(#[from] crate::model::ModelError),
-    /// The client for webhooks could not be made.
+    /// The client for webhooks could not be built.
     #[error("cannot make the HTTP client for webhooks: {0}")]
     Client(#[from] reqwest::Error),
     /// Serving ended.
@@ -100,10 +100,10 @@ struct Inner {
     media: MediaHandle,
     legs: broadcast::Sender<LegNews>,
     live: Mutex<HashSet<CallSid>>,
-    /// Legs that have picked up and whose media is not up yet. Not told by way of the inputs: media may be up before those are
-    /// looked at.
+    /// Legs that have picked up and whose media is not up yet. Not part of the inputs: media may be up before those are
+    /// handled.
     answering: Mutex<HashSet<CallSid>>,
-    /// Counts what the model was told.
+    /// Number of events that the model has handled.
     changes: watch::Sender<u64>,
     log: Log,
     customers: AtomicU64,
@@ -193,13 +193,13 @@ impl Twin {
         })
     }
 
-    /// Tells the model what happened.
+    /// Sends an event to the model.
     pub fn tell(&self, event: Event) {
         self.input(Input::Event(event));
     }
 
-    /// One event bridge socket of this worker: gets every event as (`event_type`, payload). The socket counts as
-    /// open as long as the receiver lives; presence is told to the model from here, so do not tell it again.
+    /// One event bridge socket of this worker, which gets every event as (`event_type`, payload). The socket counts as
+    /// open while the receiver exists; this function reports its presence to the model, so callers must not.
     pub fn listen_worker(&self, worker: WorkerSid) -> mpsc::UnboundedReceiver<(String, Value)> {
         let (sender, receiver) = mpsc::unbounded_channel();
         self.input(Input::Listen(worker.clone(), sender.clone()));
@@ -212,14 +212,14 @@ impl Twin {
         receiver
     }
 
-    /// One registered voice socket of this worker. Calls ring on the one that was plugged in last and lives.
+    /// One registered voice socket of this worker. Calls ring on the last one that is still connected.
     pub fn plug_phone(&self, worker: WorkerSid) -> mpsc::UnboundedReceiver<PhoneCommand> {
         let (sender, receiver) = mpsc::unbounded_channel();
         self.input(Input::Phone(worker, sender));
         receiver
     }
 
-    /// The phone's SDP answer to an invite. The model hears of it once media is up.
+    /// The phone's SDP answer to an invite. It is reported to the model once media is up.
     pub fn answer(&self, call: CallSid, sdp: String) {
         locked(&self.inner.answering).insert(call.clone());
         let twin = self.clone();
@@ -231,7 +231,7 @@ impl Twin {
         });
     }
 
-    /// Has it picked up, so that it has an answer from now on?
+    /// True if the leg has picked up and was waiting for its media; it no longer waits then.
     fn answered(&self, call: &CallSid) -> bool {
         locked(&self.inner.answering).remove(call)
     }
@@ -248,14 +248,14 @@ impl Twin {
         answer.await.unwrap_or_default()
     }
 
-    /// What Flex's views of the contact centre show now.
+    /// What Flex's views of the contact centre show.
     pub async fn reports(&self) -> Reports {
         let (reply, answer) = oneshot::channel();
         self.input(Input::Reports(reply));
         answer.await.unwrap_or_default()
     }
 
-    /// Changes whenever something has happened.
+    /// Changes with every event.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.inner.changes.subscribe()
     }
@@ -282,12 +282,12 @@ impl Twin {
         call
     }
 
-    /// How the phone of this number takes calls from now on.
+    /// Sets how the phone of this number takes calls.
     pub fn set_phone(&self, number: String, phone: Phone) {
         locked(&self.inner.outside).set(number, phone);
     }
 
-    /// Every phone outside takes calls as it comes.
+    /// Resets how the phones outside take calls.
     pub fn reset_phones(&self) {
         locked(&self.inner.outside).forget();
     }
@@ -297,7 +297,7 @@ impl Twin {
         locked(&self.inner.outside).called(number)
     }
 
-    /// Somebody outside picks up the phone that rings.
+    /// A person outside picks up a ringing phone.
     pub fn pick_up(&self, call: CallSid) {
         self.input(Input::PickUp(call));
     }
@@ -312,7 +312,7 @@ impl Twin {
         *locked(&self.inner.features) = features;
     }
 
-    /// The sockets of this worker's desktops end without a word, and no other one stands before this is taken back.
+    /// Cuts this worker's desktops off, or ends that: their sockets end without a close, and no new one is accepted.
     pub fn cut_off(&self, worker: WorkerSid, cut_off: bool) {
         self.inner.cut_off.send_modify(|workers| {
             if cut_off {
@@ -323,39 +323,39 @@ impl Twin {
         });
     }
 
-    /// Do this worker's desktops get no socket?
+    /// True while this worker's desktops are cut off.
     pub fn is_cut_off(&self, worker: &WorkerSid) -> bool {
         self.inner.cut_off.borrow().contains(worker)
     }
 
-    /// Waits until they do not. For ever, while it is not known whose the socket is.
+    /// Waits until this worker's desktops are cut off; forever if the worker is unknown.
     pub async fn until_cut_off(&self, worker: Option<&WorkerSid>) {
         let Some(worker) = worker else { return std::future::pending().await };
         // Fails only when the twin shuts down.
         let _ = self.inner.cut_off.subscribe().wait_for(|workers| workers.contains(worker)).await;
     }
 
-    /// Where Event Streams go.
+    /// The sinks of Event Streams.
     pub(crate) fn sinks(&self) -> MutexGuard<'_, Sinks> {
         locked(&self.inner.sinks)
     }
 
-    /// From now on this goes wrong, and nothing else.
+    /// Replaces the injected faults.
     pub fn set_faults(&self, faults: Faults) {
         *locked(&self.inner.faults) = faults;
     }
 
-    /// Asks what goes wrong now.
+    /// Reads the injected faults.
     pub(crate) fn faults<T>(&self, ask: impl FnOnce(&mut Faults) -> T) -> T {
         ask(&mut locked(&self.inner.faults))
     }
 
-    /// What REST requests have changed, oldest first.
+    /// Changes by REST requests, oldest first.
     pub fn done(&self) -> Vec<Done> {
         locked(&self.inner.done).iter().cloned().collect()
     }
 
-    /// A REST request has changed something.
+    /// Remembers a change by a REST request.
     pub(crate) fn has_done(&self, done: Done) {
         let mut all = locked(&self.inner.done);
         if all.len() == DONE {
@@ -364,7 +364,7 @@ impl Twin {
         all.push_back(done);
     }
 
-    /// Is there such a leg, and has it not ended?
+    /// True if the leg exists and has not ended.
     pub fn is_live(&self, call: &CallSid) -> bool {
         locked(&self.inner.live).contains(call)
     }
@@ -384,12 +384,12 @@ impl Twin {
         self.inner.log.add(line);
     }
 
-    /// The log, for what goes on by itself.
+    /// The log itself, for tasks that outlive the call.
     pub(crate) fn its_log(&self) -> &Log {
         &self.inner.log
     }
 
-    /// How it is run.
+    /// The twin's configuration.
     pub fn config(&self) -> &TwinConfig {
         &self.inner.config
     }
@@ -417,7 +417,7 @@ struct Driver {
     last_request: u64,
     listeners: HashMap<WorkerSid, Vec<mpsc::UnboundedSender<(String, Value)>>>,
     phones: HashMap<WorkerSid, Vec<mpsc::UnboundedSender<PhoneCommand>>>,
-    /// Which phone a leg rings or talks on.
+    /// The phone on which a leg rings or talks.
     on_phone: HashMap<CallSid, mpsc::UnboundedSender<PhoneCommand>>,
     /// Counts what was stopped on a leg, so that a clip that arrives afterwards is not played.
     stopped: HashMap<CallSid, u64>,
