@@ -1,21 +1,21 @@
 use serde::{Deserialize, Serialize};
 
-/// Flags of a participant that matter here.
+/// The relevant flags of a participant.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ParticipantFlags {
-    /// Does the conference end when this leg leaves?
+    /// The exit flag: the conference ends when this leg leaves.
     pub end_conference_on_exit: bool,
-    /// On hold?
+    /// True on hold.
     pub hold: bool,
-    /// Muted?
+    /// True when muted.
     pub muted: bool,
-    /// Heard by one agent alone: a supervisor who coaches.
+    /// True for a supervisor who coaches: only one agent hears this leg.
     #[serde(default)]
     pub coaching: bool,
 }
 
 impl ParticipantFlags {
-    /// Can the customer talk to whoever is at this leg?
+    /// True if the person at this leg can talk to the customer.
     pub fn can_talk(&self) -> bool {
         !self.hold && !self.muted && !self.coaching
     }

@@ -1,14 +1,14 @@
-//! Which form a stored call has, and whether it is held back.
+//! The format of stored calls, and their quarantine.
 
 use rejoin_protocol::Millis;
 use serde::de::{Error as _, Unexpected};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// The version of the form in which a call is stored. Stored calls without one are of version 0.
+/// The version of the format in which a call is stored. Stored calls without one have version 0.
 ///
-/// A field that is added needs a default, and an older release leaves it alone: that is no new version. Another version is
-/// needed when an older release would misread a call, as with a new variant or another meaning of a field. A server of an
-/// older release holds such a call back and leaves its events to a server that reads it.
+/// A new field needs a default and no new version: an older release ignores it. A new version is needed when an older release
+/// would misread a call, as with a new variant or another meaning of a field. A server of an older release holds such a call back,
+/// and leaves its events to a server that can read it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Format;
 
@@ -50,12 +50,12 @@ impl<'de> Deserialize<'de> for Format {
     }
 }
 
-/// A call that no event is handled on any more until an operator releases it, because handling one ended in a panic. The
-/// call goes on at Twilio as it is.
+/// The quarantine of a call about which an event ended in a panic: no event about it is handled until an operator releases it.
+/// At Twilio the call goes on as it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Quarantine {
-    /// Since when (point in time).
+    /// When it began (point in time).
     pub at: Millis,
-    /// The kind of event that was handled.
+    /// Kind of the event that ended in a panic.
     pub event: String,
 }

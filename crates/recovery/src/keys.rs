@@ -1,22 +1,22 @@
-//! Which calls an event concerns. Nobody needs all calls at once to handle an event: those that share a key with it are
-//! enough, and with each of them the other calls of its customer, see [`Machine::new`](crate::Machine::new).
+//! Keys, by which the calls of an event are found. Handling an event takes only the calls that share a key with it, and the
+//! other calls of their customers, see [`Machine::new`](crate::Machine::new).
 
 use crate::{Call, ConferenceEvent, ConferenceEventKind, Event, Outcome};
 use rejoin_protocol::{CallSid, ConferenceSid, RecoveryId, TaskSid, WorkerSid};
 use std::collections::BTreeSet;
 
-/// Something that an event and a call may have in common.
+/// An identifier that an event and a call may share.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Key {
-    /// Where the call takes place.
+    /// The call's conference.
     Conference(ConferenceSid),
-    /// The task that it belongs to.
+    /// The call's task.
     Task(TaskSid),
-    /// The customer's leg, or one that may be, as long as nobody knows which is.
+    /// The customer's leg, or a candidate while the customer is not identified.
     Leg(CallSid),
-    /// An agent who is or was on it.
+    /// An agent who is or was on the call.
     Worker(WorkerSid),
-    /// One of its recoveries.
+    /// One of the call's recoveries.
     Recovery(RecoveryId),
 }
 
@@ -34,14 +34,14 @@ impl Key {
 }
 
 impl Event {
-    /// By what the calls are found that this event concerns. A conference that no call has is one that may begin now.
+    /// The keys of the calls that this event concerns. For a conference without a call, the event may begin one.
     pub fn keys(&self) -> BTreeSet<Key> {
         let keys = match self {
             Self::Conference(ConferenceEvent { conference, task, kind, .. }) => {
                 let mut keys = vec![Key::Conference(conference.clone())];
-                // A mark may wait for it.
+                // An early mark may wait for the task.
                 keys.extend(task.clone().map(Key::Task));
-                // A customer who is on the way from another conference is known by this leg.
+                // A customer who comes from another conference is recognised by this leg.
                 if let ConferenceEventKind::Join { leg, .. } = kind {
                     keys.push(Key::Leg(leg.clone()));
                 }
@@ -52,7 +52,7 @@ impl Event {
                 Key::Task(registration.task.clone()),
                 Key::Leg(registration.customer_leg.clone()),
             ],
-            // Of one worker only so many marks wait.
+            // The number of early marks of a worker is limited.
             Self::Graceful { worker, mark } => {
                 vec![Key::Task(mark.task.clone()), Key::Worker(worker.clone())]
             }
@@ -74,7 +74,7 @@ impl Event {
                 let mut keys = vec![Key::Conference(conference.clone())];
                 match outcome {
                     Outcome::Learnt(found) => keys.extend(found.customer_leg.clone().map(Key::Leg)),
-                    // Where the customer is may be known, and a mark may wait for it.
+                    // The customer's new conference may be known, and an early mark may wait for its task.
                     Outcome::Looked(seen) => {
                         for found in &seen.reconnects {
                             keys.push(Key::Task(found.task.clone()));
@@ -92,8 +92,7 @@ impl Event {
 }
 
 impl Call {
-    /// By what this call is found. They change when more becomes known of it, so they are to be stored anew whenever
-    /// the call is.
+    /// The call's keys. They change as more becomes known, so they must be stored whenever the call is.
     pub fn keys(&self) -> BTreeSet<Key> {
         let fixed = [Key::Conference(self.conference.clone()), Key::Task(self.task.clone())];
         let workers = self.facts.roster.agents.values().map(|agent| Key::Worker(agent.worker.clone()));
@@ -101,7 +100,7 @@ impl Call {
             let absence = it.absence();
             [Key::Recovery(absence.id.clone()), Key::Worker(absence.agent.worker.clone())]
         });
-        // Whose call it is becomes known with them.
+        // Once one of these registrations is settled, the customer is known.
         let unsettled = self
             .facts
             .ownership

@@ -1,10 +1,9 @@
 //! The recovery machine: decides what happens to a customer whose agent went away.
 //!
-//! Pure: [`Machine::handle`] takes the time and one [`Event`], changes the machine and gives back [`Effect`]s, all of
-//! which are to be carried out (and made durable together with the calls named by [`Machine::take_dirty`]) before the
-//! next event. No I/O, no clock, no randomness. Everything that is decided about a customer's call on the server side
-//! is decided in this crate: `call` holds the rules, a room for each purpose; `machine` finds the call that an event
-//! belongs to.
+//! Pure: [`Machine::handle`] takes the time and one [`Event`], changes the machine and returns [`Effect`]s. The caller
+//! carries them out, and makes them durable together with the calls named by [`Machine::take_dirty`], before the next
+//! event. No I/O, no clock, no randomness. All decisions of the server about a customer's call are made in this crate:
+//! `call` has the rules, with a module for each purpose; `machine` finds the call that an event belongs to.
 
 mod absence;
 mod action;

@@ -3,10 +3,10 @@
 macro_rules! names {
     ($($type:ident, $name:ident { $($pattern:pat => $text:literal,)+ })+) => { $(
         impl $type {
-            /// All of them, so that a test can ask whether each was there.
+            /// All names, so that a test can check that each has occurred.
             pub const NAMES: &[&str] = &[$($text),+];
 
-            /// What it is called.
+            /// The variant's name.
             pub fn $name(&self) -> &'static str {
                 match self { $($pattern => $text),+ }
             }

@@ -1,4 +1,4 @@
-//! What events and timers are called in stories, logs and tests. Actions have their names in `action.rs`.
+//! Names of events and timers in stories, logs and tests. Those of actions are in `action.rs`.
 
 use crate::named::names;
 use crate::{ConferenceEventKind, Event, TaskEventKind, Timer};

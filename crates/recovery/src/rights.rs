@@ -1,23 +1,23 @@
-//! Who may say what about a call. The machine leaves alone what somebody says who has no right to; whoever hands it in
-//! can tell by this, and refuse it.
+//! Which statements of a worker's page about a call count. The machine ignores the others; the server asks here, to refuse
+//! them.
 
 use crate::{Call, Event, Machine};
 use rejoin_protocol::WorkerSid;
 use rejoin_protocol::api::Registration;
 
-/// What somebody's word about a call is worth.
+/// A worker's right to a statement about a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Right {
-    /// It is about the worker's own.
+    /// The statement is about the worker's own call.
     Own,
-    /// It is about a leg or a reservation that is another worker's, or about a conference of another task.
+    /// The statement is about another worker's leg or reservation, or about a conference of another task.
     Foreign,
-    /// Whose it is has to be found out. Nothing was changed.
+    /// The call's agent must be looked up first. Nothing was changed.
     Unknown,
 }
 
 impl Machine {
-    /// May this worker register this call? To be asked when it was tried.
+    /// The worker's right to register this call. To be called after the registration was handled.
     pub fn right(&self, worker: &WorkerSid, registration: &Registration) -> Right {
         let Some(call) = self.call(&registration.conference) else { return Right::Unknown };
         if call.is_foreign_registration(worker, registration) {
@@ -29,7 +29,7 @@ impl Machine {
         }
     }
 
-    /// Is this about a leg or a reservation that is another worker's, or about a conference of another task?
+    /// True if the event is about another worker's leg or reservation, or about a conference of another task.
     pub fn is_foreign(&self, event: &Event) -> bool {
         match event {
             Event::Registered { worker, registration } => self
@@ -38,7 +38,7 @@ impl Machine {
             Event::Graceful { worker, mark } => {
                 self.calls_of(&mark.task).any(|call| call.is_foreign_mark(worker, mark))
             }
-            // What is said in these is about the worker who says it, or comes from Twilio or ourselves.
+            // These are about the worker who sends them, or come from Twilio or our server.
             Event::Hello { .. }
             | Event::Goodbye { .. }
             | Event::PushLost { .. }
@@ -54,7 +54,7 @@ impl Machine {
 }
 
 impl Call {
-    /// Is or was this worker on the call as an agent?
+    /// True if this worker is or was an agent of the call.
     pub fn concerns(&self, worker: &WorkerSid) -> bool {
         self.facts.roster.agents.values().any(|agent| agent.worker == *worker)
             || self.absences().any(|it| it.absence().agent.worker == *worker)

@@ -1,13 +1,13 @@
-//! What matters more: the order in which requests to Twilio go out when not all can at once.
+//! The order in which requests to Twilio go out when not all can at once.
 
-/// The first matters most.
+/// The priority of a request, most urgent first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Rank {
-    /// A customer's line would fall, or a customer hear nothing but hold music.
+    /// Without it a customer's line drops, or a customer hears only hold music.
     KeepLine,
     /// A customer hears that the agent was lost.
     Announce,
-    /// A customer goes to an agent who is there and waits, and what that needs.
+    /// A customer goes to an agent who is back and waits, with everything that this requires.
     Requeue,
     /// A customer goes to any agent.
     NextAgent,
@@ -15,17 +15,17 @@ pub enum Rank {
     Ping,
     /// Audio while the customer waits.
     Comfort,
-    /// Others follow the customer.
+    /// Bystanders follow the customer.
     MoveOthers,
-    /// What can be done later as well.
+    /// It can be done later as well.
     Bookkeeping,
-    /// A look-up of a call that a page names and that is not known. No action has this rank. Anybody who is an agent can ask
-    /// for these, so nothing that a known call needs waits for one.
+    /// A look-up of an unknown call that a page names. No action has this rank. Any agent's page can cause these, so nothing for
+    /// a known call waits for one.
     LookUp,
 }
 
 impl Rank {
-    /// All, the first first.
+    /// All ranks, most urgent first.
     pub const ALL: [Self; 9] = [
         Self::KeepLine,
         Self::Announce,
@@ -38,12 +38,12 @@ impl Rank {
         Self::LookUp,
     ];
 
-    /// True for ranks before which nothing else goes out.
+    /// True for ranks that go out before all others.
     pub fn is_urgent(self) -> bool {
         matches!(self, Self::KeepLine | Self::Announce)
     }
 
-    /// True for what the failsafe keeps back: everything that thousands of customers or agents would notice in vain.
+    /// True for ranks that the failsafe holds back: in a storm they would disturb thousands of customers or agents in vain.
     pub fn can_be_held_back(self) -> bool {
         matches!(self, Self::NextAgent | Self::Ping)
     }

@@ -103,7 +103,7 @@ impl Desk {
         assert!(desk.take_actions().is_empty());
     }
 
-    /// Ada's page has said goodbye. Her leg stands.
+    /// Ada's page has said goodbye, and the leg stands.
     pub fn away() -> Self {
         let mut desk = Self::talking();
         desk.goodbye(ADA, EPOCH);
