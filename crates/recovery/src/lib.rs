@@ -51,6 +51,6 @@ pub use keys::Key;
 pub use machine::Machine;
 pub use requests::Requests;
 pub use rights::Right;
-pub use seen::{HandedOver, Holder, Logged, LoggedWhat, Met, Reconnect, ReconnectState, Seen};
+pub use seen::{Check, HandedOver, Holder, Logged, LoggedWhat, Met, Reconnect, ReconnectState, Seen};
 pub use task_event::{Purpose, TaskEvent, TaskEventKind};
 pub use untold::Untold;

@@ -60,6 +60,24 @@ pub struct Holder {
     pub reservation: ReservationSid,
 }
 
+/// What Twilio is asked in the moment before a customer is sent to the queue, because an unreported agent may have them by
+/// then. The answer is part of the attempt, and no poll of the machine's: a request may wait minutes for its turn, and an
+/// answer from before the wait would say nothing any more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Check {
+    /// Whether an agent has taken a task that is to bring the customer back: [`Seen::reconnects`].
+    pub reconnects: bool,
+    /// Whether an agent who has accepted the task is in the conference: [`Seen::accepted`] and [`Seen::participants`].
+    pub holders: bool,
+}
+
+impl Check {
+    /// True if Twilio is asked anything.
+    pub fn is_needed(self) -> bool {
+        self.reconnects || self.holders
+    }
+}
+
 /// An unreported agent who is with the customer in the conference.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Met {

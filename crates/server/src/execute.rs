@@ -8,7 +8,7 @@ use crate::jobs::{Job, Read};
 use crate::way::Way;
 use rejoin_protocol::attributes as names;
 use rejoin_protocol::{CallSid, ConferenceSid, Millis, RecoveryId, ReservationSid, TaskSid, WorkerSid};
-use rejoin_recovery::{Action, Announcement, Call, LostReply, Machine, Outcome, Registered, Sent};
+use rejoin_recovery::{Action, Announcement, Call, LostReply, Machine, Outcome, Registered, Seen, Sent};
 use rejoin_twilio::twiml::{Conference, Document, INLINE_LIMIT};
 use rejoin_twilio::{Client, Error, Gate, NewTask, ParticipantChange, Task, TaskEnd, Witness, encoded};
 use serde_json::{Map, Value, json};
@@ -72,14 +72,19 @@ impl Executor {
     /// Asks Twilio whether an agent has the customer, if that is necessary before the customer is sent on.
     pub(crate) async fn ask_before(&self, job: &Job, call: &Call) -> Result<Before, Error> {
         let Action::Requeue { recovery, target, .. } = &job.action else { return Ok(Before::NotAsked) };
-        let (taken, met) = (call.may_be_taken(target.as_ref()), call.may_be_met());
-        if taken && self.is_taken(recovery).await? {
-            return Ok(Before::Ended(Outcome::Overtaken));
+        let check = call.check_before_requeue(target.as_ref());
+        let ended = |seen: &Seen| call.ended_by_check(seen).map(Before::Ended);
+        if check.reconnects
+            && let Some(ended) = ended(&self.taken(recovery).await?)
+        {
+            return Ok(ended);
         }
-        if met && let Some(met) = self.meets(call).await? {
-            return Ok(Before::Ended(Outcome::Met(Box::new(met))));
+        if check.holders
+            && let Some(ended) = ended(&self.present_holders(call).await?)
+        {
+            return Ok(ended);
         }
-        Ok(if taken || met { Before::GoesOn } else { Before::NotAsked })
+        Ok(if check.is_needed() { Before::GoesOn } else { Before::NotAsked })
     }
 
     /// Carries out an action once. `call`: its state, if that was looked up. Errors are about Twilio; the queue

@@ -1,7 +1,7 @@
 //! Through the queue: to the same agent (second rung), to the next one (third rung), and into the new conference.
 
 use super::{AHEAD, Agent, Call, Ending, Holding, Out, Participant, Phase, Recovery, SOON, Trip};
-use crate::{Holder, Met, Note, Outcome, ParticipantFlags, Timer};
+use crate::{Check, Holder, Met, Note, Outcome, ParticipantFlags, Seen, Timer};
 use rejoin_protocol::api::Failure;
 use rejoin_protocol::{CallSid, Millis, RecoveryId, TaskSid, WorkerSid};
 use std::collections::{BTreeMap, BTreeSet};
@@ -246,27 +246,39 @@ impl Call {
         self.push(out);
     }
 
-    /// True if an agent may have the customer by now, unreported. A customer who goes to any agent has waited for the one
-    /// whom they lost: they were in the queue when that agent's reservation was freed. Twilio is to be asked first.
-    pub fn may_be_taken(&self, target: Option<&WorkerSid>) -> bool {
-        target.is_none()
-            && self.recovery.as_ref().is_some_and(|it| self.diagnosis().has_freed_reservation(it))
-    }
-
-    /// Might an unreported participant be talking to the customer who is about to be requeued? Somebody is there who can be heard
-    /// and is no agent as far as is known, an agent has registered a leg that nothing has shown yet, callbacks were missed, or none
-    /// come. Twilio is to be asked first.
-    pub fn may_be_met(&self) -> bool {
+    /// What Twilio is asked before the customer is sent to the queue for this target; `None`: for any agent.
+    pub fn check_before_requeue(&self, target: Option<&WorkerSid>) -> Check {
+        // A customer who goes to any agent has waited for the one whom they lost: they were in the queue when that agent's
+        // reservation was completed.
+        let has_waited = self.recovery.as_ref().is_some_and(|it| self.diagnosis().has_freed_reservation(it));
+        // An unidentified participant who can be heard may be an agent, and so may the owner of a leg that nothing has shown
+        // yet. If callbacks were missed, or none come, nobody would have reported an agent.
         let talks = |(_, there): (&CallSid, &Participant)| there.flags().can_talk();
         let is_reported_by_nobody = self.facts.received.callbacks.is_empty()
             || self.poll.may_have_missed
             || !self.facts.ownership.registrations.is_empty();
-        self.facts.roster.is_customer_joined()
-            && (is_reported_by_nobody || self.diagnosis().others().any(talks))
+        let may_be_met = is_reported_by_nobody || self.diagnosis().others().any(talks);
+        Check {
+            reconnects: target.is_none() && has_waited,
+            holders: self.facts.roster.is_customer_joined() && may_be_met,
+        }
+    }
+
+    /// How a requeue ends that is not to be sent, as the answers to its check say.
+    pub fn ended_by_check(&self, seen: &Seen) -> Option<Outcome> {
+        if seen.reconnects.iter().any(|task| task.taker().is_some()) {
+            return Some(Outcome::Overtaken);
+        }
+        let met = self.met(&seen.accepted, &seen.participants)?;
+        Some(Outcome::Met(Box::new(met)))
     }
 
     /// The agent who is with the customer, if these agents have accepted the task and these legs are in the conference.
-    pub fn met(&self, accepted: &[Holder], there: &BTreeMap<CallSid, ParticipantFlags>) -> Option<Met> {
+    pub(super) fn met(
+        &self,
+        accepted: &[Holder],
+        there: &BTreeMap<CallSid, ParticipantFlags>,
+    ) -> Option<Met> {
         let recovery = self.recovery.as_ref()?;
         let unknown = |leg: &CallSid, flags: &ParticipantFlags| {
             !self.facts.roster.is_customer(leg)

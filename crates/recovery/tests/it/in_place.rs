@@ -605,13 +605,16 @@ fn a_requeue_is_checked_first_while_a_registered_leg_is_unreported() {
     desk.fire(1, Timer::Grace);
     desk.finish_all();
     let call = desk.machine.call(&conference(1)).expect("the call");
-    assert!(call.may_be_met(), "Twilio is asked first who is with the customer");
+    assert!(call.check_before_requeue(None).holders, "Twilio is asked first who is with the customer");
     let mut desk = Desk::away();
     desk.hello_in_place(2);
     desk.leave(1, ADA_LEG, LeaveReason::UpdatedViaApi);
     desk.fire(1, Timer::Grace);
     desk.finish_all();
-    assert!(!desk.machine.call(&conference(1)).expect("the call").may_be_met(), "no page has registered");
+    assert!(
+        !desk.machine.call(&conference(1)).expect("the call").check_before_requeue(None).holders,
+        "no page has registered"
+    );
 }
 
 #[test]

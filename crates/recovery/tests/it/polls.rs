@@ -111,7 +111,7 @@ fn a_poll_in_flight_when_callbacks_were_missed_is_repeated() {
     desk.handle(Event::Timer { conference: conference(1), timer: Timer::Missed });
     let call = |desk: &Desk| desk.machine.call(&conference(1)).expect("the call").clone();
     assert!(
-        desk.take_actions().is_empty() && call(&desk).may_be_met(),
+        desk.take_actions().is_empty() && call(&desk).check_before_requeue(None).holders,
         "who is in the conference is unknown"
     );
     desk.now = desk.now + Millis(50);
@@ -120,7 +120,7 @@ fn a_poll_in_flight_when_callbacks_were_missed_is_repeated() {
     let again = desk.take_actions();
     assert!(matches!(again[..], [Action::Look { .. }]), "{again:?}");
     desk.finish(again[0].clone(), Outcome::Looked(Box::new(present(&[CUSTOMER, ADA_LEG]))));
-    assert!(!call(&desk).may_be_met());
+    assert!(!call(&desk).check_before_requeue(None).holders);
 }
 
 /// The conference ended while nothing could be stored, and the poll that follows precedes Twilio's fetch of our action
@@ -831,9 +831,9 @@ fn an_unidentified_leg_found_by_poll_may_be_the_lost_agent() {
             reservation: reservation_of(ADA, 1),
         };
         let call = desk.machine.call(&conference(1)).expect("a call");
-        let met = call.met(std::slice::from_ref(&holder), &present(&legs).participants);
+        let met = call.ended_by_check(&Seen { accepted: vec![holder.clone()], ..present(&legs) });
         // A leg that joined while Ada's own leg was there is known to belong to another person.
-        let expected = (!reported).then(|| Met { leg: leg(NEXT_LEG), holder });
+        let expected = (!reported).then(|| Outcome::Met(Box::new(Met { leg: leg(NEXT_LEG), holder })));
         assert_eq!(met, expected, "{reported}");
     }
 }

@@ -25,14 +25,16 @@ fn present(legs: &[u128]) -> BTreeMap<rejoin_protocol::CallSid, ParticipantFlags
 fn met(desk: &Desk, accepted: &[u128], legs: &[u128]) -> Option<(u128, u128)> {
     let call = desk.machine.call(&conference(1)).expect("a call");
     let accepted: Vec<_> = accepted.iter().map(|worker| holder(*worker)).collect();
-    let Met { leg: by, holder } = call.met(&accepted, &present(legs))?;
+    let seen = Seen { accepted, participants: present(legs), ..Seen::default() };
+    let Outcome::Met(met) = call.ended_by_check(&seen)? else { panic!("only reconnect tasks overtake") };
+    let Met { leg: by, holder } = *met;
     let number = |numbers: &[u128], is: &dyn Fn(u128) -> bool| numbers.iter().copied().find(|n| is(*n));
     let by = number(&[ADA_LEG, NEXT_LEG, BO_LEG, 0x77], &|n| leg(n) == by)?;
     Some((by, number(&[ADA, BO, CY], &|n| WorkerSid::numbered(n) == holder.worker)?))
 }
 
 fn may_be_met(desk: &Desk) -> bool {
-    desk.machine.call(&conference(1)).expect("a call").may_be_met()
+    desk.machine.call(&conference(1)).expect("a call").check_before_requeue(None).holders
 }
 
 /// A colleague has joined for a warm transfer, and no registration of theirs is confirmed. Then Ada is lost, and comes

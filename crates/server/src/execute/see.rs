@@ -4,7 +4,7 @@ use super::{Executor, of_recovery};
 use rejoin_protocol::attributes as names;
 use rejoin_protocol::{CallSid, ConferenceSid, Millis, RecoveryId, ReservationSid, TaskSid, WorkerSid};
 use rejoin_recovery::{
-    Call, HandedOver, Holder, Logged, LoggedWhat, Met, ParticipantFlags, Reconnect, ReconnectState, Seen,
+    Call, HandedOver, Holder, Logged, LoggedWhat, ParticipantFlags, Reconnect, ReconnectState, Seen,
 };
 use rejoin_twilio::{Error, Event, Participant, Reservation};
 use serde_json::Value;
@@ -53,13 +53,12 @@ impl Executor {
         }
     }
 
-    /// An unreported agent who is with the customer.
-    pub(super) async fn meets(&self, call: &Call) -> Result<Option<Met>, Error> {
+    /// The agents who have accepted the task, and the conference's participants if there are such agents.
+    pub(super) async fn present_holders(&self, call: &Call) -> Result<Seen, Error> {
         let accepted = self.holders(&call.task, "accepted").await?;
-        if accepted.is_empty() {
-            return Ok(None);
-        }
-        Ok(call.met(&accepted, &self.participants(&call.conference).await?))
+        let participants =
+            if accepted.is_empty() { BTreeMap::new() } else { self.participants(&call.conference).await? };
+        Ok(Seen { accepted, participants, ..Seen::default() })
     }
 
     /// The workers whose reservations of the task have this status; none when the task is gone: Twilio keeps it for
@@ -128,9 +127,9 @@ impl Executor {
         }
     }
 
-    /// True when an agent has accepted a customer who was to be brought back.
-    pub(super) async fn is_taken(&self, recovery: &RecoveryId) -> Result<bool, Error> {
-        Ok(self.reconnects(recovery).await?.iter().any(|task| task.taker().is_some()))
+    /// The tasks that are to bring the customer back.
+    pub(super) async fn taken(&self, recovery: &RecoveryId) -> Result<Seen, Error> {
+        Ok(Seen { reconnects: self.reconnects(recovery).await?, ..Seen::default() })
     }
 
     /// The tasks that bring the customer back, without the ping, which has the same recovery.
