@@ -37,7 +37,7 @@ use crate::absence::{AgentHold, Covered, Ending, Holding, Phase, Recovery, Trip}
 use crate::diagnosis::Diagnosis;
 use crate::facts::{Agent, Facts, Participant};
 use crate::plan::{LATER, Plan, SOON};
-use crate::{Allowance, Format, Note, Quarantine, Requests};
+use crate::{Allowance, Decisions, Format, Note, Quarantine, Requests};
 use rejoin_protocol::{CallSid, ConferenceSid, Millis, TaskSid, WorkerSid};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -60,6 +60,9 @@ pub struct Call {
     pub task: TaskSid,
     /// What is known of the call.
     pub facts: Facts,
+    /// What is decided about the legs of the agents.
+    #[serde(default)]
+    pub decisions: Decisions,
     /// What was asked of Twilio for the call, and has come of it.
     #[serde(default)]
     pub requests: Requests,
@@ -157,6 +160,7 @@ impl Call {
             conference,
             task,
             facts: Facts::default(),
+            decisions: Decisions::default(),
             requests: Requests::default(),
             lookup: LookUp::default(),
             poll: Poll::default(),
@@ -182,8 +186,8 @@ impl Call {
     /// The call's facts and absences, to be judged.
     pub(crate) fn diagnosis(&self) -> Diagnosis<'_> {
         let Facts { roster, marks, pages, .. } = &self.facts;
-        let (requests, recovery, covered) = (&self.requests, &self.recovery, &self.covered);
-        Diagnosis { roster, marks, pages, requests, recovery, covered }
+        let Self { decisions, requests, recovery, covered, .. } = self;
+        Diagnosis { roster, marks, pages, decisions, requests, recovery, covered }
     }
 
     /// Looks at the whole after every event.
@@ -218,8 +222,8 @@ impl Call {
     }
 
     fn settle(&mut self, leg: &CallSid) {
-        if let Some(agent) = self.facts.roster.agents.get_mut(leg) {
-            agent.settled = true;
+        if self.facts.roster.agents.contains_key(leg) {
+            self.decisions.settle(leg);
         }
     }
 }

@@ -9,17 +9,19 @@ mod presence;
 pub use departure::{DEPARTURES, Departure, MISSED, MissedRow, Missing, Row};
 
 use crate::absence::{Covered, Recovery};
+use crate::decisions::Decisions;
 use crate::facts::{Marks, Pages, Roster};
 use crate::requests::Requests;
 use rejoin_protocol::CallSid;
 use std::collections::BTreeMap;
 
-/// A call's facts, absences and requests, borrowed to be judged.
+/// A call's facts, and what was made of them so far, borrowed to be judged.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Diagnosis<'a> {
     pub(crate) roster: &'a Roster,
     pub(crate) marks: &'a Marks,
     pub(crate) pages: &'a Pages,
+    pub(crate) decisions: &'a Decisions,
     pub(crate) requests: &'a Requests,
     pub(crate) recovery: &'a Option<Recovery>,
     pub(crate) covered: &'a BTreeMap<CallSid, Covered>,

@@ -11,6 +11,7 @@ mod allowance;
 mod call;
 pub mod cells;
 mod config;
+mod decisions;
 mod diagnosis;
 mod early;
 mod effect;
@@ -37,6 +38,7 @@ pub use action::{Action, Announcement, Api, LostReply, Once, Rank, Sent, Traits,
 pub use allowance::{Allowance, Permission};
 pub use call::{Call, HoldStage, Inherited, Lent, LookUp, Next, OurHold, Poll, Stranding};
 pub use config::{Changes, Config, KEPT_UNDECIDED, Policies};
+pub use decisions::Decisions;
 pub use diagnosis::{DEPARTURES, Departure, MISSED, MissedRow, Missing, Row};
 pub use early::{EarlyMark, EarlyMarkKey};
 pub use effect::{Effect, Note, Timer};

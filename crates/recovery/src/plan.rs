@@ -45,7 +45,7 @@ impl Plan<'_> {
     /// True if the conference must not end with this leg.
     fn may_not_end_it(self, leg: &CallSid) -> bool {
         match self.of.roster.agent(leg) {
-            Some(agent) => !agent.removing && !self.ends_conference(agent),
+            Some(agent) => !self.of.decisions.is_dead(leg) && !self.ends_conference(agent),
             None => self.may_be_agents_next_leg(leg),
         }
     }

@@ -105,52 +105,51 @@ impl Call {
         }
         // One timer serves both: who waits for a leave that was not told has it.
         let awaits_leave = self.facts.roster.agents.iter().any(|(other, agent)| {
-            agent.reported_gone.is_some() && !agent.settled && self.facts.roster.is_joined(other)
+            agent.reported_gone.is_some()
+                && !self.decisions.is_settled(other)
+                && self.facts.roster.is_joined(other)
         });
         if awaits_leave {
             return self.remove_leg(out, leg);
         }
-        let until = out.now + CLOSED_WITHIN;
-        let Some(agent) = self.facts.roster.agents.get_mut(leg).filter(|agent| !agent.removing) else {
-            return;
-        };
-        agent.removing = true;
-        agent.closes_until = Some(until);
-        self.set_timer(out, Timer::Leave, until);
+        if self.facts.roster.agents.contains_key(leg) && !self.decisions.is_dead(leg) {
+            self.decisions.leave_to_flex(leg);
+            self.set_timer(out, Timer::Leave, out.now + CLOSED_WITHIN);
+        }
     }
 
     /// Legs that Flex was to close, whether their time is over or they are not waited for any longer.
     pub(super) fn remove_unclosed_legs(&mut self, out: &mut Out<'_>) {
         for leg in self.unclosed_legs() {
-            if let Some(agent) = self.facts.roster.agents.get_mut(&leg) {
-                agent.removing = false; // until now: nothing was asked of Twilio
-            }
-            self.remove_leg(out, &leg);
+            self.remove_now(out, &leg);
         }
     }
 
     /// Legs that Flex is to close, and that are still there.
     fn unclosed_legs(&self) -> Vec<CallSid> {
-        let unclosed = |(leg, agent): &(&CallSid, &Agent)| {
-            agent.closes_until.is_some() && self.facts.roster.is_joined(leg)
-        };
-        self.facts.roster.agents.iter().filter(unclosed).map(|(leg, _)| leg.clone()).collect()
+        let unclosed =
+            |leg: &&CallSid| self.decisions.is_left_to_flex(leg) && self.facts.roster.is_joined(leg);
+        self.facts.roster.agents.keys().filter(unclosed).cloned().collect()
     }
 
     /// A leg has left: if Flex was to close it, it need not be waited for.
     pub(super) fn flex_has_closed(&mut self, out: &mut Out<'_>, leg: &CallSid) {
-        let closed = self.facts.roster.agents.get_mut(leg).and_then(|agent| agent.closes_until.take());
-        if closed.is_some() && self.unclosed_legs().is_empty() {
-            self.clear_timer(out, Timer::Leave);
+        if self.decisions.is_left_to_flex(leg) {
+            self.decisions.remove(leg);
+            if self.unclosed_legs().is_empty() {
+                self.clear_timer(out, Timer::Leave);
+            }
         }
     }
 
     pub(super) fn remove_leg(&mut self, out: &mut Out<'_>, leg: &CallSid) {
-        let Some(agent) = self.facts.roster.agents.get_mut(leg).filter(|agent| !agent.removing) else {
-            return;
-        };
-        agent.removing = true;
-        agent.closes_until = None;
+        if self.facts.roster.agents.contains_key(leg) && !self.decisions.is_dead(leg) {
+            self.remove_now(out, leg);
+        }
+    }
+
+    fn remove_now(&mut self, out: &mut Out<'_>, leg: &CallSid) {
+        self.decisions.remove(leg);
         self.act(out, Action::RemoveLeg { conference: self.conference.clone(), leg: leg.clone() }, SOON);
     }
 }

@@ -286,6 +286,7 @@ impl Call {
             agent.epoch = Some(*newest);
         }
         self.facts.roster.agents.insert(leg.clone(), agent);
+        self.decisions.forget(leg);
         self.recall_hello(leg);
     }
 

@@ -81,7 +81,7 @@ impl Call {
             self.miss_covered(out);
         }
         if self.diagnosis().is_away(leg) {
-            let is_removed = self.facts.roster.agent(leg).is_some_and(|agent| agent.removing);
+            let is_removed = self.decisions.is_dead(leg);
             self.away_leg_gone(out, leg, is_removed);
         } else {
             self.covered_leg_gone(out, leg);
@@ -110,8 +110,8 @@ impl Call {
 
     /// Another agent has the customer, or the customer is being recovered already. If that is doubtful, it is remembered when.
     fn covered(&mut self, out: &mut Out<'_>, leg: &CallSid, is_doubtful: bool) {
-        if let Some(agent) = self.facts.roster.agents.get_mut(leg).filter(|_| is_doubtful) {
-            agent.covered_at = Some(out.now);
+        if is_doubtful {
+            self.decisions.cover(leg, out.now);
         }
         self.settle(leg);
         self.release(out);
@@ -130,8 +130,8 @@ impl Call {
     pub(super) fn leave_never_came(&mut self, out: &mut Out<'_>) {
         let missed = |(leg, agent): &(&CallSid, &Agent)| {
             agent.reported_gone.is_some()
-                && !agent.settled
-                && !agent.removing
+                && !self.decisions.is_settled(leg)
+                && !self.decisions.is_dead(leg)
                 && self.facts.roster.is_joined(leg)
                 && !self.facts.marks.is_given(&agent.reservation)
         };

@@ -76,15 +76,16 @@ impl Call {
         let is_newer = |agent: &&mut Agent| Some(epoch) > agent.epoch;
         let Some(agent) = self.facts.roster.agents.get_mut(leg).filter(is_newer) else { return };
         agent.newer_page = agent.newer_page.max(Some(epoch));
+        let agent = agent.clone();
         let Some(holding) = holding.filter(|it| it.reservation == agent.reservation) else { return };
         if holding.wrapping {
             return self.misses_leave(out, leg);
         }
         let older_may_live = older_may_live || agent.lives_beside >= Some(epoch);
-        let is_accounted_for = agent.is_accounted_for();
         // The page found the reservation accepted and has no call for it. If no older page is there that could have the call,
         // the leg is a ghost.
         let is_ghost = !older_may_live || self.diagnosis().is_absent(leg);
+        let is_accounted_for = self.diagnosis().is_accounted_for(leg, &agent);
         let is_ghost = is_ghost && self.facts.roster.is_joined(leg) && !is_accounted_for;
         if !older_may_live {
             self.forget_refused_transfer(out, leg);
@@ -157,7 +158,11 @@ impl Call {
         let is_ghost = agent.newer_page.is_some() && agent.newer_page == alone;
         // The agent is at it in another browser.
         let lives_beside = agent.lives_beside.is_some() && agent.lives_beside >= alone;
-        if !is_ghost || lives_beside || agent.is_accounted_for() || !self.facts.roster.is_joined(leg) {
+        if !is_ghost
+            || lives_beside
+            || self.diagnosis().is_accounted_for(leg, agent)
+            || !self.facts.roster.is_joined(leg)
+        {
             return;
         }
         if out.config.in_place && self.facts.pages.joinable.contains(&agent.worker) {
@@ -198,7 +203,7 @@ impl Call {
         let of_page = |(leg, agent): &(&CallSid, &Agent)| {
             agent.worker == *worker
                 && agent.epoch <= Some(epoch)
-                && !agent.settled
+                && !self.decisions.is_settled(leg)
                 && self.diagnosis().is_on_call(leg, agent)
                 && !self.facts.marks.is_given(&agent.reservation)
         };

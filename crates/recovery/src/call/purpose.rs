@@ -81,7 +81,12 @@ impl Call {
     /// Later the task is read anyway, to mark it.
     pub(super) fn looks_for_mark(&self) -> bool {
         self.recovery.as_ref().is_some_and(|recovery| recovery.phase == Phase::Grace)
-            || self.facts.roster.agents.values().any(|agent| agent.reported_gone.is_some() && !agent.settled)
+            || self
+                .facts
+                .roster
+                .agents
+                .iter()
+                .any(|(leg, agent)| agent.reported_gone.is_some() && !self.decisions.is_settled(leg))
     }
 
     /// The task has been read. A page that could not tell us has written there that its agent leaves: until the customer is
@@ -186,7 +191,7 @@ impl Call {
         if self.facts.roster.is_joined(&lost) {
             self.remove_leg(out, &lost); // nobody is at it
         } else if let Some(later) = self.diagnosis().lost_after(&lost)
-            && self.facts.roster.agent(&later).is_some_and(|agent| agent.covered_at.is_some())
+            && self.decisions.covered_at(&later).is_some()
         {
             return self.lose(out, &later); // for whom nothing was begun, as that was for this one
         }

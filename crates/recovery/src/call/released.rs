@@ -108,8 +108,8 @@ impl Call {
         let legs: Vec<_> = self.facts.roster.agents.keys().cloned().collect();
         for leg in legs {
             let is_found = self.facts.roster.left(&leg) == Some(LeaveReason::HungUp);
-            if let Some(agent) = self.facts.roster.agents.get_mut(&leg).filter(|_| is_found) {
-                agent.settled &= agent.removing;
+            if is_found {
+                self.decisions.reopen(&leg);
             }
         }
     }
@@ -149,8 +149,10 @@ impl Call {
         let is_polled = self.poll.since.is_some();
         let is_looked_up = self.lookup.begun && !self.lookup.found_too_little;
         let is_agent_unknown = roster.agents.is_empty() && (is_looked_up || self.lookup.failed);
-        let is_open = |agent: &Agent| !agent.settled && !self.facts.marks.is_given(&agent.reservation);
-        let is_end_unknown = (is_polled || self.poll.may_have_missed) && roster.agents.values().any(is_open);
+        let is_open = |(leg, agent): (&CallSid, &Agent)| {
+            !self.decisions.is_settled(leg) && !self.facts.marks.is_given(&agent.reservation)
+        };
+        let is_end_unknown = (is_polled || self.poll.may_have_missed) && roster.agents.iter().any(is_open);
         if is_agent_unknown || is_end_unknown {
             until + KEPT
         } else if is_polled || self.awaits_an_owner() {
@@ -162,7 +164,8 @@ impl Call {
 
     /// True while it is not known of some agent what became of their leg.
     fn is_undecided(&self) -> bool {
-        self.facts.roster.agents.is_empty() || self.facts.roster.agents.values().any(|agent| !agent.settled)
+        let agents = &self.facts.roster.agents;
+        agents.is_empty() || agents.keys().any(|leg| !self.decisions.is_settled(leg))
     }
 
     /// The second rung without a conference: nobody is there to whom anything could be announced.

@@ -96,12 +96,13 @@ impl Call {
     /// Twilio says that this leg is gone while it is taken for joined.
     pub(super) fn misses_leave(&mut self, out: &mut Out<'_>, leg: &CallSid) {
         let joined = self.facts.roster.is_joined(leg);
+        let is_done = self.decisions.is_settled(leg) || self.decisions.is_dead(leg);
         let marks = &self.facts.marks;
         let Some(agent) = self.facts.roster.agents.get_mut(leg).filter(|a| !marks.is_given(&a.reservation))
         else {
             return;
         };
-        if joined && agent.reported_gone.is_none() && !agent.settled && !agent.removing {
+        if joined && agent.reported_gone.is_none() && !is_done {
             agent.reported_gone = Some(Evidence::TaskRouter);
             self.remove_unclosed_legs(out); // the timer is needed for this one
             self.set_timer(out, Timer::Leave, out.now + out.config.leave_within);

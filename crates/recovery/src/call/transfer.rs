@@ -54,7 +54,11 @@ impl Call {
             if !self.facts.roster.is_joined(&leg) || !self.facts.pages.gone.contains_key(&worker) {
                 continue;
             }
-            let found = self.facts.roster.agent(&leg).filter(|agent| !agent.settled && !agent.removing);
+            let found = self
+                .facts
+                .roster
+                .agent(&leg)
+                .filter(|_| !self.decisions.is_settled(&leg) && !self.decisions.is_dead(&leg));
             let newer = found.and_then(|agent| agent.newer_page);
             let alone = newer.is_some() && newer == self.facts.pages.newest_alone.get(&worker).copied();
             if alone && self.facts.pages.joinable.contains(&worker) {

@@ -46,6 +46,7 @@ impl Call {
                     self.unmark(&reservation);
                 }
                 self.facts.roster.agents.insert(leg.clone(), Agent::new(worker, String::new(), reservation));
+                self.decisions.forget(&leg);
                 self.recall_hello(&leg);
             }
         }

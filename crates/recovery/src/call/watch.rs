@@ -226,11 +226,12 @@ impl Call {
 
     /// Legs that nobody is at any more, and that were not removed after all.
     fn remove_ghosts(&mut self, out: &mut Out<'_>, seen: &Seen) {
-        let removing = |(leg, agent): &(&CallSid, &Agent)| {
-            agent.removing && seen.participants.contains_key(*leg) && !self.requests.is_removing(leg)
+        let is_ghost = |leg: &&CallSid| {
+            self.decisions.is_dead(leg)
+                && seen.participants.contains_key(*leg)
+                && !self.requests.is_removing(leg)
         };
-        let ghosts = self.facts.roster.agents.iter().filter(removing).map(|(leg, _)| leg.clone());
-        for leg in ghosts.collect::<Vec<_>>() {
+        for leg in self.facts.roster.agents.keys().filter(is_ghost).cloned().collect::<Vec<_>>() {
             self.act(out, Action::RemoveLeg { conference: self.conference.clone(), leg }, SOON);
         }
     }

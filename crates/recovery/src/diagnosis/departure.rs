@@ -191,7 +191,7 @@ pub const DEPARTURES: &[Row] = &[
         when: "The leg was moved or removed, or the conference was ended, through Twilio's API, and not by us.",
         departure: Departure::Moved,
         taught_by: "case 13",
-        holds: |it| !it.agent.removing && it.was_moved(),
+        holds: |it| !it.of.decisions.is_dead(it.leg) && it.was_moved(),
     },
     Row {
         when: "Another agent is on the call.",
@@ -209,7 +209,7 @@ pub const DEPARTURES: &[Row] = &[
         when: "The leg was proved dead: a newer page of the agent has no call for it and cannot join in place.",
         departure: Departure::ProvedDead,
         taught_by: "case 19",
-        holds: |it| it.agent.removing,
+        holds: |it| it.of.decisions.is_dead(it.leg),
     },
     Row { when: "None of these.", departure: Departure::Lost, taught_by: "case 4", holds: |_| true },
 ];
@@ -297,7 +297,7 @@ impl Departed<'_> {
             && absence.agent.worker == self.agent.worker
             && self.agent.epoch > absence.agent.epoch
             && !self.agent.left_behind
-            && !self.agent.removing
+            && !self.of.decisions.is_dead(self.leg)
     }
 }
 
@@ -326,16 +326,14 @@ impl<'a> Diagnosis<'a> {
     /// Legs of agents that are gone and not accounted for. One that is settled is classified again if the conference turns out
     /// to have ended with it.
     pub(crate) fn departed(self) -> Vec<CallSid> {
-        let is_gone = |leg: &CallSid, agent: &Agent| agent.removing || self.roster.left(leg).is_some();
-        let is_open = |leg: &CallSid, agent: &Agent| {
-            !agent.settled
+        let is_gone = |leg: &CallSid| self.decisions.is_dead(leg) || self.roster.left(leg).is_some();
+        let is_open = |leg: &CallSid| {
+            !self.decisions.is_settled(leg)
                 || self.ended_while_handed_over(leg)
                 || self.ended_while_covered(leg)
                 || (self.recovery.is_none() && self.ended_by_removal(leg))
         };
-        let departed =
-            self.roster.agents.iter().filter(|(leg, agent)| is_gone(leg, agent) && is_open(leg, agent));
-        departed.map(|(leg, _)| leg.clone()).collect()
+        self.roster.agents.keys().filter(|leg| is_gone(leg) && is_open(leg)).cloned().collect()
     }
 
     /// The agent whom the customer misses because the agent of this leg left.
@@ -356,7 +354,7 @@ impl<'a> Diagnosis<'a> {
         let removed = |(other, agent): &(&CallSid, &Agent)| {
             let left = self.roster.left(other);
             left == Some(LeaveReason::UpdatedViaApi)
-                && !agent.removing
+                && !self.decisions.is_dead(other)
                 && !self.marks.is_given(&agent.reservation)
                 && !self.absences().any(|it| it.absence().lost_leg == **other)
         };
@@ -382,7 +380,7 @@ impl<'a> Diagnosis<'a> {
             !agent.left_behind
                 && !self.marks.is_given(&agent.reservation)
                 && !self.is_missed_otherwise(leg, other)
-                && self.was_lost_later(leg, other, agent)
+                && self.was_lost_later(leg, other)
         };
         let report = |leg: &CallSid| self.roster.leg(leg).map(Participant::report);
         let last = self.roster.agents.iter().filter(lost).max_by_key(|(other, _)| report(other))?;
@@ -405,19 +403,20 @@ impl<'a> Diagnosis<'a> {
         self.absences().any(|it| it.absence().lost_leg == *other && !self.seemed_covered_by(leg, it))
     }
 
-    /// True if the other leg, of this agent, was gone after this leg, or if what is known does not say otherwise.
-    fn was_lost_later(self, leg: &CallSid, other: &CallSid, agent: &Agent) -> bool {
+    /// True if the other leg was gone after this leg, or if what is known does not say otherwise.
+    fn was_lost_later(self, leg: &CallSid, other: &CallSid) -> bool {
         let report = |leg: &CallSid| self.roster.leg(leg).map(Participant::report);
         let is_found = self.roster.left(leg).is_some() && !self.roster.is_hang_up_reported(leg);
         let said = self.said_to_leave_at(leg);
-        let is_covered_since = is_found && said.zip(agent.covered_at).is_some_and(|(said, at)| said < at);
+        let is_covered_since =
+            is_found && said.zip(self.decisions.covered_at(other)).is_some_and(|(said, at)| said < at);
         // The order of departures that polls found is not known.
         let is_unordered = report(leg) == Some(Report::None)
             && self.absences().any(|it| it.absence().lost_leg == *other && self.seemed_covered_by(leg, it));
         let is_later = report(other) > report(leg) || is_unordered || is_covered_since;
         // A leg that is being removed had no agent any more when that was found.
         let has_hung_up = self.roster.left(other) == Some(LeaveReason::HungUp);
-        (has_hung_up && is_later) || (agent.removing && is_covered_since)
+        (has_hung_up && is_later) || (self.decisions.is_dead(other) && is_covered_since)
     }
 
     /// The dead leg that is all this graceful departure leaves with the customer. Its agent had counted as covered, and
@@ -431,7 +430,7 @@ impl<'a> Diagnosis<'a> {
         // Our own removal of the leg may be reported first.
         let removed = |dead: &CallSid| {
             let left = self.roster.left(dead);
-            left == Some(LeaveReason::UpdatedViaApi) && self.roster.agent(dead).is_some_and(|it| it.removing)
+            left == Some(LeaveReason::UpdatedViaApi) && self.decisions.is_dead(dead)
         };
         let stood = |dead: &CallSid| self.roster.is_joined(dead) || (removed(dead) && told(dead) > told(leg));
         let dead = |it: &Absent<'_>| it.ending() == Some(&Ending::Covered) && stood(&it.absence().lost_leg);

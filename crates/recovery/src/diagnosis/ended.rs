@@ -32,7 +32,8 @@ impl<'a> Diagnosis<'a> {
         let customer = self.roster.customer_leg().and_then(|customer| customer.report().sequence());
         let at_once =
             reported.zip(customer).is_some_and(|(leg, customer)| leg < customer && customer <= leg + with_it);
-        let of_agent = self.roster.agent(leg).is_some_and(|agent| !agent.removing && !agent.left_behind);
+        let of_agent =
+            self.roster.agent(leg).is_some_and(|agent| !self.decisions.is_dead(leg) && !agent.left_behind);
         let missed = self.recovery.as_ref().is_some_and(|recovery| recovery.absence.lost_leg == *leg)
             // An agent who was away then was taken for covered.
             || self.covered.get(leg).is_some_and(|it| it.stage != CoveredStage::Over(Ending::Covered));
@@ -67,7 +68,7 @@ impl<'a> Diagnosis<'a> {
         let missed = || self.absences().any(|it| it.absence().lost_leg == *leg && it.absence().lost_at > at);
         self.roster.report(leg) == Report::None
             && !self.marks.is_given(&agent.reservation)
-            && (!agent.is_accounted_for() || missed())
+            && (!self.is_accounted_for(leg, agent) || missed())
     }
 
     /// True if the conference ended under the agent as well, who had not said that they leave, with the leg of an
@@ -90,7 +91,7 @@ impl<'a> Diagnosis<'a> {
             !self.roster.is_customer(other) && left
         });
         let last = gone.max_by_key(|other| self.roster.report(other));
-        let removed = |leg: &CallSid| self.roster.agent(leg).is_some_and(|agent| agent.removing);
+        let removed = |leg: &CallSid| self.decisions.is_dead(leg);
         // The removed leg's leave may be reported after the end of the conference.
         let untold =
             self.roster.participants.keys().any(|leg| removed(leg) && self.roster.left(leg).is_none());

@@ -52,7 +52,7 @@ impl<'a> Diagnosis<'a> {
             Some((leg, agent)) => self
                 .marks
                 .reason(&agent.reservation)
-                .or_else(|| self.was_taken_away(leg, agent).then_some(GracefulReason::ColdTransfer)),
+                .or_else(|| self.was_taken_away(leg).then_some(GracefulReason::ColdTransfer)),
             None => self.marks.iter().next().map(|(_, mark)| mark.reason),
         });
         reason.filter(|_| self.roster.is_customer_joined() && !self.has_open_recovery())
@@ -60,11 +60,11 @@ impl<'a> Diagnosis<'a> {
 
     /// True if Twilio's API took this leg out of the conference, and an unidentified participant joined after it and has
     /// hung up. The customer was handed over, and this agent's page could not say so.
-    pub(crate) fn was_taken_away(self, leg: &CallSid, agent: &Agent) -> bool {
+    pub(crate) fn was_taken_away(self, leg: &CallSid) -> bool {
         let taken = self.roster.left(leg) == Some(LeaveReason::UpdatedViaApi);
         let next = self.unidentified_leg().filter(|next| self.roster.is_hang_up_reported(next));
         let after = taken && next.is_some_and(|next| self.roster.report(&next) > self.roster.report(leg));
-        after && !agent.removing && !self.absences().any(|it| it.absence().lost_leg == *leg)
+        after && !self.decisions.is_dead(leg) && !self.absences().any(|it| it.absence().lost_leg == *leg)
     }
 
     /// The mark of an agent whose page had no time to register: an unidentified participant was on the call after all

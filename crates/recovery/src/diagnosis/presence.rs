@@ -18,7 +18,16 @@ impl<'a> Diagnosis<'a> {
 
     /// True if the agent of this leg is on the call.
     pub(crate) fn is_on_call(self, leg: &CallSid, agent: &Agent) -> bool {
-        self.roster.is_joined(leg) && !agent.removing && !agent.left_behind && !self.is_absent(leg)
+        self.roster.is_joined(leg)
+            && !self.decisions.is_dead(leg)
+            && !agent.left_behind
+            && !self.is_absent(leg)
+    }
+
+    /// True if nothing more is to be done about the leg of this agent: what became of it is decided, it is being removed, or
+    /// nobody was ever at it.
+    pub(crate) fn is_accounted_for(self, leg: &CallSid, agent: &Agent) -> bool {
+        self.decisions.is_settled(leg) || self.decisions.is_dead(leg) || agent.left_behind
     }
 
     /// Legs of the agents who are on the call, except this one.
@@ -99,7 +108,7 @@ impl<'a> Diagnosis<'a> {
     pub(crate) fn is_leg_replaced(self) -> bool {
         self.recovery.as_ref().filter(|recovery| recovery.phase == Phase::Rejoining).is_some_and(|recovery| {
             let left = self.roster.left(&recovery.absence.lost_leg);
-            let ours = self.roster.agent(&recovery.absence.lost_leg).is_some_and(|agent| agent.removing);
+            let ours = self.decisions.is_dead(&recovery.absence.lost_leg);
             left == Some(LeaveReason::UpdatedViaApi) && !ours
         })
     }

@@ -50,18 +50,6 @@ pub struct Agent {
     /// The leg's page was gone before the leg was known: nobody is at the leg.
     #[serde(default)]
     pub left_behind: bool,
-    /// The leg is proved dead and is being removed.
-    pub removing: bool,
-    /// The agent has joined in place by another leg, and Flex closes this one. A leg that still stands at this point in time
-    /// is removed.
-    #[serde(default)]
-    pub closes_until: Option<Millis>,
-    /// What became of the leg is decided: nothing more is begun because of it.
-    pub settled: bool,
-    /// Since when the leg is gone (point in time), if the customer was being looked after for a colleague at that time, or
-    /// was counted as being with colleagues all of whom had said that they leave.
-    #[serde(default)]
-    pub covered_at: Option<Millis>,
 }
 
 impl Agent {
@@ -75,17 +63,7 @@ impl Agent {
             lives_beside: None,
             reported_gone: None,
             left_behind: false,
-            removing: false,
-            closes_until: None,
-            settled: false,
-            covered_at: None,
         }
-    }
-
-    /// True if nothing more is to be done about the leg: what became of it is decided, it is being removed, or nobody was
-    /// ever at it.
-    pub fn is_accounted_for(&self) -> bool {
-        self.settled || self.removing || self.left_behind
     }
 }
 

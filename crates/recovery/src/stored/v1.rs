@@ -6,8 +6,8 @@ use crate::facts::{
     Received, Roster, TaskCopy,
 };
 use crate::{
-    Action, AgentHold, Allowance, EarlyMark, Format, Inherited, LeaveReason, Lent, LookUp, OurHold, Outcome,
-    ParticipantFlags, Poll, Quarantine, Requests, Stranding,
+    Action, AgentHold, Allowance, Decisions, EarlyMark, Format, Inherited, LeaveReason, Lent, LookUp,
+    OurHold, Outcome, ParticipantFlags, Poll, Quarantine, Requests, Stranding,
 };
 use rejoin_protocol::api::{DeliveryId, Failure, GracefulReason};
 use rejoin_protocol::{
@@ -291,9 +291,29 @@ impl Call {
     }
 }
 
+impl Call {
+    fn decisions(&self) -> Decisions {
+        let mut decisions = Decisions::default();
+        for (leg, agent) in &self.agents {
+            match (agent.removing, agent.closes_until) {
+                (true, Some(_)) => decisions.leave_to_flex(leg),
+                (true, None) => decisions.remove(leg),
+                (false, _) => {}
+            }
+            if agent.settled {
+                decisions.settle(leg);
+            }
+            if let Some(at) = agent.covered_at {
+                decisions.cover(leg, at);
+            }
+        }
+        decisions
+    }
+}
+
 impl From<Call> for crate::Call {
     fn from(old: Call) -> Self {
-        let requests = old.requests();
+        let (requests, decisions) = (old.requests(), old.decisions());
         let mut marks = BTreeMap::new();
         for (reservation, reason) in old.on_purpose {
             let mark = Mark {
@@ -343,6 +363,7 @@ impl From<Call> for crate::Call {
             conference: old.conference,
             task: old.task,
             facts,
+            decisions,
             requests,
             lookup: LookUp {
                 begun: old.learning,
@@ -385,10 +406,6 @@ impl From<Agent> for facts::Agent {
             reported_gone: old.unjoined.then_some(Evidence::TaskRouter),
             lives_beside: old.lives_beside,
             left_behind: old.left_behind,
-            removing: old.removing,
-            closes_until: old.closes_until,
-            settled: old.settled,
-            covered_at: old.covered_at,
         }
     }
 }

@@ -264,7 +264,8 @@ impl Handled<'_> {
         let ConferenceEventKind::Leave { leg, reason: LeaveReason::UpdatedViaApi } = &event.kind else {
             return false;
         };
-        self.before.is_some_and(|call| call.facts.roster.agents.get(leg).is_some_and(|agent| !agent.removing))
+        self.before
+            .is_some_and(|call| call.facts.roster.agents.contains_key(leg) && !call.decisions.is_dead(leg))
     }
 
     fn runs_out(&self) -> bool {

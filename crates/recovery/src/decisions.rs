@@ -1,0 +1,94 @@
+//! What is decided about the legs of agents. A decision is no fact: it says what the machine has made of the facts, so that
+//! nothing is begun twice.
+
+use rejoin_protocol::{CallSid, Millis};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The decisions, by leg.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Decisions(BTreeMap<CallSid, Decided>);
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+struct Decided {
+    /// What became of the leg is decided: nothing more is begun because of it.
+    is_settled: bool,
+    removal: Removal,
+    /// When the leg was gone (point in time), if the customer was being looked after for a colleague at that time, or was
+    /// counted as being with colleagues all of whom had said that they leave.
+    covered_at: Option<Millis>,
+}
+
+/// Whether a leg is proved dead.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+enum Removal {
+    #[default]
+    No,
+    /// The agent has joined in place by another leg, and Flex is to close this one.
+    ByFlex,
+    /// It is being removed, or is gone.
+    Begun,
+}
+
+impl Decisions {
+    fn of(&self, leg: &CallSid) -> Decided {
+        self.0.get(leg).copied().unwrap_or_default()
+    }
+
+    /// True once it is decided what became of the leg.
+    pub fn is_settled(&self, leg: &CallSid) -> bool {
+        self.of(leg).is_settled
+    }
+
+    /// True once the leg is proved dead.
+    pub fn is_dead(&self, leg: &CallSid) -> bool {
+        self.of(leg).removal != Removal::No
+    }
+
+    /// True while Flex is to close the leg.
+    pub fn is_left_to_flex(&self, leg: &CallSid) -> bool {
+        self.of(leg).removal == Removal::ByFlex
+    }
+
+    /// When the leg was gone (point in time), if its agent did not count as missed then.
+    pub fn covered_at(&self, leg: &CallSid) -> Option<Millis> {
+        self.of(leg).covered_at
+    }
+
+    fn change(&mut self, leg: &CallSid) -> &mut Decided {
+        self.0.entry(leg.clone()).or_default()
+    }
+
+    /// It is decided what became of the leg.
+    pub(crate) fn settle(&mut self, leg: &CallSid) {
+        self.change(leg).is_settled = true;
+    }
+
+    /// What became of the leg is to be decided again, unless it is dead.
+    pub(crate) fn reopen(&mut self, leg: &CallSid) {
+        let is_dead = self.is_dead(leg);
+        self.change(leg).is_settled &= is_dead;
+    }
+
+    /// Flex is to close the leg.
+    pub(crate) fn leave_to_flex(&mut self, leg: &CallSid) {
+        self.change(leg).removal = Removal::ByFlex;
+    }
+
+    /// The leg is removed.
+    pub(crate) fn remove(&mut self, leg: &CallSid) {
+        self.change(leg).removal = Removal::Begun;
+    }
+
+    /// The leg's agent did not count as missed when it was gone.
+    pub(crate) fn cover(&mut self, leg: &CallSid, at: Millis) {
+        self.change(leg).covered_at = Some(at);
+    }
+
+    /// The leg turns out to be another agent's: nothing is decided about that one.
+    pub(crate) fn forget(&mut self, leg: &CallSid) {
+        self.0.remove(leg);
+    }
+}
