@@ -129,7 +129,7 @@ fn pages() -> Vec<Row> {
         row("a newer page finds the call accepted and can join", |desk, _| desk.hello_in_place(3)),
         row("a newer page finds the call accepted and cannot join", |desk, _| desk.hello(3, false, false)),
         row("a newer page finds the call accepted beside an older page", |desk, _| {
-            desk.hello(3, false, true)
+            desk.hello(3, false, true);
         }),
         row("a newer page finds the call wrapping", |desk, _| desk.hello(3, true, false)),
         row("the newest page says goodbye", |desk, _| desk.goodbye(ADA, 3)),
