@@ -114,8 +114,12 @@ export const refreshTwice = {
   title: 'An agent refreshes twice in a row',
   async play(/** @type {Story} */ story) {
     const { ada, customer, task } = await onACall(story);
+    // A page that has said hello is back within 300 ms. The next one's hello is held up until the page is gone.
+    let isHeld = true;
+    await ada.page.route('**/v1/hello', (route) => (isHeld ? undefined : route.continue()));
     await story.step('Ada refreshes the page', () => ada.refreshes());
     await ada.dialog().waitFor({ timeout: 30_000 });
+    isHeld = false;
     await story.step('and again, before Ada is back', () => ada.refreshes());
     await story.step('and sees the dialog again', () => ada.dialog().waitFor({ timeout: 30_000 }));
     await ada.ready();
