@@ -131,10 +131,14 @@ impl Leg {
         let time = MediaTime::new(self.packets_out * FRAME as u64, Frequency::EIGHT_KHZ);
         let payload: Vec<u8> = frame.iter().map(|&s| audio::encode(s)).collect();
         // 0 is the payload type of PCMU by definition (https://www.rfc-editor.org/rfc/rfc3551).
-        match writer.write(0.into(), now, time, payload) {
-            Ok(()) => self.packets_out += 1,
-            Err(e) => self.fail(&e, effects),
+        if let Err(e) = writer.write(0.into(), now, time, payload) {
+            return self.fail(&e, effects);
         }
+        self.packets_out += 1;
+        // str0m only queues a written frame, and packs one for each timeout. On a starved machine many ticks come in a
+        // row with no timeout in between: the queue would fill up, and str0m refuses to write to a full one.
+        self.pump(effects);
+        self.input(Input::Timeout(now), effects);
     }
 
     /// Must follow every input to a leg: str0m must be polled until it has no output left.

@@ -5,6 +5,8 @@ mod api;
 mod audio;
 mod clip;
 mod gateway;
+#[cfg(test)]
+mod gateway_tests;
 mod leg;
 mod mixer;
 mod mp3;
