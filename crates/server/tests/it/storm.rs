@@ -4,17 +4,23 @@ use crate::crash::Process;
 use crate::database::{Database, on_both};
 use crate::support::*;
 use rejoin_protocol::{CallSid, ConferenceSid, RecoveryId, ReservationSid, TaskSid, WorkerSid};
+use rejoin_server::queue::HELD;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// Number of lost agents beside other tests; requests to Twilio are rate limited, and the machine has to bear it.
-const FEW: u128 = 150;
+/// Number of lost agents beside other tests.
+const FEW: u128 = 60;
 /// Number of lost agents that counts as a storm.
 const STORM: usize = 20;
 /// Number that activates the failsafe.
-const FAILSAFE: usize = 100;
+const FAILSAFE: usize = 40;
+/// Number of calls for which something is reported at the same time.
+const AT_ONCE: usize = 16;
+/// Maximum number of concurrent pings.
+const PINGS_AT_ONCE: usize = 8;
 
 /// `REJOIN_STORM_CALLS=5000 cargo test -p rejoin-server --test it storm -- --nocapture` runs a large one, and prints
 /// how long it took.
@@ -91,11 +97,15 @@ async fn come_back(desk: &Desk, n: u128) {
     assert_eq!(desk.plugin("/v1/hello", &token_of(n), hello).await.status(), 200);
 }
 
-/// Runs each of them concurrently, as far as there is room.
-async fn all<F: Future<Output = ()> + Send + 'static>(each: impl Fn(Desk, u128) -> F, desk: &Desk) {
+/// Runs each of these calls concurrently, as far as there is room.
+async fn each_of<F: Future<Output = ()> + Send + 'static>(
+    calls: Range<u128>,
+    desk: &Desk,
+    each: impl Fn(Desk, u128) -> F,
+) {
     let mut running = tokio::task::JoinSet::new();
-    for n in 0..calls() {
-        if running.len() == 64 {
+    for n in calls {
+        if running.len() == AT_ONCE {
             running.join_next().await.unwrap().unwrap();
         }
         running.spawn(each(desk.clone(), n));
@@ -109,6 +119,31 @@ async fn all<F: Future<Output = ()> + Send + 'static>(each: impl Fn(Desk, u128) 
 pub(crate) async fn status(desk: &Desk) -> Value {
     let asked = desk.http.get(format!("{}/operator/storm", desk.address)).bearer_auth(OPERATOR_TOKEN);
     asked.send().await.unwrap().json().await.unwrap()
+}
+
+/// Waits until this holds for the pace.
+async fn wait_until(desk: &Desk, holds: impl Fn(&Value) -> bool) {
+    let began = Instant::now();
+    loop {
+        let status = status(desk).await;
+        if holds(&status) {
+            return;
+        }
+        assert!(began.elapsed() < 3 * PATIENCE, "{status}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// Waits until this number of agents have been pinged, or are about to be.
+async fn wait_for_pings(twilio: &Twilio, desk: &Desk, agents: u128) {
+    let agents = agents.min(HELD as u128);
+    let waiting = |lane: &Value| lane["waiting"]["ping"].as_u64().unwrap_or_default();
+    wait_until(desk, |status| {
+        let waiting: u64 = status["lanes"].as_array().unwrap().iter().map(waiting).sum();
+        let sent = twilio.all().iter().filter(|asked| is_ping(asked)).count();
+        u128::from(waiting) + sent as u128 >= agents
+    })
+    .await;
 }
 
 fn counted(requests: impl IntoIterator<Item = String>) -> BTreeMap<String, usize> {
@@ -125,16 +160,16 @@ async fn figure(desk: &Desk, name: &str) -> String {
     text.lines().find_map(|line| line.strip_prefix(&name)).unwrap_or_else(|| panic!("{name}: {text}")).into()
 }
 
-/// A server that receives more than it may send on.
+/// A server that counts few losses as a storm, and does not poll.
 fn server(twilio: &Twilio, database: &Database, log: &Path) -> Process {
     let calls = u64::try_from(calls()).unwrap();
-    // Fewer than the callbacks, even on a busy machine.
-    let voice = (calls / 10).max(40).to_string();
-    let (taskrouter, storm, failsafe) =
-        ((calls / 5).max(300).to_string(), STORM.to_string(), FAILSAFE.to_string());
+    let voice = (calls / 10).max(300).to_string();
+    let (taskrouter, at_once) = ((calls / 5).max(300).to_string(), PINGS_AT_ONCE.to_string());
+    let (storm, failsafe) = (STORM.to_string(), FAILSAFE.to_string());
     let settings = [
         ("REJOIN_VOICE_PER_SECOND", voice.as_str()),
         ("REJOIN_TASKROUTER_PER_SECOND", &taskrouter),
+        ("REJOIN_TASKROUTER_AT_ONCE", &at_once),
         ("REJOIN_STORM_AT", &storm),
         ("REJOIN_FAILSAFE_AT", &failsafe),
         ("REJOIN_FAILSAFE_FOR_MS", "600000"),
@@ -171,17 +206,30 @@ fn sends(asked: &Asked) -> bool {
 on_both!(in_a_storm_every_customer_is_kept_and_told_before_agents_are_looked_for,);
 
 async fn in_a_storm_every_customer_is_kept_and_told_before_agents_are_looked_for(database: &Database) {
-    let (calls, twilio) = (usize::try_from(calls()).unwrap(), Twilio::start().await);
+    let twilio = Twilio::start().await;
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("log");
     let process = server(&twilio, database, &log);
     let desk = &process.desk;
-    all(|desk, n| async move { talk(&desk, n).await }, desk).await;
+    let (all, calls) = (0..calls(), usize::try_from(calls()).unwrap());
+    // Enough agents for the failsafe, and some more once it is active.
+    let (first, second) = (0..all.end / 4 * 3, all.end / 4 * 3..all.end);
+    each_of(all.clone(), desk, |desk, n| async move { talk(&desk, n).await }).await;
     let began = Instant::now();
-    all(|desk, n| async move { lose(&desk, n).await }, desk).await;
+    // How fast agents are lost and customers told depends on the machine. No customer counts as told before the
+    // failsafe is active, so that pings always have to wait for customers.
+    twilio.hold_back(|asked, _| tells(asked));
+    let failsafe = async {
+        wait_until(desk, |status| status["failsafe"] == true).await;
+        twilio.let_go();
+    };
+    tokio::join!(each_of(first.clone(), desk, |desk, n| async move { lose(&desk, n).await }), failsafe);
+    wait_for_pings(&twilio, desk, first.end).await;
+    each_of(second, desk, |desk, n| async move { lose(&desk, n).await }).await;
     let lost = began.elapsed();
     twilio.wait_for_many(calls, tells).await;
     let told = began.elapsed();
+    wait_for_pings(&twilio, desk, all.end).await;
 
     // Operators are alerted, once.
     assert_eq!(
@@ -190,11 +238,9 @@ async fn in_a_storm_every_customer_is_kept_and_told_before_agents_are_looked_for
     );
     let alerts = |what: &str| std::fs::read_to_string(&log).unwrap().matches(what).count();
     assert_eq!((alerts("a storm: many agents"), alerts("the failsafe stands")), (1, 1));
-    // A storm begins with its twentieth agent, too late for what is in progress by then. In a large one losses may
-    // come more slowly than customers are told, and agents are pinged until the failsafe is active.
+    // A storm begins with its twentieth agent; those lost before may have been pinged.
     let early = twilio.all().iter().filter(|asked| is_ping(asked)).count();
-    let begun = if calls as u128 > FEW { FAILSAFE } else { STORM };
-    assert!(early <= begun + 16, "{early} pings before an operator has looked");
+    assert!(early <= STORM, "{early} pings before an operator has looked");
     let go_on = desk.http.post(format!("{}/operator/storm/go-on", desk.address)).bearer_auth(OPERATOR_TOKEN);
     assert_eq!(go_on.send().await.unwrap().status(), 200);
     let looked = began.elapsed();
@@ -208,25 +254,27 @@ async fn in_a_storm_every_customer_is_kept_and_told_before_agents_are_looked_for
         .filter(|asked| is_ping(asked))
         .map(|asked| serde_json::from_str(asked.param("Attributes").unwrap()).unwrap())
         .collect();
-    let named = |attributes: &Value| attributes["rejoinRecoveryId"].as_str().unwrap().to_owned();
-    let wanted = counted((0..calls as u128).map(|n| RecoveryId::of(&agent_of(n)).to_string()));
-    assert_eq!(counted(of_pings.iter().map(named)), wanted, "each agent is looked for once");
-    let lost_at: Vec<u64> =
-        of_pings[early..].iter().map(|attributes| attributes["disconnectedTime"].as_u64().unwrap()).collect();
-    let overtaken = |at: usize| lost_at[at + 1..].iter().filter(|later| **later < lost_at[at]).count();
-    let most = (0..lost_at.len()).map(overtaken).max().unwrap();
-    assert!(most <= 32, "{most} have waited longer and come later");
+    let pinged_agents: Vec<String> = of_pings
+        .iter()
+        .map(|attributes| attributes["rejoinRecoveryId"].as_str().unwrap().to_owned())
+        .collect();
+    let recovery_of = |n: u128| RecoveryId::of(&agent_of(n)).to_string();
+    let wanted = counted(all.clone().map(recovery_of));
+    assert_eq!(counted(pinged_agents.clone()), wanted, "each agent is looked for once");
+    // Those who have waited longest are first, as far as pings in flight do not overtake each other.
+    let lost_first: BTreeSet<String> = first.map(recovery_of).collect();
+    let of_first = |agent: &&String| lost_first.contains(*agent);
+    let after = pinged_agents.iter().skip_while(of_first).filter(of_first).count();
+    assert!(after < PINGS_AT_ONCE, "{after} have waited longer and are pinged later");
 
     // All agents are back.
     let back = Instant::now();
-    all(|desk, n| async move { come_back(&desk, n).await }, desk).await;
+    each_of(all, desk, |desk, n| async move { come_back(&desk, n).await }).await;
     twilio.wait_for_many(calls, sends).await;
     let sent = back.elapsed();
     let sent_once = counted(twilio.all().iter().filter(|asked| sends(asked)).map(|asked| asked.what.clone()));
     assert_eq!((sent_once.len(), sent_once.values().max()), (calls, Some(&1)), "each is sent once");
-    while status(desk).await["storm"] == true {
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
+    wait_until(desk, |status| status["storm"] == false).await;
     assert_eq!((alerts("the failsafe is over"), alerts("the storm is over")), (1, 1));
     eprintln!(
         "{}: {calls} agents lost within {lost:?}; the last customer told after {told:?}, {early} pings before; after an \
