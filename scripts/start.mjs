@@ -1,12 +1,13 @@
 // The demo: the real Flex UI on the twin, with recoveries visible in a browser. `--check` runs it by itself.
 
+import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { build } from './lib/build.mjs';
 import { startDemo } from './lib/demo.mjs';
 import { root } from './lib/run.mjs';
 import { Advice, giveUp, say, sinceStart } from './lib/say.mjs';
-import { chromium, setup } from './lib/setup.mjs';
+import { chromium, compiler, nodePackages, wasmTools } from './lib/setup.mjs';
 import { signalIsTheEnd } from './lib/stop.mjs';
 
 const usage = `npm start -- [--port N] [--check]
@@ -40,9 +41,14 @@ async function main() {
     throw new Advice(`--port ${values.port}: a port is a number from 1 to 65535.\n${usage}`);
   }
 
-  await setup();
+  if (!existsSync(path.join(root, 'target/debug/rejoin'))) {
+    say(
+      'The first start downloads 1 GB and compiles tools, server and twin: some 5 minutes on two processors.',
+    );
+  }
+  await compiler();
   const browser = values.check ? await chromium() : '';
-  await build();
+  await build({ tools: wasmTools(), packages: nodePackages(), demo: true });
   const demo = await startDemo({ port, dir: path.join(root, 'target/demo') });
 
   if (values.check) {

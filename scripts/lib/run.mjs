@@ -57,8 +57,10 @@ export function run(program, args, options = {}) {
     child.on('close', (code, signal) => {
       // Everything is being stopped, including whatever waits for it.
       if (isStopping()) return;
-      if (code === 0) done(output);
-      else fail(new Advice(`${output}\n${program} ${args.join(' ')} ended with ${signal ?? code}`));
+      if (code === 0) return done(output);
+      // Without lines that a terminal would have overwritten, such as progress.
+      const lasting = output.replace(/[^\r\n]*\r(?!\n)/g, '');
+      fail(new Advice(`${lasting}\n${program} ${args.join(' ')} ended with ${signal ?? code}`));
     });
   });
 }

@@ -16,14 +16,15 @@ const bindgen = () => {
 };
 /** The tools run for seconds: an optimised build would cost more minutes than it saves. */
 const QUICKLY = {
-  CARGO_PROFILE_RELEASE_OPT_LEVEL: '1',
+  CARGO_PROFILE_RELEASE_OPT_LEVEL: '0',
   CARGO_PROFILE_RELEASE_LTO: 'off',
   CARGO_PROFILE_RELEASE_CODEGEN_UNITS: '16',
 };
 const WASM_PACK = '0.15.1';
 const CARGO_DENY = '0.20.2';
 
-async function compiler() {
+/** Checks for Rust, Node and a C compiler, and adds the wasm target to Rust. */
+export async function compiler() {
   if (Number(process.versions.node.split('.')[0]) < 20) {
     throw new Advice(`Node ${process.versions.node} is too old: 20 is needed. https://nodejs.org`);
   }
@@ -33,6 +34,7 @@ async function compiler() {
   if (!(await tryRun('cc', ['--version']))) {
     throw new Advice('A C compiler is missing. On Debian: apt-get install build-essential');
   }
+  await wasmTarget();
 }
 
 async function wasmTarget() {
@@ -47,6 +49,7 @@ async function wasmTarget() {
 }
 
 async function cargoTools(/** @type {Array<[string, string, string]>} */ wanted) {
+  /** @type {string[]} */
   const missing = [];
   for (const [crate, bin, version] of wanted) {
     const found = await tryRun(path.join(tools, 'bin', bin), ['--version']);
@@ -61,6 +64,9 @@ async function cargoTools(/** @type {Array<[string, string, string]>} */ wanted)
   rmSync(build, { recursive: true, force: true });
 }
 
+/** Builds the tools that compile the plugin. */
+export const wasmTools = () => cargoTools(toolsFor(false));
+
 /** @returns {Array<[string, string, string]>} */
 const toolsFor = (/** @type {boolean} */ tests) => [
   ['wasm-bindgen-cli', 'wasm-bindgen', bindgen()],
@@ -68,7 +74,8 @@ const toolsFor = (/** @type {boolean} */ tests) => [
   ...(tests ? [/** @type {[string, string, string]} */ (['cargo-deny', 'cargo-deny', CARGO_DENY])] : []),
 ];
 
-async function nodePackages() {
+/** Installs the node packages. */
+export async function nodePackages() {
   const stamp = file('node_modules/.installed');
   const lock = createHash('sha256')
     .update(readFileSync(file('package-lock.json')))
@@ -81,12 +88,11 @@ async function nodePackages() {
 }
 
 /**
- * What `npm start` needs.
+ * Installs what a build needs.
  * @param {{tests?: boolean}} options `tests`: also what `npm test` needs
  */
 export async function setup({ tests = false } = {}) {
   await compiler();
-  await wasmTarget();
   // One is bound by the processor, the other by the network.
   await Promise.all([cargoTools(toolsFor(tests)), nodePackages()]);
 }
