@@ -262,31 +262,17 @@ impl Phase {
 
     /// The customer's way through the queue, while they are on it.
     pub fn trip(&self) -> Option<&Trip> {
-        match self {
-            Self::Requeueing(trip) | Self::Queued(trip) => Some(trip),
-            Self::Grace
-            | Self::Away
-            | Self::Rejoining
-            | Self::Holding(_)
-            | Self::Stranded
-            | Self::Ended(_) => None,
-        }
+        let (Self::Requeueing(trip) | Self::Queued(trip)) = self else { return None };
+        Some(trip)
     }
 
     /// The same, to be changed.
     pub(crate) fn trip_mut(&mut self) -> Option<&mut Trip> {
-        match self {
-            Self::Requeueing(trip) | Self::Queued(trip) => Some(trip),
-            Self::Grace
-            | Self::Away
-            | Self::Rejoining
-            | Self::Holding(_)
-            | Self::Stranded
-            | Self::Ended(_) => None,
-        }
+        let (Self::Requeueing(trip) | Self::Queued(trip)) = self else { return None };
+        Some(trip)
     }
 
-    /// For whom the customer is on the way through the queue, while they are; within: `None`: any agent.
+    /// The target of that way. The inner `None` means any agent.
     pub fn target(&self) -> Option<Option<&WorkerSid>> {
         self.trip().map(|trip| trip.target.as_ref())
     }

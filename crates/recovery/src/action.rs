@@ -220,7 +220,7 @@ pub enum Action {
         customer: Option<CallSid>,
         /// The recovery whose customer is in the queue, or on the way there.
         queued: Option<RecoveryId>,
-        /// The call's task, when it matters who has it: after a hand-over, or when another agent may have come.
+        /// The call's task, if the poll also asks who has it: after a hand-over, or when another agent may have come.
         #[serde(default)]
         handed_over: Option<TaskSid>,
     },

@@ -1,5 +1,5 @@
-//! What is decided about the legs of agents. A decision is no fact: it says what the machine has made of the facts, so that
-//! nothing is begun twice.
+//! What is decided about the legs of agents. A decision is no fact: it says what the machine has made of the facts, and keeps it
+//! from beginning anything twice.
 
 use rejoin_protocol::{CallSid, Millis};
 use serde::{Deserialize, Serialize};
@@ -16,8 +16,8 @@ struct Decided {
     /// What became of the leg is decided: nothing more is begun because of it.
     is_settled: bool,
     removal: Removal,
-    /// When the leg was gone (point in time), if the customer was being looked after for a colleague at that time, or was
-    /// counted as being with colleagues all of whom had said that they leave.
+    /// When the leg was gone (point in time), if the customer did not miss its agent at that time: a recovery was going on for
+    /// a colleague, or every colleague on the call had said that they leave.
     covered_at: Option<Millis>,
 }
 

@@ -181,9 +181,10 @@ impl Machine {
         };
         for conference in self.calls_that(may_be) {
             // A repeated fetch says nothing new, and the answer to a poll that began meanwhile counts.
-            out.heard = self.calls.get(&conference).is_some_and(|call| call.stranding.decide_by.is_none());
+            let is_first = self.calls.get(&conference).is_some_and(|call| call.stranding.decide_by.is_none());
+            out.heard = is_first;
             self.with(out, &conference, |call, out| call.released(out, customer));
-            if !out.heard {
+            if !is_first {
                 self.with(out, &conference, |call, out| call.released_again(out, customer));
             }
         }

@@ -44,7 +44,7 @@ pub(super) async fn quarantine(
     store.transact(&batch, decide).await.map(|(_, guilty)| guilty)
 }
 
-/// The calls with each of which alone handling the event fails; if only several together make it fail, those that it names.
+/// The calls that fail when they handle the event alone. If it takes several together to fail, all calls that the event names.
 fn guilty(policies: &Policies, calls: &[Call], event: &Event, now: Millis) -> BTreeSet<ConferenceSid> {
     let fails = |call: &&Call| {
         caught(|| Machine::new(policies.clone(), [(*call).clone()]).handle(now, event.clone())).is_err()
