@@ -9,13 +9,13 @@ use std::{fs, iter};
 
 /// The folders whose modules stand in an order: for each the root of its crate, and the modules that lead to it.
 ///
-/// Two are left out. `crates/world`: everybody in a world has the world in hand, because any of them may be the next to
-/// act, and that is what it is for. `crates/recovery/src/call`: all of it is `impl Call`, until its parts have walls of
-/// their own.
-const ORDERED: [(&str, &[&str]); 7] = [
+/// `crates/world` is left out: everybody in a world has the world in hand, because any of them may be the next to act, and
+/// that is what it is for.
+const ORDERED: [(&str, &[&str]); 8] = [
     ("src", &[]),
     ("crates/protocol/src", &[]),
     ("crates/recovery/src", &[]),
+    ("crates/recovery/src", &["call"]),
     ("crates/server/src", &[]),
     ("crates/server/src", &["http", "twiml"]),
     ("crates/twilio/src", &[]),
@@ -74,6 +74,20 @@ impl Modules {
                 let to = passed_on.get(&name).unwrap_or(&name);
                 if *to != from && beside.contains(to) {
                     knows.entry(from.clone()).or_default().entry(to.clone()).or_insert_with(|| file.clone());
+                }
+            }
+        }
+        // The methods of one type may stand in several modules, which name no path to call each other.
+        let methods = methods(files.iter().filter_map(|(module, _, code)| Some((inside(module)?, &**code))));
+        for (module, file, code) in &files {
+            let Some(from) = inside(module) else { continue };
+            for method in called(code) {
+                if let Some(to) = methods.get(method).filter(|to| **to != from) {
+                    knows
+                        .entry(from.clone())
+                        .or_default()
+                        .entry(to.clone())
+                        .or_insert_with(|| format!("{method} in {file}"));
                 }
             }
         }
@@ -141,6 +155,37 @@ fn named(module: &Names, code: &str) -> Vec<Names> {
         .flat_map(|(at, _)| tree(&code[at..]).0)
         .map(|path| absolute(module, path))
         .collect()
+}
+
+/// The module of each function that stands in one module alone.
+fn methods<'a>(modules: impl Iterator<Item = (String, &'a str)>) -> BTreeMap<&'a str, String> {
+    let mut of: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+    for (module, code) in modules {
+        for (at, begin) in code.match_indices(" fn ") {
+            of.entry(name_at(&code[at + begin.len()..])).or_default().insert(module.clone());
+        }
+    }
+    of.into_iter()
+        .filter(|(_, modules)| modules.len() == 1)
+        .flat_map(|(name, of)| Some((name, of.into_iter().next()?)))
+        .collect()
+}
+
+/// The functions that a module calls of its own types.
+fn called(code: &str) -> impl Iterator<Item = &str> {
+    let own = ["self", "Self"].into_iter().flat_map(|own| code.match_indices(own));
+    own.filter_map(|(at, own)| {
+        let after = code[at + own.len()..].trim_start();
+        let named = after.strip_prefix('.').or_else(|| after.strip_prefix("::"))?;
+        let name = name_at(named);
+        let is_called = named[name.len()..].starts_with(['(', ':']);
+        (is_called && !code[..at].ends_with(is_of_name)).then_some(name)
+    })
+}
+
+/// The name that a text begins with.
+fn name_at(text: &str) -> &str {
+    &text[..text.find(|letter| !is_of_name(letter)).unwrap_or(text.len())]
 }
 
 /// What a module passes on under a name: name and path.
@@ -217,6 +262,16 @@ fn paths_are_read_from_where_they_are_named() {
     let passed = passed_on(&vec![], "mod a;\npub use a::{B, c as d};\npub(crate) use e::F;");
     let passed: Vec<_> = passed.iter().map(|(name, path)| (name.as_str(), path[0].as_str())).collect();
     assert_eq!(passed, [("B", "a"), ("d", "a"), ("F", "e")]);
+}
+
+#[test]
+fn methods_are_known_by_the_module_that_they_stand_in() {
+    let a = "impl T { fn a(&self) { self.b(); self\n.c::<U>(); self.field.d(); myself.e() } fn f() {} }";
+    let b = "impl T { pub(super) fn b(&self) { Self::a(self) } fn f() {} }";
+    let of = methods([("x".to_owned(), a), ("y".to_owned(), b)].into_iter());
+    assert_eq!(of, BTreeMap::from([("a", "x".to_owned()), ("b", "y".to_owned())]), "`f` stands in both");
+    assert_eq!(called(a).collect::<Vec<_>>(), ["b", "c"]);
+    assert_eq!(called(b).collect::<Vec<_>>(), ["a"]);
 }
 
 #[test]

@@ -6,6 +6,9 @@ use rejoin_protocol::{CallSid, Millis, RecoveryId, TaskSid, WorkerSid};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
+/// How long before the end of the wait what should come before the requeue is begun, when the leg stood till then.
+pub(crate) const AHEAD: Millis = Millis::seconds(1);
+
 /// So often a customer who waits in the queue in silence is sent there once more: over eight minutes.
 const SILENT_AT_MOST: u32 = 6;
 
@@ -238,6 +241,14 @@ impl Covered {
     /// True while the agent is away.
     pub fn is_open(&self) -> bool {
         !matches!(self.stage, CoveredStage::Over(_))
+    }
+
+    /// When the absence is given up (point in time). What follows then begins before the leg is gone.
+    pub(crate) fn due(&self) -> Millis {
+        match self.stage {
+            CoveredStage::Away => Millis(self.absence.deadline.0.saturating_sub(AHEAD.0)),
+            CoveredStage::Rejoining | CoveredStage::Over(_) => self.absence.deadline,
+        }
     }
 
     /// What the absent agent's dialog shows.

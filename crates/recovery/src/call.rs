@@ -1,49 +1,64 @@
 //! The rules of one call. Each event changes what is known, then [`Call::evaluate`] looks at the whole: what is decided
 //! depends on what is known, not on the order in which it became known.
+//!
+//! The modules stand in an order, and each calls only those before it:
+//!
+//! 1. What the others need: `out` (effects), `queries` (questions about a call), `inquiries` (what Twilio is asked).
+//! 2. What is done about one leg or one customer: `holders`, `third_parties`, `coach`, `agent_hold`, `announcements`, `removals`,
+//!    `keep`, `activity`.
+//! 3. How an absence begins, goes on and ends: `begin`, `end`, `marks`, `covered`, `queue`, `stranded`, `ladder`, `in_place`,
+//!    `transfer`, `loss`, `closing`.
+//! 4. What becomes known: `unregistered`, `pages`, `customer`, `registrations`, `callbacks`, `look_up`, `handed_over`, `polls`,
+//!    `released`, `task_events`.
+//! 5. What came of it: `outcomes` (of actions and timers), `wants` (is an action still to be done), `evaluate`.
 
 mod activity;
-mod again;
 mod agent_hold;
-mod ask;
-mod awaited;
+mod announcements;
+mod begin;
+mod callbacks;
 mod closing;
 mod coach;
 mod covered;
-mod hold_line;
+mod customer;
+mod end;
+mod evaluate;
+mod handed_over;
+mod holders;
 mod in_place;
+mod inquiries;
 mod keep;
-mod known;
+mod ladder;
+mod look_up;
 mod loss;
-mod others;
+mod marks;
 mod out;
-mod own_hold;
-mod owners;
+mod outcomes;
 mod pages;
-mod purpose;
+mod polls;
+mod queries;
 mod queue;
+mod registrations;
 mod released;
-mod shown;
-mod told;
+mod removals;
+mod stranded;
+mod task_events;
+mod third_parties;
 mod transfer;
 mod unregistered;
-mod watch;
+mod wants;
 
 pub use activity::Lent;
 pub(crate) use out::Out;
-pub use own_hold::{HoldStage, OurHold};
 pub use released::Next;
 
-use crate::absence::{AgentHold, Covered, Ending, Holding, Phase, Recovery, Trip};
+use crate::absence::{Covered, Recovery};
 use crate::diagnosis::Diagnosis;
-use crate::facts::{Agent, Facts, Participant};
-use crate::plan::{LATER, Plan, SOON};
-use crate::{Allowance, Decisions, Format, Note, Quarantine, Requests};
+use crate::facts::Facts;
+use crate::{Allowance, Decisions, Format, Quarantine, Requests};
 use rejoin_protocol::{CallSid, ConferenceSid, Millis, TaskSid, WorkerSid};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
-
-/// How long before the end of the wait what should come before the requeue is begun, when the leg stood till then.
-const AHEAD: Millis = Millis::seconds(1);
 
 /// One customer's call in one conference. It is stored as JSON after every change ([`Format`]; [`Call::read`] also reads
 /// calls of the form before).
@@ -152,6 +167,28 @@ pub struct Inherited {
     pub to_hold: BTreeSet<CallSid>,
 }
 
+/// The customer is on hold because of us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OurHold {
+    /// How far it is.
+    pub stage: HoldStage,
+}
+
+/// How far our hold is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum HoldStage {
+    /// Twilio is being asked for it.
+    Asked,
+    /// The customer is on hold.
+    On,
+    /// Twilio has refused, or not said what came of it.
+    Doubtful,
+    /// It is being ended.
+    Ending,
+    /// Twilio has not ended it for as long as it was asked. It is asked again when it has said how the call stands.
+    Refused,
+}
+
 impl Call {
     pub(crate) fn new(conference: ConferenceSid, task: TaskSid) -> Self {
         Self {
@@ -188,37 +225,6 @@ impl Call {
         let Facts { roster, marks, pages, .. } = &self.facts;
         let Self { decisions, requests, recovery, covered, .. } = self;
         Diagnosis { roster, marks, pages, decisions, requests, recovery, covered }
-    }
-
-    /// Looks at the whole after every event.
-    pub(crate) fn evaluate(&mut self, out: &mut Out<'_>) {
-        if !self.facts.ownership.proven {
-            return;
-        }
-        self.settle_claims(out);
-        self.settle_customer(out);
-        self.settle_registrations(out);
-        if !self.connected && self.is_connected() {
-            self.connected = true;
-            self.note(out, Note::Connected);
-        }
-        self.rejoined_in_place(out);
-        self.cover_missed(out);
-        self.end_grace(out);
-        self.settle_covered(out);
-        self.find_lost_agent(out);
-        self.end_if_covered(out);
-        self.customer_gone(out);
-        self.miss_covered(out);
-        self.go_on(out);
-        self.reconcile(out);
-        self.lend_activity(out);
-        self.remove_late_legs(out);
-        self.hold_again(out);
-        self.put_back_agent_hold(out);
-        self.end_our_hold(out);
-        self.close(out);
-        self.keep_watch(out);
     }
 
     fn settle(&mut self, leg: &CallSid) {

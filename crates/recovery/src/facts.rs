@@ -14,6 +14,7 @@ pub use leg::{Evidence, Participant, Presence, Report};
 pub(crate) use marks::is_transfer;
 pub use marks::{Mark, Marks};
 pub use origin::{Origin, TaskCopy};
+pub(crate) use ownership::RESERVATIONS;
 pub use ownership::{Asking, Ownership, PendingRegistration};
 pub use pages::Pages;
 pub use received::Received;

@@ -171,7 +171,7 @@ impl Machine {
         let made_by = made_by.map(|call| call.conference.clone());
         let concerned: BTreeSet<_> = self.of_task(&event.task).into_iter().chain(made_by).collect();
         for conference in concerned {
-            self.with(out, &conference, |call, out| call.told_of_task(out, event));
+            self.with(out, &conference, |call, out| call.task_event(out, event));
         }
     }
 

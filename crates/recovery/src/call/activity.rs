@@ -1,7 +1,9 @@
 //! An agent who is back in an activity that receives no tasks: the customer would not reach them through the queue. They are put
 //! into an available activity of our own for as long as they are awaited, and back into their own afterwards.
 
-use super::{Call, LATER, Out, Phase, SOON};
+use super::{Call, Out};
+use crate::absence::Phase;
+use crate::plan::{LATER, SOON};
 use crate::{Action, Outcome};
 use rejoin_protocol::{ActivitySid, WorkerSid};
 use serde::{Deserialize, Serialize};

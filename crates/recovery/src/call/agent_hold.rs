@@ -1,8 +1,10 @@
 //! The agent's own hold of the customer. It is ended so that the customer can be told what is going on, and put back as
 //! soon as the same agent comes back: the agent sees it in Flex as it was, and must not be heard unawares.
 
-use super::{AgentHold, Call, Ending, HoldStage, Out, Phase, SOON};
+use super::{Call, HoldStage, Out};
 use crate::Action;
+use crate::absence::{AgentHold, Ending, Phase};
+use crate::plan::SOON;
 use rejoin_protocol::CallSid;
 
 impl Call {
@@ -68,5 +70,23 @@ impl Call {
     pub(super) fn to_be_held_elsewhere(&self, ending: &Ending) -> Option<CallSid> {
         let held = self.recovery.as_ref().is_some_and(|recovery| recovery.agent_hold != AgentHold::AsItWas);
         self.facts.roster.customer.clone().filter(|_| held && matches!(ending, Ending::Rejoined { .. }))
+    }
+
+    /// Ends the holds that an agent who is gone has put others on, if one agent is left: that one did not mean them.
+    pub(super) fn release(&mut self, out: &mut Out<'_>) {
+        let roster = &self.facts.roster;
+        let is_on_call =
+            |leg: &CallSid| roster.agent(leg).map(|agent| self.diagnosis().is_on_call(leg, agent));
+        if roster.agents.keys().filter(|leg| is_on_call(leg) == Some(true)).count() != 1 {
+            return;
+        }
+        let is_left_on_hold = |leg: &&CallSid| {
+            let is_nobodys = is_on_call(leg) == Some(false);
+            let is_by_us = self.our_hold.is_some() && roster.is_customer(leg);
+            roster.flags(leg).hold && !is_nobodys && !is_by_us
+        };
+        for leg in roster.joined().filter(is_left_on_hold).cloned().collect::<Vec<_>>() {
+            self.act(out, Action::Unhold { conference: self.conference.clone(), leg }, SOON);
+        }
     }
 }

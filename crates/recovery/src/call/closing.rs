@@ -1,21 +1,10 @@
-//! The ends: of a recovery, and of the call.
+//! The customer is gone, and the end of the call.
 
-use super::{Call, Ending, Out, Phase};
+use super::{Call, Out};
+use crate::absence::{Ending, Phase};
 use crate::{LeaveReason, Note, Timer};
 
 impl Call {
-    /// An agent has come to the customer before we moved the customer, who is not moved any more.
-    pub(super) fn end_if_covered(&mut self, out: &mut Out<'_>) {
-        let Some(recovery) = &self.recovery else { return };
-        let may_be_covered = recovery.phase == Phase::Grace || recovery.phase.is_kept();
-        if !may_be_covered || !self.facts.roster.is_customer_joined() {
-            return;
-        }
-        let Some(agent) = self.diagnosis().agent_on_call() else { return };
-        let same = agent.worker == recovery.absence.agent.worker;
-        self.end_recovery(out, &if same { Ending::Rejoined { into: None } } else { Ending::Covered });
-    }
-
     /// The customer hung up, or the conference ended under them, during a recovery.
     pub(super) fn customer_gone(&mut self, out: &mut Out<'_>) {
         let (Some(recovery), Some(customer)) = (&self.recovery, &self.facts.roster.customer) else { return };
@@ -46,27 +35,6 @@ impl Call {
         if gone {
             self.end_recovery(out, &Ending::CustomerLeft);
         }
-    }
-
-    pub(super) fn end_recovery(&mut self, out: &mut Out<'_>, ending: &Ending) {
-        let Some(recovery) = &mut self.recovery else { return };
-        let after = out.now - recovery.absence.lost_at;
-        let (lost, lost_at) = (recovery.absence.lost_leg.clone(), recovery.absence.lost_at);
-        recovery.phase = Phase::Ended(ending.clone());
-        self.discount_loss(lost_at, ending);
-        for timer in [Timer::Grace, Timer::Announce, Timer::Ping, Timer::Rejoin] {
-            self.clear_timer(out, timer);
-        }
-        if *ending == Ending::Covered {
-            self.release(out);
-        }
-        self.remove_left_behind(out);
-        if *ending == Ending::CustomerLeft && self.facts.roster.is_joined(&lost) {
-            self.settle(&lost);
-            self.remove_leg(out, &lost); // nobody is at it, and nobody is left to talk to
-        }
-        self.note(out, Note::Ended { outcome: ending.name().to_owned(), after });
-        self.push(out);
     }
 
     /// True when nobody is left in the conference, and no agent is awaited. While the customer's leg is not known to be there,

@@ -1,7 +1,8 @@
 //! Supervisors who coach: one agent alone hears them, and the customer never does.
 
-use super::{Call, Out, SOON};
+use super::{Call, Out};
 use crate::Action;
+use crate::plan::SOON;
 use rejoin_protocol::CallSid;
 
 impl Call {

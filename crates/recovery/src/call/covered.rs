@@ -1,18 +1,12 @@
 //! Agents who are away while the customer has another agent. The customer is told nothing, and TaskRouter is asked nothing. The
 //! leg may stand until the agent is back in place. An agent who does not come back leaves the customer to the other one.
 
-use super::{AHEAD, Agent, Call, Ending, Out, Phase, SOON};
-use crate::absence::{Absence, Covered, CoveredStage};
-use crate::{Action, LeaveReason, Note, Timer};
-use rejoin_protocol::{CallSid, Millis, WorkerSid};
-
-/// When the absence is given up.
-fn due(covered: &Covered) -> Millis {
-    match covered.stage {
-        CoveredStage::Away => Millis(covered.absence.deadline.0.saturating_sub(AHEAD.0)),
-        CoveredStage::Rejoining | CoveredStage::Over(_) => covered.absence.deadline,
-    }
-}
+use super::{Call, Out};
+use crate::absence::{AHEAD, Absence, Covered, CoveredStage, Ending, Phase};
+use crate::facts::Agent;
+use crate::plan::SOON;
+use crate::{LeaveReason, Note, Timer};
+use rejoin_protocol::{CallSid, WorkerSid};
 
 impl Call {
     /// The page of this leg is gone; the customer has another agent, or is being recovered.
@@ -132,7 +126,7 @@ impl Call {
 
     /// The timer is due: agents who are not back in time are given up.
     pub(super) fn covered_is_due(&mut self, out: &mut Out<'_>) {
-        let late = self.covered.iter().filter(|(_, covered)| covered.is_open() && due(covered) <= out.now);
+        let late = self.covered.iter().filter(|(_, covered)| covered.is_open() && covered.due() <= out.now);
         for leg in late.map(|(leg, _)| leg.clone()).collect::<Vec<_>>() {
             if !self.is_cover_polled(out, &leg) {
                 self.end_covered(out, &leg, &Ending::Covered);
@@ -152,27 +146,9 @@ impl Call {
         absence.spared_until = Some(until);
         absence.deadline = until;
         if self.poll.since.is_none() {
-            self.look(out);
+            self.poll_conference(out);
         }
         true
-    }
-
-    /// Ends the holds that an agent who is gone has put others on, if one agent is left: that one did not mean them.
-    pub(super) fn release(&mut self, out: &mut Out<'_>) {
-        let roster = &self.facts.roster;
-        let is_on_call =
-            |leg: &CallSid| roster.agent(leg).map(|agent| self.diagnosis().is_on_call(leg, agent));
-        if roster.agents.keys().filter(|leg| is_on_call(leg) == Some(true)).count() != 1 {
-            return;
-        }
-        let is_left_on_hold = |leg: &&CallSid| {
-            let is_nobodys = is_on_call(leg) == Some(false);
-            let is_by_us = self.our_hold.is_some() && roster.is_customer(leg);
-            roster.flags(leg).hold && !is_nobodys && !is_by_us
-        };
-        for leg in roster.joined().filter(is_left_on_hold).cloned().collect::<Vec<_>>() {
-            self.act(out, Action::Unhold { conference: self.conference.clone(), leg }, SOON);
-        }
     }
 
     /// The customer has no agent any more, and misses the absent one who is most likely to be back first.
@@ -194,7 +170,7 @@ impl Call {
             CoveredStage::Away => (Timer::Ping, Phase::Away),
             CoveredStage::Rejoining | CoveredStage::Over(_) => (Timer::Rejoin, Phase::Rejoining),
         };
-        self.set_timer(out, timer, due(&covered));
+        self.set_timer(out, timer, covered.due());
         let generation = self.counted_losses(covered.absence.lost_at);
         self.recover(out, covered.absence, generation, phase);
         self.push(out);
@@ -231,7 +207,7 @@ impl Call {
     }
 
     fn wake_covered(&self, out: &mut Out<'_>) {
-        match self.covered.values().filter(|covered| covered.is_open()).map(due).min() {
+        match self.covered.values().filter(|covered| covered.is_open()).map(Covered::due).min() {
             Some(at) => self.set_timer(out, Timer::Beside, at.max(out.now)),
             None => self.clear_timer(out, Timer::Beside),
         }

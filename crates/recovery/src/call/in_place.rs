@@ -1,11 +1,10 @@
 //! The first rung: the agent joins the same conference again while the old leg stands.
 
-use super::{Agent, Call, Ending, Out, Phase, SOON};
-use crate::{Action, Note, Timer};
-use rejoin_protocol::{CallSid, Millis};
-
-/// Flex closes the old leg when the agent has joined by the new one. The callbacks of the two come within this time.
-const CLOSED_WITHIN: Millis = Millis::seconds(3);
+use super::{Call, Out};
+use crate::absence::{Ending, Phase};
+use crate::facts::Agent;
+use crate::{Note, Timer};
+use rejoin_protocol::CallSid;
 
 impl Call {
     pub(super) fn join_in_place(&mut self, out: &mut Out<'_>, leg: &CallSid) {
@@ -86,70 +85,5 @@ impl Call {
         if lost != leg && !self.facts.roster.is_joined(lost) && !self.diagnosis().has_newcomer() {
             self.set_timer(out, Timer::Grace, out.now + out.config.grace);
         }
-    }
-
-    /// Down to the second rung: the leg that stands is of no use.
-    pub(super) fn fall(&mut self, out: &mut Out<'_>, leg: &CallSid) {
-        self.settle(leg);
-        if self.facts.roster.is_joined(leg) {
-            self.remove_leg(out, leg);
-        }
-        self.hold_the_line(out);
-    }
-
-    /// The agent has joined in place, and nobody is at the old leg any more. Flex closes it, so that a request of ours would
-    /// mostly be answered "not found". The leg is removed only if Flex has not closed it in time.
-    pub(super) fn leave_leg_to_flex(&mut self, out: &mut Out<'_>, leg: &CallSid) {
-        if !self.facts.roster.is_joined(leg) {
-            return;
-        }
-        // One timer serves both: who waits for a leave that was not told has it.
-        let awaits_leave = self.facts.roster.agents.iter().any(|(other, agent)| {
-            agent.reported_gone.is_some()
-                && !self.decisions.is_settled(other)
-                && self.facts.roster.is_joined(other)
-        });
-        if awaits_leave {
-            return self.remove_leg(out, leg);
-        }
-        if self.facts.roster.agents.contains_key(leg) && !self.decisions.is_dead(leg) {
-            self.decisions.leave_to_flex(leg);
-            self.set_timer(out, Timer::Leave, out.now + CLOSED_WITHIN);
-        }
-    }
-
-    /// Legs that Flex was to close, whether their time is over or they are not waited for any longer.
-    pub(super) fn remove_unclosed_legs(&mut self, out: &mut Out<'_>) {
-        for leg in self.unclosed_legs() {
-            self.remove_now(out, &leg);
-        }
-    }
-
-    /// Legs that Flex is to close, and that are still there.
-    fn unclosed_legs(&self) -> Vec<CallSid> {
-        let unclosed =
-            |leg: &&CallSid| self.decisions.is_left_to_flex(leg) && self.facts.roster.is_joined(leg);
-        self.facts.roster.agents.keys().filter(unclosed).cloned().collect()
-    }
-
-    /// A leg has left: if Flex was to close it, it need not be waited for.
-    pub(super) fn flex_has_closed(&mut self, out: &mut Out<'_>, leg: &CallSid) {
-        if self.decisions.is_left_to_flex(leg) {
-            self.decisions.remove(leg);
-            if self.unclosed_legs().is_empty() {
-                self.clear_timer(out, Timer::Leave);
-            }
-        }
-    }
-
-    pub(super) fn remove_leg(&mut self, out: &mut Out<'_>, leg: &CallSid) {
-        if self.facts.roster.agents.contains_key(leg) && !self.decisions.is_dead(leg) {
-            self.remove_now(out, leg);
-        }
-    }
-
-    fn remove_now(&mut self, out: &mut Out<'_>, leg: &CallSid) {
-        self.decisions.remove(leg);
-        self.act(out, Action::RemoveLeg { conference: self.conference.clone(), leg: leg.clone() }, SOON);
     }
 }

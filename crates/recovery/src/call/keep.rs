@@ -1,6 +1,7 @@
 //! Keeping the conference: it must not end because an agent leaves it.
 
-use super::{Call, Facts, Out};
+use super::{Call, Out};
+use crate::facts::Facts;
 use crate::plan::KEEP_FOR;
 use crate::{Action, Note, Outcome};
 use rejoin_protocol::CallSid;
@@ -38,7 +39,7 @@ impl Call {
         match outcome {
             Outcome::Ok => self.note(out, Note::ExitFlagUndone),
             // Nobody tells of a flag that stays as it is.
-            Outcome::Failed { .. } => self.look_soon(out),
+            Outcome::Failed { .. } => self.poll_soon(out),
             _ => {}
         }
     }

@@ -1,11 +1,11 @@
 //! A leg of an agent is gone: on purpose, moved, or lost.
 
-use super::{Agent, Call, Ending, Out, Phase, Recovery};
-use crate::absence::Absence;
+use super::{Call, Out};
+use crate::absence::{Ending, Phase, Recovery};
 use crate::diagnosis::{Departure, Missing};
-use crate::facts::Evidence;
+use crate::facts::{Agent, Evidence};
 use crate::{LeaveReason, Note, Timer};
-use rejoin_protocol::{CallSid, RecoveryId};
+use rejoin_protocol::CallSid;
 
 impl Call {
     /// Looks for a leg of an agent that is gone and not accounted for.
@@ -18,7 +18,7 @@ impl Call {
             && stranger_left
             && (!self.facts.roster.ended || self.stranding.decide_by.is_some())
         {
-            self.learn(out);
+            self.look_up_task(out);
         }
         for leg in self.diagnosis().departed() {
             self.agent_gone(out, &leg);
@@ -28,7 +28,7 @@ impl Call {
     fn agent_gone(&mut self, out: &mut Out<'_>, leg: &CallSid) {
         let Some(departure) = self.diagnosis().classify(leg).map(|row| row.departure) else { return };
         match departure {
-            Departure::Undecided(Missing::Customer) => self.learn(out),
+            Departure::Undecided(Missing::Customer) => self.look_up_task(out),
             Departure::Undecided(
                 Missing::CustomerShown | Missing::ConferenceEnd | Missing::CustomerJoined,
             ) => {}
@@ -50,7 +50,7 @@ impl Call {
             Departure::Covered => {
                 let is_doubtful = self.diagnosis().is_left_to_leavers(leg);
                 if is_doubtful && self.poll.since.is_none() {
-                    self.look(out); // they may be gone, unreported
+                    self.poll_conference(out); // they may be gone, unreported
                 }
                 self.covered(out, leg, is_doubtful);
             }
@@ -109,21 +109,12 @@ impl Call {
     }
 
     /// Another agent has the customer, or the customer is being recovered already. If that is doubtful, it is remembered when.
-    fn covered(&mut self, out: &mut Out<'_>, leg: &CallSid, is_doubtful: bool) {
+    pub(super) fn covered(&mut self, out: &mut Out<'_>, leg: &CallSid, is_doubtful: bool) {
         if is_doubtful {
             self.decisions.cover(leg, out.now);
         }
         self.settle(leg);
         self.release(out);
-    }
-
-    /// A mark may still come.
-    pub(super) fn lose(&mut self, out: &mut Out<'_>, leg: &CallSid) {
-        self.note(out, Note::AgentLost);
-        self.begin(out, leg, Phase::Grace);
-        self.set_timer(out, Timer::Grace, out.now + out.config.grace);
-        self.look_for_mark(out);
-        self.push(out);
     }
 
     /// Status callbacks are not repeated: one that came while the server was down is lost.
@@ -149,52 +140,20 @@ impl Call {
         }
     }
 
-    pub(super) fn begin(&mut self, out: &mut Out<'_>, leg: &CallSid, phase: Phase) {
-        if let Some(absence) = self.absence_of(out, leg) {
-            let generation = self.count_loss(out);
-            self.recover(out, absence, generation, phase);
-        }
-    }
-
-    /// A recovery begins, in the place of one that is over.
-    pub(super) fn recover(&mut self, out: &mut Out<'_>, absence: Absence, generation: u32, phase: Phase) {
-        self.reconcile(out); // what the recovery before leaves to be done
-        let too_often = generation > out.config.again_at_most;
-        self.recovery = Some(Recovery::new(absence, generation, too_often, phase));
-    }
-
-    /// The absence of the agent of this leg, from now on.
-    pub(super) fn absence_of(&self, out: &Out<'_>, leg: &CallSid) -> Option<Absence> {
-        Some(Absence {
-            id: RecoveryId::of(leg),
-            lost_leg: leg.clone(),
-            agent: self.facts.roster.agent(leg).cloned()?,
-            lost_at: out.now,
-            deadline: out.now + out.config.ping_ttl,
-            back: false,
-            spared_until: None,
-            bystanders: self.diagnosis().bystanders_of(leg),
-        })
-    }
-
-    pub(super) fn grace_is_over(&mut self, out: &mut Out<'_>) {
-        let Some(recovery) = &self.recovery else { return };
-        match recovery.phase {
-            Phase::Grace => self.hold_the_line(out),
-            Phase::Rejoining
-                if !self.facts.roster.is_joined(&recovery.absence.lost_leg)
-                    && !self.diagnosis().has_newcomer() =>
-            {
-                self.note(out, Note::NotInPlace);
-                self.hold_the_line(out);
-            }
-            Phase::Away
-            | Phase::Rejoining
-            | Phase::Holding(_)
-            | Phase::Stranded
-            | Phase::Requeueing(_)
-            | Phase::Queued(_)
-            | Phase::Ended(_) => {}
+    /// Twilio says that this leg is gone while it is taken for joined.
+    pub(super) fn misses_leave(&mut self, out: &mut Out<'_>, leg: &CallSid) {
+        let joined = self.facts.roster.is_joined(leg);
+        let is_done = self.decisions.is_settled(leg) || self.decisions.is_dead(leg);
+        let marks = &self.facts.marks;
+        let Some(agent) = self.facts.roster.agents.get_mut(leg).filter(|a| !marks.is_given(&a.reservation))
+        else {
+            return;
+        };
+        if joined && agent.reported_gone.is_none() && !is_done {
+            agent.reported_gone = Some(Evidence::TaskRouter);
+            self.remove_unclosed_legs(out); // the timer is needed for this one
+            self.set_timer(out, Timer::Leave, out.now + out.config.leave_within);
+            self.read_task_for_mark(out);
         }
     }
 }

@@ -1,7 +1,8 @@
 //! What comes of an event: the effects, in their order.
 
-use super::{Call, Plan};
+use super::Call;
 use crate::absence::Absence;
+use crate::plan::Plan;
 use crate::{Action, Config, Effect, Note, Policies, Timer};
 use rejoin_protocol::api::RecoveryView;
 use rejoin_protocol::{ConferenceSid, Millis};

@@ -1,6 +1,8 @@
 //! Pages come and go: a hello of a newer one, the goodbye of one that leaves its leg standing.
 
-use super::{AHEAD, Agent, Call, Out, Phase};
+use super::{Call, Out};
+use crate::absence::{AHEAD, Phase};
+use crate::facts::Agent;
 use crate::{Note, Timer};
 use rejoin_protocol::api::{Hello, Holding};
 use rejoin_protocol::{CallSid, WorkerSid};
@@ -60,7 +62,7 @@ impl Call {
         }
         if self.facts.roster.agents.is_empty() && !self.closed {
             // A refresh before the registration: the page had no time to say what is looked up now.
-            self.learn(out);
+            self.look_up_task(out);
         }
     }
 
@@ -257,18 +259,6 @@ impl Call {
     fn is_in_another_browser(&self, worker: &WorkerSid, leg: &CallSid, epoch: u64) -> bool {
         let stood = self.facts.roster.leg(leg).is_some_and(|there| there.stood);
         self.facts.pages.other_browser.get(worker) == Some(&epoch) && !stood
-    }
-
-    /// Legs that pages left behind go with the end of the recovery.
-    pub(super) fn remove_left_behind(&mut self, out: &mut Out<'_>) {
-        let behind =
-            |(leg, agent): &(&CallSid, &Agent)| agent.left_behind && self.facts.roster.is_joined(leg);
-        for leg in
-            self.facts.roster.agents.iter().filter(behind).map(|(leg, _)| leg.clone()).collect::<Vec<_>>()
-        {
-            self.settle(&leg);
-            self.remove_leg(out, &leg);
-        }
     }
 
     /// A page that has registered may have said goodbye before that was taken. That counts once: a page that comes to

@@ -1,10 +1,13 @@
 //! Through the queue: to the same agent (second rung), to the next one (third rung), and into the new conference.
 
-use super::{AHEAD, Agent, Call, Ending, Holding, Out, Participant, Phase, Recovery, SOON, Trip};
-use crate::{Check, Holder, Met, Note, Outcome, ParticipantFlags, Seen, Timer};
+use super::{Call, Out};
+use crate::absence::{Ending, Holding, Phase, Recovery, Trip};
+use crate::facts::{Agent, Participant};
+use crate::plan::SOON;
+use crate::{Action, Check, Met, Note, Outcome, Seen, Timer};
 use rejoin_protocol::api::Failure;
 use rejoin_protocol::{CallSid, Millis, RecoveryId, TaskSid, WorkerSid};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// So often a queue that does not keep the customer is tried.
 const TRIES: u32 = 10;
@@ -129,43 +132,7 @@ impl Call {
         let deadline = recovery.absence.deadline;
         self.set_timer(out, Timer::Rejoin, deadline);
         self.push(out);
-        self.look(out);
-    }
-
-    pub(super) fn rejoin_is_over(&mut self, out: &mut Out<'_>) {
-        let Some(recovery) = &self.recovery else { return };
-        match &recovery.phase {
-            Phase::Requeueing(trip) | Phase::Queued(trip) if trip.target.is_some() => {
-                self.note(out, Note::AgentNotBack);
-                self.requeue(out, None, out.now + out.config.queue_within);
-            }
-            Phase::Requeueing(_) | Phase::Queued(_) => {
-                if recovery.absence.deadline + AHEAD < out.now {
-                    return self.look_before_the_end(out);
-                }
-                self.end_recovery(out, &Ending::Failed { reason: Failure::NobodyTookIt });
-            }
-            Phase::Rejoining => {
-                let leg = recovery.absence.lost_leg.clone();
-                if !self.spares_stranger(out, Timer::Rejoin) {
-                    self.note(out, Note::NotInPlace);
-                    self.fall(out, &leg);
-                }
-            }
-            Phase::Grace | Phase::Away | Phase::Holding(_) | Phase::Stranded | Phase::Ended(_) => {}
-        }
-    }
-
-    /// No server ran when the wait ended: somebody may have taken the customer meanwhile, and lost them again.
-    fn look_before_the_end(&mut self, out: &mut Out<'_>) {
-        let until = out.now + SOON;
-        if let Some(recovery) = &mut self.recovery {
-            recovery.absence.deadline = until;
-        }
-        self.set_timer(out, Timer::Rejoin, until);
-        if self.poll.since.is_none() {
-            self.look(out);
-        }
+        self.poll_conference(out);
     }
 
     /// Twilio asks for what the customer hears in the queue.
@@ -254,7 +221,7 @@ impl Call {
         // An unidentified participant who can be heard may be an agent, and so may the owner of a leg that nothing has shown
         // yet. If callbacks were missed, or none come, nobody would have reported an agent.
         let talks = |(_, there): (&CallSid, &Participant)| there.flags().can_talk();
-        let is_reported_by_nobody = self.facts.received.callbacks.is_empty()
+        let is_reported_by_nobody = self.facts.received.callbacks().is_empty()
             || self.poll.may_have_missed
             || !self.facts.ownership.registrations.is_empty();
         let may_be_met = is_reported_by_nobody || self.diagnosis().others().any(talks);
@@ -271,37 +238,6 @@ impl Call {
         }
         let met = self.met(&seen.accepted, &seen.participants)?;
         Some(Outcome::Met(Box::new(met)))
-    }
-
-    /// The agent who is with the customer, if these agents have accepted the task and these legs are in the conference.
-    pub(super) fn met(
-        &self,
-        accepted: &[Holder],
-        there: &BTreeMap<CallSid, ParticipantFlags>,
-    ) -> Option<Met> {
-        let recovery = self.recovery.as_ref()?;
-        let unknown = |leg: &CallSid, flags: &ParticipantFlags| {
-            !self.facts.roster.is_customer(leg)
-                && !self.facts.roster.agents.contains_key(leg)
-                && flags.can_talk()
-        };
-        let legs = there.iter().filter(|(leg, flags)| unknown(leg, flags)).map(|(leg, _)| leg);
-        // A leg that nothing has shown is the newest.
-        let told = |leg: &CallSid| (!self.facts.roster.is_shown(leg), self.facts.roster.report(leg));
-        let last = legs.max_by_key(|leg| told(leg))?;
-        let by_known_leg = |holder: &Holder| {
-            let of = |(leg, agent): (&CallSid, &Agent)| {
-                agent.reservation == holder.reservation && there.contains_key(leg)
-            };
-            self.facts.roster.agents.iter().any(of)
-        };
-        let is_back = !self.diagnosis().is_bystander(last) && !self.diagnosis().is_newest_page_gone();
-        let has_him = |holder: &&Holder| {
-            let missed = holder.reservation == recovery.absence.agent.reservation;
-            !by_known_leg(holder) && !self.facts.marks.is_given(&holder.reservation) && (!missed || is_back)
-        };
-        let holder = accepted.iter().find(has_him)?.clone();
-        Some(Met { leg: last.clone(), holder })
     }
 
     /// True while the customer is on the way into the queue, as far as is known. The request for it may take effect
@@ -377,5 +313,28 @@ impl Call {
     /// The customer was in another conference, on the way to an agent, and hung up there.
     pub(crate) fn hung_up_elsewhere(&mut self, out: &mut Out<'_>) {
         self.end_recovery(out, &Ending::CustomerLeft);
+    }
+
+    /// The reconnect task is over without an agent, and the customer hears music and is nobody's.
+    pub(super) fn reconnect_canceled(&mut self, out: &mut Out<'_>, target: Option<&WorkerSid>) {
+        if target.is_some() {
+            self.note(out, Note::AgentNotBack);
+            return self.requeue(out, None, out.now + out.config.queue_within);
+        }
+        // No agent is found for the customer, and none will be.
+        let (Some(recovery), Some(customer)) = (&self.recovery, self.facts.roster.customer.clone()) else {
+            return;
+        };
+        self.act(out, Action::GiveUp { recovery: recovery.absence.id.clone(), customer }, SOON);
+    }
+
+    /// The customer was told that it did not work.
+    pub(super) fn given_up(&mut self, out: &mut Out<'_>, id: &RecoveryId, gone: bool) {
+        let waits = |r: &super::Recovery| r.absence.id == *id && r.phase.target() == Some(None);
+        if self.recovery.as_ref().is_some_and(waits) {
+            let reason = rejoin_protocol::api::Failure::NobodyTookIt;
+            let ending = if gone { Ending::CustomerLeft } else { Ending::Failed { reason } };
+            self.end_recovery(out, &ending);
+        }
     }
 }

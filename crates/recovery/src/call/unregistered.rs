@@ -1,7 +1,8 @@
 //! An agent who takes a transfer and is lost before their page has registered: another agent's leg is known, theirs is not, and only
 //! their next page tells of it.
 
-use super::{Agent, Call, Out};
+use super::{Call, Out};
+use crate::facts::Agent;
 use rejoin_protocol::api::Holding;
 use rejoin_protocol::{ReservationSid, WorkerSid};
 

@@ -72,7 +72,7 @@ pub(super) fn of(call: Option<&Call>, after: Option<&Call>, event: &Event) -> Op
 }
 
 fn callback(call: Option<&Call>, event: &ConferenceEvent) -> Option<&'static str> {
-    if call.is_some_and(|call| call.facts.received.callbacks.contains(&event.sequence)) {
+    if call.is_some_and(|call| call.facts.received.callbacks().contains(&event.sequence)) {
         return None; // delivered twice
     }
     let labelled = event.label.as_deref() == Some("customer");

@@ -6,6 +6,9 @@ use rejoin_protocol::{Millis, ReservationSid, WorkerSid};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// Number of reservations that are remembered: more than a call has.
+pub(crate) const RESERVATIONS: usize = 100;
+
 /// The workers that the reservations belong to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]

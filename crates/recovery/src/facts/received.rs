@@ -3,16 +3,100 @@
 use rejoin_protocol::WorkerSid;
 use rejoin_protocol::api::DeliveryId;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+/// Number of callbacks that are remembered. They arrive out of order by seconds, not by hundreds.
+const CALLBACKS: usize = 1000;
+/// Number of registrations and marks that are remembered: more than a call has.
+const REQUESTS: usize = 100;
+/// Number of TaskRouter's events that are remembered: more than a call has.
+const TASK_EVENTS: usize = 200;
 
 /// What was taken already, so that a repeated delivery changes nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Received {
-    /// Sequence numbers of callbacks.
-    pub callbacks: BTreeSet<u64>,
+    /// Sequence numbers.
+    callbacks: BTreeSet<u64>,
     /// Registrations and marks: a page repeats them until they are answered.
-    pub requests: BTreeSet<(WorkerSid, DeliveryId)>,
-    /// Ids of TaskRouter's events, the oldest first.
-    pub task_events: VecDeque<String>,
+    requests: BTreeSet<(WorkerSid, DeliveryId)>,
+    /// Ids, the oldest first.
+    task_events: VecDeque<String>,
+}
+
+impl Received {
+    /// What a stored call has received.
+    pub(crate) fn stored(
+        callbacks: BTreeSet<u64>,
+        requests: BTreeSet<(WorkerSid, DeliveryId)>,
+        task_events: VecDeque<String>,
+    ) -> Self {
+        Self { callbacks, requests, task_events }
+    }
+
+    /// Sequence numbers of the callbacks that are remembered.
+    pub fn callbacks(&self) -> &BTreeSet<u64> {
+        &self.callbacks
+    }
+
+    /// Ids of TaskRouter's events that are remembered, the oldest first.
+    pub fn task_events(&self) -> &VecDeque<String> {
+        &self.task_events
+    }
+
+    /// Number of registrations and marks that are remembered.
+    pub fn requests(&self) -> usize {
+        self.requests.len()
+    }
+
+    /// The registrations and marks of this worker's pages that are remembered, the oldest first.
+    pub(crate) fn requests_of<'a>(&'a self, worker: &'a WorkerSid) -> impl Iterator<Item = DeliveryId> + 'a {
+        self.requests.iter().filter(move |(who, _)| who == worker).map(|(_, id)| *id)
+    }
+
+    /// Takes a callback. False if it was taken before. One that is older than all that are remembered was.
+    pub(crate) fn take_callback(&mut self, sequence: u64) -> bool {
+        let is_full = self.callbacks.len() >= CALLBACKS;
+        if is_full && self.callbacks.first().is_some_and(|oldest| sequence < *oldest) {
+            return false;
+        }
+        let is_new = self.callbacks.insert(sequence);
+        if is_new && is_full {
+            self.callbacks.pop_first();
+        }
+        is_new
+    }
+
+    /// Takes a registration or a mark. False if it was taken before.
+    pub(crate) fn take_request(&mut self, worker: &WorkerSid, id: Option<DeliveryId>) -> bool {
+        let Some(id) = id else { return true };
+        if self.requests.len() >= REQUESTS {
+            self.forget_oldest_request();
+        }
+        self.requests.insert((worker.clone(), id))
+    }
+
+    /// The oldest one of the worker who has most: what others said hours ago is not forgotten for it.
+    fn forget_oldest_request(&mut self) {
+        let mut counts: BTreeMap<&WorkerSid, (usize, DeliveryId)> = BTreeMap::new();
+        for (worker, id) in &self.requests {
+            counts.entry(worker).or_insert((0, *id)).0 += 1; // in order: the first one is the oldest
+        }
+        let busiest = counts.into_iter().max_by_key(|(_, (count, _))| *count);
+        if let Some((worker, (_, oldest))) = busiest.map(|(worker, most)| (worker.clone(), most)) {
+            self.requests.remove(&(worker, oldest));
+        }
+    }
+
+    /// Takes an event of TaskRouter. False if it was taken before.
+    pub(crate) fn take_task_event(&mut self, id: &str) -> bool {
+        if self.task_events.iter().any(|taken| taken == id) {
+            return false;
+        }
+        if self.task_events.len() >= TASK_EVENTS {
+            self.task_events.pop_front();
+        }
+        self.task_events.push_back(id.to_owned());
+        true
+    }
 }

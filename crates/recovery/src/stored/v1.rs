@@ -355,7 +355,7 @@ impl From<Call> for crate::Call {
                 gone: old.goodbyes,
                 unavailable: old.unavailable,
             },
-            received: Received { callbacks: old.seen, requests: old.delivered, task_events: old.told },
+            received: Received::stored(old.seen, old.delivered, old.told),
         };
         Self {
             format: Format,

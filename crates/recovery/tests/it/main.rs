@@ -281,7 +281,7 @@ fn a_repeated_mark_counts_once_and_remembered_ids_are_bounded() {
     for number in 0..1000 {
         desk.mark(ADA, id(number), GracefulReason::HangUp);
     }
-    let kept = desk.machine.call(&conference(1)).expect("known").facts.received.requests.len();
+    let kept = desk.machine.call(&conference(1)).expect("known").facts.received.requests();
     assert_eq!(kept, 100, "the number of remembered ids is bounded");
 }
 

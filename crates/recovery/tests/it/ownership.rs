@@ -75,7 +75,7 @@ fn a_call_remembers_its_last_1000_callbacks_and_ignores_older_ones() {
             kind,
         }));
     }
-    assert_eq!(desk.machine.call(&conference(1)).unwrap().facts.received.callbacks.len(), 1000);
+    assert_eq!(desk.machine.call(&conference(1)).unwrap().facts.received.callbacks().len(), 1000);
     leaves(&mut desk, 50, CUSTOMER);
     assert!(customer_is_there(&desk), "a duplicate of a callback long ago");
     leaves(&mut desk, 4999, CUSTOMER);

@@ -212,7 +212,7 @@ fn duplicate_task_events_are_ignored_and_remembered_ids_bounded() {
         event.id = format!("EV{number}");
         desk.handle(Event::Task(event));
     }
-    assert_eq!(desk.machine.call(&conference(1)).unwrap().facts.received.task_events.len(), 200);
+    assert_eq!(desk.machine.call(&conference(1)).unwrap().facts.received.task_events().len(), 200);
 }
 
 /// A call that was stored before TaskRouter events were recorded.

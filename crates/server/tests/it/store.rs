@@ -722,7 +722,7 @@ async fn many_servers_may_start_and_receive_a_new_call_at_the_same_time() {
     let store = Store::open(&database.url).await.unwrap();
     for call in look(&store, &of([room(1), room(2)])).await.calls {
         assert_eq!(
-            (call.facts.received.callbacks.len(), call.facts.roster.participants.len()),
+            (call.facts.received.callbacks().len(), call.facts.roster.participants.len()),
             (100, 100),
             "nothing was written over"
         );

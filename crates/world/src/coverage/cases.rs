@@ -93,7 +93,7 @@ pub(super) static CASES: &[Case] = &[
     }),
     handled(2, "Event Streams deliver an event again", |it| match it.event {
         Event::Task(event) => {
-            it.before.is_some_and(|call| call.facts.received.task_events.contains(&event.id))
+            it.before.is_some_and(|call| call.facts.received.task_events().contains(&event.id))
         }
         _ => false,
     }),
@@ -246,7 +246,7 @@ impl Handled<'_> {
     /// Whether a callback's sequence number was already known, and whether a later one was.
     fn sequence(&self) -> Option<(bool, bool)> {
         let Event::Conference(event) = self.event else { return None };
-        let seen = &self.before?.facts.received.callbacks;
+        let seen = &self.before?.facts.received.callbacks();
         Some((seen.contains(&event.sequence), seen.last().is_some_and(|last| *last > event.sequence)))
     }
 

@@ -78,9 +78,7 @@ pub(super) fn cell(state: &State, row: &Row) -> (Cell, Desk) {
 /// A call without its counters and remembered ids, and the facts about its legs.
 fn known(call: &Call) -> impl PartialEq + use<> {
     let mut call = call.clone();
-    call.facts.received.callbacks.clear();
-    call.facts.received.task_events.clear();
-    call.facts.received.requests.clear();
+    call.facts.received = Default::default();
     call.poll.heard_at = Default::default();
     call.poll.watch_at = None;
     call.poll.since = None;

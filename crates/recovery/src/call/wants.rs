@@ -1,38 +1,11 @@
-//! What is asked of a call.
+//! Whether an action is still to be done.
 
-use super::{Call, HoldStage, Phase, Recovery};
-use crate::absence::Absent;
+use super::{Call, HoldStage};
+use crate::absence::Phase;
 use crate::{Action, Wanted};
 use rejoin_protocol::RecoveryId;
 
 impl Call {
-    /// The recovery and the absences: everything that an agent's dialog may have to show.
-    pub fn absences(&self) -> impl Iterator<Item = Absent<'_>> {
-        self.diagnosis().absences()
-    }
-
-    /// True while a recovery is going on.
-    pub(crate) fn has_open_recovery(&self) -> bool {
-        self.diagnosis().has_open_recovery()
-    }
-
-    /// True while customer and agent are on the call here.
-    pub(crate) fn is_connected(&self) -> bool {
-        self.diagnosis().is_connected()
-    }
-
-    /// True while the task is being read for the first time and what the customer is told may wait for it. When the agent
-    /// is back, the customer is sent on as soon as it is read, and is to be told before.
-    pub fn is_task_awaited(&self) -> bool {
-        let awaited = |r: &Recovery| r.phase.is_kept() && !r.absence.back && !self.is_task_marked(r);
-        self.facts.task.attributes.is_empty() && self.recovery.as_ref().is_some_and(awaited)
-    }
-
-    /// True once the task says that the agent of this recovery was lost, or cannot be made to say so.
-    pub(super) fn is_task_marked(&self, recovery: &Recovery) -> bool {
-        self.requests.is_task_marked(&self.task, recovery.absence.lost_at)
-    }
-
     /// True if what the action needs to be still wanted is true of the call.
     pub(crate) fn wants(&self, action: &Action) -> bool {
         let phase =

@@ -1,6 +1,8 @@
 //! Who else is on the call: third parties, who go where the customer goes.
 
-use super::{Call, Out, Participant, SOON};
+use super::{Call, Out};
+use crate::facts::Participant;
+use crate::plan::SOON;
 use crate::{Action, ConferenceEvent, ConferenceEventKind, Seen, Timer};
 use rejoin_protocol::{CallSid, Millis};
 use std::collections::BTreeSet;
@@ -53,7 +55,7 @@ impl Call {
         if first {
             self.push(out);
             if replaced && self.poll.since.is_none() {
-                self.look(out); // and every few seconds, while nothing is heard
+                self.poll_conference(out); // and every few seconds, while nothing is heard
             }
         }
         true

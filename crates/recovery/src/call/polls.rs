@@ -1,10 +1,13 @@
-//! The watchdog. Status callbacks are not repeated: of a call that nothing was heard of for a while, Twilio is asked how it
-//! stands, and what was missed is made up for. What Twilio says counts only if nothing was heard meanwhile: news may be
+//! The watchdog and its polls. Status callbacks are not repeated: of a call that nothing was heard of for a while, Twilio is asked
+//! how it stands, and what was missed is made up for. What Twilio says counts only if nothing was heard meanwhile: news may be
 //! newer than the answer.
 
-use super::{Agent, Call, Ending, Out, Phase, SOON};
+use super::{Call, Out};
+use crate::absence::{Ending, Phase};
+use crate::facts::Agent;
+use crate::plan::SOON;
 use crate::{Action, LeaveReason, Note, Reconnect, ReconnectState, Seen, Timer};
-use rejoin_protocol::{CallSid, Millis, RecoveryId, WorkerSid};
+use rejoin_protocol::{CallSid, Millis, WorkerSid};
 
 /// So long an answer may take before Twilio is asked again.
 const ANSWERED_WITHIN: Millis = Millis::seconds(120);
@@ -26,15 +29,8 @@ impl Call {
         (!self.closed && after > Millis(0)).then_some(after)
     }
 
-    /// True if customer and agent talk in a conference of which no callback has ever arrived. They were not asked for,
-    /// because the agent took the call before the plugin was up in the page, or they are lost. No callback would report a
-    /// loss either.
-    pub(super) fn is_untold(&self) -> bool {
-        self.facts.received.callbacks.is_empty() && self.is_connected()
-    }
-
     /// When Twilio is to be asked (point in time).
-    fn due(&self, out: &Out<'_>) -> Option<Millis> {
+    pub(super) fn due(&self, out: &Out<'_>) -> Option<Millis> {
         let after = self.watched_after(out)?;
         Some(match self.poll.since {
             Some(since) => since + after.max(ANSWERED_WITHIN),
@@ -69,7 +65,7 @@ impl Call {
             return self.catch_up(out);
         }
         if self.due(out).is_some_and(|due| due <= out.now) {
-            self.look(out); // if not, it is set anew
+            self.poll_conference(out); // if not, it is set anew
         }
     }
 
@@ -80,7 +76,7 @@ impl Call {
         if self.poll.may_have_missed && asks {
             self.poll.heard_at = out.now; // the answer may be older than what was missed: Twilio is asked again
         } else if self.poll.may_have_missed {
-            self.look(out);
+            self.poll_conference(out);
         }
     }
 
@@ -101,36 +97,8 @@ impl Call {
         self.catch_up(out);
     }
 
-    /// Asks Twilio how the call stands.
-    pub(super) fn look(&mut self, out: &mut Out<'_>) {
-        self.poll.since = Some(out.now);
-        self.poll.asked_at = self.poll.since.filter(|_| self.is_untold());
-        let waits = |r: &&super::Recovery| r.phase.trip().is_some();
-        let asks_for_task = self.diagnosis().is_handed_over()
-            || self.diagnosis().is_replaced()
-            || self.diagnosis().is_orphaned_unconfirmed();
-        let look = Action::Look {
-            conference: self.conference.clone(),
-            customer: self.facts.roster.customer.clone(),
-            queued: self.recovery.as_ref().filter(waits).map(|recovery| recovery.absence.id.clone()),
-            handed_over: asks_for_task.then(|| self.task.clone()),
-        };
-        self.act(out, look, SOON);
-    }
-
-    /// The customer, or the agent, is known by the task alone: no callback has shown the leg, because no server ran when
-    /// it came.
-    pub(super) fn look_for_unseen(&mut self, out: &mut Out<'_>) {
-        let unseen = self.facts.roster.is_customer_unseen()
-            || self.facts.roster.unseen_agents().next().is_some()
-            || self.awaits_legs();
-        if self.poll.since.is_none() && unseen {
-            self.look(out);
-        }
-    }
-
     /// Twilio has answered a poll.
-    pub(super) fn looked(&mut self, out: &mut Out<'_>, seen: &Seen) {
+    pub(super) fn polled(&mut self, out: &mut Out<'_>, seen: &Seen) {
         let Some(begun) = self.poll.since.take() else { return };
         if self.closed && self.stranding.decide_by.is_none() {
             return;
@@ -146,9 +114,9 @@ impl Call {
         if self.facts.roster.is_unknown() && (!self.facts.roster.ended || self.stranding.decide_by.is_some())
         {
             self.look_up_again(); // Twilio answers
-            self.learn(out);
+            self.look_up_task(out);
         }
-        if self.facts.received.callbacks.is_empty() {
+        if self.facts.received.callbacks().is_empty() {
             self.announcement_ended(out); // no callback would report the end
         }
         self.heed_stranger(seen);
@@ -166,7 +134,7 @@ impl Call {
     fn look_again(&mut self, out: &mut Out<'_>) {
         let is_for_polls = self.diagnosis().is_handed_over() || self.diagnosis().is_orphaned_unconfirmed();
         if self.poll.may_have_missed || is_for_polls || self.is_untold() || self.awaits_legs() {
-            self.look(out);
+            self.poll_conference(out);
         }
     }
 
@@ -185,15 +153,9 @@ impl Call {
     }
 
     /// Twilio did not answer, or refused. It is asked again, but not at once.
-    pub(super) fn not_looked(&mut self, out: &Out<'_>) {
+    pub(super) fn not_polled(&mut self, out: &Out<'_>) {
         self.poll.since = None;
-        self.look_soon(out);
-    }
-
-    /// It is not known how the call stands, or nobody would tell.
-    pub(super) fn look_soon(&mut self, out: &Out<'_>) {
-        self.poll.may_have_missed = true;
-        self.poll.heard_at = out.now;
+        self.poll_soon(out);
     }
 
     /// Legs that are gone, unreported.
@@ -271,28 +233,5 @@ impl Call {
             return;
         }
         self.requeue(out, None, out.now + out.config.queue_within);
-    }
-
-    /// The reconnect task is over without an agent, and the customer hears music and is nobody's.
-    pub(super) fn reconnect_canceled(&mut self, out: &mut Out<'_>, target: Option<&WorkerSid>) {
-        if target.is_some() {
-            self.note(out, Note::AgentNotBack);
-            return self.requeue(out, None, out.now + out.config.queue_within);
-        }
-        // No agent is found for the customer, and none will be.
-        let (Some(recovery), Some(customer)) = (&self.recovery, self.facts.roster.customer.clone()) else {
-            return;
-        };
-        self.act(out, Action::GiveUp { recovery: recovery.absence.id.clone(), customer }, SOON);
-    }
-
-    /// The customer was told that it did not work.
-    pub(super) fn given_up(&mut self, out: &mut Out<'_>, id: &RecoveryId, gone: bool) {
-        let waits = |r: &super::Recovery| r.absence.id == *id && r.phase.target() == Some(None);
-        if self.recovery.as_ref().is_some_and(waits) {
-            let reason = rejoin_protocol::api::Failure::NobodyTookIt;
-            let ending = if gone { Ending::CustomerLeft } else { Ending::Failed { reason } };
-            self.end_recovery(out, &ending);
-        }
     }
 }

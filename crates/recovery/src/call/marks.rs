@@ -1,8 +1,9 @@
 //! Leaving on purpose: the marks, and the customer who may be left alone by one.
 
-use super::{Agent, Call, Ending, Out, Phase, SOON};
-use crate::facts::is_transfer;
-use crate::{Action, EarlyMark, HandedOver, Seen, Timer};
+use super::{Call, Out};
+use crate::absence::{Ending, Phase};
+use crate::facts::{Agent, is_transfer};
+use crate::{EarlyMark, HandedOver, Seen, Timer};
 use rejoin_protocol::api::{DeliveryId, GracefulMark, GracefulReason, Registration, is_plausible_epoch};
 use rejoin_protocol::attributes::LEFT;
 use rejoin_protocol::{CallSid, Millis, ReservationSid, WorkerSid};
@@ -29,7 +30,7 @@ impl Call {
         mark: &GracefulMark,
         at: Millis,
     ) {
-        if self.is_foreign_mark(worker, mark) || self.was_delivered(worker, mark.id) {
+        if self.is_foreign_mark(worker, mark) || !self.facts.received.take_request(worker, mark.id) {
             return;
         }
         if self.owner(&mark.reservation).is_none() {
@@ -73,11 +74,6 @@ impl Call {
         given.has_completed |= is_complete && refused;
     }
 
-    /// A leg is gone and nobody has said that it was on purpose. A page that cannot reach us writes it into the task.
-    pub(super) fn look_for_mark(&mut self, out: &mut Out<'_>) {
-        self.act(out, Action::ReadTask { task: self.task.clone() }, SOON);
-    }
-
     /// Later the task is read anyway, to mark it.
     pub(super) fn looks_for_mark(&self) -> bool {
         self.recovery.as_ref().is_some_and(|recovery| recovery.phase == Phase::Grace)
@@ -119,33 +115,29 @@ impl Call {
         let mark = GracefulMark::deserialize(attributes.get(LEFT)?).ok()?;
         let id = mark.id.filter(|_| mark.task == self.task)?;
         let agent = self.facts.roster.agent_of(&mark.reservation)?;
-        let later =
-            self.facts.received.requests.iter().any(|(worker, said)| *worker == agent.worker && *said >= id);
+        let later = self.facts.received.requests_of(&agent.worker).any(|said| said >= id);
         (!later && self.is_known_epoch(now, agent, id.epoch)).then_some(mark)
     }
 
     /// Has a page of this agent with this epoch spoken of the call? Where none has, as the server cannot be reached from there,
     /// any epoch will do that can be one.
     fn is_known_epoch(&self, now: Millis, agent: &Agent, epoch: u64) -> bool {
-        let said = |(worker, id): &(WorkerSid, DeliveryId)| *worker == agent.worker && id.epoch == epoch;
         let own = self.facts.roster.agents.values().filter(|other| other.reservation == agent.reservation);
         let unheard = own.clone().any(|other| other.epoch.is_none()) && is_plausible_epoch(now, epoch);
         unheard
             || own.clone().any(|other| other.epoch == Some(epoch) || other.newer_page == Some(epoch))
             || self.facts.pages.newest.get(&agent.worker) == Some(&epoch)
-            || self.facts.received.requests.iter().any(said)
+            || self.facts.received.requests_of(&agent.worker).any(|said| said.epoch == epoch)
     }
 
     /// True if a page registers the call while its agent leaves: the page or another one of the agent's may do so. An
     /// agent who stays after all is registered again 15 s later.
     pub(super) fn is_being_left(&self, out: &Out<'_>, worker: &WorkerSid, said: &Registration) -> bool {
         let marked = self.facts.marks.said_at(&said.reservation);
-        let of_page = |(who, other): &(WorkerSid, DeliveryId)| {
-            who == worker && other.epoch == said.epoch && Some(*other) != said.id
-        };
+        let of_page = |other: DeliveryId| other.epoch == said.epoch && Some(other) != said.id;
         marked.is_some_and(|at| out.now < at + out.config.leave_within)
             && (self.facts.roster.agents.contains_key(&said.worker_leg)
-                || self.facts.received.requests.iter().any(of_page))
+                || self.facts.received.requests_of(worker).any(of_page))
     }
 
     /// What the task says came to nothing, and counts no more.
@@ -153,7 +145,8 @@ impl Call {
         let Some(mark) = self.mark_in_task(now) else { return };
         let agent = self.facts.roster.agent_of(&mark.reservation);
         if let (Some(agent), Some(id)) = (agent, mark.id) {
-            self.facts.received.requests.insert((agent.worker.clone(), id));
+            let worker = agent.worker.clone();
+            self.facts.received.take_request(&worker, Some(id));
         }
     }
 

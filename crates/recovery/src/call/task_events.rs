@@ -1,24 +1,18 @@
-//! TaskRouter's own word about a call's tasks: a second way to learn what the page, the conference's callbacks or the
-//! queue's documents say, and the only one when those do not get through. Late or repeated it changes nothing: a
-//! recovery, a target and a reservation are each meant once.
+//! TaskRouter's events about a call's tasks: a second way to learn what the page, the conference's callbacks or the queue's
+//! documents say, and the only one when those do not get through. Late or repeated they change nothing: a recovery, a target
+//! and a reservation are each meant once.
 
-use super::{Agent, Call, Ending, Out, Phase};
-use crate::facts::Evidence;
-use crate::{Purpose, TaskEvent, TaskEventKind, Timer};
+use super::{Call, Out};
+use crate::absence::{Ending, Phase};
+use crate::facts::Agent;
+use crate::{Purpose, TaskEvent, TaskEventKind};
 use rejoin_protocol::{CallSid, ReservationSid, WorkerSid};
 
-/// More events than a call has.
-const EVENTS: usize = 200;
-
 impl Call {
-    pub(crate) fn told_of_task(&mut self, out: &mut Out<'_>, event: &TaskEvent) {
-        if self.facts.received.task_events.contains(&event.id) {
+    pub(crate) fn task_event(&mut self, out: &mut Out<'_>, event: &TaskEvent) {
+        if !self.facts.received.take_task_event(&event.id) {
             return; // delivered twice
         }
-        if self.facts.received.task_events.len() >= EVENTS {
-            self.facts.received.task_events.pop_front();
-        }
-        self.facts.received.task_events.push_back(event.id.clone());
         if event.task == self.task {
             if let (Some(reservation), Some(worker)) = (&event.reservation, &event.worker) {
                 self.know_owner(reservation, worker);
@@ -28,9 +22,9 @@ impl Call {
             }
         } else if self.recovery.as_ref().is_some_and(|r| Some(&r.absence.id) == event.purpose.recovery()) {
             match &event.purpose {
-                Purpose::Ping { recovery: _ } => self.told_of_ping(out, event),
+                Purpose::Ping { recovery: _ } => self.ping_event(out, event),
                 Purpose::Reconnect { recovery: _, target } => {
-                    self.told_of_reconnect(out, event, target.as_ref());
+                    self.reconnect_event(out, event, target.as_ref());
                 }
                 Purpose::Other => {}
             }
@@ -48,7 +42,7 @@ impl Call {
         }
     }
 
-    fn told_of_ping(&mut self, out: &mut Out<'_>, event: &TaskEvent) {
+    fn ping_event(&mut self, out: &mut Out<'_>, event: &TaskEvent) {
         if let Some(recovery) = self.recovery.as_mut().filter(|_| event.kind == TaskEventKind::Accepted) {
             recovery.ping.is_accepted = true;
         }
@@ -73,7 +67,7 @@ impl Call {
     }
 
     /// Of a recovery one reconnect task follows the other, for another target.
-    fn told_of_reconnect(&mut self, out: &mut Out<'_>, event: &TaskEvent, target: Option<&WorkerSid>) {
+    fn reconnect_event(&mut self, out: &mut Out<'_>, event: &TaskEvent, target: Option<&WorkerSid>) {
         if self.recovery.as_ref().and_then(|recovery| recovery.phase.target()) != Some(target) {
             return;
         }
@@ -90,23 +84,6 @@ impl Call {
             | TaskEventKind::TakenBack
             | TaskEventKind::Accepted
             | TaskEventKind::WrapUp => {}
-        }
-    }
-
-    /// Twilio says that this leg is gone while it is taken for joined.
-    pub(super) fn misses_leave(&mut self, out: &mut Out<'_>, leg: &CallSid) {
-        let joined = self.facts.roster.is_joined(leg);
-        let is_done = self.decisions.is_settled(leg) || self.decisions.is_dead(leg);
-        let marks = &self.facts.marks;
-        let Some(agent) = self.facts.roster.agents.get_mut(leg).filter(|a| !marks.is_given(&a.reservation))
-        else {
-            return;
-        };
-        if joined && agent.reported_gone.is_none() && !is_done {
-            agent.reported_gone = Some(Evidence::TaskRouter);
-            self.remove_unclosed_legs(out); // the timer is needed for this one
-            self.set_timer(out, Timer::Leave, out.now + out.config.leave_within);
-            self.look_for_mark(out);
         }
     }
 }

@@ -1,77 +1,17 @@
-//! The second rung begins: the customer is told and kept, the agent is pinged and awaited.
+//! The second rung: the customer is told and kept, the agent is pinged and awaited; and what follows when a rung of the ladder
+//! is given up.
 
-use super::{AHEAD, Call, Ending, Holding, LATER, Out, Phase, Recovery, SOON};
-use crate::{Action, Announcement, Note, Timer};
+use super::{Call, Out};
+use crate::absence::{AHEAD, Ending, Holding, Phase, Recovery};
+use crate::plan::{LATER, SOON};
+use crate::{Action, Note, Timer};
+use rejoin_protocol::api::Failure;
 use rejoin_protocol::{CallSid, Millis, RecoveryId, TaskSid};
 
 /// How long a reachable agent waits for what should come before the requeue.
 const PREPARE: Millis = Millis::seconds(2);
 
 impl Call {
-    pub(super) fn tell_customer(&mut self, out: &mut Out<'_>) {
-        let comes = self.diagnosis().has_newcomer();
-        // On hold there is no silence, and whoever joins again is to find the customer there.
-        let stays_on_hold = self.diagnosis().is_customer_held();
-        let Some(recovery) = &mut self.recovery else { return };
-        match recovery.phase {
-            Phase::Away | Phase::Holding(_) => {}
-            // Whoever has come is about to talk. If that is not the agent, the customer is told with the second rung.
-            Phase::Rejoining if comes || stays_on_hold => return,
-            Phase::Rejoining => {}
-            Phase::Grace | Phase::Stranded | Phase::Requeueing(_) | Phase::Queued(_) | Phase::Ended(_) => {
-                return;
-            }
-        }
-        let told = std::mem::replace(&mut recovery.announced, true);
-        if self.hold_customer(out, told) {
-            return;
-        }
-        if told {
-            // Nobody has come after all, and what was played is over.
-            return self.announce(out, Announcement::Comfort);
-        }
-        match self.facts.roster.customer.clone().filter(|_| self.ends_agent_hold()) {
-            // As soon as the customer can hear it.
-            Some(customer) => {
-                let conference = self.conference.clone();
-                self.act(out, Action::FreeCustomer { conference, customer, unhold: true }, SOON);
-            }
-            None => self.announce(out, Announcement::Interrupted),
-        }
-    }
-
-    pub(super) fn announce(&mut self, out: &mut Out<'_>, what: Announcement) {
-        self.act(out, Action::Announce { conference: self.conference.clone(), what }, Millis::seconds(10));
-    }
-
-    fn free_customer(&mut self, out: &mut Out<'_>, customer: CallSid, told: bool) {
-        // A held customer is told as soon as they can hear it; one who was told is not told again.
-        let unhold = self.ends_agent_hold();
-        if !unhold && !told {
-            self.announce(out, Announcement::Interrupted);
-        }
-        self.act(out, Action::FreeCustomer { conference: self.conference.clone(), customer, unhold }, SOON);
-    }
-
-    pub(super) fn announcement_ended(&mut self, out: &mut Out<'_>) {
-        let still = self.recovery.as_ref().is_some_and(|r| match r.phase {
-            Phase::Away | Phase::Holding(_) | Phase::Stranded => true,
-            // Third parties wait until they are moved.
-            Phase::Requeueing(_) | Phase::Queued(_) => self.diagnosis().others().next().is_some(),
-            // The agent is about to be there, and what plays cannot be stopped.
-            Phase::Grace | Phase::Rejoining | Phase::Ended(_) => false,
-        });
-        if self.facts.roster.ended || self.hears_us_on_hold() {
-            return;
-        }
-        if still {
-            self.announce(out, Announcement::Comfort);
-        } else if self.recovery.as_ref().is_some_and(|r| r.phase == Phase::Rejoining) {
-            // If nobody has come by then, there is silence.
-            self.set_timer(out, Timer::Announce, out.now + out.config.announce_after);
-        }
-    }
-
     /// The second rung: the leg is gone, or going.
     pub(super) fn hold_the_line(&mut self, out: &mut Out<'_>) {
         let lost = self.recovery.as_ref().map(|recovery| recovery.absence.lost_leg.clone());
@@ -177,5 +117,71 @@ impl Call {
         }
         self.note(out, Note::AgentNotBack);
         self.requeue(out, None, out.now + out.config.queue_within);
+    }
+
+    /// Down to the second rung: the leg that stands is of no use.
+    fn fall(&mut self, out: &mut Out<'_>, leg: &CallSid) {
+        self.settle(leg);
+        if self.facts.roster.is_joined(leg) {
+            self.remove_leg(out, leg);
+        }
+        self.hold_the_line(out);
+    }
+
+    pub(super) fn rejoin_is_over(&mut self, out: &mut Out<'_>) {
+        let Some(recovery) = &self.recovery else { return };
+        match &recovery.phase {
+            Phase::Requeueing(trip) | Phase::Queued(trip) if trip.target.is_some() => {
+                self.note(out, Note::AgentNotBack);
+                self.requeue(out, None, out.now + out.config.queue_within);
+            }
+            Phase::Requeueing(_) | Phase::Queued(_) => {
+                if recovery.absence.deadline + AHEAD < out.now {
+                    return self.look_before_the_end(out);
+                }
+                self.end_recovery(out, &Ending::Failed { reason: Failure::NobodyTookIt });
+            }
+            Phase::Rejoining => {
+                let leg = recovery.absence.lost_leg.clone();
+                if !self.spares_stranger(out, Timer::Rejoin) {
+                    self.note(out, Note::NotInPlace);
+                    self.fall(out, &leg);
+                }
+            }
+            Phase::Grace | Phase::Away | Phase::Holding(_) | Phase::Stranded | Phase::Ended(_) => {}
+        }
+    }
+
+    /// No server ran when the wait ended: somebody may have taken the customer meanwhile, and lost them again.
+    fn look_before_the_end(&mut self, out: &mut Out<'_>) {
+        let until = out.now + SOON;
+        if let Some(recovery) = &mut self.recovery {
+            recovery.absence.deadline = until;
+        }
+        self.set_timer(out, Timer::Rejoin, until);
+        if self.poll.since.is_none() {
+            self.poll_conference(out);
+        }
+    }
+
+    pub(super) fn grace_is_over(&mut self, out: &mut Out<'_>) {
+        let Some(recovery) = &self.recovery else { return };
+        match recovery.phase {
+            Phase::Grace => self.hold_the_line(out),
+            Phase::Rejoining
+                if !self.facts.roster.is_joined(&recovery.absence.lost_leg)
+                    && !self.diagnosis().has_newcomer() =>
+            {
+                self.note(out, Note::NotInPlace);
+                self.hold_the_line(out);
+            }
+            Phase::Away
+            | Phase::Rejoining
+            | Phase::Holding(_)
+            | Phase::Stranded
+            | Phase::Requeueing(_)
+            | Phase::Queued(_)
+            | Phase::Ended(_) => {}
+        }
     }
 }

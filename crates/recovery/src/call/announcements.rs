@@ -1,35 +1,14 @@
-//! Our own hold. A customer who is alone is told and comforted on hold: a hold is over at once when the agent is back,
-//! while an announcement to the conference would play on over what they say.
+//! What the customer is told, and our hold on which they hear it. A customer who is alone is told and comforted on hold: a
+//! hold is over at once when the agent is back, while an announcement to the conference would play on over what they say.
 //!
-//! Whoever holds a customer has to end it. [`OurHold`] remembers that it was us. Had the agent done so before, the
-//! customer stays on hold for that agent, see [`super::AgentHold`].
+//! Whoever holds a customer has to end it. [`OurHold`] remembers that it was us. Had the agent done so
+//! before, the customer stays on hold for that agent, see [`AgentHold`].
 
-use super::{AgentHold, Call, Ending, Out, Phase, SOON};
-use crate::{Action, Announcement, Outcome};
-use rejoin_protocol::CallSid;
-use serde::{Deserialize, Serialize};
-
-/// The customer is on hold because of us.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OurHold {
-    /// How far it is.
-    pub stage: HoldStage,
-}
-
-/// How far our hold is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum HoldStage {
-    /// Twilio is being asked for it.
-    Asked,
-    /// The customer is on hold.
-    On,
-    /// Twilio has refused, or not said what came of it.
-    Doubtful,
-    /// It is being ended.
-    Ending,
-    /// Twilio has not ended it for as long as it was asked. It is asked again when it has said how the call stands.
-    Refused,
-}
+use super::{Call, HoldStage, OurHold, Out};
+use crate::absence::{AgentHold, Ending, Phase};
+use crate::plan::SOON;
+use crate::{Action, Announcement, Outcome, Timer};
+use rejoin_protocol::{CallSid, Millis};
 
 impl Call {
     /// Puts a customer who is alone on hold, to be told there (unless they were) and comforted. False: the customer is to
@@ -118,7 +97,7 @@ impl Call {
         let refused = matches!(outcome, Outcome::Failed { .. });
         self.our_hold = refused.then_some(OurHold { stage: HoldStage::Refused });
         if refused {
-            self.look_soon(out);
+            self.poll_soon(out);
         }
         if let (Outcome::Ok, Some(customer)) = (outcome, self.facts.roster.customer.clone()) {
             self.facts.roster.is_unheld(&customer);
@@ -161,7 +140,71 @@ impl Call {
     }
 
     /// Does the customer hear us on hold?
-    pub(super) fn hears_us_on_hold(&self) -> bool {
+    fn hears_us_on_hold(&self) -> bool {
         self.our_hold.is_some_and(|ours| matches!(ours.stage, HoldStage::Asked | HoldStage::On))
+    }
+
+    pub(super) fn tell_customer(&mut self, out: &mut Out<'_>) {
+        let comes = self.diagnosis().has_newcomer();
+        // On hold there is no silence, and whoever joins again is to find the customer there.
+        let stays_on_hold = self.diagnosis().is_customer_held();
+        let Some(recovery) = &mut self.recovery else { return };
+        match recovery.phase {
+            Phase::Away | Phase::Holding(_) => {}
+            // Whoever has come is about to talk. If that is not the agent, the customer is told with the second rung.
+            Phase::Rejoining if comes || stays_on_hold => return,
+            Phase::Rejoining => {}
+            Phase::Grace | Phase::Stranded | Phase::Requeueing(_) | Phase::Queued(_) | Phase::Ended(_) => {
+                return;
+            }
+        }
+        let told = std::mem::replace(&mut recovery.announced, true);
+        if self.hold_customer(out, told) {
+            return;
+        }
+        if told {
+            // Nobody has come after all, and what was played is over.
+            return self.announce(out, Announcement::Comfort);
+        }
+        match self.facts.roster.customer.clone().filter(|_| self.ends_agent_hold()) {
+            // As soon as the customer can hear it.
+            Some(customer) => {
+                let conference = self.conference.clone();
+                self.act(out, Action::FreeCustomer { conference, customer, unhold: true }, SOON);
+            }
+            None => self.announce(out, Announcement::Interrupted),
+        }
+    }
+
+    pub(super) fn announce(&mut self, out: &mut Out<'_>, what: Announcement) {
+        self.act(out, Action::Announce { conference: self.conference.clone(), what }, Millis::seconds(10));
+    }
+
+    pub(super) fn free_customer(&mut self, out: &mut Out<'_>, customer: CallSid, told: bool) {
+        // A held customer is told as soon as they can hear it; one who was told is not told again.
+        let unhold = self.ends_agent_hold();
+        if !unhold && !told {
+            self.announce(out, Announcement::Interrupted);
+        }
+        self.act(out, Action::FreeCustomer { conference: self.conference.clone(), customer, unhold }, SOON);
+    }
+
+    pub(super) fn announcement_ended(&mut self, out: &mut Out<'_>) {
+        let still = self.recovery.as_ref().is_some_and(|r| match r.phase {
+            Phase::Away | Phase::Holding(_) | Phase::Stranded => true,
+            // Third parties wait until they are moved.
+            Phase::Requeueing(_) | Phase::Queued(_) => self.diagnosis().others().next().is_some(),
+            // The agent is about to be there, and what plays cannot be stopped.
+            Phase::Grace | Phase::Rejoining | Phase::Ended(_) => false,
+        });
+        if self.facts.roster.ended || self.hears_us_on_hold() {
+            return;
+        }
+        if still {
+            self.announce(out, Announcement::Comfort);
+        } else if self.recovery.as_ref().is_some_and(|r| r.phase == Phase::Rejoining) {
+            // If nobody has come by then, there is silence.
+            self.set_timer(out, Timer::Announce, out.now + out.config.announce_after);
+        }
     }
 }

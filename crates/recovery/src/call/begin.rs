@@ -1,0 +1,78 @@
+//! A recovery begins. An agent who is lost again and again is counted: after a few times the customer is better off with
+//! another one.
+
+use super::{Call, Out};
+use crate::absence::{Absence, Ending, Phase, Recovery};
+use crate::{Note, Timer};
+use rejoin_protocol::{CallSid, Millis, RecoveryId};
+use std::collections::BTreeSet;
+
+impl Call {
+    /// How often the customer has been lost lately, this time included: the recovery's generation.
+    fn count_loss(&mut self, out: &Out<'_>) -> u32 {
+        let lately = |at: &Millis| *at + out.config.again_within > out.now;
+        self.inherited.losses.retain(lately);
+        self.inherited.losses.insert(out.now);
+        u32::try_from(self.inherited.losses.len()).unwrap_or(u32::MAX)
+    }
+
+    /// The number of losses lately, if the loss at this point in time is one of them; else 0.
+    pub(super) fn counted_losses(&self, at: Millis) -> u32 {
+        let losses = &self.inherited.losses;
+        if losses.contains(&at) { u32::try_from(losses.len()).unwrap_or(u32::MAX) } else { 0 }
+    }
+
+    /// A loss that was none.
+    pub(super) fn discount_loss(&mut self, at: Millis, ending: &Ending) {
+        if matches!(ending, Ending::Graceful | Ending::Covered) {
+            self.inherited.losses.remove(&at);
+        }
+    }
+
+    /// The customer comes from another conference: what happened there counts here, too.
+    pub(crate) fn inherit(&mut self, losses: &BTreeSet<Millis>) {
+        self.inherited.losses.extend(losses);
+    }
+
+    /// Has the agent been lost so often that somebody else is to have the customer?
+    pub(super) fn is_lost_too_often(&self) -> bool {
+        self.recovery.as_ref().is_some_and(|recovery| recovery.too_often)
+    }
+
+    /// The absence of the agent of this leg, from now on.
+    pub(super) fn absence_of(&self, out: &Out<'_>, leg: &CallSid) -> Option<Absence> {
+        Some(Absence {
+            id: RecoveryId::of(leg),
+            lost_leg: leg.clone(),
+            agent: self.facts.roster.agent(leg).cloned()?,
+            lost_at: out.now,
+            deadline: out.now + out.config.ping_ttl,
+            back: false,
+            spared_until: None,
+            bystanders: self.diagnosis().bystanders_of(leg),
+        })
+    }
+
+    pub(super) fn begin(&mut self, out: &mut Out<'_>, leg: &CallSid, phase: Phase) {
+        if let Some(absence) = self.absence_of(out, leg) {
+            let generation = self.count_loss(out);
+            self.recover(out, absence, generation, phase);
+        }
+    }
+
+    /// A recovery begins, in the place of one that is over.
+    pub(super) fn recover(&mut self, out: &mut Out<'_>, absence: Absence, generation: u32, phase: Phase) {
+        self.reconcile(out); // what the recovery before leaves to be done
+        let too_often = generation > out.config.again_at_most;
+        self.recovery = Some(Recovery::new(absence, generation, too_often, phase));
+    }
+
+    /// A mark may still come.
+    pub(super) fn lose(&mut self, out: &mut Out<'_>, leg: &CallSid) {
+        self.note(out, Note::AgentLost);
+        self.begin(out, leg, Phase::Grace);
+        self.set_timer(out, Timer::Grace, out.now + out.config.grace);
+        self.read_task_for_mark(out);
+        self.push(out);
+    }
+}

@@ -1,0 +1,78 @@
+//! What the conference's callbacks report.
+
+use super::{Call, Out};
+use crate::facts::Report;
+use crate::{ConferenceEvent, ConferenceEventKind, LeaveReason, ParticipantFlags, Timer};
+use rejoin_protocol::CallSid;
+
+impl Call {
+    pub(crate) fn conference_event(&mut self, out: &mut Out<'_>, event: &ConferenceEvent) {
+        if !self.facts.ownership.proven {
+            return; // the conference has no task's name
+        }
+        if let Some((reservation, worker)) = &event.owner {
+            self.know_owner(reservation, worker);
+        }
+        if !self.facts.received.take_callback(event.sequence) {
+            return; // delivered twice
+        }
+        if let ConferenceEventKind::Leave { leg, .. } | ConferenceEventKind::Modify { leg, .. } = &event.kind
+        {
+            self.forget_old_mark(out, leg);
+        }
+        match &event.kind {
+            ConferenceEventKind::Start => {}
+            ConferenceEventKind::End => self.facts.roster.ended = true,
+            ConferenceEventKind::Join { leg, flags } => self.leg_joins(out, leg, event.sequence, *flags),
+            ConferenceEventKind::Leave { leg, reason } => self.leg_leaves(out, leg, event.sequence, *reason),
+            ConferenceEventKind::Modify { leg, flags } => self.leg_changes(out, leg, event.sequence, *flags),
+            ConferenceEventKind::AnnouncementEnd => self.announcement_ended(out),
+        }
+        self.seen_label(event);
+    }
+
+    fn leg_joins(&mut self, out: &mut Out<'_>, leg: &CallSid, sequence: u64, flags: ParticipantFlags) {
+        let is_known = self.facts.roster.is_shown(leg);
+        self.facts.roster.joins(leg, sequence, flags);
+        self.look_up_again();
+        if !is_known && !self.lookup.begun && self.facts.roster.agents.is_empty() {
+            self.set_timer(out, Timer::Learn, out.now + out.config.learn_after);
+        }
+    }
+
+    fn leg_leaves(&mut self, out: &mut Out<'_>, leg: &CallSid, sequence: u64, reason: LeaveReason) {
+        if self.facts.roster.is_customer(leg) {
+            self.facts.roster.move_inferred_at = None; // reported, and not inferred any more
+        }
+        self.facts.roster.leaves(leg, sequence, reason);
+        if reason == LeaveReason::HungUp {
+            self.hung_up_completing(leg);
+            self.look_for_taker(out);
+        }
+        self.look_up_again();
+        self.joiner_gone(out, leg);
+        self.flex_has_closed(out, leg);
+        if self.diagnosis().is_orphaned() {
+            self.set_timer(out, Timer::Orphan, out.now + out.config.orphan_after);
+        }
+        let was_awaited = self.facts.roster.agent(leg).is_some_and(|agent| agent.reported_gone.is_some());
+        if was_awaited && !self.facts.roster.awaits_leave() {
+            self.clear_timer(out, Timer::Leave);
+        }
+    }
+
+    fn leg_changes(&mut self, out: &mut Out<'_>, leg: &CallSid, sequence: u64, flags: ParticipantFlags) {
+        let was_unset =
+            self.facts.roster.is_reported_joined(leg) && !self.facts.roster.flags(leg).end_conference_on_exit;
+        let is_new = Report::Callback(sequence) > self.facts.roster.report(leg);
+        self.facts.roster.flags_change(leg, sequence, flags);
+        if is_new {
+            self.requests.flag_is_reported(leg, flags.end_conference_on_exit);
+        }
+        if was_unset {
+            self.keep_again(leg);
+            self.keep_before_registered(out, leg);
+        }
+        self.unheld(leg);
+    }
+}

@@ -1,0 +1,70 @@
+//! Which leg is the customer's. A page may name any leg; only a leg that a callback or a poll has shown in this call's
+//! conference is joined, or has a role. A leg that no callback shows within a moment is polled.
+
+use super::{Call, Out};
+use crate::plan::SOON;
+use rejoin_protocol::CallSid;
+
+/// More legs than can truly be named as one customer's.
+const CLAIMED: usize = 8;
+
+impl Call {
+    /// A page, or the task's attributes, name the customer's leg.
+    pub(super) fn claim_customer(&mut self, out: &mut Out<'_>, leg: &CallSid) {
+        if self.facts.roster.customer.is_none()
+            && (self.facts.roster.customer_claims.len() < CLAIMED
+                || self.facts.roster.customer_claims.contains_key(leg))
+        {
+            self.facts.roster.customer_claims.entry(leg.clone()).or_default();
+            self.settle_customer(out);
+        }
+    }
+
+    /// A claimed leg counts as the customer's when Twilio has shown it here, unless it is an agent's. What was said
+    /// meanwhile of the page of an agent counts then.
+    pub(super) fn settle_customer(&mut self, out: &mut Out<'_>) {
+        if self.facts.roster.customer.is_none() {
+            let is_here = |leg: &&CallSid| {
+                self.facts.roster.is_shown(leg) && !self.facts.roster.agents.contains_key(*leg)
+            };
+            let Some(leg) = self.facts.roster.customer_claims.keys().find(is_here).cloned() else { return };
+            self.facts.roster.customer = Some(leg);
+            let agents: Vec<_> =
+                self.facts.roster.agents.values().map(|agent| (agent.worker.clone(), agent.epoch)).collect();
+            for (worker, epoch) in agents {
+                self.recall_goodbye(out, &worker, epoch);
+            }
+        }
+        self.facts.roster.customer_claims.clear();
+    }
+
+    /// The task itself names this leg as the customer's. It counts, too, if Twilio asks what comes next for it: then it has
+    /// left its conference.
+    pub(super) fn task_names_customer(&mut self, out: &mut Out<'_>, leg: &CallSid) {
+        if self.facts.roster.customer.is_none() && self.stranding.fetched_for.as_ref() == Some(leg) {
+            self.facts.roster.customer = Some(leg.clone());
+            self.facts.roster.customer_claims.clear();
+            if self.facts.roster.ended {
+                self.facts.roster.assume_joined(leg); // until it ended
+            }
+        }
+        self.claim_customer(out, leg);
+    }
+
+    /// Twilio asks what comes next for a leg that is said to be the customer's. If the task says so, too, it is: the leg has
+    /// left its conference. One that a poll missed long ago has had another call since, unless Twilio had asked for it
+    /// before: it asks again every second.
+    pub(super) fn named_is_released(&mut self, out: &mut Out<'_>, leg: &CallSid) {
+        let had_asked = self.stranding.fetched_for.as_ref() == Some(leg);
+        if self.facts.roster.move_inferred_at.is_some_and(|at| at + SOON <= out.now) && !had_asked {
+            return;
+        }
+        self.stranding.fetched_for = Some(leg.clone());
+        let until = *self.stranding.decide_by.get_or_insert(out.now + out.config.released_within);
+        self.hasten_legs(out);
+        if self.poll.since.is_none() && out.now < until {
+            self.look_up_again();
+            self.look_up_task(out);
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! The end of a recovery.
+
+use super::{Call, Out};
+use crate::absence::{Ending, Phase};
+use crate::{Note, Timer};
+
+impl Call {
+    pub(super) fn end_recovery(&mut self, out: &mut Out<'_>, ending: &Ending) {
+        let Some(recovery) = &mut self.recovery else { return };
+        let after = out.now - recovery.absence.lost_at;
+        let (lost, lost_at) = (recovery.absence.lost_leg.clone(), recovery.absence.lost_at);
+        recovery.phase = Phase::Ended(ending.clone());
+        self.discount_loss(lost_at, ending);
+        for timer in [Timer::Grace, Timer::Announce, Timer::Ping, Timer::Rejoin] {
+            self.clear_timer(out, timer);
+        }
+        if *ending == Ending::Covered {
+            self.release(out);
+        }
+        self.remove_left_behind(out);
+        if *ending == Ending::CustomerLeft && self.facts.roster.is_joined(&lost) {
+            self.settle(&lost);
+            self.remove_leg(out, &lost); // nobody is at it, and nobody is left to talk to
+        }
+        self.note(out, Note::Ended { outcome: ending.name().to_owned(), after });
+        self.push(out);
+    }
+
+    /// An agent has come to the customer before we moved the customer, who is not moved any more.
+    pub(super) fn end_if_covered(&mut self, out: &mut Out<'_>) {
+        let Some(recovery) = &self.recovery else { return };
+        let may_be_covered = recovery.phase == Phase::Grace || recovery.phase.is_kept();
+        if !may_be_covered || !self.facts.roster.is_customer_joined() {
+            return;
+        }
+        let Some(agent) = self.diagnosis().agent_on_call() else { return };
+        let same = agent.worker == recovery.absence.agent.worker;
+        self.end_recovery(out, &if same { Ending::Rejoined { into: None } } else { Ending::Covered });
+    }
+}

@@ -1,0 +1,188 @@
+//! A customer whom an agent has handed over: who takes them, and whether anybody does.
+
+use super::{Call, Out};
+use crate::absence::{Absent, Ending, Phase};
+use crate::{HandedOver, LeaveReason, Logged, LoggedWhat, Note, Seen, Timer};
+use rejoin_protocol::{CallSid, Millis, ReservationSid};
+
+impl Call {
+    /// Twilio had its time.
+    pub(super) fn recall_refused_transfers(&mut self, out: &mut Out<'_>) {
+        let agents: Vec<_> = self
+            .facts
+            .roster
+            .agents
+            .iter()
+            .map(|(leg, agent)| (leg.clone(), agent.worker.clone(), agent.epoch))
+            .collect();
+        for (leg, worker, epoch) in agents {
+            if !self.facts.roster.is_joined(&leg) || !self.facts.pages.gone.contains_key(&worker) {
+                continue;
+            }
+            let found = self
+                .facts
+                .roster
+                .agent(&leg)
+                .filter(|_| !self.decisions.is_settled(&leg) && !self.decisions.is_dead(&leg));
+            let newer = found.and_then(|agent| agent.newer_page);
+            let alone = newer.is_some() && newer == self.facts.pages.newest_alone.get(&worker).copied();
+            if alone && self.facts.pages.joinable.contains(&worker) {
+                self.facts.pages.gone.remove(&worker);
+                self.forget_refused_transfer(out, &leg);
+                self.join_in_place(out, &leg);
+            } else {
+                self.recall_goodbye(out, &worker, epoch);
+            }
+        }
+    }
+
+    /// The leg of the agent of this reservation, of which no callback has reported anything: no server ran. A leg that
+    /// nobody will ever name stands for it, named after the reservation. It was the last to leave.
+    fn leg_untold(&mut self, of: &ReservationSid) -> Option<CallSid> {
+        let last = self.facts.roster.last_to_leave().map(|(leg, _)| leg.clone())?;
+        let known =
+            |leg: &CallSid| self.facts.roster.is_customer(leg) || self.facts.roster.agents.contains_key(leg);
+        if !self.facts.roster.participants.keys().all(known) {
+            return None; // it may be that one's
+        }
+        let leg = CallSid::parse(&format!("CA{}", of.as_str().get(2..)?)).ok()?;
+        let after = self.facts.roster.report(&last).sequence().unwrap_or(0);
+        self.facts.roster.is_gone_last(&leg, after);
+        Some(leg)
+    }
+
+    /// She has it whose reservation wraps up and of whom no leg is known.
+    fn find_taker(&mut self, out: &mut Out<'_>, seen: &Seen) {
+        let known = |reservation: &ReservationSid| {
+            (self.facts.marks.is_given(reservation)
+                && !self.diagnosis().has_unregistered_hung_up(reservation))
+                || self.facts.roster.agent_of(reservation).is_some()
+        };
+        let mut unknown = seen.wrapping.iter().filter(|found| !known(&found.reservation));
+        let (found, others) = (unknown.next(), unknown.next());
+        if found.is_none() && seen.task == Some(HandedOver::Over) && seen.attributes.is_none() {
+            return self.find_taker_of_deleted_task(out);
+        }
+        let (Some(found), None) = (found, others) else { return };
+        let refused = self.diagnosis().has_unregistered_hung_up(&found.reservation);
+        if let Some(leg) = self.diagnosis().taker_leg().or_else(|| self.leg_untold(&found.reservation)) {
+            if refused {
+                self.unmark(&found.reservation);
+            }
+            self.know_holder(&leg, found);
+        }
+    }
+
+    /// Twilio has deleted the task, so that it will never say whose the reservations were. Somebody took the transfer, as callbacks
+    /// reported, and one worker alone has registered that leg all along. The agent who handed the customer over is not to be asked
+    /// in that worker's place.
+    fn find_taker_of_deleted_task(&mut self, out: &mut Out<'_>) {
+        let Some(leg) = self.diagnosis().taker_leg() else { return };
+        let customer = self.facts.roster.customer.clone();
+        let of_leg =
+            self.facts.ownership.registrations.iter().filter(|kept| kept.registration.worker_leg == leg);
+        let mut workers = of_leg.filter(|kept| {
+            let said = &kept.registration;
+            said.task == self.task && Some(&said.customer_leg) == customer.as_ref()
+        });
+        let (Some(kept), None) = (workers.next(), workers.next()) else { return };
+        let (reservation, worker) = (kept.registration.reservation.clone(), kept.worker.clone());
+        if !self.is_foreign_reservation(&worker, &reservation) {
+            self.know_owner(&reservation, &worker);
+            self.settle_registrations(out);
+        }
+    }
+
+    /// True if TaskRouter's log says that the agent who left last has not handed the customer over, whoever has put the
+    /// customer on hold.
+    fn was_not_transferred(&self, seen: &Seen) -> bool {
+        self.facts
+            .roster
+            .last_to_leave()
+            .is_some_and(|(_, agent)| denies_transfer(&seen.log, &agent.reservation))
+    }
+
+    /// A poll answered how a task stands whose agent has handed it over, with the customer alone ever since. `heard`: when
+    /// anything was last heard of the call.
+    pub(super) fn look_into_transfer(&mut self, out: &mut Out<'_>, seen: &Seen, heard: Millis) {
+        let is_wrapped_up = matches!(seen.task, Some(HandedOver::Wraps | HandedOver::Over));
+        let comes_nobody = self.comes_nobody(seen);
+        if is_wrapped_up && !self.diagnosis().is_replaced() {
+            self.find_taker(out, seen); // once known, that agent is missed
+        }
+        if !comes_nobody || !self.diagnosis().is_handed_over() {
+            return;
+        }
+        if let Some(attributes) = &seen.attributes {
+            // A page that could not reach us may have written a mark there, after a transfer that was refused.
+            self.facts.task.attributes.clone_from(attributes);
+            self.facts.task.version = None;
+            self.read_mark(out);
+        }
+        if self.diagnosis().is_orphaned() {
+            return self.set_timer(out, Timer::Orphan, out.now);
+        }
+        let last = self.facts.roster.last_to_leave();
+        if let Some((leg, reservation)) = last.map(|(leg, agent)| (leg.clone(), agent.reservation.clone())) {
+            self.transfer_came_to_nothing(out, &leg, &reservation, heard);
+        }
+    }
+
+    /// True if nobody will take the customer over. While a transfer goes on the customer is on hold.
+    fn comes_nobody(&self, seen: &Seen) -> bool {
+        match seen.task {
+            Some(HandedOver::Over) => true,
+            Some(HandedOver::Wraps) => {
+                let is_held = self.diagnosis().is_customer_held();
+                !is_held || self.diagnosis().has_transferrer_hung_up() || self.was_not_transferred(seen)
+            }
+            Some(HandedOver::Waits) | None => false,
+        }
+    }
+
+    /// The transfer of the agent of this leg was refused, or taken by nobody. The customer misses that agent, unless the agent
+    /// has left for good.
+    fn transfer_came_to_nothing(
+        &mut self,
+        out: &mut Out<'_>,
+        leg: &CallSid,
+        reservation: &ReservationSid,
+        heard: Millis,
+    ) {
+        if self.has_left_for_good(leg, reservation) {
+            self.facts.marks.leaves_by_hang_up(reservation, out.now);
+            return self.set_timer(out, Timer::Orphan, out.now);
+        }
+        self.refuse_mark_in_task(out.now);
+        self.unmark(reservation);
+        if out.now < heard + out.config.grace {
+            return self.lose(out, leg); // the agent may have left just now, and a mark be on its way
+        }
+        self.note(out, Note::AgentLost);
+        self.begin(out, leg, Phase::Grace);
+        self.hold_the_line(out);
+    }
+
+    /// True if the agent of this leg has completed the task, or seemed to and no report says when they left, or was missed before.
+    /// A leg is missed once; one that was missed until its mark was known does not count.
+    fn has_left_for_good(&self, leg: &CallSid, reservation: &ReservationSid) -> bool {
+        let was_missed =
+            |it: Absent<'_>| it.absence().lost_leg == *leg && it.ending() != Some(&Ending::Graceful);
+        let has_hung_up = self.facts.roster.left(leg) == Some(LeaveReason::HungUp);
+        self.facts.marks.has_completed(reservation)
+            || (has_hung_up && self.facts.marks.completes(reservation))
+            || self.absences().any(was_missed)
+    }
+}
+
+/// True if the log goes as far as the end of the agent's talk, without a transfer since they took the task. An earlier
+/// transfer, by which the task may have come to them, was before. What the log does not say it does not deny.
+fn denies_transfer(log: &[Logged], of: &ReservationSid) -> bool {
+    let at = |what: LoggedWhat| log.iter().find(|line| line.what == what)?.at;
+    let (Some(took), Some(_)) = (at(LoggedWhat::Accepted(of.clone())), at(LoggedWhat::Wraps(of.clone())))
+    else {
+        return false;
+    };
+    let since = |line: &Logged| line.what == LoggedWhat::Transferred && line.at.is_none_or(|at| at >= took);
+    !log.iter().any(since)
+}

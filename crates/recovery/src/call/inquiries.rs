@@ -1,0 +1,102 @@
+//! What Twilio is asked about a call: the look-up of its task, the poll of its conference, the owners of its
+//! reservations, and the mark that a page may have left in the task.
+
+use super::{Call, Out};
+use crate::facts::{Asking, RESERVATIONS};
+use crate::plan::SOON;
+use crate::{Action, Timer};
+use rejoin_protocol::{Millis, ReservationSid};
+
+/// How long the callback may take that shows a leg or names an owner, before Twilio is asked: a page may be faster.
+pub(super) const CALLBACK_WITHIN: Millis = Millis::seconds(1);
+
+impl Call {
+    /// Asks Twilio how the call stands.
+    pub(super) fn poll_conference(&mut self, out: &mut Out<'_>) {
+        self.poll.since = Some(out.now);
+        self.poll.asked_at = self.poll.since.filter(|_| self.is_untold());
+        let waits = |r: &&super::Recovery| r.phase.trip().is_some();
+        let asks_for_task = self.diagnosis().is_handed_over()
+            || self.diagnosis().is_replaced()
+            || self.diagnosis().is_orphaned_unconfirmed();
+        let look = Action::Look {
+            conference: self.conference.clone(),
+            customer: self.facts.roster.customer.clone(),
+            queued: self.recovery.as_ref().filter(waits).map(|recovery| recovery.absence.id.clone()),
+            handed_over: asks_for_task.then(|| self.task.clone()),
+        };
+        self.act(out, look, SOON);
+    }
+
+    /// It is not known how the call stands, or nobody would tell.
+    pub(super) fn poll_soon(&mut self, out: &Out<'_>) {
+        self.poll.may_have_missed = true;
+        self.poll.heard_at = out.now;
+    }
+
+    pub(super) fn look_up_task(&mut self, out: &mut Out<'_>) {
+        if !self.lookup.begun {
+            self.lookup.begun = true;
+            self.lookup.count += 1;
+            self.clear_timer(out, Timer::Learn);
+            self.act(out, Action::Learn { task: self.task.clone() }, SOON);
+        }
+    }
+
+    /// Somebody has joined or left, or Twilio answers again: a look-up that found too little may find more now.
+    pub(super) fn look_up_again(&mut self) {
+        self.lookup.begun &= !std::mem::take(&mut self.lookup.found_too_little);
+    }
+
+    /// A leg is gone and nobody has said that it was on purpose. A page that cannot reach us writes it into the task.
+    pub(super) fn read_task_for_mark(&mut self, out: &mut Out<'_>) {
+        self.act(out, Action::ReadTask { task: self.task.clone() }, SOON);
+    }
+
+    /// A page speaks for a reservation whose worker is not known.
+    pub(super) fn ask_for_owner(&mut self, out: &mut Out<'_>, reservation: &ReservationSid) {
+        if self.facts.ownership.asking == Asking::Asked {
+            return; // the answer may be about this one, too; if not, it is asked again
+        }
+        if self.facts.ownership.sought.len() < RESERVATIONS {
+            self.facts.ownership.sought.insert(reservation.clone());
+        }
+        if self.facts.ownership.proven {
+            self.find_owners(out);
+        } else if self.facts.ownership.asking == Asking::No {
+            self.facts.ownership.asking = Asking::Soon;
+            self.set_timer(out, Timer::Owners, out.now + CALLBACK_WITHIN);
+        }
+    }
+
+    pub(super) fn find_owners(&mut self, out: &mut Out<'_>) {
+        self.facts.ownership.asking = Asking::Asked;
+        let conference = (!self.facts.ownership.proven).then(|| self.conference.clone());
+        self.act(out, Action::FindOwners { task: self.task.clone(), conference }, SOON);
+    }
+
+    /// The callbacks that show the named legs may be on their way. If not, Twilio is polled.
+    pub(super) fn await_legs(&self, out: &mut Out<'_>) {
+        if self.awaits_legs() && self.poll.since.is_none() {
+            self.set_timer(out, Timer::Learn, out.now + CALLBACK_WITHIN);
+        }
+    }
+
+    /// A page of a named leg has come or gone: what it says is to count at once.
+    pub(super) fn hasten_legs(&mut self, out: &mut Out<'_>) {
+        if self.awaits_legs() && self.poll.since.is_none() && !self.facts.roster.ended {
+            self.poll_conference(out);
+        }
+    }
+
+    /// The customer, or the agent, is known by the task alone: no callback has shown the leg, because no server ran when
+    /// it came.
+    pub(super) fn look_for_unseen(&mut self, out: &mut Out<'_>) {
+        let unseen = self.facts.roster.is_customer_unseen()
+            || self.facts.roster.unseen_agents().next().is_some()
+            || self.awaits_legs();
+        if self.poll.since.is_none() && unseen {
+            self.poll_conference(out);
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! The look-up: what Twilio says about the task when it is asked who is on the call.
+
+use super::{Call, Out};
+use crate::facts::Agent;
+use crate::plan::SOON;
+use crate::{KEPT_UNDECIDED, LeaveReason, Outcome, Registered, Timer};
+use rejoin_protocol::{CallSid, Millis};
+
+/// Number of look-ups of a call of which too little is found.
+const LOOKUPS: u32 = 5;
+/// So often it is asked again meanwhile.
+const ASKED_EVERY: Millis = Millis::seconds(10);
+
+impl Call {
+    /// Twilio has named the call. Who is on it, it says when it is asked.
+    pub(crate) fn found(&mut self, out: &mut Out<'_>) {
+        self.look_up_task(out);
+    }
+
+    fn task_is_looked_up(&mut self, out: &mut Out<'_>, found: &Registered) {
+        self.facts.origin.workflow = Some(found.workflow.clone());
+        self.facts.origin.queue = self.facts.origin.queue.take().or_else(|| found.queue.clone());
+        self.facts.task.attributes.clone_from(&found.attributes);
+        self.facts.task.version = None;
+        if let Some(leg) = &found.customer_leg {
+            self.task_names_customer(out, leg);
+        }
+        let (Some((worker, name)), Some(reservation)) = (&found.worker, &found.reservation) else { return };
+        self.know_owner(reservation, worker);
+        // Without the leg in the attributes: the only one that is not the customer's.
+        let mut strangers =
+            self.facts.roster.participants.keys().filter(|leg| !self.facts.roster.is_customer(leg));
+        let only = strangers.next().filter(|_| strangers.next().is_none()).cloned();
+        let next = found.worker_leg.as_ref().and_then(|first| self.leg_of_next(first));
+        if let Some(leg) = next.or_else(|| found.worker_leg.clone()).or(only) {
+            self.facts
+                .roster
+                .agents
+                .entry(leg.clone())
+                .or_insert_with(|| Agent::new(worker.clone(), name.clone(), reservation.clone()));
+            self.recall_hello(&leg);
+        }
+    }
+
+    /// The task names the leg of the agent who took it first. If a transfer has taken that leg away and one leg has
+    /// joined since, that one is the next agent's.
+    fn leg_of_next(&self, first: &CallSid) -> Option<CallSid> {
+        let roster = &self.facts.roster;
+        let moved = |leg: &CallSid| roster.left(leg) == Some(LeaveReason::UpdatedViaApi);
+        if !moved(first) {
+            return None;
+        }
+        let came = |leg: &&CallSid| {
+            !roster.is_customer(leg) && roster.report(leg) > roster.report(first) && !moved(leg)
+        };
+        let mut came = roster.participants.keys().filter(came);
+        came.next().filter(|_| came.next().is_none()).cloned()
+    }
+
+    /// Twilio has answered a look-up, or has not.
+    pub(super) fn looked_up(&mut self, out: &mut Out<'_>, outcome: &Outcome) {
+        self.lookup.failed = matches!(outcome, Outcome::Failed { .. });
+        if let Outcome::Learnt(found) = outcome {
+            self.task_is_looked_up(out, found);
+            self.read_mark(out);
+            self.heed_found_ghosts(out);
+            self.look_for_unseen(out);
+        }
+        if self.lookup.failed && self.is_waited_for(out.now) {
+            self.lookup.begun = false;
+            self.look_up_task(out);
+        } else {
+            self.look_up_later(out, outcome);
+        }
+    }
+
+    /// No page has registered in time, or no callback has shown a leg.
+    pub(super) fn look_up_is_due(&mut self, out: &mut Out<'_>) {
+        let roster = &self.facts.roster;
+        if self.awaits_legs() && !roster.ended {
+            self.hasten_legs(out);
+        } else if roster.is_unknown() && (!roster.ended || self.is_kept(out.now)) {
+            self.lookup.begun = false;
+            self.lookup.found_too_little = false;
+            self.look_up_task(out);
+        } else if self.is_untold() && self.poll.since.is_none() {
+            self.poll_conference(out);
+        }
+    }
+
+    /// Does a customer whose conference has ended wait for what Twilio did not say?
+    fn is_waited_for(&self, now: Millis) -> bool {
+        self.stranding.decide_by.is_some_and(|until| now < until + SOON)
+            && self.facts.roster.is_unknown()
+            && self.lookup.count < LOOKUPS
+    }
+
+    /// Twilio did not answer, or had not put it together yet.
+    fn look_up_later(&mut self, out: &mut Out<'_>, outcome: &Outcome) {
+        self.lookup.found_too_little |= self.stranding.decide_by.is_some() && self.facts.roster.is_unknown();
+        if self.facts.roster.is_unknown() && self.is_kept(out.now) {
+            return self.set_timer(out, Timer::Learn, out.now + ASKED_EVERY);
+        }
+        if !self.facts.roster.is_unknown() || self.closed || *outcome == Outcome::Gone {
+            return;
+        }
+        if self.lookup.count < LOOKUPS {
+            self.lookup.found_too_little = true;
+            self.set_timer(out, Timer::Learn, out.now + SOON);
+        } else if matches!(outcome, Outcome::Failed { .. }) {
+            // Out of order for long: it is looked up when Twilio has said how the call stands.
+            self.lookup.found_too_little = true;
+            self.poll_soon(out);
+        }
+    }
+
+    /// And for how long, while Twilio is out of order?
+    pub(super) fn is_kept(&self, now: Millis) -> bool {
+        self.lookup.failed && self.stranding.decide_by.is_some_and(|until| now < until + KEPT_UNDECIDED)
+    }
+}

@@ -1,0 +1,98 @@
+//! Questions about a call that several of its parts ask.
+
+use super::Call;
+use crate::absence::{Absent, Recovery};
+use crate::facts::{Asking, PendingRegistration};
+use rejoin_protocol::{CallSid, ReservationSid, WorkerSid};
+
+impl Call {
+    /// The recovery and the absences: everything that an agent's dialog may have to show.
+    pub fn absences(&self) -> impl Iterator<Item = Absent<'_>> {
+        self.diagnosis().absences()
+    }
+
+    /// True while a recovery is going on.
+    pub(crate) fn has_open_recovery(&self) -> bool {
+        self.diagnosis().has_open_recovery()
+    }
+
+    /// True while customer and agent are on the call here.
+    pub(crate) fn is_connected(&self) -> bool {
+        self.diagnosis().is_connected()
+    }
+
+    /// True while the task is being read for the first time and what the customer is told may wait for it. When the agent
+    /// is back, the customer is sent on as soon as it is read, and is to be told before.
+    pub fn is_task_awaited(&self) -> bool {
+        let awaited = |r: &Recovery| r.phase.is_kept() && !r.absence.back && !self.is_task_marked(r);
+        self.facts.task.attributes.is_empty() && self.recovery.as_ref().is_some_and(awaited)
+    }
+
+    /// True once the task says that the agent of this recovery was lost, or cannot be made to say so.
+    pub(super) fn is_task_marked(&self, recovery: &Recovery) -> bool {
+        self.requests.is_task_marked(&self.task, recovery.absence.lost_at)
+    }
+
+    /// True if customer and agent talk in a conference of which no callback has ever arrived. They were not asked for,
+    /// because the agent took the call before the plugin was up in the page, or they are lost. No callback would report a
+    /// loss either.
+    pub(super) fn is_untold(&self) -> bool {
+        self.facts.received.callbacks().is_empty() && self.is_connected()
+    }
+
+    /// Whose reservation this is, as far as is known.
+    pub(crate) fn owner(&self, reservation: &ReservationSid) -> Option<&WorkerSid> {
+        let of_agent = || self.facts.roster.agent_of(reservation);
+        self.facts.ownership.owners.get(reservation).or_else(|| of_agent().map(|agent| &agent.worker))
+    }
+
+    /// Has Twilio said whose it is, and that it is somebody else's or nobody's?
+    pub(crate) fn is_foreign_reservation(&self, worker: &WorkerSid, reservation: &ReservationSid) -> bool {
+        match self.owner(reservation) {
+            Some(owner) => owner != worker,
+            None => self.facts.ownership.unowned.contains(reservation),
+        }
+    }
+
+    /// True while a page has registered the call and it is not known yet whether the call is its worker's.
+    pub(super) fn awaits_an_owner(&self) -> bool {
+        self.facts.ownership.asking != Asking::No && !self.facts.ownership.registrations.is_empty()
+    }
+
+    /// Is this leg said to be the customer's, and nothing better known?
+    pub(super) fn names_customer(&self, leg: &CallSid) -> bool {
+        let named = |kept: &PendingRegistration| kept.registration.customer_leg == *leg;
+        self.facts.roster.customer.is_none()
+            && (self.facts.roster.customer_claims.contains_key(leg)
+                || self.facts.ownership.registrations.iter().any(named))
+    }
+
+    /// Has Twilio said whose the reservation of a registration is, and not shown its leg yet?
+    pub(super) fn awaits_leg(&self, kept: &PendingRegistration) -> bool {
+        self.owner(&kept.registration.reservation).is_some()
+            && !self.facts.roster.is_shown(&kept.registration.worker_leg)
+    }
+
+    /// Is a leg named that neither a callback nor a poll has told of?
+    pub(super) fn awaits_legs(&self) -> bool {
+        (self.facts.roster.customer.is_none()
+            && self.facts.roster.customer_claims.values().any(|polled| !polled))
+            || self.facts.ownership.registrations.iter().any(|kept| self.awaits_leg(kept))
+    }
+
+    /// The same, while Twilio is being asked.
+    pub(super) fn may_be_customer(&self, leg: &CallSid) -> bool {
+        let asks = self.awaits_legs()
+            || self.poll.since.is_some()
+            || (self.lookup.begun && !self.lookup.found_too_little);
+        self.names_customer(leg) && asks
+    }
+
+    /// Is it still to be found out whether somebody's registration counts, by which this is the customer?
+    pub(crate) fn may_be_of(&self, customer: &CallSid) -> bool {
+        let named = || {
+            self.facts.ownership.registrations.iter().any(|kept| kept.registration.customer_leg == *customer)
+        };
+        (self.awaits_an_owner() && named()) || (self.facts.ownership.proven && self.names_customer(customer))
+    }
+}

@@ -1,0 +1,241 @@
+//! Registrations by pages. Nobody is believed about a call who has no part in it, and only Twilio says who has: with the
+//! callbacks that the plugin has asked it for, by TaskRouter's events, or when it is asked.
+
+use super::inquiries::CALLBACK_WITHIN;
+use super::{Call, Out};
+use crate::absence::Absent;
+use crate::facts::{Agent, Asking, Evidence, PendingRegistration, RESERVATIONS};
+use crate::{EarlyMark, Effect, LeaveReason, Outcome, Seen, Timer};
+use rejoin_protocol::api::Registration;
+use rejoin_protocol::{CallSid, Millis, WorkerSid};
+
+/// More registrations than can be true of one call while it is asked.
+const UNSETTLED: usize = 20;
+
+/// Callbacks of a call come at the same time as its registration, if they do.
+const UNTOLD_FOR: Millis = Millis::seconds(1);
+
+impl Call {
+    /// The callback has not come, or did not say it.
+    pub(super) fn owners_are_late(&mut self, out: &mut Out<'_>) {
+        if self.facts.ownership.asking != Asking::Soon {
+            return;
+        }
+        self.facts.ownership.asking = Asking::No;
+        if self.facts.ownership.sought.iter().any(|reservation| self.owner(reservation).is_none()) {
+            self.find_owners(out);
+        }
+    }
+
+    /// Nobody knows yet whose this is.
+    fn keep_registration(&mut self, out: &Out<'_>, worker: &WorkerSid, registration: &Registration) {
+        let same = |kept: &PendingRegistration| {
+            kept.worker == *worker && kept.registration.worker_leg == registration.worker_leg
+        };
+        self.facts.ownership.registrations.retain(|kept| !same(kept));
+        if self.facts.ownership.registrations.len() >= UNSETTLED {
+            self.facts.ownership.registrations.remove(0);
+        }
+        let (worker, registration) = (worker.clone(), registration.clone());
+        self.facts.ownership.registrations.push(PendingRegistration {
+            worker,
+            registration,
+            at: out.now,
+            lives: false,
+        });
+    }
+
+    /// The claims that count: the agent's own, of legs that Twilio has shown by now.
+    pub(super) fn settle_registrations(&mut self, out: &mut Out<'_>) {
+        for kept in std::mem::take(&mut self.facts.ownership.registrations) {
+            let PendingRegistration { worker, registration, at, lives } = &kept;
+            if self.is_foreign_registration(worker, registration) {
+                continue;
+            }
+            if self.owner(&registration.reservation).is_none() {
+                if out.now < *at + EarlyMark::WAITS {
+                    self.facts.ownership.registrations.push(kept);
+                }
+            } else if !self.facts.roster.is_shown(&registration.worker_leg) {
+                self.facts.ownership.registrations.push(kept); // until a poll has answered
+            } else if self.facts.received.take_request(worker, registration.id) {
+                self.take_registration(out, worker, registration);
+                if *lives {
+                    self.heed_page_that_lives(worker, registration.epoch);
+                }
+                self.recall_goodbye(out, worker, registration.page());
+                self.heed_ghost(out, &registration.worker_leg);
+            }
+        }
+    }
+
+    /// The answer was not about them, or there was none.
+    fn ask_for_the_rest(&mut self, out: &mut Out<'_>) {
+        let waits = |kept: &&PendingRegistration| {
+            let reservation = &kept.registration.reservation;
+            self.owner(reservation).is_none() && !self.facts.ownership.unowned.contains(reservation)
+        };
+        let rest: Vec<_> = self.facts.ownership.registrations.iter().filter(waits).collect();
+        let rest: Vec<_> = rest.into_iter().map(|kept| kept.registration.reservation.clone()).collect();
+        if !rest.is_empty() {
+            self.facts.ownership.sought.extend(rest);
+            self.facts.ownership.asking = Asking::Soon;
+            self.set_timer(out, Timer::Owners, out.now + CALLBACK_WITHIN);
+        }
+    }
+
+    /// Twilio has said whose they are, or could not be asked. A conference that is not the task's is forgotten, and one of
+    /// which that cannot be found out in time.
+    pub(super) fn owners_found(&mut self, out: &mut Out<'_>, outcome: &Outcome) {
+        self.facts.ownership.asking = Asking::No;
+        let mut untold = false;
+        let sought = std::mem::take(&mut self.facts.ownership.sought);
+        match outcome {
+            Outcome::Owners { owners, is_of_task: true } => {
+                untold = !std::mem::replace(&mut self.facts.ownership.proven, true);
+                for (reservation, worker) in owners {
+                    self.know_owner(reservation, worker);
+                }
+                let unknown = sought.into_iter().filter(|reservation| !owners.contains_key(reservation));
+                let room = RESERVATIONS.saturating_sub(self.facts.ownership.unowned.len());
+                self.facts.ownership.unowned.extend(unknown.take(room));
+            }
+            Outcome::Failed { .. } => {} // it did not answer
+            // The task is deleted, and nobody will ever say it: a page that registers again asks again.
+            Outcome::Gone if self.facts.ownership.proven => return self.settle_unregistered(),
+            _ if self.facts.ownership.proven => {}
+            _ => return out.effects.push(Effect::Forget { conference: self.conference.clone() }),
+        }
+        self.settle_registrations(out);
+        if !self.facts.ownership.proven && self.facts.ownership.registrations.is_empty() {
+            return out.effects.push(Effect::Forget { conference: self.conference.clone() });
+        }
+        self.settle_unregistered();
+        self.ask_for_the_rest(out);
+        if untold {
+            // Not one callback has come: who registered may have left since.
+            self.poll_conference(out);
+        } else {
+            self.await_legs(out);
+        }
+    }
+
+    /// A page registers the call. True if the registration counts from now on.
+    pub(crate) fn registered(
+        &mut self,
+        out: &mut Out<'_>,
+        worker: &WorkerSid,
+        registration: &Registration,
+    ) -> bool {
+        if self.is_foreign_registration(worker, registration) {
+            return false;
+        }
+        let owned = self.owner(&registration.reservation).is_some();
+        if !owned || !self.facts.roster.is_shown(&registration.worker_leg) {
+            let awaited = self.awaits_legs();
+            self.keep_registration(out, worker, registration);
+            if !owned {
+                self.ask_for_owner(out, &registration.reservation);
+            } else if !awaited {
+                self.await_legs(out);
+            }
+            return false;
+        }
+        let is_new = self.facts.received.take_request(worker, registration.id);
+        if is_new {
+            self.take_registration(out, worker, registration);
+        }
+        is_new
+    }
+
+    /// It is this worker's own, and Twilio has shown the leg. What else it says is what only a page can know, and whom it takes
+    /// for the customer.
+    fn take_registration(&mut self, out: &mut Out<'_>, worker: &WorkerSid, registration: &Registration) {
+        self.facts.origin.claimed_workflow = Some(registration.workflow.clone());
+        self.facts.origin.queue = registration.queue.clone().or(self.facts.origin.queue.take());
+        self.claim_customer(out, &registration.customer_leg);
+        let left_behind = self.leaves_behind(worker, &registration.worker_leg, registration.epoch);
+        let leaving = self.is_being_left(out, worker, registration);
+        let lives_beside = self.rings_elsewhere(worker, &registration.worker_leg, registration.epoch);
+        let agent = self.facts.roster.agents.entry(registration.worker_leg.clone()).or_insert_with(|| {
+            Agent::new(worker.clone(), registration.worker_name.clone(), registration.reservation.clone())
+        });
+        agent.left_behind = left_behind;
+        agent.lives_beside = agent.lives_beside.max(lives_beside);
+        agent.epoch = agent.epoch.max(registration.page());
+        // The page that seemed to be a newer one than the leg's is the leg's: it has taken over from another one.
+        agent.newer_page = agent.newer_page.filter(|newer| Some(*newer) > agent.epoch);
+        self.recall_hello(&registration.worker_leg);
+        // An agent who registers after marking that they leave has stayed. The last words of a page may overtake that it
+        // had registered before.
+        let is_overtaken = self.facts.received.requests_of(worker).any(|other| Some(other) > registration.id);
+        if registration.id.is_some()
+            && self.facts.roster.is_joined(&registration.worker_leg)
+            && !leaving
+            && !is_overtaken
+        {
+            self.unmark(&registration.reservation);
+        }
+        if self.is_untold() {
+            // Nobody tells of what has happened to it so far: flags that were set, legs that are gone.
+            self.set_timer(out, Timer::Learn, out.now + UNTOLD_FOR);
+        } else {
+            self.clear_timer(out, Timer::Learn);
+            self.await_legs(out);
+        }
+    }
+
+    /// A page joins in place, and the phone of another one of its agent's browsers has answered: by its epoch the page that
+    /// asked for the leg, which has not got it.
+    fn rings_elsewhere(&self, worker: &WorkerSid, leg: &CallSid, epoch: u64) -> Option<u64> {
+        let joins = |it: Absent<'_>| {
+            let absence = it.absence();
+            it.is_open() && absence.agent.worker == *worker && absence.lost_leg != *leg
+        };
+        let asked = self.facts.pages.newest.get(worker).copied().filter(|asked| *asked > epoch);
+        asked.filter(|_| self.absences().any(joins))
+    }
+
+    /// Another task's conference, or somebody else's leg or reservation?
+    pub(crate) fn is_foreign_registration(&self, worker: &WorkerSid, registration: &Registration) -> bool {
+        let foreign =
+            |agent: &Agent| agent.worker != *worker || agent.reservation != registration.reservation;
+        self.facts.ownership.proven
+            && (registration.task != self.task
+                || registration.worker_leg == registration.customer_leg
+                || self.facts.roster.customer.as_ref() == Some(&registration.worker_leg)
+                || self.is_foreign_reservation(worker, &registration.reservation)
+                || self.facts.roster.agent(&registration.worker_leg).is_some_and(foreign))
+    }
+
+    /// A poll has shown who is here. It drops a registration whose leg it did not show, with one exception: the customer is
+    /// alone or the conference is over, and Twilio has named the owner of a reservation that no known agent has. The owner was
+    /// on this call, and that leg is gone. An agent who took a transfer and was lost while no server ran is such an owner.
+    pub(super) fn settle_polled(&mut self, out: &mut Out<'_>, seen: &Seen) {
+        self.settle_customer(out);
+        let is_left = |kept: &PendingRegistration| {
+            let is_customer = |leg: &CallSid| *leg == kept.registration.customer_leg;
+            seen.participants.keys().all(is_customer)
+        };
+        if seen.participants.is_empty() && self.facts.roster.customer.is_none() {
+            self.facts.roster.move_inferred_at = Some(out.now);
+        }
+        let (unshown, kept): (Vec<_>, Vec<_>) = std::mem::take(&mut self.facts.ownership.registrations)
+            .into_iter()
+            .partition(|kept| self.awaits_leg(kept));
+        self.facts.ownership.registrations = kept;
+        // Twilio says that the reservation is the worker's: that agent was on a call that is over, by whichever leg.
+        let is_known =
+            |kept: &PendingRegistration| self.facts.roster.agent_of(&kept.registration.reservation).is_some();
+        if let [.., last] = &unshown[..]
+            && is_left(last)
+            && !is_known(last)
+            && !self.facts.roster.agents.keys().any(|leg| self.facts.roster.is_joined(leg))
+        {
+            self.facts.roster.is_gone(&last.registration.worker_leg, LeaveReason::HungUp, Evidence::Poll);
+            self.facts.ownership.registrations.push(last.clone());
+        }
+        self.settle_registrations(out);
+        self.facts.roster.customer_claims.values_mut().for_each(|polled| *polled = true);
+    }
+}

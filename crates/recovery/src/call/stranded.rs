@@ -1,0 +1,80 @@
+//! The conference has ended under the customer, and a document of ours keeps them on the line: they are taken back
+//! into the queue.
+
+use super::{Call, Out};
+use crate::absence::{Ending, Phase, Recovery, Trip};
+use crate::{Note, Timer};
+
+impl Call {
+    /// The second rung without a conference: nobody is there to whom anything could be announced.
+    pub(super) fn hold_stranded(&mut self, out: &mut Out<'_>) {
+        let may_be = |r: &&mut Recovery| r.phase.is_before_requeue() && r.phase != Phase::Stranded;
+        let Some(recovery) = self.recovery.as_mut().filter(may_be) else { return };
+        recovery.phase = Phase::Stranded;
+        recovery.absence.deadline = out.now + out.config.released_within;
+        let deadline = recovery.absence.deadline;
+        for timer in [Timer::Grace, Timer::Announce, Timer::Rejoin] {
+            self.clear_timer(out, timer);
+        }
+        self.set_timer(out, Timer::Ping, deadline);
+        self.note(out, Note::ConferenceLost);
+        self.push(out);
+        self.go_on_stranded(out);
+    }
+
+    /// The task is read and Twilio has asked: back into the queue, by the document that is the answer.
+    pub(super) fn go_on_stranded(&mut self, out: &mut Out<'_>) {
+        let is_ready = |it: &Recovery| it.phase == Phase::Stranded && self.is_task_marked(it);
+        if self.stranding.decide_by.is_some() && self.recovery.as_ref().is_some_and(is_ready) {
+            self.take_back(out);
+        }
+    }
+
+    /// The time in which the task is read and Twilio asks is over.
+    pub(super) fn stranded_is_over(&mut self, out: &mut Out<'_>) {
+        if self.stranding.decide_by.is_some() {
+            self.take_back(out);
+        } else {
+            // His call has nothing of ours to go on with.
+            self.end_recovery(out, &Ending::CustomerLeft);
+        }
+    }
+
+    fn take_back(&mut self, out: &mut Out<'_>) {
+        let Some(recovery) = &mut self.recovery else { return };
+        recovery.announced = true; // the document says it
+        if recovery.too_often {
+            let trip = Trip { by_document: true, ..recovery.next_trip(None, 0) };
+            return self.goes_to_queue(out, trip, out.now + out.config.queue_within);
+        }
+        let worker = recovery.absence.agent.worker.clone();
+        recovery.absence.back |= self
+            .facts
+            .roster
+            .agent(&recovery.absence.lost_leg)
+            .is_some_and(|agent| agent.newer_page.is_some());
+        let within = if recovery.absence.back { out.config.rejoin_within } else { out.config.ping_ttl };
+        let trip = Trip { by_document: true, ..recovery.next_trip(Some(worker), 0) };
+        self.goes_to_queue(out, trip, out.now + within);
+    }
+
+    /// The agent comes back while the customer waits in the queue already.
+    pub(super) fn back_while_queued(&mut self, out: &mut Out<'_>) {
+        let Some(recovery) = &mut self.recovery else { return };
+        let targeted = recovery.phase.trip().is_some_and(|trip| trip.is_stranded && trip.target.is_some());
+        let newer = self
+            .facts
+            .roster
+            .agent(&recovery.absence.lost_leg)
+            .is_some_and(|agent| agent.newer_page.is_some());
+        if !targeted || recovery.absence.back || !newer {
+            return;
+        }
+        recovery.absence.back = true;
+        recovery.absence.deadline = recovery.absence.deadline.max(out.now + out.config.rejoin_within);
+        let deadline = recovery.absence.deadline;
+        self.note(out, Note::AgentBack);
+        self.set_timer(out, Timer::Rejoin, deadline);
+        self.push(out);
+    }
+}
