@@ -3,6 +3,7 @@
 
 mod leg;
 mod marks;
+mod observed;
 mod origin;
 mod ownership;
 mod pages;
@@ -11,11 +12,11 @@ mod roster;
 
 pub(crate) use leg::Observation;
 pub use leg::{Evidence, Participant, Presence, Report};
-pub(crate) use marks::is_transfer;
 pub use marks::{Mark, Marks};
+pub(crate) use marks::{Said, is_transfer};
 pub use origin::{Origin, TaskCopy};
 pub(crate) use ownership::RESERVATIONS;
-pub use ownership::{Asking, Ownership, PendingRegistration};
+pub use ownership::{Asking, Owners, Ownership, PendingRegistration};
 pub use pages::Pages;
 pub use received::Received;
 pub use roster::{Agent, Roster};

@@ -44,8 +44,8 @@ pub use early::{EarlyMark, EarlyMarkKey};
 pub use effect::{Effect, Note, Timer};
 pub use event::{ConferenceEvent, ConferenceEventKind, Event, LeaveReason, Outcome, Registered};
 pub use facts::{
-    Agent, Asking, Evidence, Facts, Mark, Marks, Origin, Ownership, Pages, Participant, PendingRegistration,
-    Presence, Received, Report, Roster, TaskCopy,
+    Agent, Asking, Evidence, Facts, Mark, Marks, Origin, Owners, Ownership, Pages, Participant,
+    PendingRegistration, Presence, Received, Report, Roster, TaskCopy,
 };
 pub use flags::ParticipantFlags;
 pub use format::{Format, Quarantine};

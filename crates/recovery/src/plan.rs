@@ -52,8 +52,8 @@ impl Plan<'_> {
 
     /// True if the agent has said that they leave, other than by a transfer, which leaves the conference to the next agent.
     fn ends_conference(self, agent: &Agent) -> bool {
-        let mark = self.of.marks.get(&agent.reservation).filter(|mark| !mark.is_only_in_task);
-        mark.is_some_and(|mark| !is_transfer(mark.reason))
+        let mark = self.of.marks.get(&agent.reservation).filter(|mark| !mark.is_only_in_task());
+        mark.is_some_and(|mark| !is_transfer(mark.reason()))
     }
 
     /// True while an agent comes back in place: a leg of theirs may be there that no page has registered yet.

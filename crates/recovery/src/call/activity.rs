@@ -37,7 +37,7 @@ impl Call {
     pub(super) fn lend_activity(&mut self, out: &mut Out<'_>) {
         let missed = self.recovery.as_ref().map(|recovery| recovery.absence.agent.worker.clone());
         if let Some(worker) = missed.filter(|worker| out.policies.lends_activity && self.is_awaited(worker))
-            && self.facts.pages.unavailable.contains(&worker)
+            && self.facts.pages.is_unavailable(&worker)
             && !self.lent.contains_key(&worker)
         {
             self.lent.insert(worker.clone(), Lent::Asking);
@@ -71,9 +71,7 @@ impl Call {
                 self.act(out, Action::LendActivity { worker, before }, SOON);
             }
             // It is not known, or the agent has changed it.
-            _ => {
-                self.facts.pages.unavailable.remove(worker);
-            }
+            _ => self.facts.pages.availability_is_shown(worker, true),
         }
     }
 
@@ -81,7 +79,7 @@ impl Call {
         let Some(Lent::Lending(before)) = self.lent.get(worker).cloned() else { return };
         if matches!(outcome, Outcome::Overtaken | Outcome::Gone) {
             self.lent.remove(worker); // the agent has changed it
-            self.facts.pages.unavailable.remove(worker);
+            self.facts.pages.availability_is_shown(worker, true);
         } else {
             // Also when it did not work, as far as is known.
             self.lent.insert(worker.clone(), Lent::Out(before));

@@ -16,7 +16,7 @@ impl Call {
             .map(|(leg, agent)| (leg.clone(), agent.worker.clone(), agent.epoch))
             .collect();
         for (leg, worker, epoch) in agents {
-            if !self.facts.roster.is_joined(&leg) || !self.facts.pages.gone.contains_key(&worker) {
+            if !self.facts.roster.is_joined(&leg) || self.facts.pages.gone(&worker).is_none() {
                 continue;
             }
             let found = self
@@ -25,9 +25,9 @@ impl Call {
                 .agent(&leg)
                 .filter(|_| !self.decisions.is_settled(&leg) && !self.decisions.is_dead(&leg));
             let newer = found.and_then(|agent| agent.newer_page);
-            let alone = newer.is_some() && newer == self.facts.pages.newest_alone.get(&worker).copied();
-            if alone && self.facts.pages.joinable.contains(&worker) {
-                self.facts.pages.gone.remove(&worker);
+            let alone = newer.is_some() && newer == self.facts.pages.newest_alone(&worker);
+            if alone && self.facts.pages.is_joinable(&worker) {
+                self.facts.pages.goodbye_is_heeded(&worker);
                 self.forget_refused_transfer(out, &leg);
                 self.join_in_place(out, &leg);
             } else {

@@ -1,17 +1,15 @@
 //! Who has a reservation, as Twilio says, and who is with the customer by a leg that no page has registered.
 
 use super::Call;
-use crate::facts::{Agent, RESERVATIONS};
+use crate::facts::Agent;
 use crate::{Holder, Met, ParticipantFlags};
 use rejoin_protocol::{CallSid, ReservationSid, WorkerSid};
 use std::collections::BTreeMap;
 
 impl Call {
-    /// Twilio says so.
+    /// Twilio says whose this reservation is.
     pub(super) fn know_owner(&mut self, reservation: &ReservationSid, worker: &WorkerSid) {
-        if self.facts.ownership.owners.len() < RESERVATIONS {
-            self.facts.ownership.owners.entry(reservation.clone()).or_insert_with(|| worker.clone());
-        }
+        self.facts.ownership.owners.are_said(reservation, Some(worker));
     }
 
     /// Twilio says who has the task, or had it, and this is their leg.
@@ -20,9 +18,9 @@ impl Call {
         let mut agent = Agent::new(holder.worker.clone(), holder.name.clone(), holder.reservation.clone());
         // A leg that was not there when the agent's newest page said hello is the one for which that page has asked.
         if self.facts.roster.leg(leg).is_some_and(|there| !there.stood)
-            && let Some(newest) = self.facts.pages.newest_alone.get(&holder.worker)
+            && let Some(newest) = self.facts.pages.newest_alone(&holder.worker)
         {
-            agent.epoch = Some(*newest);
+            agent.epoch = Some(newest);
         }
         self.facts.roster.agents.insert(leg.clone(), agent);
         self.decisions.forget(leg);
@@ -32,10 +30,10 @@ impl Call {
     /// A page may have said hello before it was known whose leg this is.
     pub(super) fn recall_hello(&mut self, leg: &CallSid) {
         if let Some(agent) = self.facts.roster.agents.get_mut(leg)
-            && let Some(epoch) =
-                self.facts.pages.newest.get(&agent.worker).filter(|epoch| Some(**epoch) > agent.epoch)
+            && let newest @ Some(_) =
+                self.facts.pages.newest(&agent.worker).filter(|it| Some(*it) > agent.epoch)
         {
-            agent.newer_page = agent.newer_page.max(Some(*epoch));
+            agent.newer_page = agent.newer_page.max(newest);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::{Call, Out};
 use crate::absence::{Ending, Phase};
-use crate::facts::{Agent, is_transfer};
+use crate::facts::{Agent, Said, is_transfer};
 use crate::{EarlyMark, HandedOver, Seen, Timer};
 use rejoin_protocol::api::{DeliveryId, GracefulMark, GracefulReason, Registration, is_plausible_epoch};
 use rejoin_protocol::attributes::LEFT;
@@ -40,7 +40,7 @@ impl Call {
             self.facts.marks.unattributed.push(EarlyMark { worker: worker.clone(), mark: mark.clone(), at });
             return self.ask_for_owner(out, &mark.reservation);
         }
-        self.mark(out, mark, at);
+        self.mark(out, mark, at, true);
         if self.diagnosis().is_orphaned() {
             self.set_timer(out, Timer::Orphan, out.now + out.config.orphan_after);
         }
@@ -50,16 +50,17 @@ impl Call {
     pub(super) fn settle_claims(&mut self, out: &Out<'_>) {
         for claim in std::mem::take(&mut self.facts.marks.unattributed) {
             match self.owner(&claim.mark.reservation) {
-                Some(owner) if *owner == claim.worker => self.mark(out, &claim.mark, claim.at),
+                Some(owner) if *owner == claim.worker => self.mark(out, &claim.mark, claim.at, true),
                 None if claim.at + EarlyMark::WAITS > out.now => self.facts.marks.unattributed.push(claim),
                 Some(_) | None => {}
             }
         }
     }
 
-    fn mark(&mut self, out: &Out<'_>, mark: &GracefulMark, at: Millis) {
-        if let Some(known) = self.facts.marks.get_mut(&mark.reservation) {
-            known.is_only_in_task = false;
+    /// `by_page`: false if only the task's attributes say so.
+    fn mark(&mut self, out: &Out<'_>, mark: &GracefulMark, at: Millis, by_page: bool) {
+        if by_page {
+            self.facts.marks.confirm(&mark.reservation);
         }
         let roster = &self.facts.roster;
         let mut legs = roster.legs_of(&mark.reservation);
@@ -69,9 +70,10 @@ impl Call {
         let is_complete = mark.reason == GracefulReason::Complete;
         let completes = is_complete && legs.any(|leg| roster.is_joined(leg));
         let refused = self.diagnosis().was_transfer_refused(&mark.reservation, at, out.config.leave_within);
-        let given = self.facts.marks.give(&mark.reservation, mark.reason, at);
-        given.completes |= completes;
-        given.has_completed |= is_complete && refused;
+        let has_completed = is_complete && refused;
+        self.facts
+            .marks
+            .give(&mark.reservation, Said { reason: mark.reason, at, by_page, completes, has_completed });
     }
 
     /// Later the task is read anyway, to mark it.
@@ -90,16 +92,12 @@ impl Call {
     pub(super) fn read_mark(&mut self, out: &mut Out<'_>) {
         let Some(mark) = self.mark_in_task(out.now) else { return };
         let is_known = self.facts.marks.is_only_in_task(&mark.reservation);
-        let by_page = self.facts.marks.is_given(&mark.reservation) && !is_known;
         // Read again it is no newer.
         let first = self.facts.marks.said_at(&mark.reservation).filter(|_| is_known);
         let at = first.unwrap_or(out.now);
-        self.mark(out, &mark, at);
+        self.mark(out, &mark, at, false);
         if !self.facts.marks.is_given(&mark.reservation) {
             return;
-        }
-        if let Some(given) = self.facts.marks.get_mut(&mark.reservation).filter(|_| !by_page) {
-            given.is_only_in_task = true;
         }
         let told = |r: &super::Recovery| r.phase.is_kept() && r.absence.agent.reservation == mark.reservation;
         if self.recovery.as_ref().is_some_and(told) {
@@ -126,7 +124,7 @@ impl Call {
         let unheard = own.clone().any(|other| other.epoch.is_none()) && is_plausible_epoch(now, epoch);
         unheard
             || own.clone().any(|other| other.epoch == Some(epoch) || other.newer_page == Some(epoch))
-            || self.facts.pages.newest.get(&agent.worker) == Some(&epoch)
+            || self.facts.pages.newest(&agent.worker) == Some(epoch)
             || self.facts.received.requests_of(&agent.worker).any(|said| said.epoch == epoch)
     }
 
@@ -203,11 +201,11 @@ impl Call {
             .marks
             .iter()
             .map(|(_, mark)| mark)
-            .filter(|mark| mark.is_only_in_task)
-            .all(|mark| mark.said_at + UNCONFIRMED_FOR <= out.now);
+            .filter(|mark| mark.is_only_in_task())
+            .all(|mark| mark.said_at() + UNCONFIRMED_FOR <= out.now);
         let wraps = seen.task == Some(HandedOver::Wraps);
         if seen.task == Some(HandedOver::Over) || (wraps && are_old) {
-            self.facts.marks.confirm();
+            self.facts.marks.confirm_all();
             self.set_timer(out, Timer::Orphan, out.now);
         } else if out.config.watch_recovery > Millis(0) {
             self.set_timer(out, Timer::Orphan, out.now + out.config.watch_recovery);

@@ -156,7 +156,7 @@ impl Call {
     /// The same for one leg.
     pub(super) fn heed_ghost(&mut self, out: &mut Out<'_>, leg: &CallSid) {
         let Some(agent) = self.facts.roster.agent(leg) else { return };
-        let alone = self.facts.pages.newest_alone.get(&agent.worker).copied();
+        let alone = self.facts.pages.newest_alone(&agent.worker);
         let is_ghost = agent.newer_page.is_some() && agent.newer_page == alone;
         // The agent is at it in another browser.
         let lives_beside = agent.lives_beside.is_some() && agent.lives_beside >= alone;
@@ -167,7 +167,7 @@ impl Call {
         {
             return;
         }
-        if out.config.in_place && self.facts.pages.joinable.contains(&agent.worker) {
+        if out.config.in_place && self.facts.pages.is_joinable(&agent.worker) {
             self.join_in_place(out, leg);
         } else {
             self.remove_leg(out, leg);
@@ -247,26 +247,25 @@ impl Call {
         if !self.recovery.as_ref().is_some_and(missed) {
             return false;
         }
-        let said = self.facts.pages.gone.get(worker).is_some_and(|said| *said >= epoch);
+        let said = self.facts.pages.gone(worker) >= Some(epoch);
         if said {
-            self.facts.pages.gone.remove(worker);
+            self.facts.pages.goodbye_is_heeded(worker);
         }
-        let newer = self.facts.pages.newest_alone.get(worker).is_some_and(|newest| *newest > epoch);
+        let newer = self.facts.pages.newest_alone(worker) > Some(epoch);
         said || (newer && !self.is_in_another_browser(worker, leg, epoch))
     }
 
     /// Is this a page of another browser than the newest one is alone in, and has its leg come after that one?
     fn is_in_another_browser(&self, worker: &WorkerSid, leg: &CallSid, epoch: u64) -> bool {
         let stood = self.facts.roster.leg(leg).is_some_and(|there| there.stood);
-        self.facts.pages.other_browser.get(worker) == Some(&epoch) && !stood
+        self.facts.pages.other_browser(worker) == Some(epoch) && !stood
     }
 
     /// A page that has registered may have said goodbye before that was taken. That counts once: a page that comes to
     /// life again may register again.
     pub(crate) fn recall_goodbye(&mut self, out: &mut Out<'_>, worker: &WorkerSid, epoch: Option<u64>) {
-        if self.facts.pages.gone.get(worker).is_some_and(|said| Some(*said) >= epoch)
-            && let Some(said) = self.facts.pages.gone.remove(worker)
-        {
+        if let Some(said) = self.facts.pages.gone(worker).filter(|said| Some(*said) >= epoch) {
+            self.facts.pages.goodbye_is_heeded(worker);
             self.goodbye(out, worker, said);
         }
     }

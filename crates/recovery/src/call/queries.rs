@@ -43,14 +43,14 @@ impl Call {
     /// Whose reservation this is, as far as is known.
     pub(crate) fn owner(&self, reservation: &ReservationSid) -> Option<&WorkerSid> {
         let of_agent = || self.facts.roster.agent_of(reservation);
-        self.facts.ownership.owners.get(reservation).or_else(|| of_agent().map(|agent| &agent.worker))
+        self.facts.ownership.owners.of(reservation).or_else(|| of_agent().map(|agent| &agent.worker))
     }
 
     /// Has Twilio said whose it is, and that it is somebody else's or nobody's?
     pub(crate) fn is_foreign_reservation(&self, worker: &WorkerSid, reservation: &ReservationSid) -> bool {
         match self.owner(reservation) {
             Some(owner) => owner != worker,
-            None => self.facts.ownership.unowned.contains(reservation),
+            None => self.facts.ownership.owners.is_unowned(reservation),
         }
     }
 

@@ -4,7 +4,7 @@
 use super::inquiries::CALLBACK_WITHIN;
 use super::{Call, Out};
 use crate::absence::Absent;
-use crate::facts::{Agent, Asking, Evidence, PendingRegistration, RESERVATIONS};
+use crate::facts::{Agent, Asking, Evidence, PendingRegistration};
 use crate::{EarlyMark, Effect, LeaveReason, Outcome, Seen, Timer};
 use rejoin_protocol::api::Registration;
 use rejoin_protocol::{CallSid, Millis, WorkerSid};
@@ -73,7 +73,7 @@ impl Call {
     fn ask_for_the_rest(&mut self, out: &mut Out<'_>) {
         let waits = |kept: &&PendingRegistration| {
             let reservation = &kept.registration.reservation;
-            self.owner(reservation).is_none() && !self.facts.ownership.unowned.contains(reservation)
+            self.owner(reservation).is_none() && !self.facts.ownership.owners.is_unowned(reservation)
         };
         let rest: Vec<_> = self.facts.ownership.registrations.iter().filter(waits).collect();
         let rest: Vec<_> = rest.into_iter().map(|kept| kept.registration.reservation.clone()).collect();
@@ -96,9 +96,9 @@ impl Call {
                 for (reservation, worker) in owners {
                     self.know_owner(reservation, worker);
                 }
-                let unknown = sought.into_iter().filter(|reservation| !owners.contains_key(reservation));
-                let room = RESERVATIONS.saturating_sub(self.facts.ownership.unowned.len());
-                self.facts.ownership.unowned.extend(unknown.take(room));
+                for unknown in sought.iter().filter(|reservation| !owners.contains_key(reservation)) {
+                    self.facts.ownership.owners.are_said(unknown, None);
+                }
             }
             Outcome::Failed { .. } => {} // it did not answer
             // The task is deleted, and nobody will ever say it: a page that registers again asks again.
@@ -192,7 +192,7 @@ impl Call {
             let absence = it.absence();
             it.is_open() && absence.agent.worker == *worker && absence.lost_leg != *leg
         };
-        let asked = self.facts.pages.newest.get(worker).copied().filter(|asked| *asked > epoch);
+        let asked = self.facts.pages.newest(worker).filter(|asked| *asked > epoch);
         asked.filter(|_| self.absences().any(joins))
     }
 

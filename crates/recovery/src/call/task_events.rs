@@ -56,7 +56,7 @@ impl Call {
         match event.kind {
             TaskEventKind::Accepted if event.worker.as_ref() == Some(&recovery.absence.agent.worker) => {
                 // The agent's page has not named their activity yet, and the ping reaches them on a break as well.
-                self.facts.pages.unavailable.insert(recovery.absence.agent.worker.clone());
+                self.facts.pages.availability_is_shown(&recovery.absence.agent.worker, false);
                 self.proved_reachable(out);
             }
             TaskEventKind::NotTaken | TaskEventKind::TakenBack | TaskEventKind::Canceled { .. } => {

@@ -19,12 +19,10 @@ impl Call {
         }
     }
 
-    /// Her leg has hung up, as Twilio tells. A transfer would have taken it away.
+    /// A callback reports that the agent's leg has hung up. A transfer would have taken it away.
     pub(super) fn hung_up_completing(&mut self, leg: &CallSid) {
         let Some(agent) = self.facts.roster.agent(leg) else { return };
-        if let Some(mark) = self.facts.marks.get_mut(&agent.reservation) {
-            mark.has_completed |= mark.completes;
-        }
+        self.facts.marks.hangs_up(&agent.reservation);
     }
 
     /// The page goes while Twilio may still take its leg away. If Twilio does not, the transfer was refused, and nobody
@@ -35,8 +33,7 @@ impl Call {
         let Some(at) = self.facts.marks.said_at(&agent.reservation).filter(|_| transfers) else { return };
         if self.facts.roster.is_joined(leg) {
             self.set_timer(out, Timer::Orphan, at + out.config.leave_within + Millis(1));
-            let newest = self.facts.pages.gone.entry(agent.worker).or_default();
-            *newest = epoch.max(*newest);
+            self.facts.pages.says_goodbye(&agent.worker, epoch);
         }
     }
 

@@ -31,7 +31,7 @@ impl Call {
     /// The worker whose page found such a reservation has lost the unidentified leg, if nobody is with the customer.
     pub(super) fn settle_unregistered(&mut self) {
         let known = |reservation: &ReservationSid| {
-            self.owner(reservation).is_some() || self.facts.ownership.unowned.contains(reservation)
+            self.owner(reservation).is_some() || self.facts.ownership.owners.is_unowned(reservation)
         };
         let known: Vec<_> = self.facts.ownership.unclaimed.keys().filter(|r| known(r)).cloned().collect();
         for reservation in known {

@@ -46,7 +46,7 @@ impl<'a> Diagnosis<'a> {
     fn was_taken_over(self, leg: &CallSid, handed_over: &ReservationSid) -> bool {
         let Some(handed_over_at) = self.marks.said_at(handed_over) else { return false };
         let later = |(other, mark): (&ReservationSid, &Mark)| {
-            other != handed_over && mark.said_at > handed_over_at && !self.was_gone_before(other, leg)
+            other != handed_over && mark.said_at() > handed_over_at && !self.was_gone_before(other, leg)
         };
         // The order of departures that polls found is not known. A transfer takes a leg away, so that it does not hang up.
         let is_found_gone = self.roster.is_shown(leg) && !self.roster.is_hang_up_reported(leg);

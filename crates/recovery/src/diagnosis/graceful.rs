@@ -53,7 +53,7 @@ impl<'a> Diagnosis<'a> {
                 .marks
                 .reason(&agent.reservation)
                 .or_else(|| self.was_taken_away(leg).then_some(GracefulReason::ColdTransfer)),
-            None => self.marks.iter().next().map(|(_, mark)| mark.reason),
+            None => self.marks.iter().next().map(|(_, mark)| mark.reason()),
         });
         reason.filter(|_| self.roster.is_customer_joined() && !self.has_open_recovery())
     }
@@ -81,7 +81,7 @@ impl<'a> Diagnosis<'a> {
         let before = last.and_then(|(_, agent)| said(&agent.reservation));
         let registered = |of: &ReservationSid| self.roster.agent_of(of).is_some();
         let mut unregistered = self.marks.iter().filter(|(of, _)| !registered(of) && said(of) >= before);
-        unregistered.next().map(|(_, mark)| mark.reason)
+        unregistered.next().map(|(_, mark)| mark.reason())
     }
 
     /// True if the agent marked a transfer long before `at` and is still on the call as far as is known.

@@ -122,8 +122,8 @@ impl<'a> Diagnosis<'a> {
     pub(crate) fn is_newest_page_gone(self) -> bool {
         self.recovery.as_ref().is_some_and(|recovery| {
             let worker = &recovery.absence.agent.worker;
-            let said = self.pages.gone.get(worker);
-            said.is_some_and(|said| self.pages.newest.get(worker).is_none_or(|newest| said >= newest))
+            let said = self.pages.gone(worker);
+            said.is_some() && said >= self.pages.newest(worker)
         })
     }
 

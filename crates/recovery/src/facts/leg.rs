@@ -1,6 +1,7 @@
 //! One leg of the conference: what was observed of it, from each source. Of each kind of observation the latest one stays, so
 //! that neither the order of deliveries nor their repetition matters. What the observations amount to is computed.
 
+use super::observed::{Observed, observed};
 use crate::{LeaveReason, ParticipantFlags};
 use serde::{Deserialize, Serialize};
 
@@ -30,13 +31,6 @@ pub struct Participant {
 struct Callback<T> {
     sequence: u64,
     /// Number of the observation, of the first delivery.
-    number: u64,
-    what: T,
-}
-
-/// An observation by another source. Of two, the one with the higher number stays.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Observed<T> {
     number: u64,
     what: T,
 }
@@ -161,12 +155,6 @@ fn reported<T>(known: &mut Option<Callback<T>>, number: u64, sequence: u64, what
         Some(known) if known.sequence > sequence => {}
         Some(known) if known.sequence == sequence => known.number = known.number.min(number),
         _ => *known = Some(Callback { sequence, number, what }),
-    }
-}
-
-fn observed<T>(known: &mut Option<Observed<T>>, number: u64, what: T) {
-    if known.as_ref().is_none_or(|known| known.number < number) {
-        *known = Some(Observed { number, what });
     }
 }
 

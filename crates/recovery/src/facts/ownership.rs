@@ -6,8 +6,47 @@ use rejoin_protocol::{Millis, ReservationSid, WorkerSid};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Number of reservations that are remembered: more than a call has.
+/// Number of reservations that are remembered, of each kind: more than a call has.
 pub(crate) const RESERVATIONS: usize = 100;
+
+/// What Twilio has said about whose the reservations are. That a reservation has a worker counts more than that it has none.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Owners {
+    /// `None`: Twilio does not know the reservation.
+    of: BTreeMap<ReservationSid, Option<WorkerSid>>,
+}
+
+impl Owners {
+    /// The owners of a stored call.
+    pub(crate) fn stored(
+        owners: BTreeMap<ReservationSid, WorkerSid>,
+        unowned: BTreeSet<ReservationSid>,
+    ) -> Self {
+        let unowned = unowned.into_iter().map(|of| (of, None));
+        Self { of: unowned.chain(owners.into_iter().map(|(of, worker)| (of, Some(worker)))).collect() }
+    }
+
+    /// The worker of this reservation.
+    pub fn of(&self, reservation: &ReservationSid) -> Option<&WorkerSid> {
+        self.of.get(reservation)?.as_ref()
+    }
+
+    /// True if Twilio does not know this reservation.
+    pub fn is_unowned(&self, reservation: &ReservationSid) -> bool {
+        self.of.get(reservation) == Some(&None)
+    }
+
+    /// Twilio says whose this reservation is, or that it does not know it.
+    pub(crate) fn are_said(&mut self, reservation: &ReservationSid, worker: Option<&WorkerSid>) {
+        let is_full =
+            || self.of.values().filter(|it| it.is_some() == worker.is_some()).count() >= RESERVATIONS;
+        if self.of.contains_key(reservation) || !is_full() {
+            let known = self.of.entry(reservation.clone()).or_default();
+            *known = known.take().max(worker.cloned());
+        }
+    }
+}
 
 /// The workers that the reservations belong to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,9 +56,7 @@ pub struct Ownership {
     /// nothing is done about it.
     pub proven: bool,
     /// The workers, as Twilio has said.
-    pub owners: BTreeMap<ReservationSid, WorkerSid>,
-    /// Reservations that Twilio does not know.
-    pub unowned: BTreeSet<ReservationSid>,
+    pub owners: Owners,
     /// Reservations that a page speaks for and whose worker is to be asked for.
     pub sought: BTreeSet<ReservationSid>,
     /// Whether Twilio is being asked.
@@ -34,8 +71,7 @@ impl Default for Ownership {
     fn default() -> Self {
         Self {
             proven: true,
-            owners: BTreeMap::new(),
-            unowned: BTreeSet::new(),
+            owners: Owners::default(),
             sought: BTreeSet::new(),
             asking: Asking::No,
             registrations: vec![],
@@ -69,4 +105,30 @@ pub struct PendingRegistration {
     /// True once the page has said hello while the registration waited: the page lives on.
     #[serde(default)]
     pub lives: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn order_and_repetition_of_what_twilio_says_do_not_matter(
+            (said, shuffled) in prop::collection::vec((1..5_u128, prop::option::of(1..3_u128)), 1..12).prop_flat_map(|all| {
+                let twice = [all.clone(), all.clone()].concat();
+                (Just(all), Just(twice).prop_shuffle())
+            })
+        ) {
+            let all = |said: &[(u128, Option<u128>)]| {
+                let mut owners = Owners::default();
+                for (reservation, worker) in said {
+                    let worker = worker.map(WorkerSid::numbered);
+                    owners.are_said(&ReservationSid::numbered(*reservation), worker.as_ref());
+                }
+                owners
+            };
+            prop_assert_eq!(all(&said), all(&shuffled));
+        }
+    }
 }

@@ -1,31 +1,180 @@
 //! The pages of the agents, each by its epoch.
 
+use super::observed::{Last, Observed, observed};
 use rejoin_protocol::WorkerSid;
 use rejoin_protocol::api::Holding;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// Number of a worker's pages whose goodbyes are remembered: more than an agent opens during a call.
+const GOODBYES: usize = 8;
+
 /// What the pages of each worker have said about this call.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Pages {
-    /// The newest page that has found the task, but had no call for it.
-    pub newest: BTreeMap<WorkerSid, u64>,
-    /// The newest page that has found the task while no older page was connected: the older pages are gone.
-    pub newest_alone: BTreeMap<WorkerSid, u64>,
-    /// The newest page that says that another browser had the call. A page that is alone in that other browser proves nothing
-    /// about this one.
-    pub other_browser: BTreeMap<WorkerSid, u64>,
-    /// Workers whose page of [`Self::newest_alone`] could join in place.
-    pub joinable: BTreeSet<WorkerSid>,
-    /// The newest page that has said goodbye before its leg was known.
-    pub gone: BTreeMap<WorkerSid, u64>,
-    /// Workers whose newest page says that their activity receives no tasks, or who may be in such an activity as far as is
-    /// known.
-    pub unavailable: BTreeSet<WorkerSid>,
+    /// Number of observations.
+    observations: u64,
+    of: BTreeMap<WorkerSid, PagesOf>,
+}
+
+/// What was observed of one worker's pages. Of each kind of observation that of the newest page stays, and of one page the
+/// latest.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+struct PagesOf {
+    newest: Option<u64>,
+    newest_alone: Option<OfPage>,
+    other_browser: Option<u64>,
+    /// For each page that has said goodbye before its leg was known the number of its last goodbye.
+    goodbyes: BTreeMap<u64, u64>,
+    /// The goodbyes up to this one were heeded.
+    heeded: Last,
+    /// Whether the newest page says that its worker's activity receives tasks.
+    is_available: Option<OfPage>,
+    /// The same, as TaskRouter shows it.
+    is_shown_available: Option<Observed<bool>>,
+}
+
+/// What a page says. Of two, the newer page's stays, and of one page's the later one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+struct OfPage {
+    epoch: u64,
+    number: u64,
+    is_so: bool,
+}
+
+/// One observation of a worker's pages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Observation {
+    /// A page found the task, and had no call for it.
+    FoundTask { epoch: u64, other_browser: bool },
+    /// The same, while no older page may live.
+    FoundTaskAlone { epoch: u64, can_join: bool },
+    /// A page said goodbye.
+    Goodbye { epoch: u64 },
+    /// What the goodbyes say was done.
+    Heeded,
+    /// A page says whether its worker's activity receives tasks.
+    Available { epoch: u64, is_so: bool },
+    /// TaskRouter shows whether the worker's activity receives tasks.
+    ShownAvailable { is_so: bool },
+}
+
+impl PagesOf {
+    fn observe(&mut self, number: u64, observation: Observation) {
+        match observation {
+            Observation::FoundTask { epoch, other_browser } => {
+                self.newest = self.newest.max(Some(epoch));
+                if other_browser {
+                    self.other_browser = self.other_browser.max(Some(epoch));
+                }
+            }
+            Observation::FoundTaskAlone { epoch, can_join } => {
+                self.newest_alone = self.newest_alone.max(Some(OfPage { epoch, number, is_so: can_join }));
+            }
+            Observation::Goodbye { epoch } => {
+                let last = self.goodbyes.entry(epoch).or_default();
+                *last = number.max(*last);
+                if self.goodbyes.len() > GOODBYES {
+                    self.goodbyes.pop_first();
+                }
+            }
+            Observation::Heeded => self.heeded.observe(number),
+            Observation::Available { epoch, is_so } => {
+                self.is_available = self.is_available.max(Some(OfPage { epoch, number, is_so }));
+            }
+            Observation::ShownAvailable { is_so } => observed(&mut self.is_shown_available, number, is_so),
+        }
+    }
+
+    fn gone(&self) -> Option<u64> {
+        let counts = |(_, number): &(&u64, &u64)| Last::at(**number).is_after(self.heeded);
+        self.goodbyes.iter().filter(counts).map(|(epoch, _)| *epoch).max()
+    }
+
+    fn is_unavailable(&self) -> bool {
+        let said = self.is_available.map(|said| (said.number, said.is_so));
+        let shown = self.is_shown_available.map(|shown| (shown.number, shown.what));
+        said.max(shown).is_some_and(|(_, is_available)| !is_available)
+    }
 }
 
 impl Pages {
+    fn of(&self, worker: &WorkerSid) -> Option<&PagesOf> {
+        self.of.get(worker)
+    }
+
+    /// The workers whose pages have said anything.
+    pub fn workers(&self) -> impl Iterator<Item = &WorkerSid> {
+        self.of.keys()
+    }
+
+    /// The newest page that has found the task, but had no call for it.
+    pub fn newest(&self, worker: &WorkerSid) -> Option<u64> {
+        self.of(worker)?.newest
+    }
+
+    /// The newest page that has found the task while no older page was connected: the older pages are gone.
+    pub fn newest_alone(&self, worker: &WorkerSid) -> Option<u64> {
+        Some(self.of(worker)?.newest_alone?.epoch)
+    }
+
+    /// True if the page of [`Self::newest_alone`] can join in place.
+    pub fn is_joinable(&self, worker: &WorkerSid) -> bool {
+        self.of(worker).and_then(|pages| pages.newest_alone).is_some_and(|alone| alone.is_so)
+    }
+
+    /// The newest page that says that another browser had the call. A page that is alone in that other browser proves nothing
+    /// about this one.
+    pub fn other_browser(&self, worker: &WorkerSid) -> Option<u64> {
+        self.of(worker)?.other_browser
+    }
+
+    /// The newest page that has said goodbye before its leg was known, unless the goodbye was heeded.
+    pub fn gone(&self, worker: &WorkerSid) -> Option<u64> {
+        self.of(worker)?.gone()
+    }
+
+    /// True if the worker's newest page says that their activity receives no tasks, or if they may be in such an activity as
+    /// far as TaskRouter shows.
+    pub fn is_unavailable(&self, worker: &WorkerSid) -> bool {
+        self.of(worker).is_some_and(PagesOf::is_unavailable)
+    }
+}
+
+/// The only writers of what is known about pages.
+impl Pages {
+    /// What the pages of a stored call have said.
+    pub(crate) fn stored(
+        newest: &BTreeMap<WorkerSid, u64>,
+        other_browser: &BTreeMap<WorkerSid, u64>,
+        newest_alone: &BTreeMap<WorkerSid, u64>,
+        joinable: &BTreeSet<WorkerSid>,
+        gone: &BTreeMap<WorkerSid, u64>,
+        unavailable: &BTreeSet<WorkerSid>,
+    ) -> Self {
+        let mut pages = Self::default();
+        for (worker, epoch) in newest {
+            pages.observe(worker, Observation::FoundTask { epoch: *epoch, other_browser: false });
+        }
+        for (worker, epoch) in other_browser {
+            pages.observe(worker, Observation::FoundTask { epoch: *epoch, other_browser: true });
+        }
+        for (worker, epoch) in newest_alone {
+            let can_join = joinable.contains(worker);
+            pages.observe(worker, Observation::FoundTaskAlone { epoch: *epoch, can_join });
+        }
+        gone.iter().for_each(|(worker, epoch)| pages.says_goodbye(worker, *epoch));
+        unavailable.iter().for_each(|worker| pages.availability_is_shown(worker, false));
+        pages
+    }
+
+    fn observe(&mut self, worker: &WorkerSid, observation: Observation) {
+        self.observations += 1;
+        self.of.entry(worker.clone()).or_default().observe(self.observations, observation);
+    }
+
     /// A page found the task, and had no call for it. True if the page is the newest one that is alone in its browser.
     pub(crate) fn finds_task(
         &mut self,
@@ -34,42 +183,84 @@ impl Pages {
         holding: &Holding,
         older_may_live: bool,
     ) -> bool {
-        raise(&mut self.newest, worker, epoch);
-        if holding.other_browser {
-            raise(&mut self.other_browser, worker, epoch);
+        let &Holding { other_browser, can_join, .. } = holding;
+        self.observe(worker, Observation::FoundTask { epoch, other_browser });
+        let before = self.newest_alone(worker);
+        if !older_may_live {
+            self.observe(worker, Observation::FoundTaskAlone { epoch, can_join });
         }
-        let before = self.newest_alone.get(worker).copied();
-        if older_may_live || Some(epoch) < before {
-            return false;
-        }
-        self.newest_alone.insert(worker.clone(), epoch);
-        if holding.can_join {
-            self.joinable.insert(worker.clone());
-        } else {
-            self.joinable.remove(worker);
-        }
-        Some(epoch) > before
+        self.newest_alone(worker) > before
     }
 
     /// A page has said goodbye before its leg was known.
     pub(crate) fn says_goodbye(&mut self, worker: &WorkerSid, epoch: u64) {
-        raise(&mut self.gone, worker, epoch);
+        self.observe(worker, Observation::Goodbye { epoch });
     }
 
-    /// A page says whether its worker's activity receives tasks. The newest page counts.
-    pub(crate) fn says_availability(&mut self, worker: &WorkerSid, epoch: u64, is_available: bool) {
-        if self.newest.get(worker).is_some_and(|newest| epoch < *newest) {
-            return;
-        }
-        if is_available {
-            self.unavailable.remove(worker);
-        } else {
-            self.unavailable.insert(worker.clone());
-        }
+    /// What the goodbyes of this worker's pages say was done.
+    pub(crate) fn goodbye_is_heeded(&mut self, worker: &WorkerSid) {
+        self.observe(worker, Observation::Heeded);
+    }
+
+    /// A page says whether its worker's activity receives tasks.
+    pub(crate) fn says_availability(&mut self, worker: &WorkerSid, epoch: u64, is_so: bool) {
+        self.observe(worker, Observation::Available { epoch, is_so });
+    }
+
+    /// TaskRouter shows whether this worker's activity receives tasks, as far as is known.
+    pub(crate) fn availability_is_shown(&mut self, worker: &WorkerSid, is_so: bool) {
+        self.observe(worker, Observation::ShownAvailable { is_so });
     }
 }
 
-fn raise(epochs: &mut BTreeMap<WorkerSid, u64>, worker: &WorkerSid, epoch: u64) {
-    let newest = epochs.entry(worker.clone()).or_default();
-    *newest = epoch.max(*newest);
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn observation() -> impl Strategy<Value = Observation> {
+        // More pages than are remembered.
+        let epoch = 1..12_u64;
+        prop_oneof![
+            (epoch.clone(), any::<bool>())
+                .prop_map(|(epoch, other_browser)| Observation::FoundTask { epoch, other_browser }),
+            (epoch.clone(), any::<bool>())
+                .prop_map(|(epoch, can_join)| Observation::FoundTaskAlone { epoch, can_join }),
+            epoch.clone().prop_map(|epoch| Observation::Goodbye { epoch }),
+            Just(Observation::Heeded),
+            (epoch, any::<bool>()).prop_map(|(epoch, is_so)| Observation::Available { epoch, is_so }),
+            any::<bool>().prop_map(|is_so| Observation::ShownAvailable { is_so }),
+        ]
+    }
+
+    fn all(observations: &[(u64, Observation)]) -> PagesOf {
+        let mut pages = PagesOf::default();
+        observations.iter().for_each(|(number, it)| pages.observe(*number, *it));
+        pages
+    }
+
+    proptest! {
+        #[test]
+        fn order_and_repetition_of_observations_do_not_matter(
+            (observations, shuffled) in prop::collection::vec(observation(), 1..30).prop_flat_map(|all| {
+                let all: Vec<_> = (1..).zip(all).collect();
+                let twice = [all.clone(), all.clone()].concat();
+                (Just(all), Just(twice).prop_shuffle())
+            })
+        ) {
+            prop_assert_eq!(all(&observations), all(&shuffled));
+        }
+    }
+
+    #[test]
+    fn a_goodbye_counts_until_it_is_heeded_and_again_when_it_is_said_again() {
+        let (mut pages, ada) = (Pages::default(), WorkerSid::numbered(1));
+        pages.says_goodbye(&ada, 5);
+        pages.says_goodbye(&ada, 3);
+        assert_eq!(pages.gone(&ada), Some(5));
+        pages.goodbye_is_heeded(&ada);
+        assert_eq!(pages.gone(&ada), None);
+        pages.says_goodbye(&ada, 3);
+        assert_eq!(pages.gone(&ada), Some(3));
+    }
 }

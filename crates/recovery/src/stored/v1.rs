@@ -2,8 +2,8 @@
 
 use crate::absence::{Absence, Covered, CoveredStage, Holding, Ping, Trip};
 use crate::facts::{
-    self, Asking, Evidence, Facts, Mark, Marks, Observation, Origin, Ownership, Pages, PendingRegistration,
-    Received, Roster, TaskCopy,
+    self, Asking, Evidence, Facts, Marks, Observation, Origin, Owners, Ownership, Pages, PendingRegistration,
+    Received, Roster, Said, TaskCopy,
 };
 use crate::{
     Action, AgentHold, Allowance, Decisions, EarlyMark, Format, Inherited, LeaveReason, Lent, LookUp,
@@ -316,10 +316,10 @@ impl From<Call> for crate::Call {
         let (requests, decisions) = (old.requests(), old.decisions());
         let mut marks = BTreeMap::new();
         for (reservation, reason) in old.on_purpose {
-            let mark = Mark {
+            let mark = Said {
                 reason,
-                said_at: old.marked_at.get(&reservation).copied().unwrap_or_default(),
-                is_only_in_task: old.marked_in_task.contains(&reservation),
+                at: old.marked_at.get(&reservation).copied().unwrap_or_default(),
+                by_page: !old.marked_in_task.contains(&reservation),
                 completes: old.completing.contains(&reservation),
                 has_completed: old.completed.contains(&reservation),
             };
@@ -340,21 +340,20 @@ impl From<Call> for crate::Call {
             marks: Marks::stored(marks, old.claims),
             ownership: Ownership {
                 proven: old.proven,
-                owners: old.owners,
-                unowned: old.nobodys,
+                owners: Owners::stored(old.owners, old.nobodys),
                 sought: old.sought,
                 asking: old.asking,
                 registrations: old.unsettled,
                 unclaimed: old.unregistered,
             },
-            pages: Pages {
-                newest: old.hellos,
-                newest_alone: old.newest_alone,
-                other_browser: old.elsewhere,
-                joinable: old.joinable,
-                gone: old.goodbyes,
-                unavailable: old.unavailable,
-            },
+            pages: Pages::stored(
+                &old.hellos,
+                &old.elsewhere,
+                &old.newest_alone,
+                &old.joinable,
+                &old.goodbyes,
+                &old.unavailable,
+            ),
             received: Received::stored(old.seen, old.delivered, old.told),
         };
         Self {

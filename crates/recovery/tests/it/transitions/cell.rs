@@ -3,9 +3,9 @@
 use super::events::Row;
 use super::states::{State, name_of};
 use crate::desk::*;
-use rejoin_protocol::CallSid;
+use rejoin_protocol::{CallSid, ReservationSid, WorkerSid};
 use rejoin_recovery::cells::state_of;
-use rejoin_recovery::{Action, Announcement, Call, Effect, Participant, Timer};
+use rejoin_recovery::{Action, Announcement, Call, Effect, Mark, Participant, Timer};
 
 /// What an event leads to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,7 +75,7 @@ pub(super) fn cell(state: &State, row: &Row) -> (Cell, Desk) {
     (Cell { next, does, noted: before != after }, desk)
 }
 
-/// A call without its counters and remembered ids, and the facts about its legs.
+/// A call without its counters and remembered ids, and what its facts amount to.
 fn known(call: &Call) -> impl PartialEq + use<> {
     let mut call = call.clone();
     call.facts.received = Default::default();
@@ -88,6 +88,28 @@ fn known(call: &Call) -> impl PartialEq + use<> {
         call.recovery.as_ref().is_some_and(|it| requests.is_task_marked(&call.task, it.absence.lost_at)),
         requests.is_removing_leg(),
     );
+    let given = std::mem::take(&mut call.facts.marks);
+    let mark = |(of, mark): (&ReservationSid, &Mark)| {
+        (
+            of.clone(),
+            mark.reason(),
+            mark.said_at(),
+            mark.is_only_in_task(),
+            mark.completes(),
+            mark.has_completed(),
+        )
+    };
+    let marks: Vec<_> = given.iter().map(mark).collect();
+    let said = std::mem::take(&mut call.facts.pages);
+    let of_worker = |of: &WorkerSid| {
+        let epochs = (said.newest(of), said.newest_alone(of), said.other_browser(of), said.gone(of));
+        (of.clone(), epochs, said.is_joinable(of), said.is_unavailable(of))
+    };
+    let pages: Vec<_> = said
+        .workers()
+        .map(of_worker)
+        .filter(|(_, epochs, can_join, away)| *epochs != (None, None, None, None) || *can_join || *away)
+        .collect();
     let roster = std::mem::take(&mut call.facts.roster);
     let leg = |(leg, there): (&CallSid, &Participant)| {
         let label = there.label().map(str::to_owned);
@@ -96,7 +118,8 @@ fn known(call: &Call) -> impl PartialEq + use<> {
     let legs: Vec<_> = roster.participants.iter().map(leg).collect();
     let (agents, customer) =
         (roster.agents.clone(), (roster.customer.clone(), roster.customer_claims.clone()));
-    (call, awaits, legs, agents, customer, roster.ended, roster.move_inferred_at)
+    let facts = ((marks, given.unattributed), pages, roster.ended, roster.move_inferred_at);
+    (call, awaits, legs, agents, customer, facts)
 }
 
 fn words(action: &Action) -> &'static str {
