@@ -8,16 +8,16 @@ use crate::{Action, Outcome};
 use rejoin_protocol::{ActivitySid, WorkerSid};
 use serde::{Deserialize, Serialize};
 
-/// How far that is.
+/// How far the loan of an activity to one worker is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Lent {
     /// Twilio is asked for the agent's activity.
     Asking,
-    /// She is being put into ours.
+    /// The agent is being put into ours.
     Lending(ActivitySid),
-    /// She is in ours, and was in this one.
+    /// The agent is in ours, and was in this one.
     Out(ActivitySid),
-    /// She is being put back.
+    /// The agent is being put back.
     Returning,
 }
 

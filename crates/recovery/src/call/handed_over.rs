@@ -6,7 +6,8 @@ use crate::{HandedOver, LeaveReason, Logged, LoggedWhat, Note, Seen, Timer};
 use rejoin_protocol::{CallSid, Millis, ReservationSid};
 
 impl Call {
-    /// Twilio had its time.
+    /// Twilio had its time to take the legs of agents away who marked a transfer and whose page is gone. Those that still stand
+    /// were refused it.
     pub(super) fn recall_refused_transfers(&mut self, out: &mut Out<'_>) {
         let agents: Vec<_> = self
             .facts
@@ -51,7 +52,7 @@ impl Call {
         Some(leg)
     }
 
-    /// She has it whose reservation wraps up and of whom no leg is known.
+    /// The customer is taken by the agent whose reservation wraps up and of whom no leg is known.
     fn find_taker(&mut self, out: &mut Out<'_>, seen: &Seen) {
         let known = |reservation: &ReservationSid| {
             (self.facts.marks.is_given(reservation)

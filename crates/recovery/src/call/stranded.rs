@@ -35,7 +35,7 @@ impl Call {
         if self.stranding.decide_by.is_some() {
             self.take_back(out);
         } else {
-            // His call has nothing of ours to go on with.
+            // The customer's call has no document of ours to go on with.
             self.end_recovery(out, &Ending::CustomerLeft);
         }
     }

@@ -31,8 +31,8 @@ impl Call {
         }
     }
 
-    /// With the customer is somebody who came after the loss and has not registered: the agent, very likely, or a
-    /// colleague, whose registration is late. He is not taken from them before it had its time.
+    /// Somebody is with the customer who came after the loss and has not registered: the agent, very likely, or a colleague,
+    /// whose registration is late. The customer is not taken from them before the registration had its time.
     pub(super) fn spares_stranger(&mut self, out: &mut Out<'_>, timer: Timer) -> bool {
         let talks =
             |(leg, p): (&CallSid, &Participant)| !self.diagnosis().is_bystander(leg) && p.flags().can_talk();
@@ -61,8 +61,8 @@ impl Call {
         true
     }
 
-    /// Twilio has said who has the task. Her page may be unable to register: a leg that joins while Flex asks who is in the
-    /// conference, Flex never hears of.
+    /// Twilio has said who has the task. That agent's page may be unable to register: Flex never hears of a leg that joins
+    /// while Flex asks who is in the conference.
     pub(super) fn heed_stranger(&mut self, seen: &Seen) {
         if self.diagnosis().is_replaced()
             && let Some(met) = self.met(&seen.accepted, &seen.participants)

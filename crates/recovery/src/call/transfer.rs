@@ -44,7 +44,7 @@ impl Call {
         }
     }
 
-    /// Somebody has come since of whom nobody has said who it is, and is gone. Her page may be so, too.
+    /// An unidentified participant has come since the transfer, and is gone. If it was an agent, their page may be gone, too.
     pub(super) fn look_for_taker(&mut self, out: &mut Out<'_>) {
         if self.diagnosis().taker_leg().is_some() {
             self.look_at_transfer(out);
