@@ -33,6 +33,10 @@ pub struct Absence {
     /// The participants who were on the call when the agent was lost.
     #[serde(default)]
     pub bystanders: BTreeSet<CallSid>,
+    /// Participants who have joined since, while the agent's newest page was gone: nobody has come by them. They may be legs of
+    /// the agent's that are dead by now.
+    #[serde(default)]
+    pub strangers: BTreeSet<CallSid>,
 }
 
 /// An absent agent whose customer has another agent. The customer is told nothing, and TaskRouter is asked nothing.

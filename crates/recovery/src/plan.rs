@@ -131,16 +131,16 @@ impl Plan<'_> {
     /// queue was entered, even if its request was lost.
     fn follow(self, recovery: &Recovery, into: &TaskSid) -> Vec<Planned> {
         let others = self.of.others().map(|(leg, there)| {
-            let (flags, is_bystander) = (there.flags(), self.of.is_bystander(leg));
+            let (flags, was_there) = (there.flags(), self.of.was_there(recovery, leg));
             let action = Action::MoveParticipant {
                 leg: leg.clone(),
                 into: into.clone(),
                 // A coach was not heard by the customer, and who would be coached there is not known.
                 muted: flags.muted || flags.coaching,
                 // A leg that joined since may be the agent's, and dead by now: Flex sets the flag on agents' legs.
-                end_on_exit: flags.end_conference_on_exit && is_bystander,
+                end_on_exit: flags.end_conference_on_exit && was_there,
                 label: there.label().map(str::to_owned),
-                came_late: !is_bystander,
+                came_late: !was_there,
             };
             (action, SOON)
         });

@@ -50,6 +50,7 @@ impl Call {
             back: false,
             spared_until: None,
             bystanders: self.diagnosis().bystanders_of(leg),
+            strangers: BTreeSet::new(),
         })
     }
 

@@ -75,7 +75,7 @@ impl Call {
     pub(super) fn strangers_are_bystanders(&mut self) {
         let strangers: Vec<_> = self.diagnosis().others().map(|(leg, _)| leg.clone()).collect();
         if let Some(recovery) = self.recovery.as_mut().filter(|recovery| recovery.is_open()) {
-            recovery.absence.bystanders.extend(strangers);
+            recovery.absence.strangers.extend(strangers);
         }
     }
 

@@ -127,9 +127,15 @@ impl<'a> Diagnosis<'a> {
         })
     }
 
-    /// True if this participant was on the call when the agent was lost.
+    /// True if this participant was on the call when the agent was lost, or is a stranger since: nobody has come by this leg.
     pub(crate) fn is_bystander(self, leg: &CallSid) -> bool {
-        self.recovery.as_ref().is_some_and(|recovery| recovery.absence.bystanders.contains(leg))
+        let Some(recovery) = self.recovery else { return false };
+        self.was_there(recovery, leg) || recovery.absence.strangers.contains(leg)
+    }
+
+    /// True if this participant was on the call when the agent of this recovery was lost.
+    pub(crate) fn was_there(self, recovery: &Recovery, leg: &CallSid) -> bool {
+        recovery.absence.bystanders.contains(leg)
     }
 
     /// The participants who are there when this leg of an agent is gone. If a poll alone found it gone, an unreported

@@ -71,6 +71,24 @@ fn an_unidentified_late_leg_follows_without_its_exit_flag() {
     assert_eq!(desk.take_actions(), [follows_late(THIRD)]);
 }
 
+/// The agent's page asked for the leg and was gone before it could register. Flex sets the exit flag on it.
+#[test]
+fn the_leg_of_a_page_that_went_while_it_joined_is_not_taken_for_a_third_party() {
+    let mut desk = Desk::away();
+    desk.hello_in_place(2);
+    desk.goodbye(ADA, 2);
+    desk.join(1, THIRD, true);
+    desk.hello(3, false, false);
+    desk.finish_all();
+    desk.leave(1, ADA_LEG, LeaveReason::UpdatedViaApi);
+    desk.finish_all();
+    desk.entered_queue();
+    desk.leave(1, CUSTOMER, LeaveReason::UpdatedViaApi);
+    desk.finish_all();
+    desk.register(2, ADA, NEXT_LEG, 3);
+    assert_eq!(desk.take_actions(), [follows_late(THIRD)], "not if it is a browser's leg, and without its flag");
+}
+
 #[test]
 fn a_held_third_party_is_held_again_in_the_next_conference() {
     let mut desk = Desk::talking();
