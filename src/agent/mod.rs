@@ -9,6 +9,7 @@
 
 mod action;
 mod call;
+mod clock;
 mod config;
 mod dialog;
 mod effect;
@@ -33,6 +34,7 @@ mod staying;
 pub(crate) use few::Map;
 
 pub use action::{ACTIONS, Action, Intent};
+pub use clock::Clock;
 pub use config::{Config, FLEX_UI, Idle, KEYS, Key, Kind, Mistake, TEAM_ATTRIBUTES, Wrong};
 pub use dialog::Dialog;
 pub use effect::{

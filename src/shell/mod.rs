@@ -16,7 +16,8 @@ pub mod timer;
 mod watch;
 
 use crate::agent::{
-    ACTIONS, Action, Agent, Answer, Config, Effect, Event, FromDesktop, PostError, PostId, Request, ToDesktop,
+    ACTIONS, Action, Agent, Answer, Clock, Config, Effect, Event, FromDesktop, PostError, PostId, Request,
+    ToDesktop,
 };
 use crate::boundary::{heard, told};
 pub use dialog::Looks;
@@ -160,8 +161,24 @@ impl Core {
     }
 }
 
+#[wasm_bindgen]
+extern "C" {
+    /// Milliseconds since the page began, by a clock that nobody sets
+    /// (<https://developer.mozilla.org/docs/Web/API/Performance/now>).
+    #[wasm_bindgen(js_namespace = performance, js_name = now)]
+    fn passed() -> f64;
+}
+
+thread_local! {
+    static CLOCK: Cell<Clock> = Cell::default();
+}
+
+/// The page's time.
 fn now() -> Millis {
-    Millis(js_sys::Date::now() as u64)
+    let mut clock = CLOCK.get();
+    let now = clock.at(Millis(js_sys::Date::now() as u64), Millis(passed() as u64));
+    CLOCK.set(clock);
+    now
 }
 
 impl Inner {

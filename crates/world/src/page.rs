@@ -57,6 +57,7 @@ pub(crate) struct Page {
     pub(crate) questions: BTreeMap<RequestId, After>,
     last_question: u32,
     pub(crate) posts: BTreeSet<PostId>,
+    clock: agent::Clock,
     pub(crate) push: PushChannel,
     pub(crate) dialog: Option<Dialog>,
     pub(crate) dialog_since: u64,
@@ -115,6 +116,7 @@ impl World {
             questions: BTreeMap::new(),
             last_question: 0,
             posts: BTreeSet::new(),
+            clock: agent::Clock::default(),
             push: PushChannel::default(),
             dialog: None,
             dialog_since: 0,
@@ -143,10 +145,12 @@ impl World {
     }
 
     /// The clock of the page's machine.
-    pub(crate) fn page_clock(&self, page: PageId) -> Millis {
+    pub(crate) fn page_clock(&mut self, page: PageId) -> Millis {
         let agent = self.pages[page].agent;
         let ahead = self.plan.agents[agent].skew + self.agents[agent].clock_set;
-        Millis(self.wall().0.saturating_add_signed(ahead))
+        let wall = Millis(self.wall().0.saturating_add_signed(ahead));
+        let passed = Millis(self.now);
+        self.pages[page].clock.at(wall, passed)
     }
 
     /// True when code runs in this page.
