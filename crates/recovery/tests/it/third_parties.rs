@@ -86,7 +86,11 @@ fn the_leg_of_a_page_that_went_while_it_joined_is_not_taken_for_a_third_party() 
     desk.leave(1, CUSTOMER, LeaveReason::UpdatedViaApi);
     desk.finish_all();
     desk.register(2, ADA, NEXT_LEG, 3);
-    assert_eq!(desk.take_actions(), [follows_late(THIRD)], "not if it is a browser's leg, and without its flag");
+    assert_eq!(
+        desk.take_actions(),
+        [follows_late(THIRD)],
+        "not if it is a browser's leg, and without its flag"
+    );
 }
 
 #[test]
