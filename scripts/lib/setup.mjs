@@ -22,6 +22,7 @@ const QUICKLY = {
 };
 const WASM_PACK = '0.15.1';
 const CARGO_DENY = '0.20.2';
+const CARGO_MUTANTS = '27.1.0';
 
 /** Checks for Rust, Node and a C compiler, and adds the wasm target to Rust. */
 export async function compiler() {
@@ -51,8 +52,9 @@ async function wasmTarget() {
 async function cargoTools(/** @type {Array<[string, string, string]>} */ wanted) {
   /** @type {string[]} */
   const missing = [];
-  for (const [crate, bin, version] of wanted) {
-    const found = await tryRun(path.join(tools, 'bin', bin), ['--version']);
+  for (const [crate, command, version] of wanted) {
+    const [bin = crate, ...args] = command.split(' ');
+    const found = await tryRun(path.join(tools, 'bin', bin), [...args, '--version']);
     if (!found?.includes(version)) missing.push(`${crate}@${version}`);
   }
   if (!missing.length) return;
@@ -73,6 +75,9 @@ const toolsFor = (/** @type {boolean} */ tests) => [
   ['wasm-pack', 'wasm-pack', WASM_PACK],
   ...(tests ? [/** @type {[string, string, string]} */ (['cargo-deny', 'cargo-deny', CARGO_DENY])] : []),
 ];
+
+/** Builds the tool that tries mutants of the core. */
+export const mutationTools = () => cargoTools([['cargo-mutants', 'cargo-mutants mutants', CARGO_MUTANTS]]);
 
 /** Installs the node packages. */
 export async function nodePackages() {
