@@ -4,6 +4,7 @@
 
 mod pages;
 mod request;
+mod set_up;
 mod taskrouter;
 mod voice;
 
@@ -30,6 +31,7 @@ use std::time::Duration;
 const API: &str = "api.twilio.com";
 const TASKROUTER: &str = "taskrouter.twilio.com";
 const IAM: &str = "iam.twilio.com";
+const FLEX: &str = "flex-api.twilio.com";
 
 /// Address, credentials and timeouts.
 #[derive(Clone)]

@@ -17,6 +17,9 @@ mod witness;
 pub use client::{Client, NewTask, ParticipantChange, Settings, TaskEnd, encoded};
 pub use error::Error;
 pub use gate::{Answer, Family, Gate, Pass, Passing};
-pub use resource::{Activity, Call, Conference, Event, Participant, Reservation, Task, TokenInfo, Worker};
+pub use resource::{
+    Activity, Call, Conference, Event, Participant, Reservation, Task, TaskChannel, TaskQueue, TokenInfo,
+    Worker, Workflow,
+};
 pub use transport::{Body, Sending, Transport, Unanswered};
 pub use witness::{Asked, Witness};

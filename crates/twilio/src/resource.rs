@@ -1,7 +1,8 @@
 //! Twilio's resources, as far as they are read. Unknown fields are ignored.
 
 use rejoin_protocol::{
-    ActivitySid, CallSid, Millis, ReservationSid, TaskQueueSid, TaskSid, WorkerSid, WorkflowSid,
+    ActivitySid, CallSid, Millis, ReservationSid, TaskChannelSid, TaskQueueSid, TaskSid, WorkerSid,
+    WorkflowSid,
 };
 use serde::{Deserialize, Deserializer};
 
@@ -140,8 +141,45 @@ pub struct Worker {
 pub struct Activity {
     /// The activity's SID.
     pub sid: ActivitySid,
+    /// Its name.
+    #[serde(default)]
+    pub friendly_name: String,
     /// True when it receives tasks.
     pub available: bool,
+}
+
+/// A task channel.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct TaskChannel {
+    /// The channel's SID.
+    pub sid: TaskChannelSid,
+    /// Its name.
+    pub friendly_name: String,
+    /// Its unique name.
+    pub unique_name: String,
+}
+
+/// A queue.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct TaskQueue {
+    /// The queue's SID.
+    pub sid: TaskQueueSid,
+    /// Its name.
+    pub friendly_name: String,
+    /// The expression that its workers satisfy; `1==1`: every worker.
+    #[serde(default)]
+    pub target_workers: Option<String>,
+}
+
+/// A workflow.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Workflow {
+    /// The workflow's SID.
+    pub sid: WorkflowSid,
+    /// Its name.
+    pub friendly_name: String,
+    /// JSON text.
+    pub configuration: String,
 }
 
 /// The result of validating a Flex user's token.

@@ -110,6 +110,8 @@ struct Inner {
     outside: Mutex<Phones>,
     features: Mutex<Vec<String>>,
     sinks: Mutex<Sinks>,
+    /// Parts of Flex's configuration that were replaced.
+    configured: Mutex<serde_json::Map<String, Value>>,
     cut_off: watch::Sender<HashSet<WorkerSid>>,
     faults: Mutex<Faults>,
     done: Mutex<VecDeque<Done>>,
@@ -172,6 +174,7 @@ impl Twin {
                 outside: Mutex::default(),
                 features: Mutex::default(),
                 sinks: Mutex::default(),
+                configured: Mutex::default(),
                 cut_off: watch::Sender::default(),
                 faults: Mutex::default(),
                 done: Mutex::default(),
@@ -336,6 +339,16 @@ impl Twin {
     }
 
     /// The sinks of Event Streams.
+    /// Parts of Flex's configuration that were replaced.
+    pub(crate) fn configured(&self) -> serde_json::Map<String, Value> {
+        locked(&self.inner.configured).clone()
+    }
+
+    /// Replaces parts of Flex's configuration.
+    pub(crate) fn configure(&self, parts: serde_json::Map<String, Value>) {
+        locked(&self.inner.configured).extend(parts);
+    }
+
     pub(crate) fn sinks(&self) -> MutexGuard<'_, Sinks> {
         locked(&self.inner.sinks)
     }

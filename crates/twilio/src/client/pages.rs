@@ -16,10 +16,13 @@ const PAGES: usize = 20;
 struct Page<T> {
     #[serde(
         alias = "activities",
+        alias = "channels",
         alias = "events",
         alias = "participants",
         alias = "reservations",
-        alias = "tasks"
+        alias = "task_queues",
+        alias = "tasks",
+        alias = "workflows"
     )]
     items: Vec<T>,
     /// A path, on `api.twilio.com`.

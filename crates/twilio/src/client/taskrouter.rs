@@ -150,11 +150,11 @@ impl Client {
         self.taskrouter_list("Activities?PageSize=1000").await
     }
 
-    fn taskrouter(&self, method: Method, path: &str) -> Request {
+    pub(super) fn taskrouter(&self, method: Method, path: &str) -> Request {
         self.request(method, TASKROUTER, (&self.workspace(), path), Some(Family::TaskRouter))
     }
 
-    async fn taskrouter_list<T: DeserializeOwned>(&self, path: &str) -> Result<Vec<T>, Error> {
+    pub(super) async fn taskrouter_list<T: DeserializeOwned>(&self, path: &str) -> Result<Vec<T>, Error> {
         self.list(TASKROUTER, &self.workspace(), path, Family::TaskRouter).await
     }
 

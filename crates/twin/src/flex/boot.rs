@@ -1,7 +1,7 @@
 //! HTTP requests of Flex while it boots, apart from TaskRouter.
 
 use super::{Flex, Refused, account_of, agent::Agent, wav_file};
-use crate::{TwinConfig, dates::iso, shell};
+use crate::{Twin, dates::iso, model::ApiError, rest::Owner, shell};
 use axum::{
     Form, Json, Router,
     extract::{Path, State},
@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 
 pub(super) fn routes() -> Router<Flex> {
     Router::new()
-        .route("/@flex-api.twilio.com/v1/Configuration", get(configuration))
+        .route("/@flex-api.twilio.com/v1/Configuration", get(configuration).post(configure))
         .route("/@flex-api.twilio.com/v1/Configuration/Public", get(public_configuration))
         .route("/@flex-api.twilio.com/v1/Accounts/{account}/Tokens/Info", post(token_info))
         .route("/@flex-api.twilio.com/v1/Instances/{instance}/Teams/Context", get(nothing))
@@ -53,11 +53,41 @@ async fn configuration(
     State(flex): State<Flex>,
     headers: HeaderMap,
 ) -> Result<Json<Map<String, Value>>, Refused> {
-    flex.authenticated(&headers)?;
-    Ok(Json(configuration_of(flex.twin.config())))
+    if Owner::of(flex.twin.config()).authorize(&headers).is_err() {
+        flex.authenticated(&headers)?;
+    }
+    Ok(Json(configuration_of(&flex.twin)))
 }
 
-fn configuration_of(config: &TwinConfig) -> Map<String, Value> {
+/// Replaces each top-level key that is sent, whole. The account's owner alone may do so.
+async fn configure(State(flex): State<Flex>, headers: HeaderMap, Json(sent): Json<Value>) -> Response {
+    let config = flex.twin.config();
+    let result = Owner::of(config).authorize(&headers).and_then(|()| {
+        let Value::Object(mut sent) = sent else {
+            return Err(ApiError::bad_request("the body is no JSON object"));
+        };
+        if sent.remove("account_sid") != Some(json!(config.account)) {
+            return Err(ApiError::bad_request("account_sid is missing, or is not the account's"));
+        }
+        let known = configuration_of(&flex.twin);
+        if let Some(unknown) = sent.keys().find(|key| !known.contains_key(*key)) {
+            return Err(ApiError::bad_request(format!("the configuration has no {unknown}")));
+        }
+        flex.twin.configure(sent);
+        Ok(())
+    });
+    match result {
+        Ok(()) => Json(configuration_of(&flex.twin)).into_response(),
+        Err(error) => {
+            let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::BAD_REQUEST);
+            let body = json!({ "code": error.code, "message": error.message, "status": error.status });
+            (status, Json(body)).into_response()
+        }
+    }
+}
+
+fn configuration_of(twin: &Twin) -> Map<String, Value> {
+    let config = twin.config();
     // The part that is the same for every twin. A test proves that it can be parsed.
     let mut all: Map<String, Value> =
         serde_json::from_str(include_str!("configuration.json")).unwrap_or_default();
@@ -87,6 +117,7 @@ fn configuration_of(config: &TwinConfig) -> Map<String, Value> {
     if let Value::Object(own) = own {
         all.extend(own);
     }
+    all.extend(twin.configured());
     all
 }
 

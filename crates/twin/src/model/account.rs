@@ -82,8 +82,8 @@ pub struct WorkflowSetup {
     pub sid: WorkflowSid,
     /// Name.
     pub name: String,
-    /// The configuration, as in TaskRouter's REST API.
-    pub configuration: serde_json::Value,
+    /// The configuration, as in TaskRouter's REST API: JSON text.
+    pub configuration: String,
 }
 
 impl Account {
@@ -158,20 +158,22 @@ pub fn demo_account(account: AccountSid, voice_url: String) -> Account {
                         ]
                     }],
                     "default_filter": {"queue": everyone}
-                }}),
+                }})
+                .to_string(),
             },
             WorkflowSetup {
                 sid: WorkflowSid::numbered(2),
                 name: "Recovery Ping".into(),
                 configuration: serde_json::json!({"task_routing": {
                     "filters": [], "default_filter": {"queue": ping}
-                }}),
+                }})
+                .to_string(),
             },
             // Matches nobody: an outbound call already has its agent.
             WorkflowSetup {
                 sid: WorkflowSid::numbered(3),
                 name: "Outbound".into(),
-                configuration: serde_json::json!({"task_routing": {"filters": []}}),
+                configuration: serde_json::json!({"task_routing": {"filters": []}}).to_string(),
             },
         ],
     }

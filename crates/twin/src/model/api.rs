@@ -301,6 +301,8 @@ pub enum Request {
     ListWorkflows,
     /// `GET TaskQueues`.
     ListTaskQueues,
+    /// What an administrator sets up.
+    SetUp(super::SetUp),
     /// `GET Workers/{WK}/WorkerChannels`.
     ListWorkerChannels(WorkerSid),
 

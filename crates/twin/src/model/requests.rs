@@ -118,6 +118,7 @@ impl Model {
             Request::ListActivities => Ok(self.activity_list()),
             Request::ListWorkflows => Ok(self.workflow_list()),
             Request::ListTaskQueues => Ok(self.queue_list()),
+            Request::SetUp(request) => self.set_up(request),
             Request::ListWorkerChannels(worker) => self.channel_list(&worker),
             Request::UpdateWorkerParticipant { reservation, change } => {
                 self.update_worker_participant(&reservation, &change)

@@ -218,6 +218,20 @@ impl Model {
         Reply { status: 200, body: list("activities", rest), etag: None, bridge: Self::bridge_page(bridge) }
     }
 
+    pub(super) fn task_channel_list(&self) -> Reply {
+        let of = |channel: &ChannelSetup| {
+            json!({
+                "sid": channel.sid, "account_sid": self.account.sid, "workspace_sid": self.account.workspace,
+                "friendly_name": channel.name, "unique_name": channel.unique_name,
+                "channel_optimized_routing": false, "date_created": iso(Millis(0)), "date_updated": iso(Millis(0)),
+                "url": self.taskrouter_url(&format!("TaskChannels/{}", channel.sid)),
+                "links": { "workspace": format!("{TASKROUTER}/{}", self.account.workspace) },
+            })
+        };
+        let body = list("channels", self.account.channels.iter().map(of).collect());
+        Reply { status: 200, body, etag: None, bridge: Value::Null }
+    }
+
     pub(super) fn workflow_list(&self) -> Reply {
         let items: Vec<_> = self
             .account
@@ -228,7 +242,7 @@ impl Model {
                 json!({
                     "sid": workflow.sid, "account_sid": self.account.sid,
                     "workspace_sid": self.account.workspace, "friendly_name": workflow.name,
-                    "configuration": workflow.configuration.to_string(),
+                    "configuration": workflow.configuration,
                     "task_reservation_timeout": self.facts.reservation_timeout.0 / 1000,
                     "assignment_callback_url": "", "fallback_assignment_callback_url": "",
                     "document_content_type": "application/json",

@@ -108,8 +108,14 @@ fn number<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<u6
 }
 
 impl Workflow {
+    /// The queues that it names.
+    pub(super) fn queues(&self) -> impl Iterator<Item = &TaskQueueSid> {
+        let targets = self.filters.iter().flat_map(|filter| &filter.targets).chain(&self.default);
+        targets.map(|target| &target.queue)
+    }
+
     pub(super) fn new(setup: &WorkflowSetup) -> Result<Self, ModelError> {
-        let configuration = Configuration::deserialize(&setup.configuration)
+        let configuration: Configuration = serde_json::from_str(&setup.configuration)
             .map_err(|source| ModelError::Configuration { workflow: setup.sid.clone(), source })?;
         let parse = |text: &str| {
             Expression::parse(text)
@@ -162,7 +168,8 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn workflow(configuration: Value) -> Result<Workflow, ModelError> {
+    fn workflow(configuration: &Value) -> Result<Workflow, ModelError> {
+        let configuration = configuration.to_string();
         Workflow::new(&WorkflowSetup { sid: WorkflowSid::numbered(1), name: "W".into(), configuration })
     }
 
@@ -170,7 +177,7 @@ mod tests {
     fn the_first_matching_filter_wins() {
         let (one, two, three) =
             (TaskQueueSid::numbered(1), TaskQueueSid::numbered(2), TaskQueueSid::numbered(3));
-        let workflow = workflow(json!({"task_routing": {
+        let workflow = workflow(&json!({"task_routing": {
             "filters": [
                 {"expression": "a == 1", "targets": [{"queue": one, "timeout": "30", "priority": 7,
                     "known_worker_sid": "task.who"}, {"skip_if": "1==1"}]},
@@ -192,9 +199,9 @@ mod tests {
 
     #[test]
     fn a_malformed_configuration_is_refused() {
-        assert!(workflow(json!({})).is_err());
+        assert!(workflow(&json!({})).is_err());
         assert!(
-            workflow(json!({"task_routing": {"filters": [{"expression": "==", "targets": []}]}})).is_err()
+            workflow(&json!({"task_routing": {"filters": [{"expression": "==", "targets": []}]}})).is_err()
         );
     }
 }

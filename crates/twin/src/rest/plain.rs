@@ -36,7 +36,7 @@ pub struct Owner {
 }
 
 impl Owner {
-    pub(super) fn of(config: &TwinConfig) -> Self {
+    pub(crate) fn of(config: &TwinConfig) -> Self {
         Self {
             account: config.account.clone(),
             workspace: account_of(config).workspace,
@@ -45,7 +45,7 @@ impl Owner {
     }
 
     /// Basic authentication with account SID and auth token.
-    pub(super) fn authorize(&self, headers: &HeaderMap) -> Result<(), ApiError> {
+    pub(crate) fn authorize(&self, headers: &HeaderMap) -> Result<(), ApiError> {
         let wanted = format!("{}:{}", self.account, self.auth_token.expose_secret());
         let given = headers
             .get(header::AUTHORIZATION)

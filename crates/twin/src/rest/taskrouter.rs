@@ -1,8 +1,10 @@
 //! taskrouter.twilio.com: tasks, reservations, workers.
 
 use super::{Call, Owner, form::Form, not_found};
-use crate::model::{ApiError, ConferenceInstruction, NewTask, Request};
-use rejoin_protocol::{ActivitySid, ReservationSid, TaskQueueSid, TaskSid, WorkerSid, WorkflowSid};
+use crate::model::{ApiError, ConferenceInstruction, NewTask, Request, SetUp};
+use rejoin_protocol::{
+    ActivitySid, ReservationSid, TaskChannelSid, TaskQueueSid, TaskSid, WorkerSid, WorkflowSid,
+};
 
 /// For how many minutes events are kept.
 const KEPT_MINUTES: u32 = 30 * 24 * 60;
@@ -78,8 +80,40 @@ pub(super) fn translate(owner: &Owner, call: &Call<'_>) -> Result<Request, ApiEr
         ("GET", ["Activities"]) => Ok(Request::ListActivities),
         ("GET", ["Workflows"]) => Ok(Request::ListWorkflows),
         ("GET", ["TaskQueues"]) => Ok(Request::ListTaskQueues),
-        _ => Err(missing()),
+        _ => set_up(call.method, rest, form)?.map(Request::SetUp).ok_or_else(missing),
     }
+}
+
+/// What an administrator sets up; `None`: nothing that the twin models.
+fn set_up(method: &str, path: &[&str], form: &Form) -> Result<Option<SetUp>, ApiError> {
+    let name = || form.needed("FriendlyName");
+    Ok(match (method, path) {
+        ("POST", ["Activities"]) => {
+            let available = form.flag("Available")?.unwrap_or(false);
+            Some(SetUp::CreateActivity { name: name()?, available })
+        }
+        ("DELETE", ["Activities", sid]) => ActivitySid::parse(sid).ok().map(SetUp::DeleteActivity),
+        ("GET", ["TaskChannels"]) => Some(SetUp::ListTaskChannels),
+        ("POST", ["TaskChannels"]) => {
+            Some(SetUp::CreateTaskChannel { name: name()?, unique_name: form.needed("UniqueName")? })
+        }
+        ("DELETE", ["TaskChannels", sid]) => TaskChannelSid::parse(sid).ok().map(SetUp::DeleteTaskChannel),
+        ("POST", ["TaskQueues"]) => {
+            Some(SetUp::CreateTaskQueue { name: name()?, target_workers: form.text("TargetWorkers") })
+        }
+        ("DELETE", ["TaskQueues", sid]) => TaskQueueSid::parse(sid).ok().map(SetUp::DeleteTaskQueue),
+        ("GET", ["Workflows", sid]) => WorkflowSid::parse(sid).ok().map(SetUp::FetchWorkflow),
+        ("POST", ["Workflows"]) => {
+            Some(SetUp::CreateWorkflow { name: name()?, configuration: form.needed("Configuration")? })
+        }
+        ("POST", ["Workflows", sid]) => WorkflowSid::parse(sid).ok().map(|workflow| SetUp::UpdateWorkflow {
+            workflow,
+            name: form.text("FriendlyName"),
+            configuration: form.text("Configuration"),
+        }),
+        ("DELETE", ["Workflows", sid]) => WorkflowSid::parse(sid).ok().map(SetUp::DeleteWorkflow),
+        _ => None,
+    })
 }
 
 fn new_task(form: &Form) -> Result<NewTask, ApiError> {

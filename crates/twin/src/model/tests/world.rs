@@ -46,7 +46,7 @@ impl World {
         let mut account = demo_account(AccountSid::numbered(1), "http://twin/demo/voice".into());
         account.voice_fallback_url = Some("http://twin/demo/fallback".into());
         if let (Some(configuration), Some(setup)) = (workflow, account.workflows.first_mut()) {
-            *setup = WorkflowSetup { configuration, ..setup.clone() };
+            *setup = WorkflowSetup { configuration: configuration.to_string(), ..setup.clone() };
         }
         let mut world = Self {
             model: Model::new(facts, account, 0).expect("a model"),
