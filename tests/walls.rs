@@ -11,13 +11,14 @@ use std::{fs, iter};
 ///
 /// `crates/world` is left out: everybody in a world has the world in hand, because any of them may be the next to act, and
 /// that is what it is for.
-const ORDERED: [(&str, &[&str]); 8] = [
+const ORDERED: [(&str, &[&str]); 9] = [
     ("src", &[]),
     ("crates/protocol/src", &[]),
     ("crates/recovery/src", &[]),
     ("crates/recovery/src", &["call"]),
     ("crates/server/src", &[]),
     ("crates/server/src", &["http", "twiml"]),
+    ("crates/setup/src", &[]),
     ("crates/twilio/src", &[]),
     ("crates/twin/src", &[]),
 ];

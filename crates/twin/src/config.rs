@@ -1,6 +1,7 @@
 //! How the twin is run.
 
 use crate::facts::Facts;
+use crate::model::{Account, demo_account};
 use rejoin_protocol::AccountSid;
 use secrecy::SecretString;
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
@@ -28,9 +29,19 @@ pub struct TwinConfig {
     pub latency: Duration,
     /// The demo account.
     pub account: AccountSid,
+    /// The account is one that nobody has set up for Rejoin.
+    pub bare: bool,
     /// What is assumed about Twilio.
     pub facts: Facts,
     /// Every SID is this number plus a counter. Not 0 when the rejoin server's store outlives the twin: it would
     /// take a new call for one it knows.
     pub first_number: u128,
+}
+
+impl TwinConfig {
+    /// The account that this twin serves.
+    pub(crate) fn demo_account(&self) -> Account {
+        let account = demo_account(self.account.clone(), format!("{}/demo/voice", self.public_url));
+        if self.bare { account.bare() } else { account }
+    }
 }

@@ -26,6 +26,7 @@ mod log;
 pub mod media;
 pub mod model;
 pub mod outside;
+mod owner;
 pub mod requests;
 pub mod rest;
 mod shell;

@@ -34,6 +34,9 @@ struct Options {
     /// Another plugin's script, loaded beside it; may be given several times.
     #[arg(long = "extra-plugin", value_name = "FILE")]
     extra_plugins: Vec<PathBuf>,
+    /// The account is one that nobody has set up for Rejoin: see `rejoin provision`.
+    #[arg(long)]
+    bare: bool,
     /// Latency of REST requests and webhooks, milliseconds each way.
     #[arg(long, default_value_t = 80)]
     latency_ms: u64,
@@ -80,6 +83,7 @@ async fn run(options: Options) -> Result<(), TwinError> {
         account: AccountSid::numbered(1),
         facts,
         // Twenty bits for SIDs of one run: more than are made in a millisecond.
+        bare: options.bare,
         first_number: u128::from(shell_now().0) << 20,
     })
     .await?;

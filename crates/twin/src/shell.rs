@@ -8,7 +8,7 @@ use crate::{
     media::{self, Clip, Command, Happening, Line, MediaHandle},
     model::{
         ApiError, Audience, Effect, Event, FetchId, Form, Model, PlayId, Reply, Reports, Request, RequestId,
-        Sound, TimerId, demo_account,
+        Sound, TimerId,
     },
     outside::{Phone, Phones, Ringing},
     sinks::Sinks,
@@ -441,8 +441,7 @@ struct Driver {
 impl Driver {
     fn new(twin: Twin, webhooks: Webhooks) -> Result<Self, TwinError> {
         let config = twin.config();
-        let account = demo_account(config.account.clone(), format!("{}/demo/voice", config.public_url));
-        let model = Model::new(config.facts.clone(), account, config.first_number)?;
+        let model = Model::new(config.facts.clone(), config.demo_account(), config.first_number)?;
         Ok(Self {
             twin,
             model,

@@ -162,6 +162,7 @@ impl Floor {
             latency: Duration::ZERO,
             account: AccountSid::numbered(1),
             facts: Facts::default(),
+            bare: false,
             first_number: 0,
         })
         .await

@@ -249,6 +249,7 @@ mod tests {
             latency: std::time::Duration::ZERO,
             account: rejoin_protocol::AccountSid::numbered(1),
             facts: Facts::default(),
+            bare: false,
             first_number: 0,
         })
         .await

@@ -1,7 +1,7 @@
 //! HTTP requests of Flex while it boots, apart from TaskRouter.
 
 use super::{Flex, Refused, account_of, agent::Agent, wav_file};
-use crate::{Twin, dates::iso, model::ApiError, rest::Owner, shell};
+use crate::{Twin, dates::iso, model::ApiError, owner::Owner, shell};
 use axum::{
     Form, Json, Router,
     extract::{Path, State},
@@ -107,7 +107,7 @@ fn configuration_of(twin: &Twin) -> Map<String, Value> {
         "taskrouter_target_taskqueue_sid": queue,
         "ui_attributes": {
             "version_compatibility": "yes", "version_message": "", "logLevel": "info",
-            "custom_data": { "rejoin": { "server": config.server_url } }
+            "custom_data": if config.bare { json!({}) } else { json!({ "rejoin": { "server": config.server_url } }) }
         },
         "outbound_call_flows": { "default": {
             "enabled": true, "caller_id": account.number, "workflow_sid": WorkflowSid::numbered(3), "queue_sid": queue,

@@ -20,11 +20,7 @@ pub mod token;
 mod twilsock;
 mod wav;
 
-use crate::{
-    Twin, TwinConfig,
-    model::{Account, demo_account},
-    shell,
-};
+use crate::{Twin, TwinConfig, model::Account, shell};
 use axum::{
     Router,
     http::{HeaderMap, StatusCode, header},
@@ -137,7 +133,7 @@ pub(crate) fn token_of(headers: &HeaderMap) -> Option<String> {
 
 /// The account that this twin serves.
 pub(crate) fn account_of(config: &TwinConfig) -> Account {
-    demo_account(config.account.clone(), format!("{}/demo/voice", config.public_url))
+    config.demo_account()
 }
 
 /// The routes.

@@ -42,6 +42,7 @@ impl World {
             latency: Duration::ZERO,
             account: AccountSid::numbered(1),
             facts: Facts::default(),
+            bare: false,
             first_number: 0,
         })
         .await

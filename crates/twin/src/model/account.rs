@@ -1,5 +1,6 @@
 //! The demo account: two agents, a queue for everybody and one for recovery pings.
 
+use rejoin_protocol::attributes::RECOVERY_PING_CHANNEL;
 use rejoin_protocol::{
     AccountSid, ActivitySid, TaskChannelSid, TaskQueueSid, WorkerSid, WorkflowSid, WorkspaceSid,
 };
@@ -87,6 +88,23 @@ pub struct WorkflowSetup {
 }
 
 impl Account {
+    /// The same account before anybody set it up for Rejoin.
+    pub(crate) fn bare(mut self) -> Self {
+        self.activities.retain(|activity| activity.name != "Reconnecting");
+        self.channels.retain(|channel| channel.unique_name != RECOVERY_PING_CHANNEL);
+        self.queues.retain(|queue| queue.name != "Recovery Ping");
+        self.workflows.retain(|workflow| workflow.name != "Recovery Ping");
+        for worker in &mut self.workers {
+            worker.capacity.truncate(self.channels.len());
+        }
+        let everyone = TaskQueueSid::numbered(1);
+        if let Some(workflow) = self.workflows.first_mut() {
+            let routing = serde_json::json!({"filters": [], "default_filter": {"queue": everyone}});
+            workflow.configuration = serde_json::json!({"task_routing": routing}).to_string();
+        }
+        self
+    }
+
     /// The worker with this client identity.
     pub fn worker_by_identity(&self, identity: &str) -> Option<&WorkerSetup> {
         self.workers.iter().find(|worker| worker.identity == identity)

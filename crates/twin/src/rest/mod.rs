@@ -10,7 +10,8 @@ mod refuse;
 mod taskrouter;
 mod voice;
 
-pub use plain::{Owner, carry_out};
+pub use crate::owner::Owner;
+pub use plain::carry_out;
 
 use crate::{
     Twin,

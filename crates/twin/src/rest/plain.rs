@@ -2,63 +2,23 @@
 
 use super::{Call, form::Form, iam, lists, not_found, refuse, taskrouter, voice};
 use crate::{
-    TwinConfig,
     contract::{Operation, contract},
     facts::Facts,
-    flex::account_of,
     model::{self, ApiError, Effect, Event, Model, Reply, Request, RequestId, text},
+    owner::Owner,
 };
 use axum::{
     body::Bytes,
     http::{self, HeaderMap, HeaderValue, Response, StatusCode, Uri, header},
 };
-use base64::{Engine, engine::general_purpose::STANDARD};
-use rejoin_protocol::{AccountSid, CallSid, ConferenceSid, Millis, WorkerSid, WorkspaceSid};
-use secrecy::{ExposeSecret, SecretString};
+use rejoin_protocol::{CallSid, ConferenceSid, Millis, WorkerSid};
 use serde_json::{Value, json};
-use subtle::ConstantTimeEq;
 
 /// Host names of Twilio's services.
 pub(super) const VOICE: &str = "api.twilio.com";
 pub(super) const TASKROUTER: &str = "taskrouter.twilio.com";
 pub(super) const IAM: &str = "iam.twilio.com";
 pub(super) const EVENTS: &str = "events.twilio.com";
-
-/// The owner of the API.
-#[derive(Clone, Debug)]
-pub struct Owner {
-    /// The account.
-    pub account: AccountSid,
-    /// Its only workspace.
-    pub workspace: WorkspaceSid,
-    /// The auth token that it signs in with.
-    pub auth_token: SecretString,
-}
-
-impl Owner {
-    pub(crate) fn of(config: &TwinConfig) -> Self {
-        Self {
-            account: config.account.clone(),
-            workspace: account_of(config).workspace,
-            auth_token: config.auth_token.clone(),
-        }
-    }
-
-    /// Basic authentication with account SID and auth token.
-    pub(crate) fn authorize(&self, headers: &HeaderMap) -> Result<(), ApiError> {
-        let wanted = format!("{}:{}", self.account, self.auth_token.expose_secret());
-        let given = headers
-            .get(header::AUTHORIZATION)
-            .and_then(|value| value.to_str().ok())
-            .and_then(|value| value.split_once(' '))
-            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("Basic"))
-            .and_then(|(_, credentials)| STANDARD.decode(credentials).ok());
-        match given {
-            Some(given) if bool::from(given.ct_eq(wanted.as_bytes())) => Ok(()),
-            _ => Err(ApiError { status: 401, code: 20003, message: "Authenticate".into() }),
-        }
-    }
-}
 
 /// A part of the API that the model serves.
 pub(super) type Translate = fn(&Owner, &Call<'_>) -> Result<Request, ApiError>;
@@ -349,6 +309,9 @@ pub(super) fn written(status: StatusCode, body: &Value) -> Response<Bytes> {
 mod tests {
     use super::*;
     use crate::{facts::Facts, model::demo_account};
+    use base64::{Engine, engine::general_purpose::STANDARD};
+    use rejoin_protocol::AccountSid;
+    use secrecy::SecretString;
 
     fn owner() -> Owner {
         let account = demo_account(AccountSid::numbered(1), "http://twin/demo/voice".into());

@@ -157,6 +157,7 @@ impl Setup {
             latency: Duration::ZERO,
             account: AccountSid::numbered(1),
             facts: Facts::default(),
+            bare: false,
             first_number: 0,
         })
         .await

@@ -6,6 +6,7 @@ mod demo;
 mod explain;
 mod logs;
 mod migrate;
+mod provision;
 mod release;
 mod serve;
 mod settings;
@@ -26,6 +27,7 @@ struct Cli {
 
 const AFTER: &str = "\
 First steps:
+  rejoin provision --plan --all-workflows   what the Twilio account needs; `--yes` makes it, `unprovision` takes it back
   rejoin defaults > rejoin.toml             every setting, explained; each can be set in the environment, too
   rejoin check-config --config rejoin.toml  the effective settings, and what is wrong with them
   rejoin migrate --config rejoin.toml       brings the database up to date; `serve` does it, too
@@ -40,6 +42,11 @@ address under which Twilio and the desktops reach it.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Sets the Twilio account up: prints what is missing, makes it once that is confirmed, and writes rejoin.toml. A second
+    /// run says "nothing to do".
+    Provision(Box<provision::Options>),
+    /// Takes `provision` back: restores what was there before, and deletes what was created.
+    Unprovision(provision::Back),
     /// Runs the server.
     Serve(Box<serve::Options>),
     /// Creates the database, or brings it up to date, and ends.
@@ -94,6 +101,8 @@ fn main() -> ExitCode {
             let logs = options.config.logs.clone();
             run(&logs, async { Box::pin(serve::run(*options)).await.map_err(|error| error.to_string()) })
         }
+        Command::Provision(options) => run(&plain, Box::pin(provision::run(*options))),
+        Command::Unprovision(options) => run(&plain, Box::pin(provision::back(options))),
         Command::Migrate(options) => {
             run(&plain, async { migrate::run(&options).await.map_err(|error| error.to_string()) })
         }

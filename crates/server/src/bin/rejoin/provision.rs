@@ -1,0 +1,219 @@
+//! `rejoin provision` and `rejoin unprovision`.
+
+use clap::Args;
+use rejoin_protocol::{AccountSid, WorkspaceSid};
+use rejoin_setup::{Account, Change, Choice, Plan, Record, Wanted, provision, settings, unprovision};
+use rejoin_twilio::{Client, Settings};
+use secrecy::SecretString;
+use std::convert::Infallible;
+use std::fs;
+use std::io::{BufRead as _, ErrorKind, IsTerminal as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// Timeout for connecting to Twilio.
+const CONNECT: Duration = Duration::from_secs(5);
+/// Timeout for one request.
+const TOTAL: Duration = Duration::from_secs(20);
+
+#[derive(Debug, Args)]
+struct Twilio {
+    /// The Twilio account.
+    #[arg(long = "twilio-account-sid", env = "TWILIO_ACCOUNT_SID", value_parser = AccountSid::parse)]
+    account: AccountSid,
+    /// Its auth token. The token of another account, or a restricted API key, does not reach Flex's configuration.
+    #[arg(long = "twilio-auth-token", env = "TWILIO_AUTH_TOKEN", hide_env_values = true, value_parser = secret)]
+    auth_token: SecretString,
+    /// Base URL for requests: `{base}/{host}{path}`. Empty: Twilio itself.
+    #[arg(long = "twilio-api-base", env = "TWILIO_API_BASE", default_value = "")]
+    base: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    #[command(flatten)]
+    twilio: Twilio,
+    /// URL at which Twilio and the desktops reach the server: https, without a slash at the end.
+    #[arg(long, env = "REJOIN_PUBLIC_URL", value_parser = public_url)]
+    public_url: String,
+    /// A workflow that customers' calls go through, by SID or name; may be given several times.
+    #[arg(long = "workflow", value_name = "WORKFLOW")]
+    workflows: Vec<String>,
+    /// All workflows of Flex's workspace.
+    #[arg(long, conflicts_with = "workflows")]
+    all_workflows: bool,
+    /// Do without an activity for agents who come back in one that receives no tasks.
+    #[arg(long)]
+    no_reconnecting_activity: bool,
+    /// Only print what would change.
+    #[arg(long)]
+    plan: bool,
+    /// Make the changes without asking.
+    #[arg(long, conflicts_with = "plan")]
+    yes: bool,
+    /// The server's settings, which are written if there is no such file.
+    #[arg(long, value_name = "FILE", default_value = "rejoin.toml")]
+    settings: PathBuf,
+    /// What was there before, for `rejoin unprovision`.
+    #[arg(long, value_name = "FILE", default_value = "rejoin.provision.json")]
+    record: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Back {
+    #[command(flatten)]
+    twilio: Twilio,
+    /// Take it back without asking.
+    #[arg(long)]
+    yes: bool,
+    /// What was there before, as `rejoin provision` has written it.
+    #[arg(long, value_name = "FILE", default_value = "rejoin.provision.json")]
+    record: PathBuf,
+}
+
+// Clap wants a result.
+#[allow(clippy::unnecessary_wraps)]
+fn secret(text: &str) -> Result<SecretString, Infallible> {
+    Ok(SecretString::from(text))
+}
+
+fn public_url(text: &str) -> Result<String, String> {
+    let uri: http::Uri = text.parse().map_err(|_| "an absolute URL is wanted".to_owned())?;
+    let is_local = matches!(uri.host(), Some("localhost" | "127.0.0.1"));
+    match uri.scheme_str() {
+        Some("https") => {}
+        Some("http") if is_local => {}
+        _ => return Err("https is wanted: desktops and Twilio send tokens and personal data there".into()),
+    }
+    if text.ends_with('/') || uri.query().is_some() {
+        return Err("no slash at the end, and no query, is wanted".into());
+    }
+    Ok(text.to_owned())
+}
+
+impl Twilio {
+    fn client(&self, workspace: WorkspaceSid) -> Result<Client, String> {
+        let settings = Settings {
+            account: self.account.clone(),
+            auth_token: self.auth_token.clone(),
+            workspace,
+            base: self.base.clone(),
+            connect_timeout: CONNECT,
+            total_timeout: TOTAL,
+        };
+        Client::new(settings).map_err(|error| error.to_string())
+    }
+
+    /// A client for Flex's workspace.
+    async fn of_flex(&self) -> Result<(Client, WorkspaceSid), String> {
+        // Flex's configuration belongs to no workspace.
+        let client = self.client(WorkspaceSid::numbered(0))?;
+        let workspace = Account::workspace(&client).await.map_err(|error| error.to_string())?;
+        Ok((self.client(workspace.clone())?, workspace))
+    }
+}
+
+/// Prints what is missing, and makes it.
+pub(crate) async fn run(options: Options) -> Result<ExitCode, String> {
+    let account = options.twilio.account.clone();
+    let known = Record::read(&options.record, &account).map_err(|error| error.to_string())?;
+    let (client, workspace) = options.twilio.of_flex().await?;
+    let read = Account::read(&client, account.clone(), workspace.clone()).await;
+    let mut there = read.map_err(|error| error.to_string())?;
+    let wanted = Wanted {
+        public_url: options.public_url,
+        workflows: if options.all_workflows { Choice::All } else { Choice::Named(options.workflows) },
+        reconnecting: !options.no_reconnecting_activity,
+    };
+    let plan = match Plan::of(&there, &wanted) {
+        Ok(plan) => plan,
+        Err(refusals) => {
+            refusals.iter().for_each(|refusal| println!("{refusal}"));
+            println!("Nothing was changed.");
+            return Ok(ExitCode::FAILURE);
+        }
+    };
+    println!("Account {account}, Flex's workspace {workspace}:");
+    for line in plan.changes.iter().flat_map(Change::lines) {
+        println!("  {line}");
+    }
+    if plan.changes.is_empty() {
+        println!("  nothing to do");
+    } else if options.plan {
+        println!("Nothing was changed: `--yes` instead of `--plan` makes these changes.");
+        return Ok(ExitCode::SUCCESS);
+    } else if !(options.yes || is_confirmed("Make these changes?")) {
+        println!("Nothing was changed.");
+        return Ok(ExitCode::FAILURE);
+    }
+    let mut record = known.unwrap_or_else(|| Record::new(account, workspace));
+    let done = |change: &Change| println!("done: {}", change.lines().first().map_or("", String::as_str));
+    let made = provision(&client, &mut there, &wanted, &mut record, &options.record, done).await;
+    let plan = made.map_err(|error| error.to_string())?;
+    if options.record.exists() {
+        println!("{} has what was there before: keep it for `rejoin unprovision`.", options.record.display());
+    }
+    write_settings(&options.settings, &settings(&there, &wanted, &plan))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Takes a set-up back.
+pub(crate) async fn back(options: Back) -> Result<ExitCode, String> {
+    let record = Record::read(&options.record, &options.twilio.account).map_err(|error| error.to_string())?;
+    let path = options.record.display();
+    let Some(mut record) = record else {
+        println!("There is no {path}: nothing is known of a set-up. Name the file with --record.");
+        return Ok(ExitCode::FAILURE);
+    };
+    println!(
+        "Account {}: what {path} names is restored or deleted. Calls are not recovered any more.",
+        record.account
+    );
+    if !(options.yes || is_confirmed("Take the set-up back?")) {
+        println!("Nothing was changed.");
+        return Ok(ExitCode::FAILURE);
+    }
+    let client = options.twilio.client(record.workspace.clone())?;
+    let lines =
+        unprovision(&client, &mut record, &options.record).await.map_err(|error| error.to_string())?;
+    lines.iter().for_each(|line| println!("done: {line}"));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Asks at a terminal. Nobody is there elsewhere, and nothing is changed.
+fn is_confirmed(question: &str) -> bool {
+    if !std::io::stdin().is_terminal() {
+        println!("{question} Nobody can be asked here: `--yes` says so.");
+        return false;
+    }
+    print!("{question} [y/N] ");
+    let mut answer = String::new();
+    std::io::stdout().flush().is_ok()
+        && std::io::stdin().lock().read_line(&mut answer).is_ok()
+        && matches!(answer.trim(), "y" | "Y" | "yes")
+}
+
+/// Writes the settings, or says what a file that is there already is to have.
+fn write_settings(path: &Path, text: &str) -> Result<(), String> {
+    let shown = path.display();
+    match fs::read_to_string(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            fs::write(path, text).map_err(|error| format!("{shown}: {error}"))?;
+            println!("{shown} is written. Next: `rejoin check-config --config {shown}`");
+        }
+        Err(error) => return Err(format!("{shown}: {error}")),
+        Ok(there) => {
+            let is_there = |line: &str| there.lines().any(|other| other.trim() == line);
+            let missing: Vec<_> =
+                text.lines().filter(|line| !line.starts_with('#') && !is_there(line)).collect();
+            if missing.is_empty() {
+                println!("{shown} fits.");
+            } else {
+                println!("{shown} is there already, and is to have:");
+                missing.iter().for_each(|line| println!("  {line}"));
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,87 @@
+//! One change of the account, and how it is shown.
+
+use rejoin_protocol::{TaskQueueSid, WorkflowSid};
+use serde_json::Value;
+
+/// One change.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Change {
+    /// A task channel for Recovery Pings.
+    TaskChannel {
+        /// Its name.
+        name: &'static str,
+        /// Its unique name.
+        unique_name: &'static str,
+    },
+    /// An activity for agents who come back in one that receives no tasks.
+    Activity {
+        /// Its name.
+        name: &'static str,
+    },
+    /// A queue of every worker.
+    Queue {
+        /// Its name.
+        name: &'static str,
+    },
+    /// The workflow for Recovery Pings.
+    PingWorkflow {
+        /// Its name.
+        name: &'static str,
+        /// Its queue; `None`: the one that is created before.
+        queue: Option<TaskQueueSid>,
+    },
+    /// Our filter, before the others of a workflow.
+    Filter {
+        /// The workflow.
+        workflow: WorkflowSid,
+        /// Its name.
+        name: String,
+        /// Its configuration as it was read.
+        before: String,
+        /// Its configuration afterwards; `None`: a queue is created before.
+        after: Option<String>,
+        /// The filter.
+        filter: String,
+    },
+    /// The server's address, for the plugin: `ui_attributes.custom_data.rejoin` in Flex's configuration.
+    FlexConfiguration {
+        /// As it was read.
+        before: Option<Value>,
+        /// Afterwards.
+        after: Value,
+    },
+}
+
+impl Change {
+    /// The change as the lines of a diff.
+    pub fn lines(&self) -> Vec<String> {
+        match self {
+            Self::TaskChannel { name, unique_name } => {
+                vec![format!("+ task channel \"{name}\" ({unique_name})")]
+            }
+            Self::Activity { name } => vec![format!("+ activity \"{name}\" (receives tasks)")],
+            Self::Queue { name } => vec![format!("+ queue \"{name}\" (every worker)")],
+            Self::PingWorkflow { name, .. } => {
+                vec![format!("+ workflow \"{name}\" (everything goes to the queue \"{name}\")")]
+            }
+            Self::Filter { workflow, name, filter, .. } => {
+                let title = format!("~ workflow \"{name}\" ({workflow}): a filter before the others");
+                [title].into_iter().chain(filter.lines().map(|line| format!("    + {line}"))).collect()
+            }
+            Self::FlexConfiguration { before, after } => {
+                let mut lines = vec!["~ Flex's configuration: ui_attributes.custom_data.rejoin".to_owned()];
+                let shown = |value: &Value| serde_json::to_string_pretty(value).unwrap_or_default();
+                let before = before.as_ref().map(shown).unwrap_or_default();
+                let after = shown(after);
+                let is_in = |line: &str, text: &str| text.lines().any(|other| other == line);
+                lines.extend(
+                    before.lines().filter(|line| !is_in(line, &after)).map(|line| format!("    - {line}")),
+                );
+                lines.extend(
+                    after.lines().filter(|line| !is_in(line, &before)).map(|line| format!("    + {line}")),
+                );
+                lines
+            }
+        }
+    }
+}

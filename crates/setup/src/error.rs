@@ -1,0 +1,74 @@
+//! Why a set-up ends.
+
+use crate::refusal::Refusal;
+use std::path::PathBuf;
+
+/// Why a set-up ends, what it means, and what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Twilio has refused a request, or not answered it.
+    #[error("{doing}: {}", explained(.source))]
+    Twilio {
+        /// What was being done.
+        doing: String,
+        /// The cause.
+        source: rejoin_twilio::Error,
+    },
+    /// The account has no Flex.
+    #[error(
+        "Flex's configuration names no TaskRouter workspace: create a Flex project in this account first (https://console.twilio.com)"
+    )]
+    NoFlex,
+    /// The account cannot be set up as it is.
+    #[error("{}", lines(.0))]
+    Refused(Vec<Refusal>),
+    /// Somebody has changed a workflow since it was read.
+    #[error("somebody has changed the workflow \"{0}\" meanwhile. It was not written: run it again")]
+    Changed(String),
+    /// Flex's configuration is not what was written.
+    #[error(
+        "somebody writes Flex's configuration at the same time: `ui_attributes.custom_data.rejoin` was written twice and is not there. Find out who (a deployment of another plugin?), and run it again"
+    )]
+    NotKept,
+    /// The record cannot be read or written.
+    #[error("{path}: {source}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: std::io::Error,
+    },
+    /// The record is not one, or is of another account.
+    #[error("{path} {why}")]
+    Record {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and what to do.
+        why: String,
+    },
+}
+
+/// What a refusal means for a set-up, and what to do.
+fn explained(error: &rejoin_twilio::Error) -> String {
+    match error {
+        rejoin_twilio::Error::Unauthorized => {
+            "Twilio does not accept the account SID and auth token: compare TWILIO_ACCOUNT_SID and \
+             TWILIO_AUTH_TOKEN with the console"
+                .to_owned()
+        }
+        rejoin_twilio::Error::Refused { status: 403, .. } => {
+            "Twilio does not allow this with these credentials: use the account's auth token".to_owned()
+        }
+        rejoin_twilio::Error::Gone => {
+            "Twilio does not know it: is this the account that Flex runs in, and does it have Flex?"
+                .to_owned()
+        }
+        error => {
+            format!("{error}. What was done stays, nothing is half-changed: run it again, and it goes on")
+        }
+    }
+}
+
+fn lines(refusals: &[Refusal]) -> String {
+    refusals.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}

@@ -1,0 +1,178 @@
+//! Makes the changes of a plan.
+
+use crate::account::during;
+use crate::plan::everyone;
+use crate::record::{FlexRecord, WorkflowRecord};
+use crate::{Account, Change, Error, Plan, Record, Wanted, workflow};
+use rejoin_protocol::TaskQueueSid;
+use rejoin_twilio::Client;
+use serde_json::{Value, json};
+use std::future::Future;
+use std::path::Path;
+use std::time::Duration;
+
+/// How often a request is repeated that Twilio asks to send later.
+const REPEATS: u32 = 6;
+/// The first pause, if Twilio names none. It doubles.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Makes one change after the other until nothing is left to do. The record is written before each change of something that was
+/// there, and after each creation.
+///
+/// # Errors
+/// When Twilio refuses or does not answer, the account cannot be set up as it is, or somebody changes it meanwhile. What was done
+/// stays, and the next run goes on from there.
+pub async fn provision(
+    client: &Client,
+    account: &mut Account,
+    wanted: &Wanted,
+    record: &mut Record,
+    file: &Path,
+    mut done: impl FnMut(&Change),
+) -> Result<Plan, Error> {
+    loop {
+        let plan = Plan::of(account, wanted).map_err(Error::Refused)?;
+        let Some(change) = plan.changes.first() else { return Ok(plan) };
+        make(client, account, change, record, file).await?;
+        done(change);
+    }
+}
+
+async fn make(
+    client: &Client,
+    account: &mut Account,
+    change: &Change,
+    record: &mut Record,
+    file: &Path,
+) -> Result<(), Error> {
+    match change {
+        Change::TaskChannel { name, unique_name } => {
+            let create = || client.create_task_channel(name, unique_name);
+            let made = patiently(create).await.map_err(during("create the task channel"))?;
+            record.channel = Some(made.sid.clone());
+            account.channels.push(made);
+        }
+        Change::Activity { name } => {
+            let made = patiently(|| client.create_activity(name, true)).await;
+            let made = made.map_err(during("create the activity"))?;
+            record.activity = Some(made.sid.clone());
+            account.activities.push(made);
+        }
+        Change::Queue { name } => {
+            let made =
+                patiently(|| client.create_task_queue(name)).await.map_err(during("create the queue"))?;
+            record.queue = Some(made.sid.clone());
+            account.queues.push(made);
+        }
+        Change::PingWorkflow { name, queue } => {
+            let Some(queue) = queue.as_ref().or(everyone(account)) else { return Ok(()) };
+            let configuration = to_queue(queue);
+            let made = patiently(|| client.create_workflow(name, &configuration)).await;
+            let made = made.map_err(during("create the workflow"))?;
+            record.ping_workflow = Some(made.sid.clone());
+            account.workflows.push(made);
+        }
+        Change::Filter { .. } => return add_filter(client, account, change, record, file).await,
+        Change::FlexConfiguration { after, .. } => {
+            return configure(client, account, after, record, file).await;
+        }
+    }
+    record.write(file)
+}
+
+/// A workflow in which everything goes to one queue.
+fn to_queue(queue: &TaskQueueSid) -> String {
+    json!({ "task_routing": { "filters": [], "default_filter": { "queue": queue } } }).to_string()
+}
+
+async fn add_filter(
+    client: &Client,
+    account: &mut Account,
+    change: &Change,
+    record: &mut Record,
+    file: &Path,
+) -> Result<(), Error> {
+    let Change::Filter { workflow, name, before, after, .. } = change else { return Ok(()) };
+    // The queue was created before, so that it is known.
+    let Some(after) = after else { return Err(Error::Changed(name.clone())) };
+    let there = patiently(|| client.fetch_workflow(workflow)).await.map_err(during("read the workflow"))?;
+    // Twilio has no condition for it: what was read a moment ago is compared.
+    if there.configuration != *before {
+        return Err(Error::Changed(name.clone()));
+    }
+    let first = record.workflows.get(workflow).filter(|it| it.after == *before).map(|it| it.before.clone());
+    let kept = WorkflowRecord { before: first.unwrap_or_else(|| before.clone()), after: after.clone() };
+    record.workflows.insert(workflow.clone(), kept);
+    record.write(file)?;
+    let written = patiently(|| client.configure_workflow(workflow, after)).await;
+    let written = written.map_err(during("write the workflow"))?;
+    if workflow::Routing::of(&written.configuration).and_then(|routing| routing.reconnects).is_none() {
+        return Err(Error::Changed(name.clone()));
+    }
+    if let Some(known) = account.workflows.iter_mut().find(|known| known.sid == *workflow) {
+        *known = written;
+    }
+    Ok(())
+}
+
+/// Others write the same part of Flex's configuration, and Twilio has no condition for it: it is read just before, and again
+/// afterwards. What is not there then was overwritten at the same time, and is written once more.
+async fn configure(
+    client: &Client,
+    account: &mut Account,
+    after: &Value,
+    record: &mut Record,
+    file: &Path,
+) -> Result<(), Error> {
+    let before = record.flex.as_ref().map_or_else(|| account.rejoin().cloned(), |flex| flex.before.clone());
+    record.flex = Some(FlexRecord { before, after: after.clone() });
+    record.write(file)?;
+    for _ in 0..2 {
+        write_rejoin(client, Some(after)).await?;
+        let read =
+            patiently(|| client.flex_configuration()).await.map_err(during("read Flex's configuration"))?;
+        account.ui_attributes = read["ui_attributes"].clone();
+        if account.rejoin() == Some(after) {
+            return Ok(());
+        }
+    }
+    Err(Error::NotKept)
+}
+
+/// Writes `ui_attributes.custom_data.rejoin`, or removes it, and leaves everything else as it is.
+pub(crate) async fn write_rejoin(client: &Client, value: Option<&Value>) -> Result<(), Error> {
+    let read =
+        patiently(|| client.flex_configuration()).await.map_err(during("read Flex's configuration"))?;
+    let mut attributes = read["ui_attributes"].clone();
+    if !attributes.is_object() {
+        attributes = json!({});
+    }
+    if !attributes["custom_data"].is_object() {
+        attributes["custom_data"] = json!({});
+    }
+    if let Some(custom) = attributes["custom_data"].as_object_mut() {
+        match value {
+            Some(value) => _ = custom.insert("rejoin".into(), value.clone()),
+            None => _ = custom.remove("rejoin"),
+        }
+    }
+    let written = patiently(|| client.set_ui_attributes(&attributes)).await;
+    written.map(drop).map_err(during("write Flex's configuration"))
+}
+
+/// Repeats a request that Twilio asks to send later: it was not carried out then.
+pub(crate) async fn patiently<T, F: Future<Output = Result<T, rejoin_twilio::Error>>>(
+    ask: impl Fn() -> F,
+) -> Result<T, rejoin_twilio::Error> {
+    let mut pause = PAUSE;
+    for _ in 0..REPEATS {
+        match ask().await {
+            Err(rejoin_twilio::Error::Throttled { retry_after }) => {
+                tokio::time::sleep(retry_after.unwrap_or(pause)).await;
+                pause *= 2;
+            }
+            answer => return answer,
+        }
+    }
+    ask().await
+}

@@ -1,0 +1,128 @@
+//! Who and what stands in the way of a set-up.
+
+use super::{TOKEN, URL, Way, World, configuration, wanted};
+use rejoin_protocol::WorkflowSid;
+use rejoin_setup::{Choice, Error, Plan, Wanted};
+use serde_json::json;
+use std::sync::Arc;
+
+#[tokio::test]
+async fn wrong_credentials_are_told_and_change_nothing() {
+    let world = World::new().await;
+    let before = world.account().await;
+    let client = world.client("ffffffffffffffffffffffffffffffff", &Arc::default());
+    let error = world.provision(&client, &wanted()).await.expect_err("a refusal");
+    assert!(error.to_string().contains("TWILIO_AUTH_TOKEN"), "{error}");
+    assert_eq!(world.account().await, before);
+}
+
+/// Twilio stops answering after each request in turn: each next run goes on, and the last one finds nothing to do.
+#[tokio::test]
+async fn a_run_that_ends_half_way_goes_on() {
+    let world = World::new().await;
+    let before = world.account().await;
+    let mut runs = 0;
+    loop {
+        runs += 1;
+        let way = Arc::<Way>::default();
+        // What is read passes, then one more request each time.
+        way.instead.lock().expect("a lock").extend([None; 8].into_iter().chain([Some(503); 20]));
+        match world.provision(&world.client(TOKEN, &way), &wanted()).await {
+            Ok(_) => break,
+            Err(error) => assert!(error.to_string().contains("run it again"), "{error}"),
+        }
+        assert!(runs < 20, "it gets on");
+    }
+    assert!(runs > 2, "{runs}");
+    let plan = Plan::of(&world.account().await, &wanted()).expect("a plan");
+    assert_eq!(plan.changes, []);
+    world.unprovision(&world.usual()).await.expect("taken back");
+    assert_eq!(world.account().await, before);
+}
+
+#[tokio::test]
+async fn a_request_that_twilio_wants_later_is_repeated() {
+    let world = World::new().await;
+    let way = Arc::<Way>::default();
+    let throttled = (0..30).map(|n| (n % 3 != 0).then_some(429));
+    way.instead.lock().expect("a lock").extend([None; 6].into_iter().chain(throttled));
+    world.provision(&world.client(TOKEN, &way), &wanted()).await.expect("a set-up");
+    assert_eq!(Plan::of(&world.account().await, &wanted()).expect("a plan").changes, []);
+}
+
+/// Somebody saves the workflow in the console between the plan and its execution.
+#[tokio::test]
+async fn a_workflow_that_somebody_edits_meanwhile_is_not_overwritten() {
+    let world = World::new().await;
+    let client = world.usual();
+    let mut account = world.account().await;
+    let theirs = configuration(&account, 1).replace("\"filters\":[]", "\"filters\":[ ]");
+    let file = world.record();
+    let mut record = rejoin_setup::Record::new(account.sid.clone(), account.workspace.clone());
+    client.configure_workflow(&WorkflowSid::numbered(1), &theirs).await.expect("an edit");
+    let error = rejoin_setup::provision(&client, &mut account, &wanted(), &mut record, &file, |_| {})
+        .await
+        .expect_err("a refusal");
+    assert!(matches!(&error, Error::Changed(name) if name == "Assign to Anyone"), "{error}");
+    assert_eq!(configuration(&world.account().await, 1), theirs);
+    // The next run has read what they wrote.
+    world.provision(&client, &wanted()).await.expect("a set-up");
+    assert!(configuration(&world.account().await, 1).contains("isReconnect"));
+}
+
+/// Somebody adds a filter after the set-up: only ours goes, and theirs stays.
+#[tokio::test]
+async fn what_others_have_changed_since_stays() {
+    let world = World::new().await;
+    let client = world.usual();
+    world.provision(&client, &wanted()).await.expect("a set-up");
+    let workflow = WorkflowSid::numbered(1);
+    let ours = configuration(&world.account().await, 1).to_owned();
+    let theirs = ours.replacen("\"default_filter\":{", "\"default_filter\":{ ", 1).replacen(
+        "}]}]",
+        "}]},{\"expression\":\"vip == true\",\"targets\":[{\"queue\":\"WQ00000000000000000000000000000003\"}]}]",
+        1,
+    );
+    assert_ne!(theirs, ours);
+    client.configure_workflow(&workflow, &theirs).await.expect("an edit");
+    let mut attributes = world.account().await.ui_attributes;
+    attributes["custom_data"]["rejoin"] = json!({"server": "https://another.example.com"});
+    attributes["custom_data"]["other"] = json!(1);
+    client.set_ui_attributes(&attributes).await.expect("an edit");
+    let lines = world.unprovision(&client).await.expect("taken back");
+    assert!(lines.iter().any(|line| line.contains("stays")), "{lines:?}");
+    assert!(lines.iter().any(|line| line.contains("left as it is")), "{lines:?}");
+    let account = world.account().await;
+    assert_eq!(account.ui_attributes, attributes);
+    let left = configuration(&account, 1);
+    assert!(left.contains("vip == true") && !left.contains("isReconnect"), "{left}");
+}
+
+#[tokio::test]
+async fn names_that_collide_are_told_all_at_once() {
+    let world = World::new().await;
+    let client = world.usual();
+    client.create_activity("Reconnecting", false).await.expect("an activity");
+    let workflows = Choice::Named(vec!["Outbound".into(), "Nobody's".into()]);
+    let wanted = Wanted { public_url: URL.into(), workflows, reconnecting: true };
+    let before = world.account().await;
+    let error = world.provision(&client, &wanted).await.expect_err("a refusal").to_string();
+    for part in ["\"Reconnecting\" (WA", "rename it", "\"Nobody's\"", "no default queue"] {
+        assert!(error.contains(part), "{part}: {error}");
+    }
+    assert_eq!(world.account().await, before);
+    let nothing = Wanted { workflows: Choice::Named(vec![]), reconnecting: false, ..wanted };
+    let error = world.provision(&client, &nothing).await.expect_err("a refusal").to_string();
+    assert!(
+        error.contains("--all-workflows") && error.contains("WW00000000000000000000000000000001 Assign"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn a_record_of_another_account_is_refused() {
+    let world = World::new().await;
+    std::fs::write(world.record(), "{}").expect("a file");
+    let error = world.provision(&world.usual(), &wanted()).await.expect_err("a refusal");
+    assert!(error.to_string().contains("is not a record"), "{error}");
+}
