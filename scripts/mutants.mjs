@@ -59,6 +59,7 @@ async function quickly(/** @type {string[]} */ options) {
     'never',
     ...options,
   ];
+  rmSync(path.join(folder, 'mutants.out'), { recursive: true, force: true });
   await step('try each mutant by the quick tests of the core', (heard) =>
     // It fails when a mutant survives, which is no failure here.
     run('cargo', args, { heard, env: BRIEFLY }).catch((error) => {
