@@ -36,6 +36,7 @@ mod operators;
 mod places;
 mod plugin;
 mod private;
+mod provision;
 mod pushes;
 mod requests;
 mod retention;
