@@ -92,3 +92,40 @@ impl Decisions {
         self.0.remove(leg);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_decided_about_a_leg_says_nothing_about_another_one() {
+        let (mut decisions, leg, other) = (Decisions::default(), CallSid::numbered(1), CallSid::numbered(2));
+        decisions.settle(&leg);
+        decisions.cover(&leg, Millis(7));
+        decisions.leave_to_flex(&leg);
+        assert!(decisions.is_settled(&leg) && decisions.is_dead(&leg) && decisions.is_left_to_flex(&leg));
+        assert_eq!(decisions.covered_at(&leg), Some(Millis(7)));
+        assert!(
+            !decisions.is_settled(&other) && !decisions.is_dead(&other) && !decisions.is_left_to_flex(&other)
+        );
+        assert_eq!(decisions.covered_at(&other), None);
+        decisions.remove(&leg);
+        assert!(
+            decisions.is_dead(&leg) && !decisions.is_left_to_flex(&leg),
+            "nobody waits for Flex any more"
+        );
+    }
+
+    #[test]
+    fn a_dead_leg_is_not_decided_again_and_a_forgotten_one_is() {
+        let (mut decisions, dead, alive) = (Decisions::default(), CallSid::numbered(1), CallSid::numbered(2));
+        decisions.remove(&dead);
+        for leg in [&dead, &alive] {
+            decisions.settle(leg);
+            decisions.reopen(leg);
+        }
+        assert!(decisions.is_settled(&dead) && !decisions.is_settled(&alive));
+        decisions.forget(&dead);
+        assert!(!decisions.is_settled(&dead) && !decisions.is_dead(&dead), "the leg is another agent's");
+    }
+}

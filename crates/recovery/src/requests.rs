@@ -256,4 +256,34 @@ mod tests {
         assert!(requests.is_task_marked(&task, Millis(1)), "nobody waits for more");
         assert!(!requests.is_task_marked(&task, Millis(2)), "the loss before");
     }
+
+    #[test]
+    fn a_leg_is_being_removed_until_the_removal_is_answered() {
+        let (mut requests, leg, other) = (Requests::default(), CallSid::numbered(3), CallSid::numbered(4));
+        assert!(!requests.is_removing_leg() && !requests.is_removing(&leg));
+        let remove = Action::RemoveLeg { conference: ConferenceSid::numbered(1), leg: leg.clone() };
+        requests.ask(&remove);
+        assert!(requests.is_removing_leg() && requests.is_removing(&leg) && !requests.is_removing(&other));
+        requests.answer(&remove, &Outcome::Ok);
+        assert!(!requests.is_removing_leg() && !requests.is_removing(&leg));
+    }
+
+    #[test]
+    fn the_requests_of_another_recovery_do_not_count() {
+        let (mut requests, other) = (Requests::default(), RecoveryId::of(&CallSid::numbered(9)));
+        let requeue = |recovery: &RecoveryId| Action::Requeue {
+            recovery: recovery.clone(),
+            customer: CallSid::numbered(1),
+            conference: ConferenceSid::numbered(1),
+            target: None,
+            free: false,
+            resent: 0,
+        };
+        requests.ask(&requeue(&other));
+        requests.answer(&requeue(&other), &Outcome::Ok);
+        assert!(!requests.was_sent(&recovery()) && requests.times_sent(&recovery(), None) == 0);
+        requests.ask(&requeue(&recovery()));
+        requests.answer(&requeue(&recovery()), &Outcome::Ok);
+        assert!(requests.was_sent(&recovery()) && requests.times_sent(&recovery(), None) == 1);
+    }
 }

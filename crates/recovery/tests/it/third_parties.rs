@@ -61,6 +61,17 @@ fn third_parties_follow_with_label_and_flags() {
     assert_eq!(desk.take_actions(), [], "not held, as it was not held before");
 }
 
+/// While a mark may still come, it is not known whether the agent comes back at all.
+#[test]
+fn the_exit_flag_of_an_unidentified_leg_stays_during_the_grace_period() {
+    let mut desk = Desk::talking();
+    desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+    desk.take_actions();
+    desk.join(1, THIRD, true);
+    let is_kept = |action: &Action| matches!(action, Action::KeepConference { .. });
+    assert!(desk.has_timer(Timer::Grace) && !desk.take_actions().iter().any(is_kept));
+}
+
 /// The leg may be the agent's, unregistered, with the exit flag that Flex has set.
 #[test]
 fn an_unidentified_late_leg_follows_without_its_exit_flag() {
