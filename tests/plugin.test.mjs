@@ -409,6 +409,8 @@ test('a page that ends leaves its leg standing and says goodbye; the next one jo
   await asked('/v1/hello');
   await page.evaluate(talk, { task, own: sid('CA', 1), legs: [agentLeg(1), customerLeg] });
   await until('the mark', () => page.evaluate((sid) => localStorage.getItem(`rejoin.live.${sid}`), task.sid));
+  // By then the hello is answered, too, which says that a leg may be left standing.
+  await until('a protected call', () => page.evaluate(() => window.Rejoin.status().protectedCalls === 1));
 
   requests.length = 0;
   recoveries = [recovery({ name: 'inPlace' }, 8000)];
