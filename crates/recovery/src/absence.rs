@@ -33,8 +33,8 @@ pub struct Absence {
     /// The participants who were on the call when the agent was lost.
     #[serde(default)]
     pub bystanders: BTreeSet<CallSid>,
-    /// Participants who have joined since, while the agent's newest page was gone: nobody has come by them. They may be legs of
-    /// the agent's that are dead by now.
+    /// Legs that joined after the loss while the agent's newest page was gone. No page of the agent's uses them: they may be
+    /// dead legs of the agent's.
     #[serde(default)]
     pub strangers: BTreeSet<CallSid>,
 }

@@ -13,6 +13,8 @@ use std::time::Duration;
 
 /// How often a request is repeated that Twilio asks to send later.
 const REPEATS: u32 = 6;
+/// No answer makes a run wait longer than this before it asks again.
+const LONGEST: Duration = Duration::from_secs(60);
 /// The first pause, if Twilio names none. It doubles.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -168,7 +170,7 @@ pub(crate) async fn patiently<T, F: Future<Output = Result<T, rejoin_twilio::Err
     for _ in 0..REPEATS {
         match ask().await {
             Err(rejoin_twilio::Error::Throttled { retry_after }) => {
-                tokio::time::sleep(retry_after.unwrap_or(pause)).await;
+                tokio::time::sleep(retry_after.unwrap_or(pause).min(LONGEST)).await;
                 pause *= 2;
             }
             answer => return answer,

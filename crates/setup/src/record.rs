@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 
 /// What was done to an account.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+// What a newer version has written would be lost.
+#[serde(deny_unknown_fields)]
 pub struct Record {
     /// The account.
     pub account: AccountSid,

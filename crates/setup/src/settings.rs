@@ -8,7 +8,7 @@ pub fn settings(account: &Account, wanted: &Wanted, plan: &Plan) -> String {
     let mut text = String::from("# Written by `rejoin provision`. All settings: `rejoin defaults`.\n");
     let mut line = |name: &str, value: &str| {
         // Writing into a text cannot fail.
-        let _ = writeln!(text, "{name} = \"{value}\"");
+        let _ = writeln!(text, "{name} = \"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""));
     };
     line("twilio_account_sid", account.sid.as_str());
     line("twilio_workspace_sid", account.workspace.as_str());

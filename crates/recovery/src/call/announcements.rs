@@ -1,8 +1,8 @@
 //! What the customer is told, and our hold on which they hear it. A customer who is alone is told and comforted on hold: a
 //! hold is over at once when the agent is back, while an announcement to the conference would play on over what they say.
 //!
-//! Whoever holds a customer has to end it. [`OurHold`] remembers that it was us. Had the agent done so
-//! before, the customer stays on hold for that agent, see [`AgentHold`].
+//! We end a hold that we began: [`OurHold`] remembers it. If the agent had held the customer before, the customer stays on
+//! hold for that agent ([`AgentHold`]).
 
 use super::{Call, HoldStage, OurHold, Out};
 use crate::absence::{AgentHold, Ending, Phase};

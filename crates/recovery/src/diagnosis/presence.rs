@@ -127,7 +127,8 @@ impl<'a> Diagnosis<'a> {
         })
     }
 
-    /// True if this participant was on the call when the agent was lost, or is a stranger since: nobody has come by this leg.
+    /// True if this participant was on the call when the agent was lost, or joined while the agent's newest page was gone: the
+    /// agent does not come back by this leg.
     pub(crate) fn is_bystander(self, leg: &CallSid) -> bool {
         let Some(recovery) = self.recovery else { return false };
         self.was_there(recovery, leg) || recovery.absence.strangers.contains(leg)

@@ -119,10 +119,25 @@ async fn names_that_collide_are_told_all_at_once() {
     );
 }
 
+/// The record is what the way back needs: one that cannot be read whole is not written over.
 #[tokio::test]
-async fn a_record_of_another_account_is_refused() {
+async fn a_record_of_another_account_or_version_is_refused_and_nothing_is_changed() {
     let world = World::new().await;
-    std::fs::write(world.record(), "{}").expect("a file");
-    let error = world.provision(&world.usual(), &wanted()).await.expect_err("a refusal");
-    assert!(error.to_string().contains("is not a record"), "{error}");
+    let before = world.account().await;
+    let (ours, theirs) = ("AC00000000000000000000000000000001", "AC00000000000000000000000000000002");
+    let of = |account: &str, more: &str| {
+        format!(r#"{{"account":"{account}","workspace":"WS00000000000000000000000000000001"{more}}}"#)
+    };
+    let records = [
+        ("{}".to_owned(), "is not a record"),
+        (of(ours, r#","sinks":["DG1"]"#), "is not a record"),
+        (of(theirs, ""), "is of the account AC00000000000000000000000000000002"),
+    ];
+    for (record, why) in records {
+        std::fs::write(world.record(), &record).expect("a file");
+        let error = world.provision(&world.usual(), &wanted()).await.expect_err("a refusal");
+        assert!(error.to_string().contains(why), "{error}");
+        assert_eq!(std::fs::read_to_string(world.record()).expect("a file"), record);
+    }
+    assert_eq!(world.account().await, before);
 }
