@@ -126,6 +126,20 @@ sids! {
     WorkerChannelSid = "WC";
     /// A participant of an interaction channel, as Flex sees a leg.
     ParticipantSid = "UT";
+    /// A version of a Flex plugin.
+    PluginVersionSid = "FV";
+    /// A configuration of Flex plugins: which versions a release loads.
+    PluginConfigurationSid = "FJ";
+    /// A Serverless service: what hosts the files of plugins.
+    ServiceSid = "ZS";
+    /// An environment of a Serverless service: a domain.
+    EnvironmentSid = "ZE";
+    /// An asset of a Serverless service: a file.
+    AssetSid = "ZH";
+    /// A version of an asset.
+    AssetVersionSid = "ZN";
+    /// A build of a Serverless service: the files of a deployment.
+    BuildSid = "ZB";
     /// Ours: one recovery. It carries the digits of the agent's lost leg, because a leg is lost once.
     RecoveryId = "RJ";
 }

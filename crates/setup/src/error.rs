@@ -1,6 +1,7 @@
 //! Why a set-up ends.
 
 use crate::refusal::Refusal;
+use rejoin_protocol::BuildSid;
 use std::path::PathBuf;
 
 /// Why a set-up ends, what it means, and what to do.
@@ -30,6 +31,24 @@ pub enum Error {
         "somebody writes Flex's configuration at the same time: `ui_attributes.custom_data.rejoin` was written twice and is not there. Find out who (a deployment of another plugin?), and run it again"
     )]
     NotKept,
+    /// Files were not built.
+    #[error("the build {sid} {why}. Desktops load what they loaded before: run it again")]
+    Build {
+        /// The build.
+        sid: BuildSid,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// Somebody deploys at the same time.
+    #[error(
+        "somebody else has deployed files of the plugin meanwhile. Desktops load what they loaded before: run it again"
+    )]
+    Deploying,
+    /// Somebody releases at the same time.
+    #[error(
+        "somebody else releases plugins at the same time, again and again. Find out who (a pipeline?), and run it again"
+    )]
+    Releasing,
     /// The record cannot be read or written.
     #[error("{path}: {source}")]
     File {

@@ -3,11 +3,15 @@
 //! It does not retry: only the caller knows until when an answer makes sense.
 
 mod pages;
+mod plugins;
 mod request;
+mod serverless;
 mod set_up;
 mod taskrouter;
 mod voice;
 
+pub use plugins::NewPluginVersion;
+pub use serverless::NewAssetVersion;
 pub use taskrouter::{NewTask, TaskEnd};
 pub use voice::ParticipantChange;
 
@@ -32,6 +36,8 @@ const API: &str = "api.twilio.com";
 const TASKROUTER: &str = "taskrouter.twilio.com";
 const IAM: &str = "iam.twilio.com";
 const FLEX: &str = "flex-api.twilio.com";
+const SERVERLESS: &str = "serverless.twilio.com";
+const UPLOAD: &str = "serverless-upload.twilio.com";
 
 /// Address, credentials and timeouts.
 #[derive(Clone)]

@@ -6,6 +6,7 @@ mod client;
 mod error;
 pub mod events;
 mod gate;
+mod hosted;
 mod only;
 mod resource;
 pub mod signature;
@@ -14,9 +15,15 @@ pub mod twiml;
 pub mod webhook;
 mod witness;
 
-pub use client::{Client, NewTask, ParticipantChange, Settings, TaskEnd, encoded};
+pub use client::{
+    Client, NewAssetVersion, NewPluginVersion, NewTask, ParticipantChange, Settings, TaskEnd, encoded,
+};
 pub use error::Error;
 pub use gate::{Answer, Family, Gate, Pass, Passing};
+pub use hosted::{
+    Asset, AssetVersion, Build, ConfiguredPlugin, Environment, FunctionVersion, PluginConfiguration,
+    PluginVersion, Release, Service,
+};
 pub use resource::{
     Activity, Call, Conference, Event, Participant, Reservation, Task, TaskChannel, TaskQueue, TokenInfo,
     Worker, Workflow,

@@ -54,6 +54,8 @@ pub enum Api {
     Voice,
     /// Tasks, reservations, workers.
     Taskrouter,
+    /// Files and releases of plugins. The path of an upload is `serverless-upload`.
+    Hosting,
 }
 
 /// What happens instead of an answer.

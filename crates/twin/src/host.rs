@@ -4,19 +4,28 @@ use axum::http::{Request, Uri, header, uri::PathAndQuery};
 
 const PREFIX: &str = "/__tw/";
 
+/// The domain of Serverless, below which each environment has a name of its own.
+const ASSETS: &str = ".twil.io";
+
+/// The internal path for a host and a path.
+fn internal(rest: &str) -> String {
+    let is_asset = rest.split('/').next().is_some_and(|host| host.ends_with(ASSETS));
+    if is_asset { format!("/@twil.io/{rest}") } else { format!("/@{rest}") }
+}
+
 /// `/__tw/<host>/<path>`, or a Twilio name in the `Host` header, becomes `/@<host>/<path>`.
 pub(crate) async fn to_internal_path<B>(mut request: Request<B>) -> Request<B> {
     let path_and_query = request.uri().path_and_query().map_or("/", PathAndQuery::as_str);
     let internal = if let Some(rest) = path_and_query.strip_prefix(PREFIX) {
-        Some(format!("/@{rest}"))
+        Some(internal(rest))
     } else {
         request
             .headers()
             .get(header::HOST)
             .and_then(|host| host.to_str().ok())
             .map(|host| host.split(':').next().unwrap_or(host))
-            .filter(|host| *host == "twilio.com" || host.ends_with(".twilio.com"))
-            .map(|host| format!("/@{host}{path_and_query}"))
+            .filter(|host| *host == "twilio.com" || host.ends_with(".twilio.com") || host.ends_with(ASSETS))
+            .map(|host| internal(&format!("{host}{path_and_query}")))
     };
     // A text that is not a path stays as it is and matches no route.
     if let Some(uri) = internal.and_then(|internal| internal.parse::<Uri>().ok()) {
@@ -48,5 +57,12 @@ mod tests {
     async fn paths_of_the_twin_itself_stay_unchanged() {
         assert_eq!(mapped("/__twin/state", "127.0.0.1:4180").await, "/__twin/state");
         assert_eq!(mapped("/", "nottwilio.com").await, "/");
+    }
+
+    #[tokio::test]
+    async fn domains_of_uploaded_files_lead_to_one_route() {
+        let internal = "/@twil.io/default-1234-abc.twil.io/a.js";
+        assert_eq!(mapped("/__tw/default-1234-abc.twil.io/a.js", "localhost:1").await, internal);
+        assert_eq!(mapped("/a.js", "default-1234-abc.twil.io").await, internal);
     }
 }

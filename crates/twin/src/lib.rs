@@ -22,6 +22,7 @@ pub mod facts;
 pub mod faults;
 pub mod flex;
 mod host;
+mod hosting;
 mod log;
 pub mod media;
 pub mod model;

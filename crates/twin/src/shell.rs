@@ -4,6 +4,7 @@ pub use crate::clock::now;
 use crate::{
     config::TwinConfig,
     faults::{Done, Faults},
+    hosting::Hosting,
     log::Log,
     media::{self, Clip, Command, Happening, Line, MediaHandle},
     model::{
@@ -110,6 +111,7 @@ struct Inner {
     outside: Mutex<Phones>,
     features: Mutex<Vec<String>>,
     sinks: Mutex<Sinks>,
+    hosting: Mutex<Hosting>,
     /// Parts of Flex's configuration that were replaced.
     configured: Mutex<serde_json::Map<String, Value>>,
     cut_off: watch::Sender<HashSet<WorkerSid>>,
@@ -174,6 +176,7 @@ impl Twin {
                 outside: Mutex::default(),
                 features: Mutex::default(),
                 sinks: Mutex::default(),
+                hosting: Mutex::default(),
                 configured: Mutex::default(),
                 cut_off: watch::Sender::default(),
                 faults: Mutex::default(),
@@ -338,7 +341,6 @@ impl Twin {
         let _ = self.inner.cut_off.subscribe().wait_for(|workers| workers.contains(worker)).await;
     }
 
-    /// The sinks of Event Streams.
     /// Parts of Flex's configuration that were replaced.
     pub(crate) fn configured(&self) -> serde_json::Map<String, Value> {
         locked(&self.inner.configured).clone()
@@ -349,6 +351,12 @@ impl Twin {
         locked(&self.inner.configured).extend(parts);
     }
 
+    /// What is hosted for Flex: files and releases of plugins.
+    pub(crate) fn hosting(&self) -> MutexGuard<'_, Hosting> {
+        locked(&self.inner.hosting)
+    }
+
+    /// The sinks of Event Streams.
     pub(crate) fn sinks(&self) -> MutexGuard<'_, Sinks> {
         locked(&self.inner.sinks)
     }

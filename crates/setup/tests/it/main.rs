@@ -1,6 +1,7 @@
 //! Sets up the account of a twin over HTTP, and takes it back.
 #![allow(clippy::expect_used, reason = "a helper of a test may fail the test")]
 
+mod deploying;
 mod opponents;
 
 use bytes::Bytes;
@@ -9,7 +10,10 @@ use rejoin_setup::{Account, Change, Choice, Error, Plan, Record, Wanted, provisi
 use rejoin_twilio::{Client, Sending, Settings, Transport, Unanswered};
 use rejoin_twin::{Twin, TwinConfig, app, facts::Facts};
 use std::collections::VecDeque;
+use std::fmt;
+use std::future::Future;
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -30,7 +34,18 @@ struct Way {
     instead: Mutex<VecDeque<Option<u16>>>,
     /// Method and path of each request that Twilio has got.
     sent: Mutex<Vec<String>>,
+    /// What somebody else does after so many requests.
+    after: Mutex<Option<(usize, Other)>>,
     client: reqwest::Client,
+}
+
+/// What somebody else does.
+struct Other(Pin<Box<dyn Future<Output = ()> + Send>>);
+
+impl fmt::Debug for Other {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Other")
+    }
 }
 
 impl Transport for Way {
@@ -51,6 +66,14 @@ impl Transport for Way {
             *answer.status_mut() = sent.status();
             *answer.headers_mut() = sent.headers().clone();
             *answer.body_mut() = sent.bytes().await.ok();
+            let now = {
+                let (mut after, sent) =
+                    (self.after.lock().expect("a lock"), self.sent.lock().expect("a lock"));
+                after.take_if(|(number, _)| *number == sent.len())
+            };
+            if let Some((_, other)) = now {
+                other.0.await;
+            }
             Ok(answer)
         })
     }

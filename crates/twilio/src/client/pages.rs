@@ -16,9 +16,14 @@ const PAGES: usize = 20;
 struct Page<T> {
     #[serde(
         alias = "activities",
+        alias = "assets",
         alias = "channels",
+        alias = "environments",
         alias = "events",
         alias = "participants",
+        alias = "plugin_versions",
+        alias = "plugins",
+        alias = "releases",
         alias = "reservations",
         alias = "task_queues",
         alias = "tasks",
@@ -41,7 +46,7 @@ struct Meta {
 }
 
 impl Client {
-    /// All items of a list, page by page. Each page waits for its turn at the gate.
+    /// All items of a list, page by page. Each page of a family waits for its turn at the gate.
     ///
     /// # Errors
     /// [`Error::Unreadable`] also when the next page is on another host or path, or there are more than 20.
@@ -50,11 +55,11 @@ impl Client {
         host: &str,
         before: &str,
         path: &str,
-        family: Family,
+        family: Option<Family>,
     ) -> Result<Vec<T>, Error> {
         let (mut path, mut all) = (path.to_owned(), vec![]);
         for _ in 0..PAGES {
-            let request = self.request(Method::GET, host, (before, &path), Some(family));
+            let request = self.request(Method::GET, host, (before, &path), family);
             let page: Page<T> = request.json(&[]).await?;
             all.extend(page.items);
             let Some(next) = page.meta.next_page_url.or(page.next_page_uri) else { return Ok(all) };

@@ -93,8 +93,13 @@ impl Client {
         if let Some(workflow) = workflow {
             query.push(("WorkflowSid", workflow.as_str()));
         }
-        self.list(TASKROUTER, &self.workspace(), &format!("Tasks?{}", encoded(&query)), Family::TaskSearch)
-            .await
+        self.list(
+            TASKROUTER,
+            &self.workspace(),
+            &format!("Tasks?{}", encoded(&query)),
+            Some(Family::TaskSearch),
+        )
+        .await
     }
 
     /// Lists a task's reservations in any status. A task that nobody accepts gets a new one for each agent whom it is
@@ -155,7 +160,7 @@ impl Client {
     }
 
     pub(super) async fn taskrouter_list<T: DeserializeOwned>(&self, path: &str) -> Result<Vec<T>, Error> {
-        self.list(TASKROUTER, &self.workspace(), path, Family::TaskRouter).await
+        self.list(TASKROUTER, &self.workspace(), path, Some(Family::TaskRouter)).await
     }
 
     fn workspace(&self) -> String {

@@ -50,7 +50,7 @@ impl Client {
     /// Lists the current participants of a conference.
     pub async fn list_participants(&self, conference: &ConferenceSid) -> Result<Vec<Participant>, Error> {
         let path = format!("Conferences/{conference}/Participants.json?PageSize=50");
-        self.list(API, &self.account(), &path, Family::Voice).await
+        self.list(API, &self.account(), &path, Some(Family::Voice)).await
     }
 
     /// Changes a participant.

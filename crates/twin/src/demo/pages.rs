@@ -185,7 +185,7 @@ async fn read(path: PathBuf) -> Option<Bytes> {
     tokio::task::spawn_blocking(move || std::fs::read(path)).await.ok()?.ok().map(Bytes::from)
 }
 
-/// What Flex's plugin loader gets from Twilio's plugin service.
+/// What Flex's plugin loader gets from Twilio's plugin service: what is released, and what the twin was started with.
 async fn plugins(State(demo): State<Demo>, headers: HeaderMap) -> Result<Json<Value>, Problem> {
     let config = demo.twin.config();
     let token = headers.get("x-flex-jwe").and_then(|token| token.to_str().ok());
@@ -197,14 +197,16 @@ async fn plugins(State(demo): State<Demo>, headers: HeaderMap) -> Result<Json<Va
             "the token is not one of this account, or expired".into(),
         ));
     }
-    let list = installed(config).into_iter().map(|(name, _)| {
-        let src = format!("/plugins/{name}.js");
-        json!({ "phase": 3, "name": name, "version": env!("CARGO_PKG_VERSION"), "src": src })
-    });
-    Ok(Json(Value::Array(list.collect())))
+    let entry = |name: &str, version: &str| json!({ "phase": 3, "name": name, "version": version, "src": format!("/plugins/{name}.js") });
+    let own = installed(config);
+    let released = demo.twin.hosting().released();
+    let released = released.iter().filter(|it| own.iter().all(|(name, _)| *name != it.name));
+    let released = released.map(|it| entry(&it.name, &it.version));
+    let own = own.iter().map(|(name, _)| entry(name, env!("CARGO_PKG_VERSION")));
+    Ok(Json(Value::Array(released.chain(own).collect())))
 }
 
-/// Names and scripts of the plugins, in the order in which Flex loads them.
+/// Names and scripts of the plugins that are loaded without a release, in the order in which Flex loads them.
 fn installed(config: &TwinConfig) -> Vec<(&str, &std::path::Path)> {
     let own = config.plugin.iter().map(|path| ("plugin-rejoin", path.as_path()));
     // A file without a readable name cannot be requested by name.
@@ -213,15 +215,25 @@ fn installed(config: &TwinConfig) -> Vec<(&str, &std::path::Path)> {
     own.chain(others).collect()
 }
 
+/// The file of a released plugin. *Assumed*: desktops get protected files in this or another way, since they are signed in.
+fn released(demo: &Demo, name: &str) -> Option<Bytes> {
+    let hosting = demo.twin.hosting();
+    let plugin = hosting.released().into_iter().find(|it| it.name == name)?;
+    let (domain, path) = plugin.url.strip_prefix("https://")?.split_once('/')?;
+    Some(hosting.file(domain, &format!("/{path}"))?.content.clone())
+}
+
 async fn plugin(State(demo): State<Demo>, Path(script): Path<String>) -> Result<Response, Problem> {
     let missing = || {
         let what = "such plugin: build ours and start with --plugin build/plugin-rejoin.js, name others with --extra-plugin";
         Problem::not_found(what)
     };
     let wanted = script.strip_suffix(".js").ok_or_else(missing)?;
-    let plugins = installed(demo.twin.config());
-    let (_, path) = plugins.into_iter().find(|(name, _)| *name == wanted).ok_or_else(missing)?;
-    let bundle = read(path.to_owned()).await.ok_or_else(missing)?;
+    let own = installed(demo.twin.config()).into_iter().find(|(name, _)| *name == wanted);
+    let bundle = match own {
+        Some((_, path)) => read(path.to_owned()).await.ok_or_else(missing)?,
+        None => released(&demo, wanted).ok_or_else(missing)?,
+    };
     let headers =
         [(header::CONTENT_TYPE, "text/javascript; charset=utf-8"), (header::CACHE_CONTROL, "no-store")];
     Ok((headers, bundle).into_response())

@@ -3,6 +3,7 @@
 mod events;
 mod fault;
 mod form;
+mod hosting;
 mod iam;
 mod lists;
 mod plain;
@@ -32,13 +33,14 @@ use form::Form;
 use plain::{EVENTS, First, IAM, Label, Sent, TASKROUTER, Translate, VOICE, described, refusal, written};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// The routes of api.twilio.com, taskrouter.twilio.com, iam.twilio.com and events.twilio.com.
+/// The routes of api.twilio.com, taskrouter.twilio.com, iam.twilio.com, events.twilio.com, and of what hosts plugins.
 pub fn router(twin: Twin) -> Router {
     Router::new()
         .route("/@api.twilio.com/{*path}", any(voice_api))
         .route("/@taskrouter.twilio.com/{*path}", any(taskrouter_api))
         .route("/@iam.twilio.com/{*path}", any(iam_api))
         .route("/@events.twilio.com/{*path}", any(events_api))
+        .merge(hosting::routes())
         .layer(map_response(numbered))
         .with_state(twin)
 }

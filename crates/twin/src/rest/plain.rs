@@ -19,6 +19,8 @@ pub(super) const VOICE: &str = "api.twilio.com";
 pub(super) const TASKROUTER: &str = "taskrouter.twilio.com";
 pub(super) const IAM: &str = "iam.twilio.com";
 pub(super) const EVENTS: &str = "events.twilio.com";
+pub(super) const FLEX: &str = "flex-api.twilio.com";
+pub(super) const SERVERLESS: &str = "serverless.twilio.com";
 
 /// A part of the API that the model serves.
 pub(super) type Translate = fn(&Owner, &Call<'_>) -> Result<Request, ApiError>;

@@ -1,8 +1,10 @@
 //! `rejoin`: see `--help`.
 
+mod administrator;
 mod asked;
 mod check;
 mod demo;
+mod deploy;
 mod explain;
 mod logs;
 mod migrate;
@@ -28,6 +30,7 @@ struct Cli {
 const AFTER: &str = "\
 First steps:
   rejoin provision --plan --all-workflows   what the Twilio account needs; `--yes` makes it, `unprovision` takes it back
+  rejoin deploy                             lets Flex desktops load the plugin, beside the others; `--rollback` takes it back
   rejoin defaults > rejoin.toml             every setting, explained; each can be set in the environment, too
   rejoin check-config --config rejoin.toml  the effective settings, and what is wrong with them
   rejoin migrate --config rejoin.toml       brings the database up to date; `serve` does it, too
@@ -47,6 +50,9 @@ enum Command {
     Provision(Box<provision::Options>),
     /// Takes `provision` back: restores what was there before, and deletes what was created.
     Unprovision(provision::Back),
+    /// Deploys the plugin to Flex and releases it beside the other plugins, without Node or Twilio's command line; `--rollback`
+    /// takes the release back.
+    Deploy(deploy::Options),
     /// Runs the server.
     Serve(Box<serve::Options>),
     /// Creates the database, or brings it up to date, and ends.
@@ -103,6 +109,7 @@ fn main() -> ExitCode {
         }
         Command::Provision(options) => run(&plain, Box::pin(provision::run(*options))),
         Command::Unprovision(options) => run(&plain, Box::pin(provision::back(options))),
+        Command::Deploy(options) => run(&plain, Box::pin(deploy::run(options))),
         Command::Migrate(options) => {
             run(&plain, async { migrate::run(&options).await.map_err(|error| error.to_string()) })
         }

@@ -1,34 +1,12 @@
 //! `rejoin provision` and `rejoin unprovision`.
 
+use crate::administrator::{Twilio, is_confirmed};
 use clap::Args;
-use rejoin_protocol::{AccountSid, WorkspaceSid};
 use rejoin_setup::{Account, Change, Choice, Plan, Record, Wanted, provision, settings, unprovision};
-use rejoin_twilio::{Client, Settings};
-use secrecy::SecretString;
-use std::convert::Infallible;
 use std::fs;
-use std::io::{BufRead as _, ErrorKind, IsTerminal as _, Write as _};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Duration;
-
-/// Timeout for connecting to Twilio.
-const CONNECT: Duration = Duration::from_secs(5);
-/// Timeout for one request.
-const TOTAL: Duration = Duration::from_secs(20);
-
-#[derive(Debug, Args)]
-struct Twilio {
-    /// The Twilio account.
-    #[arg(long = "twilio-account-sid", env = "TWILIO_ACCOUNT_SID", value_parser = AccountSid::parse)]
-    account: AccountSid,
-    /// Its auth token. The token of another account, or a restricted API key, does not reach Flex's configuration.
-    #[arg(long = "twilio-auth-token", env = "TWILIO_AUTH_TOKEN", hide_env_values = true, value_parser = secret)]
-    auth_token: SecretString,
-    /// Base URL for requests: `{base}/{host}{path}`. Empty: Twilio itself.
-    #[arg(long = "twilio-api-base", env = "TWILIO_API_BASE", default_value = "")]
-    base: String,
-}
 
 #[derive(Debug, Args)]
 pub(crate) struct Options {
@@ -72,12 +50,6 @@ pub(crate) struct Back {
     record: PathBuf,
 }
 
-// Clap wants a result.
-#[allow(clippy::unnecessary_wraps)]
-fn secret(text: &str) -> Result<SecretString, Infallible> {
-    Ok(SecretString::from(text))
-}
-
 fn public_url(text: &str) -> Result<String, String> {
     let uri: http::Uri = text.parse().map_err(|_| "an absolute URL is wanted".to_owned())?;
     let is_local = matches!(uri.host(), Some("localhost" | "127.0.0.1"));
@@ -90,28 +62,6 @@ fn public_url(text: &str) -> Result<String, String> {
         return Err("no slash at the end, and no query, is wanted".into());
     }
     Ok(text.to_owned())
-}
-
-impl Twilio {
-    fn client(&self, workspace: WorkspaceSid) -> Result<Client, String> {
-        let settings = Settings {
-            account: self.account.clone(),
-            auth_token: self.auth_token.clone(),
-            workspace,
-            base: self.base.clone(),
-            connect_timeout: CONNECT,
-            total_timeout: TOTAL,
-        };
-        Client::new(settings).map_err(|error| error.to_string())
-    }
-
-    /// A client for Flex's workspace.
-    async fn of_flex(&self) -> Result<(Client, WorkspaceSid), String> {
-        // Flex's configuration belongs to no workspace.
-        let client = self.client(WorkspaceSid::numbered(0))?;
-        let workspace = Account::workspace(&client).await.map_err(|error| error.to_string())?;
-        Ok((self.client(workspace.clone())?, workspace))
-    }
 }
 
 /// Prints what is missing, and makes it.
@@ -179,19 +129,6 @@ pub(crate) async fn back(options: Back) -> Result<ExitCode, String> {
         unprovision(&client, &mut record, &options.record).await.map_err(|error| error.to_string())?;
     lines.iter().for_each(|line| println!("done: {line}"));
     Ok(ExitCode::SUCCESS)
-}
-
-/// Asks at a terminal. Nobody is there elsewhere, and nothing is changed.
-fn is_confirmed(question: &str) -> bool {
-    if !std::io::stdin().is_terminal() {
-        println!("{question} Nobody can be asked here: `--yes` says so.");
-        return false;
-    }
-    print!("{question} [y/N] ");
-    let mut answer = String::new();
-    std::io::stdout().flush().is_ok()
-        && std::io::stdin().lock().read_line(&mut answer).is_ok()
-        && matches!(answer.trim(), "y" | "Y" | "yes")
 }
 
 /// Writes the settings, or says what a file that is there already is to have.

@@ -1,0 +1,75 @@
+//! What the commands of an administrator have in common: the account, and a question at the terminal.
+
+use clap::Args;
+use rejoin_protocol::{AccountSid, WorkspaceSid};
+use rejoin_setup::Account;
+use rejoin_twilio::{Client, Settings};
+use secrecy::SecretString;
+use std::convert::Infallible;
+use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::time::Duration;
+
+/// Timeout for connecting to Twilio.
+const CONNECT: Duration = Duration::from_secs(5);
+/// Timeout for one request.
+const TOTAL: Duration = Duration::from_secs(20);
+
+/// The account, and how to sign in to it.
+#[derive(Debug, Args)]
+pub(crate) struct Twilio {
+    /// The Twilio account.
+    #[arg(long = "twilio-account-sid", env = "TWILIO_ACCOUNT_SID", value_parser = AccountSid::parse)]
+    pub(crate) account: AccountSid,
+    /// Its auth token. The token of another account, or a restricted API key, does not reach Flex's configuration.
+    #[arg(long = "twilio-auth-token", env = "TWILIO_AUTH_TOKEN", hide_env_values = true, value_parser = secret)]
+    auth_token: SecretString,
+    /// Base URL for requests: `{base}/{host}{path}`. Empty: Twilio itself.
+    #[arg(long = "twilio-api-base", env = "TWILIO_API_BASE", default_value = "")]
+    base: String,
+}
+
+// Clap wants a result.
+#[allow(clippy::unnecessary_wraps)]
+fn secret(text: &str) -> Result<SecretString, Infallible> {
+    Ok(SecretString::from(text))
+}
+
+impl Twilio {
+    /// A client for this workspace.
+    pub(crate) fn client(&self, workspace: WorkspaceSid) -> Result<Client, String> {
+        let settings = Settings {
+            account: self.account.clone(),
+            auth_token: self.auth_token.clone(),
+            workspace,
+            base: self.base.clone(),
+            connect_timeout: CONNECT,
+            total_timeout: TOTAL,
+        };
+        Client::new(settings).map_err(|error| error.to_string())
+    }
+
+    /// A client for what belongs to no workspace.
+    pub(crate) fn of_account(&self) -> Result<Client, String> {
+        self.client(WorkspaceSid::numbered(0))
+    }
+
+    /// A client for Flex's workspace.
+    pub(crate) async fn of_flex(&self) -> Result<(Client, WorkspaceSid), String> {
+        let client = self.of_account()?;
+        let workspace = Account::workspace(&client).await.map_err(|error| error.to_string())?;
+        Ok((self.client(workspace.clone())?, workspace))
+    }
+}
+
+/// Asks at a terminal. Nobody is there elsewhere, and nothing is changed.
+pub(crate) fn is_confirmed(question: &str) -> bool {
+    if !std::io::stdin().is_terminal() {
+        println!("{question} Nobody can be asked here: `--yes` says so.");
+        return false;
+    }
+    print!("{question} [y/N] ");
+    let mut answer = String::new();
+    std::io::stdout().flush().is_ok()
+        && std::io::stdin().lock().read_line(&mut answer).is_ok()
+        && matches!(answer.trim(), "y" | "Y" | "yes")
+}
