@@ -10,12 +10,14 @@ import { Advice, giveUp, say, sinceStart } from './lib/say.mjs';
 import { chromium, compiler, nodePackages, wasmTools } from './lib/setup.mjs';
 import { signalIsTheEnd } from './lib/stop.mjs';
 
-const usage = `npm start -- [--port N] [--check]
+const usage = `npm start -- [--port N] [--live] [--check]
   --port N   port of the page to open (default 4180, or any free one); the server takes the next free port
+  --live     desktops load build/plugin-rejoin.js as it is at that time, instead of what was deployed at the start
   --check    play the demo through by itself in headless Chromium, say what held, and end`;
 
 const options = /** @type {const} */ ({
   port: { type: 'string' },
+  live: { type: 'boolean' },
   check: { type: 'boolean' },
   help: { type: 'boolean' },
 });
@@ -49,7 +51,7 @@ async function main() {
   await compiler();
   const browser = values.check ? await chromium() : '';
   await build({ tools: wasmTools(), packages: nodePackages(), demo: true });
-  const demo = await startDemo({ port, dir: path.join(root, 'target/demo') });
+  const demo = await startDemo({ port, live: values.live, dir: path.join(root, 'target/demo') });
 
   if (values.check) {
     say(`✓ started after ${sinceStart()}; checking it in Chromium`);

@@ -2,11 +2,11 @@
 
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { createWriteStream, mkdirSync, rmSync } from 'node:fs';
+import { createWriteStream, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
 import { newest } from './flex.mjs';
-import { root } from './run.mjs';
+import { root, run } from './run.mjs';
 import { Advice } from './say.mjs';
 import { isStopping, onStop } from './stop.mjs';
 
@@ -115,16 +115,40 @@ class Program {
 }
 
 /**
- * Starts both.
- * @param {{port?: number, dir: string, latencyMs?: number, extraPlugins?: string[],
+ * Sets the twin's account up and deploys the plugin, by the commands of an administrator. What they say is in `set-up.log`.
+ * @param {string} dir where `rejoin.toml` is written
+ * @param {Record<string, string>} environment
+ * @param {boolean} withPlugin
+ */
+async function setUp(dir, environment, withPlugin) {
+  const rejoin = path.join(root, 'target/debug/rejoin');
+  const files = [
+    '--settings',
+    path.join(dir, 'rejoin.toml'),
+    '--record',
+    path.join(dir, 'rejoin.provision.json'),
+  ];
+  const commands = [['provision', '--yes', '--workflow', 'Assign to Anyone', ...files]];
+  if (withPlugin) commands.push(['deploy', '--yes', '--bundle', path.join(root, 'build/plugin-rejoin.js')]);
+  let said = '';
+  for (const command of commands)
+    said += await run(rejoin, command, { env: { ...environment, NO_COLOR: '1' } });
+  writeFileSync(path.join(dir, 'set-up.log'), said);
+}
+
+/**
+ * Starts both, and sets the account up.
+ * @param {{port?: number, dir: string, latencyMs?: number, live?: boolean, extraPlugins?: string[],
  *   flex?: import('./flex.mjs').Flex, settings?: Record<string, string>}} options `dir` holds the database and the logs,
  *   and is emptied. A demo that is not at the usual port has a directory beside it: another one may run there.
+ *   `live`: desktops load the bundle as it is built at that time, instead of the deployed one.
  *   `extraPlugins` are files of plugins that Flex loads beside ours, `settings` the server's by their variables.
  */
 export async function startDemo({
   port: wanted,
   dir: usual,
   latencyMs = 80,
+  live = false,
   extraPlugins = [],
   flex = newest,
   settings = {},
@@ -147,11 +171,17 @@ export async function startDemo({
   };
   // All of it is on this machine: the user's proxy must not be used.
   const here = { NO_PROXY: '*', no_proxy: '*' };
+  const account = {
+    TWILIO_ACCOUNT_SID: sid('AC'),
+    TWILIO_API_BASE: `${twinUrl}/__tw`,
+    REJOIN_PUBLIC_URL: serverUrl,
+  };
+  const bundle = path.join(root, 'build/plugin-rejoin.js');
   const twin = new Program(
     'rejoin-twin',
     [
       ...['--listen', `${HOST}:${twinPort}`, '--server-url', serverUrl, '--latency-ms', String(latencyMs)],
-      ...['--flex-host', flex.folder, '--plugin', path.join(root, 'build/plugin-rejoin.js')],
+      ...['--bare', '--flex-host', flex.folder, ...(live ? ['--plugin', bundle] : [])],
       ...extraPlugins.flatMap((file) => ['--extra-plugin', file]),
     ],
     { ...secrets, ...here },
@@ -159,19 +189,14 @@ export async function startDemo({
   );
   const server = new Program(
     'rejoin',
-    ['serve'],
+    ['serve', '--config', path.join(dir, 'rejoin.toml')],
     {
       ...secrets,
       ...here,
-      TWILIO_ACCOUNT_SID: sid('AC'),
-      TWILIO_WORKSPACE_SID: sid('WS'),
-      TWILIO_API_BASE: `${twinUrl}/__tw`,
-      REJOIN_PING_WORKFLOW_SID: sid('WW', 2),
+      ...account,
       // The twin's workflow for outbound calls matches no agent.
       REJOIN_OUTBOUND_WORKFLOW_SID: sid('WW'),
-      REJOIN_RECONNECTING_ACTIVITY_SID: sid('WA', 3),
       REJOIN_LISTEN: `${HOST}:${serverPort}`,
-      REJOIN_PUBLIC_URL: serverUrl,
       // Two agents in one browser need two origins, because Flex keeps its token in localStorage.
       REJOIN_ALLOWED_ORIGINS: `${twinUrl},http://localhost:${twinPort}`,
       DATABASE_URL: `sqlite:${path.join(dir, 'rejoin.sqlite')}`,
@@ -180,6 +205,7 @@ export async function startDemo({
     dir,
   );
   await twin.start();
+  await setUp(dir, { ...secrets, ...here, ...account }, !live);
   await server.start();
   return {
     twin,
