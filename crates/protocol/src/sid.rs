@@ -126,6 +126,8 @@ sids! {
     WorkerChannelSid = "WC";
     /// A participant of an interaction channel, as Flex sees a leg.
     ParticipantSid = "UT";
+    /// An API key.
+    ApiKeySid = "SK";
     /// A version of a Flex plugin.
     PluginVersionSid = "FV";
     /// A configuration of Flex plugins: which versions a release loads.

@@ -71,12 +71,14 @@ pub enum Error {
 fn explained(error: &rejoin_twilio::Error) -> String {
     match error {
         rejoin_twilio::Error::Unauthorized => {
-            "Twilio does not accept the account SID and auth token: compare TWILIO_ACCOUNT_SID and \
-             TWILIO_AUTH_TOKEN with the console"
+            "Twilio does not accept the credentials: compare TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN (or TWILIO_API_KEY and \
+             TWILIO_API_KEY_SECRET) with the console"
                 .to_owned()
         }
         rejoin_twilio::Error::Refused { status: 403, .. } => {
-            "Twilio does not allow this with these credentials: use the account's auth token".to_owned()
+            "Twilio does not allow this with these credentials. A restricted API key does not reach Flex: use a standard key, or the \
+             account's auth token"
+                .to_owned()
         }
         rejoin_twilio::Error::Gone => {
             "Twilio does not know it: is this the account that Flex runs in, and does it have Flex?"

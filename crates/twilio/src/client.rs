@@ -24,7 +24,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::{Method, header};
-use rejoin_protocol::{AccountSid, WorkspaceSid};
+use rejoin_protocol::{AccountSid, ApiKeySid, WorkspaceSid};
 use request::Request;
 use secrecy::{ExposeSecret as _, SecretString};
 use std::fmt;
@@ -63,6 +63,8 @@ pub struct Client {
     settings: Settings,
     gate: Option<Arc<dyn Gate>>,
     witness: Option<Arc<dyn Witness>>,
+    /// Instead of the account and its auth token.
+    key: Option<(ApiKeySid, SecretString)>,
 }
 
 impl fmt::Debug for Client {
@@ -80,12 +82,17 @@ impl Client {
 
     /// A client over this transport, which sets the timeouts.
     pub fn over(settings: Settings, transport: Arc<dyn Transport>) -> Self {
-        Self { transport, settings, gate: None, witness: None }
+        Self { transport, settings, gate: None, witness: None, key: None }
     }
 
     /// The same client, with requests that wait for their turn at this gate. Token validation does not wait.
     pub fn through(&self, gate: Arc<dyn Gate>) -> Self {
         Self { gate: Some(gate), ..self.clone() }
+    }
+
+    /// The same client, which signs in with an API key (<https://www.twilio.com/docs/iam/api-keys>).
+    pub fn with_key(&self, key: ApiKeySid, secret: SecretString) -> Self {
+        Self { key: Some((key, secret)), ..self.clone() }
     }
 
     /// The same client, with a witness of its requests.
@@ -130,7 +137,11 @@ impl Client {
         };
         let acts = method != Method::GET;
         let what = format!("{method} {}", path.split_once('?').map_or(path, |(path, _)| path));
-        let credentials = format!("{}:{}", self.settings.account, self.settings.auth_token.expose_secret());
+        let (user, secret) = match &self.key {
+            Some((key, secret)) => (key.as_str(), secret),
+            None => (self.settings.account.as_str(), &self.settings.auth_token),
+        };
+        let credentials = format!("{user}:{}", secret.expose_secret());
         let credentials = format!("Basic {}", STANDARD.encode(credentials));
         let (gate, witness) = (self.gate.clone(), self.witness.clone());
         Request {

@@ -3,12 +3,14 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 mod activity;
+mod administrator;
 mod allowed;
 mod claims;
 mod clock;
 mod coaching;
 mod crash;
 mod database;
+mod deploy;
 mod documents;
 mod ended;
 mod engine;

@@ -49,20 +49,19 @@ async fn public_configuration(State(flex): State<Flex>) -> Json<Value> {
 }
 
 /// <https://www.twilio.com/docs/flex/developer/config/flex-configuration-rest-api>
-async fn configuration(
-    State(flex): State<Flex>,
-    headers: HeaderMap,
-) -> Result<Json<Map<String, Value>>, Refused> {
-    if Owner::of(flex.twin.config()).authorize(&headers).is_err() {
-        flex.authenticated(&headers)?;
+async fn configuration(State(flex): State<Flex>, headers: HeaderMap) -> Result<Response, Refused> {
+    match Owner::of(flex.twin.config()).authorize_flex(&headers) {
+        Ok(()) => {}
+        Err(error) if error.status == 403 => return Ok(written(&error)),
+        Err(_) => drop(flex.authenticated(&headers)?),
     }
-    Ok(Json(configuration_of(&flex.twin)))
+    Ok(Json(configuration_of(&flex.twin)).into_response())
 }
 
 /// Replaces each top-level key that is sent, whole. The account's owner alone may do so.
 async fn configure(State(flex): State<Flex>, headers: HeaderMap, Json(sent): Json<Value>) -> Response {
     let config = flex.twin.config();
-    let result = Owner::of(config).authorize(&headers).and_then(|()| {
+    let result = Owner::of(config).authorize_flex(&headers).and_then(|()| {
         let Value::Object(mut sent) = sent else {
             return Err(ApiError::bad_request("the body is no JSON object"));
         };
@@ -78,12 +77,14 @@ async fn configure(State(flex): State<Flex>, headers: HeaderMap, Json(sent): Jso
     });
     match result {
         Ok(()) => Json(configuration_of(&flex.twin)).into_response(),
-        Err(error) => {
-            let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::BAD_REQUEST);
-            let body = json!({ "code": error.code, "message": error.message, "status": error.status });
-            (status, Json(body)).into_response()
-        }
+        Err(error) => written(&error),
     }
+}
+
+fn written(error: &ApiError) -> Response {
+    let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::BAD_REQUEST);
+    let body = json!({ "code": error.code, "message": error.message, "status": error.status });
+    (status, Json(body)).into_response()
 }
 
 fn configuration_of(twin: &Twin) -> Map<String, Value> {

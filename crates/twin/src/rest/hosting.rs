@@ -100,7 +100,7 @@ fn answer(
     sent: &Sent<'_>,
     said: &mut Map<String, Value>,
 ) -> Result<(StatusCode, Value), ApiError> {
-    Owner::of(twin.config()).authorize(sent.headers)?;
+    Owner::of(twin.config()).authorize_flex(sent.headers)?;
     let (operation, form) = sent.checked()?;
     *said = form.said();
     let all = |name: &str| form.all(name);
@@ -130,7 +130,7 @@ async fn upload(
     if let Some(fault) = twin.faults(|faults| faults.of_request(Api::Hosting, method.as_str(), path)) {
         return fault::instead(&twin, &fault, &method, path).await;
     }
-    let result = match Owner::of(twin.config()).authorize(&headers) {
+    let result = match Owner::of(twin.config()).authorize_flex(&headers) {
         Ok(()) => read(parts).await,
         Err(error) => Err(error),
     };

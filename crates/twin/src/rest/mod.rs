@@ -11,7 +11,7 @@ mod refuse;
 mod taskrouter;
 mod voice;
 
-pub use crate::owner::Owner;
+pub use crate::owner::{Owner, RESTRICTED_KEY, STANDARD_KEY};
 pub use plain::carry_out;
 
 use crate::{

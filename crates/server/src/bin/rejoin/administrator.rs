@@ -1,7 +1,7 @@
 //! What the commands of an administrator have in common: the account, and a question at the terminal.
 
 use clap::Args;
-use rejoin_protocol::{AccountSid, WorkspaceSid};
+use rejoin_protocol::{AccountSid, ApiKeySid, WorkspaceSid};
 use rejoin_setup::Account;
 use rejoin_twilio::{Client, Settings};
 use secrecy::SecretString;
@@ -20,9 +20,24 @@ pub(crate) struct Twilio {
     /// The Twilio account.
     #[arg(long = "twilio-account-sid", env = "TWILIO_ACCOUNT_SID", value_parser = AccountSid::parse)]
     pub(crate) account: AccountSid,
-    /// Its auth token. The token of another account, or a restricted API key, does not reach Flex's configuration.
-    #[arg(long = "twilio-auth-token", env = "TWILIO_AUTH_TOKEN", hide_env_values = true, value_parser = secret)]
-    auth_token: SecretString,
+    /// Its auth token, or instead of it an API key of the account.
+    #[arg(
+        long = "twilio-auth-token", env = "TWILIO_AUTH_TOKEN", hide_env_values = true, value_parser = secret,
+        required_unless_present = "key"
+    )]
+    auth_token: Option<SecretString>,
+    /// A standard API key. A restricted one does not reach Flex's configuration and plugins.
+    #[arg(
+        id = "key", long = "twilio-api-key", env = "TWILIO_API_KEY", value_name = "SID", value_parser = ApiKeySid::parse,
+        requires = "key_secret"
+    )]
+    key: Option<ApiKeySid>,
+    /// The API key's secret.
+    #[arg(
+        id = "key_secret", long = "twilio-api-key-secret", env = "TWILIO_API_KEY_SECRET", hide_env_values = true,
+        value_parser = secret
+    )]
+    key_secret: Option<SecretString>,
     /// Base URL for requests: `{base}/{host}{path}`. Empty: Twilio itself.
     #[arg(long = "twilio-api-base", env = "TWILIO_API_BASE", default_value = "")]
     base: String,
@@ -39,13 +54,17 @@ impl Twilio {
     pub(crate) fn client(&self, workspace: WorkspaceSid) -> Result<Client, String> {
         let settings = Settings {
             account: self.account.clone(),
-            auth_token: self.auth_token.clone(),
+            auth_token: self.auth_token.clone().unwrap_or_default(),
             workspace,
             base: self.base.clone(),
             connect_timeout: CONNECT,
             total_timeout: TOTAL,
         };
-        Client::new(settings).map_err(|error| error.to_string())
+        let client = Client::new(settings).map_err(|error| error.to_string())?;
+        Ok(match (&self.key, &self.key_secret) {
+            (Some(key), Some(secret)) => client.with_key(key.clone(), secret.clone()),
+            _ => client,
+        })
     }
 
     /// A client for what belongs to no workspace.

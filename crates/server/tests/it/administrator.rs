@@ -1,0 +1,76 @@
+//! An account that nobody has set up, and `rejoin` as its administrator runs it.
+
+use rejoin_protocol::AccountSid;
+use rejoin_twin::{Twin, TwinConfig, app, facts::Facts};
+use std::path::Path;
+use std::process::{Command, Output};
+use std::time::Duration;
+
+pub(crate) const TOKEN: &str = "0123456789abcdef0123456789abcdef";
+
+/// An account that nobody has set up, and the administrator's folder.
+pub(crate) struct Account {
+    base: String,
+    folder: tempfile::TempDir,
+}
+
+impl Account {
+    pub(crate) async fn new() -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let listen = listener.local_addr().unwrap();
+        let config = TwinConfig {
+            listen,
+            public_url: format!("http://{listen}"),
+            server_url: None,
+            auth_token: TOKEN.into(),
+            operator_token: None,
+            flex_host: None,
+            plugin: None,
+            extra_plugins: vec![],
+            latency: Duration::ZERO,
+            account: AccountSid::numbered(1),
+            facts: Facts::default(),
+            bare: true,
+            first_number: 0x1000,
+        };
+        let service = app(&Twin::start(config).await.unwrap());
+        tokio::spawn(async move { axum::serve(listener, service).await });
+        Self { base: format!("http://{listen}/__tw"), folder: tempfile::tempdir().unwrap() }
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub(crate) fn write(&self, file: &str, text: &str) {
+        std::fs::write(self.folder().join(file), text).unwrap();
+    }
+
+    /// A run of the program in the administrator's folder.
+    pub(crate) fn rejoin(&self, arguments: &[&str]) -> Output {
+        self.signed_in(&[("TWILIO_AUTH_TOKEN", TOKEN)], arguments)
+    }
+
+    /// The same, with these credentials.
+    pub(crate) fn signed_in(&self, credentials: &[(&str, &str)], arguments: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_rejoin"))
+            .args(arguments)
+            .current_dir(self.folder())
+            .env_clear()
+            .env("TWILIO_ACCOUNT_SID", AccountSid::numbered(1).as_str())
+            .env("TWILIO_API_BASE", &self.base)
+            .env("REJOIN_PUBLIC_URL", "https://rejoin.example.com")
+            .envs(credentials.iter().copied())
+            .output()
+            .unwrap()
+    }
+}
+
+pub(crate) fn said(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+/// A page of docs/. Read while the test runs: who writes a page does not want to compile.
+pub(crate) fn guide(page: &str) -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs").join(page)).unwrap()
+}
