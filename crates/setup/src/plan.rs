@@ -34,6 +34,13 @@ pub enum Choice {
     All,
 }
 
+impl Choice {
+    /// The workflows to choose from.
+    pub fn of(account: &Account) -> Vec<&Workflow> {
+        account.workflows.iter().filter(|workflow| workflow.friendly_name != PING).collect()
+    }
+}
+
 /// What is left to do.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
@@ -115,9 +122,8 @@ impl<'a> Planning<'a> {
     }
 
     fn chosen(&mut self, choice: &Choice) -> Vec<&'a Workflow> {
-        let voice = self.account.workflows.iter().filter(|workflow| workflow.friendly_name != PING);
-        let Choice::Named(names) = choice else { return voice.collect() };
-        let all: Vec<_> = voice.collect();
+        let all = Choice::of(self.account);
+        let Choice::Named(names) = choice else { return all };
         if names.is_empty() {
             let list: Vec<_> = all.iter().map(|it| format!("  {} {}", it.sid, it.friendly_name)).collect();
             self.refuse(format!(

@@ -80,15 +80,24 @@ impl Twilio {
     }
 }
 
+/// True when somebody can be asked.
+pub(crate) fn is_terminal() -> bool {
+    std::io::stdin().is_terminal()
+}
+
+/// What is answered at the terminal; nothing, if that cannot be read.
+pub(crate) fn answer_to(question: &str) -> String {
+    print!("{question} ");
+    let mut answer = String::new();
+    let asked = std::io::stdout().flush().and_then(|()| std::io::stdin().lock().read_line(&mut answer));
+    asked.map_or_else(|_| String::new(), |_| answer)
+}
+
 /// Asks at a terminal. Nobody is there elsewhere, and nothing is changed.
 pub(crate) fn is_confirmed(question: &str) -> bool {
-    if !std::io::stdin().is_terminal() {
+    if !is_terminal() {
         println!("{question} Nobody can be asked here: `--yes` says so.");
         return false;
     }
-    print!("{question} [y/N] ");
-    let mut answer = String::new();
-    std::io::stdout().flush().is_ok()
-        && std::io::stdin().lock().read_line(&mut answer).is_ok()
-        && matches!(answer.trim(), "y" | "Y" | "yes")
+    matches!(answer_to(&format!("{question} [y/N]")).trim(), "y" | "Y" | "yes")
 }

@@ -1,6 +1,6 @@
 //! `rejoin provision` and `rejoin unprovision`.
 
-use crate::administrator::{Twilio, is_confirmed};
+use crate::administrator::{Twilio, answer_to, is_confirmed, is_terminal};
 use clap::Args;
 use rejoin_setup::{Account, Change, Choice, Plan, Record, Wanted, provision, settings, unprovision};
 use std::fs;
@@ -71,9 +71,10 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode, String> {
     let (client, workspace) = options.twilio.of_flex().await?;
     let read = Account::read(&client, account.clone(), workspace.clone()).await;
     let mut there = read.map_err(|error| error.to_string())?;
+    let choice = if options.all_workflows { Choice::All } else { Choice::Named(options.workflows) };
     let wanted = Wanted {
         public_url: options.public_url,
-        workflows: if options.all_workflows { Choice::All } else { Choice::Named(options.workflows) },
+        workflows: if choice == Choice::Named(vec![]) { chosen(&there)? } else { choice },
         reconnecting: !options.no_reconnecting_activity,
     };
     let plan = match Plan::of(&there, &wanted) {
@@ -106,6 +107,38 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode, String> {
     }
     write_settings(&options.settings, &settings(&there, &wanted, &plan))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Asks for the workflows at a terminal. Elsewhere nothing is chosen, and the plan says how to.
+fn chosen(account: &Account) -> Result<Choice, String> {
+    let voice = Choice::of(account);
+    if voice.is_empty() || !is_terminal() {
+        return Ok(Choice::Named(vec![]));
+    }
+    println!("Which workflows do customers' calls go through?");
+    for (number, workflow) in (1..).zip(&voice) {
+        println!("  {number}  {} ({})", workflow.friendly_name.escape_debug(), workflow.sid);
+    }
+    let answer = answer_to("Numbers, separated by commas, or `all`:");
+    picked(&answer, voice.len()).map(|picked| match picked {
+        None => Choice::All,
+        Some(numbers) => {
+            let sids = numbers.iter().filter_map(|number| voice.get(number - 1));
+            Choice::Named(sids.map(|workflow| workflow.sid.to_string()).collect())
+        }
+    })
+}
+
+/// Which of `many` an answer names, counted from 1; `None`: all.
+fn picked(answer: &str, many: usize) -> Result<Option<Vec<usize>>, String> {
+    if answer.trim() == "all" {
+        return Ok(None);
+    }
+    let number = |text: &str| text.trim().parse().ok().filter(|number| (1..=many).contains(number));
+    let numbers: Option<Vec<usize>> = answer.split(',').map(number).collect();
+    numbers
+        .map(Some)
+        .ok_or_else(|| format!("numbers from 1 to {many} are wanted, or `all`. Nothing was changed"))
 }
 
 /// Takes a set-up back.
@@ -153,4 +186,19 @@ fn write_settings(path: &Path, text: &str) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::picked;
+
+    #[test]
+    fn an_answer_names_some_or_all() {
+        assert_eq!(picked(" all\n", 3), Ok(None));
+        assert_eq!(picked("2\n", 3), Ok(Some(vec![2])));
+        assert_eq!(picked("3, 1", 3), Ok(Some(vec![3, 1])));
+        for answer in ["", "\n", "0", "4", "1,", "one", "1-2", "-1"] {
+            assert!(picked(answer, 3).is_err(), "{answer}");
+        }
+    }
 }
