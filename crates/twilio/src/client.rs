@@ -2,6 +2,7 @@
 //!
 //! It does not retry: only the caller knows until when an answer makes sense.
 
+mod account;
 mod pages;
 mod plugins;
 mod request;
@@ -38,6 +39,9 @@ const IAM: &str = "iam.twilio.com";
 const FLEX: &str = "flex-api.twilio.com";
 const SERVERLESS: &str = "serverless.twilio.com";
 const UPLOAD: &str = "serverless-upload.twilio.com";
+const EVENTS: &str = "events.twilio.com";
+const STUDIO: &str = "studio.twilio.com";
+const WEBHOOKS: &str = "webhooks.twilio.com";
 
 /// Address, credentials and timeouts.
 #[derive(Clone)]

@@ -2,6 +2,7 @@
 //!
 //! Nothing here decides anything about a call, and nothing here logs.
 
+mod account;
 mod client;
 mod error;
 pub mod events;
@@ -15,6 +16,10 @@ pub mod twiml;
 pub mod webhook;
 mod witness;
 
+pub use account::{
+    Account, Flow, ListedWorker, PhoneNumber, Plugin, Sink, SubscribedEvent, Subscription, WebhookRule,
+    WebhookSetting, WorkerChannel,
+};
 pub use client::{
     Client, NewAssetVersion, NewPluginVersion, NewTask, ParticipantChange, Settings, TaskEnd, encoded,
 };
@@ -28,5 +33,5 @@ pub use resource::{
     Activity, Call, Conference, Event, Participant, Reservation, Task, TaskChannel, TaskQueue, TokenInfo,
     Worker, Workflow,
 };
-pub use transport::{Body, Sending, Transport, Unanswered};
+pub use transport::{Body, Sending, Transport, Unanswered, network};
 pub use witness::{Asked, Witness};

@@ -5,6 +5,7 @@ use http::{Request, Response};
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Maximum size of an answer in bytes. Most have a few kilobytes; a page of TaskRouter's log is the largest.
@@ -33,6 +34,14 @@ pub enum Unanswered {
 pub trait Transport: fmt::Debug + Send + Sync {
     /// Sends one request, once.
     fn send(&self, request: Request<Bytes>) -> Sending<'_>;
+}
+
+/// The network, for requests to others than Twilio. Redirects are not followed.
+///
+/// # Errors
+/// When the TLS library has no certificates to trust.
+pub fn network(connect_timeout: Duration, total_timeout: Duration) -> Result<Arc<dyn Transport>, Unanswered> {
+    Ok(Arc::new(Network::new(connect_timeout, total_timeout)?))
 }
 
 /// The network.

@@ -26,16 +26,23 @@ pub fn form(body: &[u8]) -> Vec<(String, String)> {
 /// When the reported event happened: the callback's `Timestamp`, such as `Thu, 1 Jun 2017 20:48:32 +0000`, in whole
 /// seconds.
 pub fn timestamp(params: &Params) -> Option<Millis> {
+    date(get(params, "Timestamp")?)
+}
+
+/// A date as in mails and in HTTP's headers, in UTC (`+0000` or `GMT`) and in whole seconds
+/// (<https://www.rfc-editor.org/rfc/rfc9110#section-5.6.7>).
+pub(crate) fn date(text: &str) -> Option<Millis> {
     const MONTHS: [&str; 12] =
         ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-    let mut parts = get(params, "Timestamp")?.split_once(',')?.1.split_whitespace();
+    let mut parts = text.split_once(',')?.1.split_whitespace();
     let day: u64 = parts.next()?.parse().ok()?;
     let month = parts.next()?;
     let month = (1..).zip(MONTHS).find(|(_, name)| *name == month)?.0;
     let year = parts.next()?.parse().ok()?;
     let mut time = parts.next()?.splitn(3, ':').map(|part| part.parse::<u64>().ok());
     let (hour, minute, second) = (time.next()??, time.next()??, time.next()??);
-    let good = (1970..10_000).contains(&year) && (1..=31).contains(&day) && parts.next()? == "+0000";
+    let is_utc = matches!(parts.next()?, "+0000" | "GMT");
+    let good = (1970..10_000).contains(&year) && (1..=31).contains(&day) && is_utc;
     let days = good.then(|| days(year, month, day)).flatten()?;
     (hour < 24 && minute < 60 && second <= 60)
         .then(|| Millis((((days * 24 + hour) * 60 + minute) * 60 + second) * 1000))

@@ -19,14 +19,22 @@ struct Page<T> {
         alias = "assets",
         alias = "channels",
         alias = "environments",
+        alias = "conferences",
         alias = "events",
+        alias = "flows",
+        alias = "incoming_phone_numbers",
         alias = "participants",
         alias = "plugin_versions",
         alias = "plugins",
         alias = "releases",
         alias = "reservations",
+        alias = "services",
+        alias = "sinks",
+        alias = "subscriptions",
         alias = "task_queues",
         alias = "tasks",
+        alias = "types",
+        alias = "workers",
         alias = "workflows"
     )]
     items: Vec<T>,
@@ -66,6 +74,18 @@ impl Client {
             path = self.following(host, before, &path, &next).ok_or(UNREADABLE)?;
         }
         Err(UNREADABLE)
+    }
+
+    /// The first page of a list, and whether there are more.
+    pub(super) async fn first_page<T: DeserializeOwned>(
+        &self,
+        host: &str,
+        before: &str,
+        path: &str,
+        family: Option<Family>,
+    ) -> Result<(Vec<T>, bool), Error> {
+        let page: Page<T> = self.request(Method::GET, host, (before, path), family).json(&[]).await?;
+        Ok((page.items, page.meta.next_page_url.or(page.next_page_uri).is_some()))
     }
 
     /// Path and query of the next page. Only the query is taken over: our credentials go to the requested list alone,

@@ -163,7 +163,7 @@ impl Client {
         self.list(TASKROUTER, &self.workspace(), path, Some(Family::TaskRouter)).await
     }
 
-    fn workspace(&self) -> String {
+    pub(super) fn workspace(&self) -> String {
         format!("/v1/Workspaces/{}/", self.settings.workspace)
     }
 }

@@ -121,7 +121,7 @@ impl Client {
         self.request(method, API, (&self.account(), path), Some(Family::Voice))
     }
 
-    fn account(&self) -> String {
+    pub(super) fn account(&self) -> String {
         format!("/2010-04-01/Accounts/{}/", self.settings.account)
     }
 }

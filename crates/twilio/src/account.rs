@@ -1,0 +1,152 @@
+//! Resources of the account beyond calls and tasks, as far as they are read. Unknown fields are ignored.
+
+use rejoin_protocol::{TaskChannelSid, WorkerSid};
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+
+/// The account (<https://www.twilio.com/docs/iam/api/account>).
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Account {
+    /// `active`, `suspended` or `closed`.
+    pub status: String,
+    /// `Trial` or `Full`.
+    #[serde(default, rename = "type")]
+    pub kind: Option<String>,
+}
+
+/// A phone number of the account (<https://www.twilio.com/docs/phone-numbers/api/incomingphonenumber-resource>). The number
+/// itself is not read.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct PhoneNumber {
+    /// The number's SID (`PN…`).
+    pub sid: String,
+    /// Where Twilio fetches the document for a call.
+    #[serde(default)]
+    pub voice_url: Option<String>,
+    /// Where Twilio fetches it when that fails.
+    #[serde(default)]
+    pub voice_fallback_url: Option<String>,
+    /// The application whose addresses are used instead.
+    #[serde(default)]
+    pub voice_application_sid: Option<String>,
+    /// The trunk that takes the calls instead.
+    #[serde(default)]
+    pub trunk_sid: Option<String>,
+}
+
+/// A Studio flow (<https://www.twilio.com/docs/studio/rest-api/v2/flow>).
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct Flow {
+    /// The flow's SID (`FW…`).
+    pub sid: String,
+    /// Its name.
+    #[serde(default)]
+    pub friendly_name: String,
+    /// `draft` or `published`.
+    #[serde(default)]
+    pub status: String,
+    /// The widgets; `None` in lists.
+    #[serde(default)]
+    pub definition: Option<Value>,
+}
+
+/// A sink of Event Streams (<https://www.twilio.com/docs/events/event-streams/sink-resource>).
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct Sink {
+    /// The sink's SID (`DG…`).
+    pub sid: String,
+    /// `initialized`, `validating`, `active` or `failed`.
+    pub status: String,
+    /// `kinesis`, `webhook`, `segment` or `email`.
+    pub sink_type: String,
+    /// Of a webhook: `destination`, `method`, `batch_events`.
+    #[serde(default)]
+    pub sink_configuration: Value,
+}
+
+/// A subscription of Event Streams (<https://www.twilio.com/docs/events/event-streams/subscription>).
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Subscription {
+    /// The subscription's SID (`DF…`).
+    pub sid: String,
+    /// The sink that gets the events.
+    pub sink_sid: String,
+}
+
+/// A type of a subscription (<https://www.twilio.com/docs/events/event-streams/subscribed-event-resource>).
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct SubscribedEvent {
+    /// Such as `com.twilio.taskrouter.reservation.accepted`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The version of its schema that was subscribed.
+    #[serde(default)]
+    pub schema_version: Option<u32>,
+}
+
+/// A worker in a list.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct ListedWorker {
+    /// The worker's SID.
+    pub sid: WorkerSid,
+}
+
+/// A worker's share of a task channel (<https://www.twilio.com/docs/taskrouter/api/worker-channel>).
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct WorkerChannel {
+    /// The task channel.
+    pub task_channel_sid: TaskChannelSid,
+    /// Its unique name.
+    pub task_channel_unique_name: String,
+    /// True when the worker takes tasks of it.
+    pub available: bool,
+    /// How many tasks of it the worker may have at once.
+    pub configured_capacity: u32,
+}
+
+/// A plugin in the released configuration
+/// (<https://www.twilio.com/docs/flex/developer/plugins/api/plugin-configuration>).
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Plugin {
+    /// Its unique name.
+    pub unique_name: String,
+    /// Its version.
+    pub version: String,
+}
+
+/// A rule of the Webhooks configuration API (<https://www.twilio.com/docs/usage/webhooks/webhook-rules>).
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct WebhookRule {
+    /// The rule's id (`webhooks_rule_…`).
+    pub id: String,
+    /// `EXACT_MATCH`, `PREFIX_MATCH` or `DEFAULT`.
+    pub match_type: String,
+    /// The URL of an exact match.
+    pub value: Option<String>,
+    /// The beginning of a URL.
+    pub prefix: Option<String>,
+    /// The settings that it applies. Unconfirmed: whether an entry is an id, or an object that has one; both are read.
+    #[serde(deserialize_with = "ids")]
+    pub settings: Vec<String>,
+}
+
+/// A setting of the Webhooks configuration API (<https://www.twilio.com/docs/usage/webhooks/webhook-settings>).
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct WebhookSetting {
+    /// The setting's id (`webhooks_setting_…`).
+    pub id: String,
+    /// How Twilio signs. Unconfirmed: the names of its fields; the documents say that it names a key and an algorithm.
+    pub signature: Value,
+}
+
+fn ids<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    let entries: Vec<Value> = Deserialize::deserialize(deserializer)?;
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    let id = |entry: &Value| {
+        let values = || entry.as_object().into_iter().flat_map(|object| object.values());
+        text(entry).or_else(|| values().filter_map(text).find(|id| id.starts_with("webhooks_setting_")))
+    };
+    Ok(entries.iter().filter_map(id).collect())
+}
