@@ -6,6 +6,8 @@
 //!
 //! Assumptions that are built into the model's structure, without a switch:
 //!
+//! - the lists of the Webhooks configuration API are called `rules` and `settings` (*assumed*; the fields of a rule are *read*:
+//!   <https://www.twilio.com/docs/usage/webhooks/webhook-rules>);
 //! - a leg whose call is redirected by REST runs the new document at once; the `action` of an `<Enqueue>` that it
 //!   leaves that way is not fetched (*read*: it is after a bridged call and after `<Leave>`);
 //! - a call that is updated with a document of its own (`Twiml`) runs it at once, with nothing to fetch and without a

@@ -15,6 +15,7 @@
 
 mod clock;
 mod config;
+pub mod console;
 pub mod contract;
 mod dates;
 pub mod demo;

@@ -3,6 +3,7 @@
 pub use crate::clock::now;
 use crate::{
     config::TwinConfig,
+    console::Console,
     faults::{Done, Faults},
     hosting::Hosting,
     log::Log,
@@ -112,6 +113,7 @@ struct Inner {
     features: Mutex<Vec<String>>,
     sinks: Mutex<Sinks>,
     hosting: Mutex<Hosting>,
+    console: Mutex<Console>,
     /// Parts of Flex's configuration that were replaced.
     configured: Mutex<serde_json::Map<String, Value>>,
     cut_off: watch::Sender<HashSet<WorkerSid>>,
@@ -177,6 +179,7 @@ impl Twin {
                 features: Mutex::default(),
                 sinks: Mutex::default(),
                 hosting: Mutex::default(),
+                console: Mutex::default(),
                 configured: Mutex::default(),
                 cut_off: watch::Sender::default(),
                 faults: Mutex::default(),
@@ -354,6 +357,11 @@ impl Twin {
     /// What is hosted for Flex: files and releases of plugins.
     pub(crate) fn hosting(&self) -> MutexGuard<'_, Hosting> {
         locked(&self.inner.hosting)
+    }
+
+    /// Reads or changes what the console shows.
+    pub fn console<T>(&self, ask: impl FnOnce(&mut Console) -> T) -> T {
+        ask(&mut locked(&self.inner.console))
     }
 
     /// The sinks of Event Streams.

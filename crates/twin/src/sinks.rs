@@ -10,9 +10,9 @@ use crate::{
     requests::{TASKROUTER, cloud_event},
     webhooks::Webhooks,
 };
-use rejoin_protocol::Millis;
+use rejoin_protocol::{AccountSid, Millis};
 use serde_json::{Value, json};
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 use tokio::sync::mpsc;
 
 /// Failed deliveries are repeated for so long.
@@ -36,13 +36,18 @@ pub(crate) struct Sinks {
 struct Sink {
     sid: String,
     events: mpsc::UnboundedSender<Value>,
+    /// As the API shows it.
+    shown: Value,
 }
 
 #[derive(Debug)]
 struct Subscription {
     sid: String,
     sink: String,
-    types: BTreeSet<String>,
+    /// Types, with the version of the schema that was asked for.
+    types: BTreeMap<String, Option<u64>>,
+    /// As the API shows it.
+    shown: Value,
 }
 
 impl Sinks {
@@ -74,13 +79,14 @@ impl Sinks {
         let delivery = Delivery { webhooks, destination, log: log.clone(), delay: config.facts.event_delay };
         tokio::spawn(deliver(delivery, batch, waiting));
         let sid = self.sid("DG");
-        self.sinks.push(Sink { sid: sid.clone(), events });
         let (url, now) = (format!("{URL}/Sinks/{sid}"), iso(now()));
-        Ok(json!({
+        let shown = json!({
             "sid": sid, "status": "active", "sink_type": kind, "sink_configuration": configuration,
             "description": description, "date_created": now, "date_updated": now, "url": url,
             "links": {"sink_test": format!("{url}/Test"), "sink_validate": format!("{url}/Validate")},
-        }))
+        });
+        self.sinks.push(Sink { sid, events, shown: shown.clone() });
+        Ok(shown)
     }
 
     /// `POST /v1/Subscriptions`.
@@ -97,21 +103,49 @@ impl Sinks {
         if !self.sinks.iter().any(|known| known.sid == sink) {
             return Err(ApiError::bad_request("there is no such SinkSid"));
         }
-        let names: Option<BTreeSet<String>> = types
-            .iter()
-            .map(|text| serde_json::from_str::<Value>(text).ok()?["type"].as_str().map(str::to_owned))
-            .collect();
+        let named = |text: &String| {
+            let one: Value = serde_json::from_str(text).ok()?;
+            Some((one["type"].as_str()?.to_owned(), one["schema_version"].as_u64()))
+        };
+        let names: Option<BTreeMap<_, _>> = types.iter().map(named).collect();
         let types = names.filter(|types| !types.is_empty());
         let types =
             types.ok_or_else(|| ApiError::bad_request("Types are not of the form {\"type\":\"…\"}"))?;
         let sid = self.sid("DF");
-        self.subscriptions.push(Subscription { sid: sid.clone(), sink: sink.to_owned(), types });
         let (url, now) = (format!("{URL}/Subscriptions/{sid}"), iso(now()));
-        Ok(json!({
+        let shown = json!({
             "sid": sid, "account_sid": config.account, "sink_sid": sink, "description": description,
             "date_created": now, "date_updated": now, "url": url,
             "links": {"subscribed_events": format!("{url}/SubscribedEvents")},
-        }))
+        });
+        self.subscriptions.push(Subscription { sid, sink: sink.to_owned(), types, shown: shown.clone() });
+        Ok(shown)
+    }
+
+    /// `GET /v1/Sinks`.
+    pub(crate) fn shown(&self) -> Vec<Value> {
+        self.sinks.iter().map(|sink| sink.shown.clone()).collect()
+    }
+
+    /// `GET /v1/Subscriptions`.
+    pub(crate) fn subscriptions(&self) -> Vec<Value> {
+        self.subscriptions.iter().map(|subscription| subscription.shown.clone()).collect()
+    }
+
+    /// `GET /v1/Subscriptions/{DF}/SubscribedEvents`.
+    ///
+    /// # Errors
+    /// When there is no such subscription.
+    pub(crate) fn types(&self, account: &AccountSid, sid: &str) -> Result<Vec<Value>, ApiError> {
+        let found = self.subscriptions.iter().find(|subscription| subscription.sid == sid);
+        let found = found.ok_or_else(|| ApiError::not_found("subscription"))?;
+        let one = |(kind, version): (&String, &Option<u64>)| {
+            json!({
+                "account_sid": account, "subscription_sid": sid, "type": kind, "schema_version": version.unwrap_or(1),
+                "url": format!("{URL}/Subscriptions/{sid}/SubscribedEvents/{kind}"),
+            })
+        };
+        Ok(found.types.iter().map(one).collect())
     }
 
     /// `DELETE /v1/Subscriptions/{DF}`.
@@ -131,7 +165,7 @@ impl Sinks {
     pub(crate) fn tell(&self, event: &StreamEvent) {
         let kind = format!("{TASKROUTER}{}", event.name);
         for sink in &self.sinks {
-            let wanted = |of: &Subscription| of.sink == sink.sid && of.types.contains(&kind);
+            let wanted = |of: &Subscription| of.sink == sink.sid && of.types.contains_key(&kind);
             if self.subscriptions.iter().any(wanted) {
                 // Fails only when the runtime is being shut down.
                 let _ = sink.events.send(cloud_event(event));

@@ -1,5 +1,6 @@
 //! Twilio's REST API: forms in, JSON out, in Twilio's shape (<https://www.twilio.com/docs/usage/api>).
 
+mod console;
 mod events;
 mod fault;
 mod form;
@@ -30,10 +31,14 @@ use axum::{
     routing::any,
 };
 use form::Form;
-use plain::{EVENTS, First, IAM, Label, Sent, TASKROUTER, Translate, VOICE, described, refusal, written};
+use plain::{
+    EVENTS, First, IAM, Label, STUDIO, Sent, TASKROUTER, Translate, VOICE, WEBHOOKS, described, refusal,
+    written,
+};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// The routes of api.twilio.com, taskrouter.twilio.com, iam.twilio.com, events.twilio.com, and of what hosts plugins.
+/// The routes of api.twilio.com, taskrouter.twilio.com, iam.twilio.com, events.twilio.com, studio.twilio.com,
+/// webhooks.twilio.com, and of what hosts plugins.
 pub fn router(twin: Twin) -> Router {
     Router::new()
         .route("/@api.twilio.com/{*path}", any(voice_api))
@@ -41,6 +46,8 @@ pub fn router(twin: Twin) -> Router {
         .route("/@iam.twilio.com/{*path}", any(iam_api))
         .route("/@events.twilio.com/{*path}", any(events_api))
         .merge(hosting::routes())
+        .route("/@studio.twilio.com/{*path}", any(studio_api))
+        .route("/@webhooks.twilio.com/{*path}", any(webhooks_api))
         .layer(map_response(numbered))
         .with_state(twin)
 }
@@ -73,6 +80,9 @@ async fn voice_api(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
+    if console::is_of_voice(method.as_str(), &path) {
+        return shown(&twin, VOICE, &method, &path, query.as_deref(), &headers, &body).await;
+    }
     let api = (Api::Voice, VOICE, voice::translate as Translate);
     serve(&twin, &method, &path, query.as_deref(), &headers, &body, api).await
 }
@@ -114,21 +124,51 @@ async fn events_api(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
+    shown(&twin, EVENTS, &method, &path, query.as_deref(), &headers, &body).await
+}
+
+async fn studio_api(
+    State(twin): State<Twin>,
+    method: Method,
+    Path(path): Path<String>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Response {
+    shown(&twin, STUDIO, &method, &path, query.as_deref(), &headers, &[]).await
+}
+
+async fn webhooks_api(
+    State(twin): State<Twin>,
+    method: Method,
+    Path(path): Path<String>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Response {
+    shown(&twin, WEBHOOKS, &method, &path, query.as_deref(), &headers, &[]).await
+}
+
+/// What the model knows nothing of.
+async fn shown(
+    twin: &Twin,
+    host: &'static str,
+    method: &Method,
+    path: &str,
+    query: Option<&str>,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Response {
     twin.lag().await;
     let owner = Owner::of(twin.config());
-    let result = owner.authorize(&headers).and_then(|()| {
-        let sent = Sent {
-            host: EVENTS,
-            method: method.as_str(),
-            path: &path,
-            query: query.as_deref(),
-            headers: &headers,
-            body: &body,
-        };
-        events::answer(&twin, &method, &path, &sent.checked()?.1)
+    let result = owner.authorize(headers).and_then(|()| {
+        let sent = Sent { host, method: method.as_str(), path, query, headers, body };
+        let (operation, form) = sent.checked()?;
+        match host {
+            EVENTS if method != Method::GET => events::answer(twin, method, path, &form),
+            _ => console::answer(twin, host, path, operation, &form),
+        }
     });
-    let result = described(EVENTS, method.as_str(), &path, result);
-    note(&twin, &method, &path, result.as_ref().err());
+    let result = described(host, method.as_str(), path, result);
+    note(twin, method, path, result.as_ref().err());
     twin.lag().await;
     result.map_or_else(|error| refusal(&error), |(status, body)| written(status, &body)).map(Body::from)
 }

@@ -21,6 +21,8 @@ pub(super) const IAM: &str = "iam.twilio.com";
 pub(super) const EVENTS: &str = "events.twilio.com";
 pub(super) const FLEX: &str = "flex-api.twilio.com";
 pub(super) const SERVERLESS: &str = "serverless.twilio.com";
+pub(super) const STUDIO: &str = "studio.twilio.com";
+pub(super) const WEBHOOKS: &str = "webhooks.twilio.com";
 
 /// A part of the API that the model serves.
 pub(super) type Translate = fn(&Owner, &Call<'_>) -> Result<Request, ApiError>;

@@ -2,6 +2,7 @@
 
 #![allow(clippy::expect_used, reason = "a helper of a test may fail the test")]
 
+mod console;
 mod lists;
 mod refusals;
 mod streams;
