@@ -5,11 +5,14 @@
 //! there before stands in a [`Record`], from which [`unprovision`] restores it.
 //!
 //! [`deploy`] uploads a [`Bundle`] of the plugin, [`release`] lets desktops load it, and [`roll_back`] what they loaded before.
+//!
+//! [`doctor`] judges whether calls are recovered with the account as it is.
 
 mod account;
 mod bundle;
 mod change;
 mod deploy;
+pub mod doctor;
 mod error;
 mod json_text;
 mod plan;

@@ -194,7 +194,7 @@ impl<'a> Planning<'a> {
     }
 }
 
-fn is_everyones(target_workers: Option<&str>) -> bool {
+pub(crate) fn is_everyones(target_workers: Option<&str>) -> bool {
     target_workers.is_none_or(|workers| workers.replace(' ', "") == EVERYONE)
 }
 

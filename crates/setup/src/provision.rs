@@ -166,11 +166,20 @@ pub(crate) async fn write_rejoin(client: &Client, value: Option<&Value>) -> Resu
 pub(crate) async fn patiently<T, F: Future<Output = Result<T, rejoin_twilio::Error>>>(
     ask: impl Fn() -> F,
 ) -> Result<T, rejoin_twilio::Error> {
+    patiently_at_most(REPEATS, LONGEST, ask).await
+}
+
+/// The same with other bounds: so many repetitions, and so long a pause at most.
+pub(crate) async fn patiently_at_most<T, F: Future<Output = Result<T, rejoin_twilio::Error>>>(
+    repeats: u32,
+    longest: Duration,
+    ask: impl Fn() -> F,
+) -> Result<T, rejoin_twilio::Error> {
     let mut pause = PAUSE;
-    for _ in 0..REPEATS {
+    for _ in 0..repeats {
         match ask().await {
             Err(rejoin_twilio::Error::Throttled { retry_after }) => {
-                tokio::time::sleep(retry_after.unwrap_or(pause).min(LONGEST)).await;
+                tokio::time::sleep(retry_after.unwrap_or(pause).min(longest)).await;
                 pause *= 2;
             }
             answer => return answer,

@@ -69,6 +69,14 @@ impl Routing {
     }
 }
 
+/// The queues that a filter names, in the order of its targets.
+pub(crate) fn queues_of_filter(configuration: &str, place: usize) -> Vec<TaskQueueSid> {
+    let configuration: Value = serde_json::from_str(configuration).unwrap_or_default();
+    let targets = configuration[FILTERS[0]][FILTERS[1]][place]["targets"].as_array();
+    let queues = targets.into_iter().flatten().filter_map(|target| target["queue"].as_str());
+    queues.filter_map(|queue| TaskQueueSid::parse(queue).ok()).collect()
+}
+
 /// The configuration with our filter before all others. `everyone`: a queue of every worker, `any`: where a task goes whose
 /// agent does not come. `None` if the text is no configuration of a workflow.
 pub(crate) fn with_filter(

@@ -1,0 +1,87 @@
+//! Event Streams: does a sink deliver TaskRouter's events here? Recoveries work without, but miss what only these report.
+
+use super::{Expected, Finding, Streams};
+use rejoin_twilio::SubscribedEvent;
+use std::collections::BTreeSet;
+
+const CHECK: &str = "event-streams";
+const MEANS: &str =
+    "recoveries work; what neither a callback nor a page reports is noticed later, by polling";
+/// The types that the server uses (docs/server.md, Event Streams).
+const TYPES: [&str; 7] = [
+    "reservation.accepted",
+    "reservation.rejected",
+    "reservation.timeout",
+    "reservation.canceled",
+    "reservation.wrapup",
+    "task.canceled",
+    "task-queue.entered",
+];
+
+pub(super) fn judge(streams: &Streams, expected: &Expected) -> Finding {
+    let wanted = format!("{}/webhooks/events", expected.public_url);
+    let here = |destination: &str| destination.starts_with(&expected.public_url);
+    let sink = streams.sinks.iter().find(|(sink, _)| {
+        sink.sink_type == "webhook" && sink.sink_configuration["destination"].as_str().is_some_and(here)
+    });
+    let Some((sink, types)) = sink else {
+        return Finding::warning(
+            CHECK,
+            "no sink leads to this server",
+            MEANS,
+            format!(
+                "create a sink of type `webhook` to {wanted}, and subscribe it (docs/server.md, Event Streams)"
+            ),
+        );
+    };
+    let sid = &sink.sid;
+    let destination = sink.sink_configuration["destination"].as_str().unwrap_or_default();
+    if destination.split(['?', '#']).next() != Some(&wanted) {
+        return Finding::warning(
+            CHECK,
+            format!(
+                "the sink {sid} leads to {}, where the server takes no events",
+                destination.escape_debug()
+            ),
+            MEANS,
+            format!("create a sink to {wanted}: Twilio cannot change an address"),
+        );
+    }
+    if sink.status != "active" {
+        return Finding::warning(
+            CHECK,
+            format!("the sink {sid} is {}", sink.status.escape_debug()),
+            MEANS,
+            "see the sink in Twilio's console; one that has failed has to be created anew",
+        );
+    }
+    let missing: Vec<_> =
+        TYPES.iter().filter(|name| !types.iter().any(|it| is_of(it, name))).copied().collect();
+    if !missing.is_empty() {
+        return Finding::warning(
+            CHECK,
+            format!("the sink {sid} does not get com.twilio.taskrouter.{{{}}}", missing.join(",")),
+            MEANS,
+            "subscribe it to these types",
+        );
+    }
+    let versions: BTreeSet<_> = types
+        .iter()
+        .filter(|it| TYPES.iter().any(|name| is_of(it, name)))
+        .filter_map(|it| it.schema_version)
+        .map(|version| version.to_string())
+        .collect();
+    let versions: Vec<_> = versions.into_iter().collect();
+    Finding::ok(
+        CHECK,
+        format!(
+            "the sink {sid} is active and gets all {} types (schema version {})",
+            TYPES.len(),
+            versions.join(", ")
+        ),
+    )
+}
+
+fn is_of(subscribed: &SubscribedEvent, name: &str) -> bool {
+    subscribed.kind.strip_prefix("com.twilio.taskrouter.") == Some(name)
+}
