@@ -6,9 +6,11 @@ use crate::given_up;
 use crate::held_back;
 use crate::report::{self, Report};
 use crate::store::hosts::Hosts;
+use crate::store::newest_tables;
 use rejoin_protocol::{ConferenceSid, Millis};
-use sqlx::AnyPool;
+use rejoin_setup::doctor::database::Tables;
 use sqlx::any::AnyPoolOptions;
+use sqlx::{AnyPool, Row as _};
 use std::time::Duration;
 
 /// Timeout of a connection to a server of the database.
@@ -47,6 +49,19 @@ pub async fn release(database_url: &str, conference: &ConferenceSid, now: Millis
 pub async fn report(database_url: &str) -> Result<Report, Error> {
     let pool = reading(database_url).await?;
     asked(report::read(&pool)).await
+}
+
+/// The version of the database's tables, and the newest one that this program knows.
+pub async fn tables(database_url: &str) -> Result<Tables, Error> {
+    let pool = reading(database_url).await?;
+    let read = async {
+        let row = sqlx::query("select max(version) from _sqlx_migrations").fetch_one(&pool).await?;
+        Ok(Tables {
+            applied: row.try_get::<Option<i64>, _>(0)?.unwrap_or_default(),
+            known: newest_tables(database_url),
+        })
+    };
+    asked(read).await
 }
 
 /// A connection for reading. It may lead to a standby if there is no primary.

@@ -24,6 +24,8 @@ pub(crate) const HELD_BACK: &str = "rejoin_events_held_back_total";
 pub(crate) const QUARANTINED: &str = "rejoin_events_quarantined_total";
 /// Delay between the event at Twilio and its arrival here.
 pub(crate) const WEBHOOK_LAG: &str = "rejoin_webhook_lag_seconds";
+/// Hellos, by the version of the page's plugin.
+pub(crate) const HELLOS: &str = "rejoin_plugin_hellos_total";
 /// Incoming requests, by route and status.
 pub(crate) const REQUESTS: &str = "rejoin_http_requests_total";
 /// Duration of those requests.

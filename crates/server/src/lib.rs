@@ -15,6 +15,7 @@
 //! | [`story`], [`explain`] | what happened to a call, to be understood later |
 //! | [`report`] | how recoveries have ended, by day |
 //! | [`beside`] | reads these from the database while servers run |
+//! | [`doctor`] | reads what `rejoin doctor` judges |
 //! | [`reconnect`] | attributes of the task that brings a customer back |
 //!
 //! All decisions about a call are in `rejoin-recovery`, none here.
@@ -23,6 +24,7 @@ pub mod allowed;
 pub mod beside;
 pub mod clock;
 pub mod config;
+pub mod doctor;
 pub mod engine;
 pub mod error;
 pub mod execute;

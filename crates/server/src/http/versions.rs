@@ -1,5 +1,6 @@
 //! Versions of the plugins that talk to this server.
 
+use crate::figures::HELLOS;
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
@@ -8,8 +9,6 @@ pub(crate) const OURS: &str = env!("CARGO_PKG_VERSION");
 /// The response header with this server's version.
 pub(super) const HEADER: &str = "rejoin-version";
 
-/// Hellos, by the version of the page's plugin.
-const HELLOS: &str = "rejoin_plugin_hellos_total";
 /// Maximum number of versions that are counted apart; an agent can claim any.
 const KNOWN: usize = 20;
 /// Maximum length of a version, in bytes.

@@ -19,7 +19,7 @@ mod held_back;
 mod memory;
 
 pub use change::{Batch, Changes, Claim, Committed, Found, JobId, Line, NewJob, OpenJobs, StoredJob, Tenure};
-pub(crate) use database::hosts;
+pub(crate) use database::{hosts, newest_tables};
 pub use disk::Disk;
 pub use heard::{Heard, PushId, Pushed};
 pub(crate) use heard::{Hint, Hints};

@@ -11,6 +11,7 @@ mod coaching;
 mod crash;
 mod database;
 mod deploy;
+mod doctor;
 mod documents;
 mod ended;
 mod engine;

@@ -5,6 +5,7 @@ mod asked;
 mod check;
 mod demo;
 mod deploy;
+mod doctor;
 mod explain;
 mod logs;
 mod migrate;
@@ -33,6 +34,7 @@ First steps:
   rejoin deploy                             lets Flex desktops load the plugin, beside the others; `--rollback` takes it back
   rejoin defaults > rejoin.toml             every setting, explained; each can be set in the environment, too
   rejoin check-config --config rejoin.toml  the effective settings, and what is wrong with them
+  rejoin doctor --config rejoin.toml        whether account, server and surroundings are as calls need them
   rejoin migrate --config rejoin.toml       brings the database up to date; `serve` does it, too
   rejoin explain CA…                        the story of a customer's call
   rejoin report                             outcomes of recoveries, by day
@@ -71,6 +73,9 @@ enum Command {
     /// Prints the effective settings with their origins, and what is wrong with them. Changes nothing, and asks Twilio only about
     /// a configured activity.
     CheckConfig(Box<check::Options>),
+    /// Asks Twilio, the server and its surroundings whether all is as calls need it, and says what is not, what that means and
+    /// what to do. Changes nothing. Exit status: 0, or 1 when something has failed.
+    Doctor(Box<doctor::Options>),
     /// Prints rejoin.default.toml: every setting with its default, its environment variable and what it means.
     Defaults,
     /// Runs a server beside `rejoin-twin`, which stands in for Twilio. Nothing leaves this machine.
@@ -125,6 +130,7 @@ fn main() -> ExitCode {
         Command::CheckConfig(options) => {
             run(&plain, async { Ok(check::run(&options, &matches, &layered).await) })
         }
+        Command::Doctor(options) => run(&plain, Box::pin(doctor::run(*options))),
         Command::Defaults => {
             print!("{}", document::toml());
             ExitCode::SUCCESS

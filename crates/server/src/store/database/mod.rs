@@ -14,6 +14,7 @@ mod sql;
 mod transact;
 
 pub(super) use push::Listener;
+pub(crate) use schema::newest_tables;
 
 use super::Disk;
 use crate::clock::Skew;

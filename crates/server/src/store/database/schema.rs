@@ -41,6 +41,12 @@ fn numbered(files: &[(&'static str, &'static str)]) -> Migrator {
     Migrator::with_migrations((1..).zip(files).map(migration).collect())
 }
 
+/// The number of the newest migration for a database with this URL.
+pub(crate) fn newest_tables(url: &str) -> i64 {
+    let migrator = if url.starts_with("sqlite:") { &SQLITE } else { &POSTGRES };
+    migrator.iter().map(|migration| migration.version).max().unwrap_or_default()
+}
+
 /// A different number makes the next start rebuild the keys of all stored calls: to be changed with
 /// [`rejoin_recovery::Call::keys`].
 pub(super) const KEYS: &str = "1";

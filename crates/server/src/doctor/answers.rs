@@ -1,0 +1,130 @@
+//! What the server's public address answers.
+
+use crate::config::Config;
+use crate::error::Error;
+use crate::figures::HELLOS;
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, HeaderValue};
+use http::{Method, Request, Response, StatusCode};
+use rejoin_setup::doctor::server::Answers;
+use rejoin_twilio::{Body, Transport, Unanswered, network, signature};
+use secrecy::ExposeSecret as _;
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+/// Timeout for connecting.
+const CONNECT: Duration = Duration::from_secs(3);
+/// Timeout of an answer: `/health/ready` waits up to two seconds for the database.
+const TOTAL: Duration = Duration::from_secs(6);
+/// A document that is the same for every call, and whose request changes nothing.
+const HARMLESS: &str = "/twiml/comfort";
+/// As long as a signature, and made with no key.
+const FORGED: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+
+/// Asks one thing after the other. `signs`: also whether signatures are verified.
+pub(super) async fn read(config: &Config, signs: bool) -> Result<Answers, Error> {
+    let transport = network(CONNECT, TOTAL).map_err(rejoin_twilio::Error::from)?;
+    let get = |url: String| send(&*transport, Method::GET, url, None);
+    let operators = config.operator_listen.map(|it| format!("http://{}", reachable(it)));
+    let live = get(config.public("/health/live")).await;
+    let mut answers = Answers {
+        live: live.map(|answer| answer.status().as_u16()).map_err(|why| word(why).to_owned()),
+        version: None,
+        unready: None,
+        signed: None,
+        forged: None,
+        desktops: None,
+    };
+    if answers.live != Ok(200) {
+        return Ok(answers);
+    }
+    answers.version = get(config.public("/openapi.json")).await.ok().as_ref().and_then(version);
+    answers.unready = get(config.public("/health/ready")).await.ok().as_ref().and_then(unready);
+    if let (None, Some(operators)) = (&answers.unready, &operators) {
+        answers.unready = get(format!("{operators}/health/ready")).await.ok().as_ref().and_then(unready);
+    }
+    if let Some(token) = &config.operator_token {
+        let url =
+            operators.map_or_else(|| config.public("/metrics"), |operators| format!("{operators}/metrics"));
+        let bearer = format!("Bearer {}", token.expose_secret());
+        let metrics = send(&*transport, Method::GET, url, Some((AUTHORIZATION.as_str(), &bearer))).await;
+        answers.desktops = metrics.ok().as_ref().and_then(desktops);
+    }
+    if signs {
+        let url = config.public(HARMLESS);
+        let signed = signature::sign(config.auth_token.expose_secret(), &url, &[]);
+        let post = |it| send(&*transport, Method::POST, url.clone(), Some((signature::HEADER, it)));
+        let status = |answer: Result<Response<Body>, Unanswered>| answer.map_or(0, |it| it.status().as_u16());
+        answers.signed = Some(status(post(&signed).await));
+        answers.forged = Some(status(post(FORGED).await));
+    }
+    Ok(answers)
+}
+
+async fn send(
+    transport: &dyn Transport,
+    method: Method,
+    url: String,
+    header: Option<(&str, &str)>,
+) -> Result<Response<Body>, Unanswered> {
+    let mut request = Request::builder().method(method).uri(url);
+    if let Some((name, value)) = header {
+        let mut value = HeaderValue::try_from(value).map_err(|_| Unanswered::NotBuilt)?;
+        value.set_sensitive(true);
+        request = request.header(name, value);
+    }
+    let request = request.body(Bytes::new()).map_err(|_| Unanswered::NotBuilt)?;
+    transport.send(request).await
+}
+
+fn word(why: Unanswered) -> &'static str {
+    match why {
+        Unanswered::NotBuilt => "that is no address",
+        Unanswered::NotConnected => "no connection",
+        Unanswered::TimedOut => "timed out",
+        Unanswered::CutOff => "the connection was cut off",
+    }
+}
+
+fn json(answer: &Response<Body>) -> Option<Value> {
+    serde_json::from_slice(answer.body().as_ref()?).ok()
+}
+
+fn version(answer: &Response<Body>) -> Option<String> {
+    json(answer)?["info"]["version"].as_str().map(str::to_owned)
+}
+
+/// What is not ready; `None` when this is not the server's answer.
+fn unready(answer: &Response<Body>) -> Option<Vec<String>> {
+    let status = answer.status().as_u16();
+    let checks =
+        json(answer).filter(|it| matches!(status, 200 | 503) && it["database"]["ok"].is_boolean())?;
+    let checks = checks.as_object()?.iter().filter(|(_, check)| check["ok"] != true);
+    Some(
+        checks
+            .map(|(name, check)| format!("{name}: {}", check["trouble"].as_str().unwrap_or_default()))
+            .collect(),
+    )
+}
+
+/// The versions in the metrics; `None` when these are not the server's.
+fn desktops(answer: &Response<Body>) -> Option<BTreeSet<String>> {
+    let text = std::str::from_utf8(answer.body().as_ref()?).ok()?;
+    let is_ours = answer.status() == StatusCode::OK && text.contains("# TYPE rejoin_");
+    let versions = text.lines().filter_map(|line| {
+        line.strip_prefix(HELLOS)?.strip_prefix("{version=\"")?.split('"').next().map(str::to_owned)
+    });
+    is_ours.then(|| versions.collect())
+}
+
+/// An address that can be connected to: a listener on every address is also on this machine's own.
+fn reachable(listens: SocketAddr) -> SocketAddr {
+    let ip = match listens.ip() {
+        ip if !ip.is_unspecified() => ip,
+        IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::LOCALHOST),
+    };
+    SocketAddr::new(ip, listens.port())
+}
