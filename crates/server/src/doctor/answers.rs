@@ -128,3 +128,43 @@ fn reachable(listens: SocketAddr) -> SocketAddr {
     };
     SocketAddr::new(ip, listens.port())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(status: u16, body: &str) -> Response<Body> {
+        let mut answer = Response::new(Some(Bytes::copy_from_slice(body.as_bytes())));
+        *answer.status_mut() = StatusCode::from_u16(status).expect("a status");
+        answer
+    }
+
+    #[test]
+    fn what_is_not_ready_is_named_and_another_answer_is_not_believed() {
+        let body = r#"{"database":{"ok":false,"trouble":"away"},"twilio":{"ok":true}}"#;
+        assert_eq!(unready(&answer(503, body)), Some(vec!["database: away".to_owned()]));
+        assert_eq!(unready(&answer(200, r#"{"database":{"ok":true}}"#)), Some(vec![]));
+        for (status, other) in [(404, body), (200, "{}"), (200, "<html>"), (403, "")] {
+            assert_eq!(unready(&answer(status, other)), None, "{status} {other}");
+        }
+    }
+
+    #[test]
+    fn versions_of_desktops_are_read_from_the_metrics() {
+        let metrics = "# TYPE rejoin_plugin_hellos_total counter\nrejoin_plugin_hellos_total{version=\"0.1.0\"} 7\n\
+                       rejoin_plugin_hellos_total{version=\"0.0.9\"} 1\nrejoin_jobs_open 0\n";
+        let wanted = ["0.0.9".to_owned(), "0.1.0".to_owned()].into();
+        assert_eq!(desktops(&answer(200, metrics)), Some(wanted));
+        assert_eq!(desktops(&answer(401, metrics)), None);
+        assert_eq!(desktops(&answer(200, "<html>")), None);
+    }
+
+    #[test]
+    fn a_listener_on_every_address_is_reached_on_this_machine() {
+        for (listens, wanted) in
+            [("0.0.0.0:81", "127.0.0.1:81"), ("[::]:81", "[::1]:81"), ("10.0.0.5:81", "10.0.0.5:81")]
+        {
+            assert_eq!(reachable(listens.parse().expect("an address")).to_string(), wanted);
+        }
+    }
+}

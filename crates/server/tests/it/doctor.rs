@@ -173,8 +173,11 @@ impl World {
             .spawn()
             .unwrap();
         let mut line = String::new();
-        BufReader::new(server.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let mut stdout = BufReader::new(server.stdout.take().unwrap());
+        stdout.read_line(&mut line).unwrap();
         assert!(line.starts_with("listening on"), "{line}");
+        // More may be printed.
+        server.stdout = Some(stdout.into_inner());
         self.server = Some(server);
     }
 
@@ -373,20 +376,29 @@ async fn each_wrong_setting_is_found_with_one_line() {
     }
     world.stop();
     assert_eq!(world.news(&healthy, &[]), ["failed server"], "nothing answers");
+    let operators = free();
+    let settings = [
+        ("REJOIN_OPERATOR_LISTEN", operators.as_str()),
+        ("REJOIN_OPERATOR_TOKEN", "0123456789abcdef0123456789abcdef"),
+    ];
+    world.serve(&settings);
+    assert_eq!(world.news(&healthy, &settings), Vec::<String>::new(), "an address of the operators' own");
+    assert_eq!(world.news(&healthy, &[]), ["warning server-ready"], "without knowing it");
+    world.stop();
     world.serve(&[("TWILIO_AUTH_TOKEN", "ffffffffffffffffffffffffffffffff")]);
     assert_eq!(world.news(&healthy, &[]), ["failed signatures"], "a server with another token");
 }
 
-/// `Accepts` connections, and says nothing.
-fn half_open() -> TcpListener {
-    TcpListener::bind("127.0.0.1:0").unwrap()
+/// Accepts connections, and says nothing.
+fn half_open(address: &str) -> TcpListener {
+    TcpListener::bind(address).unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_twilio_that_does_not_answer_fails_within_bounds() {
-    let world = World::healthy().await;
+async fn who_does_not_answer_is_found_within_bounds() {
+    let mut world = World::healthy().await;
     let healthy = world.checks(&[]);
-    let silent = half_open();
+    let silent = half_open("127.0.0.1:0");
     let begun = Instant::now();
     for base in [format!("http://{}", free()), format!("http://{}", silent.local_addr().unwrap())] {
         assert_eq!(world.news(&healthy, &[("TWILIO_API_BASE", &base)]), ["failed account"], "{base}");
@@ -395,6 +407,13 @@ async fn a_twilio_that_does_not_answer_fails_within_bounds() {
     assert_eq!(world.news(&healthy, &[]), ["failed rights-taskrouter"], "one part of it");
     world.set(Fault { silent: Some("studio.twilio.com"), ..Fault::default() });
     assert_eq!(world.news(&healthy, &[]), ["warning rights-studio"]);
+    world.set(Fault::default());
+    let database = format!("postgres://rejoin@{}/rejoin", silent.local_addr().unwrap());
+    assert_eq!(world.news(&healthy, &[("DATABASE_URL", &database)]), ["failed database"]);
+    world.stop();
+    let server = half_open(world.url.trim_start_matches("http://"));
+    assert_eq!(world.news(&healthy, &[]), ["failed server"]);
+    drop((silent, server));
     assert!(begun.elapsed() < BOUNDED, "{:?}", begun.elapsed());
 }
 

@@ -4,6 +4,8 @@ use super::account::word;
 use super::{Finding, Survey};
 use rejoin_twilio::Error;
 
+const TOKENS: &str = "rights-tokens";
+
 /// An API, and what stops working without it.
 struct Right<'a> {
     name: &'static str,
@@ -34,7 +36,7 @@ pub(super) fn judge(survey: &Survey, is_other: bool) -> Vec<Finding> {
             "agents cannot be pinged, and tasks cannot be read: no call is recovered",
         ),
         right(
-            "rights-tokens",
+            TOKENS,
             ("agents' tokens", "validated"),
             survey.tokens.as_ref().err(),
             true,
@@ -106,7 +108,9 @@ fn one(right: &Right<'_>) -> Finding {
             "check the network and status.twilio.com, and run this again".to_owned(),
         ),
     };
-    if *is_vital {
+    // A refusal of the token that is none looks the same, and the account has accepted the credentials.
+    let is_unclear = *name == TOKENS && **error == Error::Unauthorized;
+    if *is_vital && !is_unclear {
         Finding::failed(*name, found, *means, remedy)
     } else {
         Finding::warning(*name, found, *means, remedy)

@@ -21,7 +21,8 @@ const WITHIN: Duration = Duration::from_secs(60);
 const WORKERS: usize = 20;
 /// How many published flows are read. One request each.
 const FLOWS: usize = 50;
-/// No Flex user's token: Twilio has to say that it is not valid.
+/// No Flex user's token: Twilio has to say that it is not valid. Unconfirmed: whether it says so with HTTP status 200, as about
+/// tokens that have expired (<https://www.npmjs.com/package/twilio-flex-token-validator>).
 const NO_TOKEN: &str = "rejoin-doctor";
 
 /// What could be read of the account, API by API.
@@ -128,7 +129,11 @@ impl Survey {
             numbers,
             serverless,
             plugins,
-            tokens: tokens.map(drop),
+            tokens: match tokens {
+                // It was asked, and says that this is no token.
+                Ok(_) | Err(Error::Refused { status: 400 | 422, .. }) => Ok(()),
+                Err(error) => Err(error),
+            },
             webhook_rules,
         }
     }

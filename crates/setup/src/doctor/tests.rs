@@ -147,13 +147,14 @@ type Change = fn(&mut Survey);
 #[test]
 fn a_right_that_is_missing_is_reported_once_and_what_depends_on_it_is_left_out() {
     let refused = || Error::Refused { status: 403, code: 70051 };
-    let planted: [(Change, &str); 9] = [
+    let planted: [(Change, &str); 10] = [
         (|it| it.voice = Err(Error::Refused { status: 403, code: 70051 }), "failed rights-voice"),
         (|it| it.taskrouter = Err(Error::Unauthorized), "failed rights-taskrouter"),
         (
             |it| it.tokens = Err(Error::Unavailable { status: 503, may_have_acted: true }),
             "failed rights-tokens",
         ),
+        (|it| it.tokens = Err(Error::Unauthorized), "warning rights-tokens"),
         (|it| it.flex = Err(Error::Gone), "warning rights-flex"),
         (|it| it.streams = Err(Error::Gone), "warning rights-events"),
         (|it| it.flows = Err(Error::Gone), "warning rights-studio"),

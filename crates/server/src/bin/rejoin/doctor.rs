@@ -3,6 +3,7 @@
 use clap::Args;
 use rejoin_server::{Config, doctor};
 use rejoin_setup::doctor::{Finding, Outcome};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -31,20 +32,20 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode, String> {
         let found = Box::pin(doctor::findings(options.config.clone())).await;
         found.map_err(|error| error.to_string())
     };
-    let mut found = look().await?;
-    match (options.watch, options.json) {
-        (None, true) => {
-            println!("{}", serde_json::to_string_pretty(&found).map_err(|error| error.to_string())?);
-        }
-        _ => print(&found, options.json)?,
+    let found = look().await?;
+    if options.json && options.watch.is_none() {
+        println!("{}", serde_json::to_string_pretty(&found).map_err(|error| error.to_string())?);
+    } else {
+        print(&found, options.json)?;
     }
     if let Some(seconds) = options.watch {
+        let mut last: BTreeMap<_, _> = found.into_iter().map(|it| (it.check.clone(), it)).collect();
         loop {
             tokio::time::sleep(Duration::from_secs(seconds)).await;
-            let next = look().await?;
-            let changed: Vec<_> = next.iter().filter(|it| !found.contains(it)).cloned().collect();
+            let mut changed = look().await?;
+            // What could not be checked meanwhile is compared with what was found last.
+            changed.retain(|it| last.insert(it.check.clone(), it.clone()).as_ref() != Some(it));
             print(&changed, options.json)?;
-            found = next;
         }
     }
     let worst = found.iter().map(|finding| finding.result).max().unwrap_or(Outcome::Ok);
