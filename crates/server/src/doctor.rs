@@ -10,7 +10,7 @@ use crate::error::Error;
 use rejoin_setup::doctor::database::Tables;
 use rejoin_setup::doctor::{self, Expected, Finding, Outcome, Survey};
 
-/// Everything that is found, in a fixed order. Changes nothing: what is sent beside reads are a token that is none, to be validated,
+/// Everything that is found, in a fixed order. Changes nothing: apart from reads it sends an invalid token to be validated,
 /// and two requests to our own server for a piece of comfort audio, one of them with a forged signature.
 ///
 /// # Errors

@@ -150,3 +150,27 @@ fn ids<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Err
     };
     Ok(entries.iter().filter_map(id).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_of_a_rule_are_read_as_ids_and_as_objects() {
+        let rule = |settings: &str| {
+            let text = format!(
+                r#"{{"id":"webhooks_rule_1","matchType":"PREFIX_MATCH","prefix":"https://example.com","settings":{settings},
+                    "status":"new"}}"#
+            );
+            serde_json::from_str::<WebhookRule>(&text).expect("a rule")
+        };
+        let wanted = ["webhooks_setting_1", "webhooks_setting_2"];
+        assert_eq!(rule(r#"["webhooks_setting_1","webhooks_setting_2"]"#).settings, wanted);
+        let objects =
+            r#"[{"settingId":"webhooks_setting_1","weight":90},{"weight":10,"id":"webhooks_setting_2"}]"#;
+        assert_eq!(rule(objects).settings, wanted);
+        assert_eq!(rule("[1, {}]").settings, Vec::<String>::new());
+        let rule = rule("[]");
+        assert_eq!((rule.value, rule.prefix.as_deref()), (None, Some("https://example.com")));
+    }
+}

@@ -1,4 +1,4 @@
-//! The certificate that the public address shows: is it trusted here, for this name, and for how long?
+//! The certificate that the public address shows: whether it is trusted here, for this name, and for how long.
 //!
 //! A certificate's end is found without reading it: the verifier is asked about later days, too.
 

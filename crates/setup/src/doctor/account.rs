@@ -1,4 +1,4 @@
-//! Are the credentials accepted, and is the account active?
+//! The credentials are accepted, and the account is active.
 
 use super::{Expected, Finding};
 use rejoin_twilio::{Account, Error};

@@ -1,4 +1,5 @@
-//! The activity that is lent to an agent who is back in one that receives no tasks.
+//! The activity that is lent to an agent who is back in one that receives no tasks. Whether an activity receives tasks cannot be
+//! changed later (<https://www.twilio.com/docs/taskrouter/api/activity>).
 
 use super::{Expected, Finding, TaskRouter, shown};
 

@@ -3,7 +3,7 @@
 use super::{Finding, count};
 
 const CHECK: &str = "certificate";
-/// With fewer days left, somebody should look why it was not renewed.
+/// With fewer days left a renewal is overdue.
 const SOON: u64 = 14;
 
 /// What the certificate is worth to a client that trusts what this machine trusts.

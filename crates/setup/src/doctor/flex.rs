@@ -1,4 +1,4 @@
-//! Do desktops find the server? The plugin reads its address in Flex's configuration.
+//! Desktops find the server: the plugin reads its address in Flex's configuration.
 
 use super::{Expected, Finding};
 use serde_json::Value;

@@ -1,4 +1,4 @@
-//! Do Studio's flows name the `action` that keeps a customer whose conference ends under them?
+//! Studio's flows name the `action` that keeps a customer whose conference ends under them.
 //!
 //! Flows are read as Studio's JSON has them (<https://www.twilio.com/docs/studio/flow-definition>). The types of the widgets and
 //! their properties are undocumented there; they are those of published flows: `send-to-flex` with `workflow`, `enqueue-call` with

@@ -1,4 +1,4 @@
-//! `rejoin doctor`: is everything as calls need it?
+//! `rejoin doctor`: whether everything is as calls need it.
 //!
 //! [`Survey::read`] asks Twilio and changes nothing; [`findings`] judges what was read. What is read of the server and its
 //! surroundings is judged here, too ([`server`], [`certificate`], [`database`], [`clock`]). All judgements are pure: a file for

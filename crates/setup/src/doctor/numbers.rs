@@ -1,4 +1,5 @@
-//! Do phone numbers have a fallback address, for when a document cannot be fetched?
+//! Phone numbers have a fallback address, for when a document cannot be fetched
+//! (<https://www.twilio.com/docs/usage/security/availability-reliability>).
 
 use super::{Finding, count};
 use rejoin_twilio::PhoneNumber;

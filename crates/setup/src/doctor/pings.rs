@@ -34,7 +34,7 @@ pub(super) fn judge(taskrouter: &TaskRouter, expected: &Expected) -> Vec<Finding
     let Some(there) = taskrouter.queues.iter().find(|there| there.sid == queue) else {
         all.push(Finding::failed(
             "ping-workflow",
-            format!("{name} ({sid}) leads to {queue}, which there is not"),
+            format!("{name} ({sid}) leads to {queue}, which does not exist"),
             NOT_PINGED,
             "give it a queue that has every worker",
         ));

@@ -1,4 +1,4 @@
-//! Which plugin do desktops load?
+//! The released plugin, which desktops load.
 
 use super::{Expected, Finding};
 use rejoin_twilio::Plugin;

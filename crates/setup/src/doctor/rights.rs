@@ -95,7 +95,7 @@ fn one(right: &Right<'_>) -> Finding {
     let cannot = |why: String| format!("{what} cannot be {done}: {why}");
     let (found, remedy) = match error {
         Error::Gone => (
-            cannot(format!("Twilio does not know them ({})", word(error))),
+            cannot(format!("Twilio answers with {}", word(error))),
             "check that Flex runs in this account; before the first plugin is deployed there may be none"
                 .to_owned(),
         ),
@@ -108,7 +108,7 @@ fn one(right: &Right<'_>) -> Finding {
             "check the network and status.twilio.com, and run this again".to_owned(),
         ),
     };
-    // A refusal of the token that is none looks the same, and the account has accepted the credentials.
+    // Twilio may answer so about the invalid token itself: the account has accepted the credentials.
     let is_unclear = *name == TOKENS && **error == Error::Unauthorized;
     if *is_vital && !is_unclear {
         Finding::failed(*name, found, *means, remedy)

@@ -1,4 +1,5 @@
-//! Event Streams: does a sink deliver TaskRouter's events here? Recoveries work without, but miss what only these report.
+//! A sink of Event Streams delivers TaskRouter's events here. Recoveries work without, but miss what only these report. Of a
+//! sink only the description can be changed (<https://www.twilio.com/docs/events/event-streams/sink-resource>).
 
 use super::{Expected, Finding, Streams};
 use rejoin_twilio::SubscribedEvent;

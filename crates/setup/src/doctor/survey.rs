@@ -1,4 +1,4 @@
-//! What Twilio says about the account. Only reads: `GET`, and the validation of a token that is none.
+//! What Twilio says about the account. Only reads: `GET`, and the validation of an invalid token.
 
 use crate::provision::patiently_at_most;
 use rejoin_protocol::Millis;
@@ -21,7 +21,7 @@ const WITHIN: Duration = Duration::from_secs(60);
 const WORKERS: usize = 20;
 /// How many published flows are read. One request each.
 const FLOWS: usize = 50;
-/// No Flex user's token: Twilio has to say that it is not valid. Unconfirmed: whether it says so with HTTP status 200, as about
+/// An invalid token, which Twilio has to report as such. Unconfirmed: whether it says so with HTTP status 200, as about
 /// tokens that have expired (<https://www.npmjs.com/package/twilio-flex-token-validator>).
 const NO_TOKEN: &str = "rejoin-doctor";
 
@@ -32,7 +32,7 @@ pub struct Survey {
     pub account: Result<Account, Error>,
     /// This machine's clock minus Twilio's, in milliseconds; `None` without Twilio's.
     pub skew: Option<i64>,
-    /// True when conferences may be read.
+    /// `Ok` when conferences can be read.
     pub voice: Result<(), Error>,
     /// TaskRouter's workspace.
     pub taskrouter: Result<TaskRouter, Error>,
@@ -44,11 +44,11 @@ pub struct Survey {
     pub flows: Result<Vec<Flow>, Error>,
     /// Phone numbers.
     pub numbers: Result<Vec<PhoneNumber>, Error>,
-    /// True when services of Functions and Assets may be read.
+    /// `Ok` when services of Functions and Assets can be read.
     pub serverless: Result<(), Error>,
     /// The released plugins; `None`: nothing was released.
     pub plugins: Result<Option<Vec<Plugin>>, Error>,
-    /// True when tokens of agents can be validated.
+    /// `Ok` when tokens of agents can be validated.
     pub tokens: Result<(), Error>,
     /// Rules and settings of the Webhooks configuration API.
     pub webhook_rules: Result<(Vec<WebhookRule>, Vec<WebhookSetting>), Error>,
@@ -130,7 +130,7 @@ impl Survey {
             serverless,
             plugins,
             tokens: match tokens {
-                // It was asked, and says that this is no token.
+                // Twilio answers about the token, so it has accepted the credentials.
                 Ok(_) | Err(Error::Refused { status: 400 | 422, .. }) => Ok(()),
                 Err(error) => Err(error),
             },

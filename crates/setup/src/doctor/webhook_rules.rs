@@ -1,5 +1,5 @@
-//! Does a rule of the Webhooks configuration API change how Twilio signs requests to this server? The server knows the auth
-//! token's signatures alone (<https://www.twilio.com/docs/usage/webhooks/webhook-shared-keys>).
+//! No rule of the Webhooks configuration API changes how Twilio signs requests to this server, which knows the auth token's
+//! signatures alone (<https://www.twilio.com/docs/usage/webhooks/webhook-shared-keys>).
 
 use super::account::word;
 use super::{Expected, Finding};

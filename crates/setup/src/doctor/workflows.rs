@@ -70,7 +70,7 @@ fn one(workflow: &Workflow, taskrouter: &TaskRouter, expected: &Expected) -> Fin
         return Finding::failed(
             check,
             format!(
-                "{name}: the filter for customers who come back names the queue {gone}, which there is not"
+                "{name}: the filter for customers who come back names the queue {gone}, which does not exist"
             ),
             ELSEWHERE,
             "name a queue that has every worker",

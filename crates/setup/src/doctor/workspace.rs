@@ -1,4 +1,4 @@
-//! Is the configured workspace the one that Flex uses?
+//! The configured workspace is the one that Flex uses.
 
 use super::{Expected, Finding};
 use serde_json::Value;
