@@ -126,6 +126,10 @@ sids! {
     WorkerChannelSid = "WC";
     /// A participant of an interaction channel, as Flex sees a leg.
     ParticipantSid = "UT";
+    /// A sink of Event Streams.
+    SinkSid = "DG";
+    /// A subscription of Event Streams.
+    SubscriptionSid = "DF";
     /// An API key.
     ApiKeySid = "SK";
     /// A version of a Flex plugin.

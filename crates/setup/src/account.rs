@@ -1,8 +1,9 @@
 //! What there is in the account.
 
 use crate::Error;
+use crate::streams;
 use rejoin_protocol::{AccountSid, WorkspaceSid};
-use rejoin_twilio::{Activity, Client, TaskChannel, TaskQueue, Workflow};
+use rejoin_twilio::{Activity, Client, Sink, SubscribedEvent, TaskChannel, TaskQueue, Workflow};
 use serde_json::Value;
 
 /// What there is in the account, as far as a set-up needs to know.
@@ -22,6 +23,8 @@ pub struct Account {
     pub queues: Vec<TaskQueue>,
     /// Workflows.
     pub workflows: Vec<Workflow>,
+    /// Sinks of Event Streams that lead to the server, each with the types that it gets.
+    pub sinks: Vec<(Sink, Vec<SubscribedEvent>)>,
 }
 
 impl Account {
@@ -35,11 +38,16 @@ impl Account {
         workspace.and_then(|sid| WorkspaceSid::parse(sid).ok()).ok_or(Error::NoFlex)
     }
 
-    /// Asks Twilio. Changes nothing.
+    /// Asks Twilio. Changes nothing. Of Event Streams only what leads to the server's address is read.
     ///
     /// # Errors
     /// When Twilio does not answer.
-    pub async fn read(client: &Client, sid: AccountSid, workspace: WorkspaceSid) -> Result<Self, Error> {
+    pub async fn read(
+        client: &Client,
+        sid: AccountSid,
+        workspace: WorkspaceSid,
+        public_url: &str,
+    ) -> Result<Self, Error> {
         let configuration = client.flex_configuration().await.map_err(during("read Flex's configuration"))?;
         Ok(Self {
             sid,
@@ -49,6 +57,7 @@ impl Account {
             channels: client.list_task_channels().await.map_err(during("read the task channels"))?,
             queues: client.list_task_queues().await.map_err(during("read the queues"))?,
             workflows: client.list_workflows().await.map_err(during("read the workflows"))?,
+            sinks: sinks(client, public_url).await.map_err(during("read Event Streams"))?,
         })
     }
 
@@ -56,6 +65,21 @@ impl Account {
     pub(crate) fn rejoin(&self) -> Option<&Value> {
         self.ui_attributes.get("custom_data")?.get("rejoin")
     }
+}
+
+async fn sinks(
+    client: &Client,
+    public_url: &str,
+) -> Result<Vec<(Sink, Vec<SubscribedEvent>)>, rejoin_twilio::Error> {
+    let (address, mut all) = (streams::address(public_url), vec![]);
+    for sink in client.list_sinks().await?.into_iter().filter(|sink| streams::leads_to(sink, &address)) {
+        let mut types = vec![];
+        for subscription in client.list_subscriptions(&sink.sid).await? {
+            types.extend(client.list_subscribed_events(&subscription.sid).await?);
+        }
+        all.push((sink, types));
+    }
+    Ok(all)
 }
 
 /// An error of Twilio's while that was done.

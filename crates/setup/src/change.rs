@@ -1,6 +1,6 @@
 //! One change of the account, and how it is shown.
 
-use rejoin_protocol::{TaskQueueSid, WorkflowSid};
+use rejoin_protocol::{SinkSid, TaskQueueSid, WorkflowSid};
 use serde_json::Value;
 
 /// One change.
@@ -43,6 +43,18 @@ pub enum Change {
         /// The filter.
         filter: String,
     },
+    /// A sink of Event Streams.
+    Sink {
+        /// Where the server takes events.
+        destination: String,
+    },
+    /// What a sink gets.
+    Subscription {
+        /// The sink; `None`: the one that is created before.
+        sink: Option<SinkSid>,
+        /// Types with the versions of their schemas.
+        types: Vec<(&'static str, u32)>,
+    },
     /// The server's address, for the plugin: `ui_attributes.custom_data.rejoin` in Flex's configuration.
     FlexConfiguration {
         /// As it was read.
@@ -69,6 +81,12 @@ impl Change {
                 let name = name.escape_debug();
                 let title = format!("~ workflow \"{name}\" ({workflow}): a filter before the others");
                 [title].into_iter().chain(filter.lines().map(|line| format!("    + {line}"))).collect()
+            }
+            Self::Sink { destination } => vec![format!("+ sink of Event Streams, to {destination}")],
+            Self::Subscription { types, .. } => {
+                let title = format!("+ subscription of the sink, to {} types", types.len());
+                let types = types.iter().map(|(kind, version)| format!("    + {kind}, version {version}"));
+                [title].into_iter().chain(types).collect()
             }
             Self::FlexConfiguration { before, after } => {
                 let mut lines = vec!["~ Flex's configuration: ui_attributes.custom_data.rejoin".to_owned()];

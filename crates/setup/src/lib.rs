@@ -21,6 +21,7 @@ mod record;
 mod refusal;
 mod release;
 mod settings;
+mod streams;
 mod unprovision;
 mod workflow;
 

@@ -1,7 +1,7 @@
 //! What is missing in the account. Pure: it compares what there is with what Rejoin needs.
 
 use crate::workflow::{self, Routing};
-use crate::{Account, Change, Refusal};
+use crate::{Account, Change, Refusal, streams};
 use rejoin_protocol::attributes::RECOVERY_PING_CHANNEL;
 use rejoin_protocol::{ActivitySid, TaskQueueSid, WorkflowSid};
 use rejoin_twilio::Workflow;
@@ -23,6 +23,8 @@ pub struct Wanted {
     pub workflows: Choice,
     /// Whether an activity is created for agents who come back in one that receives no tasks.
     pub reconnecting: bool,
+    /// Whether Event Streams tell the server what neither a callback nor a page reports.
+    pub event_streams: bool,
 }
 
 /// A choice of workflows.
@@ -64,6 +66,9 @@ impl Plan {
         let ping_workflow = planning.ping();
         for workflow in planning.chosen(&wanted.workflows) {
             planning.filter(workflow);
+        }
+        if wanted.event_streams {
+            planning.streams(&wanted.public_url);
         }
         planning.flex(&wanted.public_url);
         let Planning { changes, refusals, .. } = planning;
@@ -182,6 +187,21 @@ impl<'a> Planning<'a> {
             after,
             filter,
         });
+    }
+
+    fn streams(&mut self, public_url: &str) {
+        let sinks = &self.account.sinks;
+        let sink = sinks.iter().find(|(sink, _)| sink.status != "failed");
+        let types = match sink {
+            Some((_, subscribed)) => streams::missing(subscribed),
+            None => streams::TYPES.to_vec(),
+        };
+        if sink.is_none() {
+            self.changes.push(Change::Sink { destination: streams::address(public_url) });
+        }
+        if !types.is_empty() {
+            self.changes.push(Change::Subscription { sink: sink.map(|(sink, _)| sink.sid.clone()), types });
+        }
     }
 
     fn flex(&mut self, public_url: &str) {

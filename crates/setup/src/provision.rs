@@ -5,7 +5,7 @@ use crate::plan::everyone;
 use crate::record::{FlexRecord, WorkflowRecord};
 use crate::{Account, Change, Error, Plan, Record, Wanted, workflow};
 use rejoin_protocol::TaskQueueSid;
-use rejoin_twilio::Client;
+use rejoin_twilio::{Client, SubscribedEvent};
 use serde_json::{Value, json};
 use std::future::Future;
 use std::path::Path;
@@ -73,6 +73,27 @@ async fn make(
             let made = made.map_err(during("create the workflow"))?;
             record.ping_workflow = Some(made.sid.clone());
             account.workflows.push(made);
+        }
+        Change::Sink { destination } => {
+            let made = patiently(|| client.create_sink("Rejoin", destination)).await;
+            let made = made.map_err(during("create the sink of Event Streams"))?;
+            record.sinks.push(made.sid.clone());
+            account.sinks.push((made, vec![]));
+        }
+        Change::Subscription { sink, types } => {
+            let newest = account.sinks.last_mut();
+            let Some((sink, subscribed)) = (match sink {
+                Some(sid) => account.sinks.iter_mut().find(|(sink, _)| sink.sid == *sid),
+                None => newest,
+            }) else {
+                return Ok(());
+            };
+            let made = patiently(|| client.create_subscription("Rejoin", &sink.sid, types)).await;
+            record.subscriptions.push(made.map_err(during("subscribe the sink"))?.sid);
+            subscribed.extend(types.iter().map(|(kind, version)| SubscribedEvent {
+                kind: (*kind).to_owned(),
+                schema_version: Some(*version),
+            }));
         }
         Change::Filter { .. } => return add_filter(client, account, change, record, file).await,
         Change::FlexConfiguration { after, .. } => {

@@ -1,7 +1,10 @@
 //! What was there before, and what was created: a file beside the settings, from which `rejoin unprovision` restores the account.
 
 use crate::Error;
-use rejoin_protocol::{AccountSid, ActivitySid, TaskChannelSid, TaskQueueSid, WorkflowSid, WorkspaceSid};
+use rejoin_protocol::{
+    AccountSid, ActivitySid, SinkSid, SubscriptionSid, TaskChannelSid, TaskQueueSid, WorkflowSid,
+    WorkspaceSid,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -30,6 +33,12 @@ pub struct Record {
     /// The workflow of the Recovery Pings, if it was created.
     #[serde(default)]
     pub ping_workflow: Option<WorkflowSid>,
+    /// Sinks of Event Streams that were created: one for each address that the server had.
+    #[serde(default)]
+    pub sinks: Vec<SinkSid>,
+    /// Subscriptions that were created.
+    #[serde(default)]
+    pub subscriptions: Vec<SubscriptionSid>,
     /// Workflows that were given a filter.
     #[serde(default)]
     pub workflows: BTreeMap<WorkflowSid, WorkflowRecord>,
@@ -66,6 +75,8 @@ impl Record {
             activity: None,
             queue: None,
             ping_workflow: None,
+            sinks: vec![],
+            subscriptions: vec![],
             workflows: BTreeMap::new(),
             flex: None,
         }

@@ -31,6 +31,19 @@ pub async fn unprovision(client: &Client, record: &mut Record, file: &Path) -> R
         record.flex = None;
         record.write(file)?;
     }
+    while let Some(sid) = record.subscriptions.last().cloned() {
+        gone(patiently(|| client.delete_subscription(&sid)).await)
+            .map_err(during("delete the subscription"))?;
+        lines.push(format!("subscription {sid}: deleted"));
+        record.subscriptions.pop();
+        record.write(file)?;
+    }
+    while let Some(sid) = record.sinks.last().cloned() {
+        gone(patiently(|| client.delete_sink(&sid)).await).map_err(during("delete the sink"))?;
+        lines.push(format!("sink {sid}: deleted"));
+        record.sinks.pop();
+        record.write(file)?;
+    }
     for sid in record.workflows.keys().cloned().collect::<Vec<_>>() {
         lines.push(restore(client, record, &sid).await?);
         record.workflows.remove(&sid);

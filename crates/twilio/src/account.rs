@@ -1,6 +1,6 @@
 //! Resources of the account beyond calls and tasks, as far as they are read. Unknown fields are ignored.
 
-use rejoin_protocol::{TaskChannelSid, WorkerSid};
+use rejoin_protocol::{SinkSid, SubscriptionSid, TaskChannelSid, WorkerSid};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
@@ -53,8 +53,8 @@ pub struct Flow {
 /// A sink of Event Streams (<https://www.twilio.com/docs/events/event-streams/sink-resource>).
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct Sink {
-    /// The sink's SID (`DG…`).
-    pub sid: String,
+    /// The sink's SID.
+    pub sid: SinkSid,
     /// `initialized`, `validating`, `active` or `failed`.
     pub status: String,
     /// `kinesis`, `webhook`, `segment` or `email`.
@@ -67,10 +67,10 @@ pub struct Sink {
 /// A subscription of Event Streams (<https://www.twilio.com/docs/events/event-streams/subscription>).
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Subscription {
-    /// The subscription's SID (`DF…`).
-    pub sid: String,
+    /// The subscription's SID.
+    pub sid: SubscriptionSid,
     /// The sink that gets the events.
-    pub sink_sid: String,
+    pub sink_sid: SinkSid,
 }
 
 /// A type of a subscription (<https://www.twilio.com/docs/events/event-streams/subscribed-event-resource>).
@@ -102,16 +102,6 @@ pub struct WorkerChannel {
     pub available: bool,
     /// How many tasks of it the worker may have at once.
     pub configured_capacity: u32,
-}
-
-/// A plugin in the released configuration
-/// (<https://www.twilio.com/docs/flex/developer/plugins/api/plugin-configuration>).
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub struct Plugin {
-    /// Its unique name.
-    pub unique_name: String,
-    /// Its version.
-    pub version: String,
 }
 
 /// A rule of the Webhooks configuration API (<https://www.twilio.com/docs/usage/webhooks/webhook-rules>).

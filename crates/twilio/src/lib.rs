@@ -17,7 +17,7 @@ pub mod webhook;
 mod witness;
 
 pub use account::{
-    Account, Flow, ListedWorker, PhoneNumber, Plugin, Sink, SubscribedEvent, Subscription, WebhookRule,
+    Account, Flow, ListedWorker, PhoneNumber, Sink, SubscribedEvent, Subscription, WebhookRule,
     WebhookSetting, WorkerChannel,
 };
 pub use client::{

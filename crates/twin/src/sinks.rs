@@ -161,6 +161,19 @@ impl Sinks {
         Ok(Value::Null)
     }
 
+    /// `DELETE /v1/Sinks/{DG}`. What waits for it is not delivered any more.
+    ///
+    /// # Errors
+    /// When there is no such sink, or it has a subscription.
+    pub(crate) fn remove(&mut self, sid: &str) -> Result<Value, ApiError> {
+        if self.subscriptions.iter().any(|subscription| subscription.sink == sid) {
+            return Err(ApiError::bad_request("a subscription uses this sink"));
+        }
+        let before = self.sinks.len();
+        self.sinks.retain(|sink| sink.sid != sid);
+        if self.sinks.len() == before { Err(ApiError::not_found("sink")) } else { Ok(Value::Null) }
+    }
+
     /// Something happened.
     pub(crate) fn tell(&self, event: &StreamEvent) {
         let kind = format!("{TASKROUTER}{}", event.name);

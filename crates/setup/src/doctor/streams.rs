@@ -2,25 +2,15 @@
 //! sink only the description can be changed (<https://www.twilio.com/docs/events/event-streams/sink-resource>).
 
 use super::{Expected, Finding, Streams};
-use rejoin_twilio::SubscribedEvent;
+use crate::streams::{self, TYPES};
 use std::collections::BTreeSet;
 
 const CHECK: &str = "event-streams";
 const MEANS: &str =
     "recoveries work; what neither a callback nor a page reports is noticed later, by polling";
-/// The types that the server uses (docs/server.md, Event Streams).
-const TYPES: [&str; 7] = [
-    "reservation.accepted",
-    "reservation.rejected",
-    "reservation.timeout",
-    "reservation.canceled",
-    "reservation.wrapup",
-    "task.canceled",
-    "task-queue.entered",
-];
 
 pub(super) fn judge(streams: &Streams, expected: &Expected) -> Finding {
-    let wanted = format!("{}/webhooks/events", expected.public_url);
+    let wanted = streams::address(&expected.public_url);
     let here = |destination: &str| destination.starts_with(&expected.public_url);
     let sink = streams.sinks.iter().find(|(sink, _)| {
         sink.sink_type == "webhook" && sink.sink_configuration["destination"].as_str().is_some_and(here)
@@ -30,14 +20,12 @@ pub(super) fn judge(streams: &Streams, expected: &Expected) -> Finding {
             CHECK,
             "no sink leads to this server",
             MEANS,
-            format!(
-                "create a sink of type `webhook` to {wanted}, and subscribe it (docs/server.md, Event Streams)"
-            ),
+            "`rejoin provision` creates one (docs/server.md, Event Streams)",
         );
     };
     let sid = &sink.sid;
     let destination = sink.sink_configuration["destination"].as_str().unwrap_or_default();
-    if destination.split(['?', '#']).next() != Some(&wanted) {
+    if !streams::leads_to(sink, &wanted) {
         return Finding::warning(
             CHECK,
             format!(
@@ -45,7 +33,7 @@ pub(super) fn judge(streams: &Streams, expected: &Expected) -> Finding {
                 destination.escape_debug()
             ),
             MEANS,
-            format!("create a sink to {wanted}: Twilio cannot change an address"),
+            "Twilio cannot change an address: `rejoin provision` creates a sink with the right one",
         );
     }
     if sink.status != "active" {
@@ -56,19 +44,18 @@ pub(super) fn judge(streams: &Streams, expected: &Expected) -> Finding {
             "see the sink in Twilio's console; one that has failed has to be created anew",
         );
     }
-    let missing: Vec<_> =
-        TYPES.iter().filter(|name| !types.iter().any(|it| is_of(it, name))).copied().collect();
+    let missing: Vec<_> = streams::missing(types).into_iter().map(|(kind, _)| kind).collect();
     if !missing.is_empty() {
         return Finding::warning(
             CHECK,
-            format!("the sink {sid} does not get com.twilio.taskrouter.{{{}}}", missing.join(",")),
+            format!("the sink {sid} does not get {}", missing.join(", ")),
             MEANS,
-            "subscribe it to these types",
+            "`rejoin provision` subscribes it to these types",
         );
     }
     let versions: BTreeSet<_> = types
         .iter()
-        .filter(|it| TYPES.iter().any(|name| is_of(it, name)))
+        .filter(|it| TYPES.iter().any(|(kind, _)| it.kind == *kind))
         .filter_map(|it| it.schema_version)
         .map(|version| version.to_string())
         .collect();
@@ -81,8 +68,4 @@ pub(super) fn judge(streams: &Streams, expected: &Expected) -> Finding {
             versions.join(", ")
         ),
     )
-}
-
-fn is_of(subscribed: &SubscribedEvent, name: &str) -> bool {
-    subscribed.kind.strip_prefix("com.twilio.taskrouter.") == Some(name)
 }

@@ -3,8 +3,8 @@
 use crate::provision::patiently_at_most;
 use rejoin_protocol::Millis;
 use rejoin_twilio::{
-    Account, Activity, Client, Error, PhoneNumber, Plugin, Sink, SubscribedEvent, TaskChannel, TaskQueue,
-    WebhookRule, WebhookSetting, WorkerChannel, Workflow,
+    Account, Activity, Client, ConfiguredPlugin, Error, PhoneNumber, Sink, SubscribedEvent, TaskChannel,
+    TaskQueue, WebhookRule, WebhookSetting, WorkerChannel, Workflow,
 };
 use secrecy::SecretString;
 use serde_json::Value;
@@ -47,7 +47,7 @@ pub struct Survey {
     /// `Ok` when services of Functions and Assets can be read.
     pub serverless: Result<(), Error>,
     /// The released plugins; `None`: nothing was released.
-    pub plugins: Result<Option<Vec<Plugin>>, Error>,
+    pub plugins: Result<Option<Vec<ConfiguredPlugin>>, Error>,
     /// `Ok` when tokens of agents can be validated.
     pub tokens: Result<(), Error>,
     /// Rules and settings of the Webhooks configuration API.

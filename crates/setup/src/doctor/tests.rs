@@ -5,10 +5,10 @@ use super::database::Tables;
 use super::server::Answers;
 use super::*;
 use crate::workflow;
-use rejoin_protocol::{TaskChannelSid, TaskQueueSid};
+use rejoin_protocol::{PluginVersionSid, SinkSid, TaskChannelSid, TaskQueueSid};
 use rejoin_twilio::{
-    Account, Activity, Error, Flow, PhoneNumber, Plugin, Sink, SubscribedEvent, TaskChannel, TaskQueue,
-    WebhookRule, WebhookSetting, WorkerChannel, Workflow,
+    Account, Activity, ConfiguredPlugin, Error, Flow, PhoneNumber, Sink, SubscribedEvent, TaskChannel,
+    TaskQueue, WebhookRule, WebhookSetting, WorkerChannel, Workflow,
 };
 use serde_json::{Value, json};
 
@@ -92,7 +92,7 @@ fn survey() -> Survey {
         flows: Ok(vec![]),
         numbers: Ok(vec![]),
         serverless: Ok(()),
-        plugins: Ok(Some(vec![Plugin { unique_name: "plugin-rejoin".into(), version: "1.2.3".into() }])),
+        plugins: Ok(Some(vec![released("plugin-rejoin", "1.2.3")])),
         tokens: Ok(()),
         webhook_rules: Err(Error::Gone),
     }
@@ -110,7 +110,7 @@ const ALL: [&str; 7] = [
 
 fn sink(destination: &str, status: &str, names: &[&str]) -> (Sink, Vec<SubscribedEvent>) {
     let sink = Sink {
-        sid: "DG1".into(),
+        sid: SinkSid::numbered(1),
         status: status.into(),
         sink_type: "webhook".into(),
         sink_configuration: json!({ "destination": destination }),
@@ -135,6 +135,11 @@ fn shown(findings: &[Finding]) -> Vec<String> {
             format!("{:?} {}", finding.result, finding.check).to_lowercase()
         })
         .collect()
+}
+
+fn released(name: &str, version: &str) -> ConfiguredPlugin {
+    let plugin_version_sid = PluginVersionSid::numbered(1);
+    ConfiguredPlugin { plugin_version_sid, unique_name: name.into(), version: version.into(), phase: 3 }
 }
 
 #[test]
@@ -346,7 +351,7 @@ fn a_sink_has_to_be_active_lead_here_and_get_all_types() {
         (vec![sink("https://another.example.com", "active", &ALL)], "no sink"),
         (vec![sink(&format!("{URL}/events"), "active", &ALL)], "takes no events"),
         (vec![sink(&here, "failed", &ALL)], "is failed"),
-        (vec![sink(&here, "active", &ALL[1..])], "{reservation.accepted}"),
+        (vec![sink(&here, "active", &ALL[1..])], "does not get com.twilio.taskrouter.reservation.accepted"),
     ] {
         let finding = judged(sinks);
         assert_eq!(finding.result, Outcome::Warning, "{finding}");
@@ -402,8 +407,7 @@ fn a_rule_with_a_key_of_its_own_fails_where_it_applies() {
 
 #[test]
 fn the_released_plugin_is_of_this_version() {
-    let released = |name: &str, version: &str| Plugin { unique_name: name.into(), version: version.into() };
-    let judged = |plugins: Option<&[Plugin]>| plugin::judge(plugins, &expected()).result;
+    let judged = |plugins: Option<&[ConfiguredPlugin]>| plugin::judge(plugins, &expected()).result;
     assert_eq!(judged(Some(&[released("plugin-rejoin", "1.2.3")])), Outcome::Ok);
     assert_eq!(judged(Some(&[released("plugin-rejoin", "1.2.2")])), Outcome::Warning);
     assert_eq!(judged(Some(&[released("plugin-other", "1.2.3")])), Outcome::Failed);

@@ -132,7 +132,7 @@ impl World {
 
     /// One run of `rejoin provision`.
     async fn provision(&self, client: &Client, wanted: &Wanted) -> Result<(Plan, Vec<String>), Error> {
-        let mut account = read(client).await?;
+        let mut account = read_at(client, &wanted.public_url).await?;
         let file = self.record();
         let known = Record::read(&file, &account.sid)?;
         let mut record = known.unwrap_or_else(|| Record::new(account.sid.clone(), account.workspace.clone()));
@@ -151,13 +151,17 @@ impl World {
 }
 
 async fn read(client: &Client) -> Result<Account, Error> {
+    read_at(client, URL).await
+}
+
+async fn read_at(client: &Client, public_url: &str) -> Result<Account, Error> {
     let workspace = Account::workspace(client).await?;
-    Account::read(client, AccountSid::numbered(1), workspace).await
+    Account::read(client, AccountSid::numbered(1), workspace, public_url).await
 }
 
 fn wanted() -> Wanted {
     let workflows = Choice::Named(vec!["Assign to Anyone".into()]);
-    Wanted { public_url: URL.into(), workflows, reconnecting: true }
+    Wanted { public_url: URL.into(), workflows, reconnecting: true, event_streams: true }
 }
 
 fn configuration(account: &Account, workflow: u128) -> &str {
@@ -178,6 +182,8 @@ async fn an_account_is_set_up_once_and_taken_back_without_a_trace() {
             "+ queue \"Recovery Ping\" (every worker)",
             "+ workflow \"Recovery Ping\" (everything goes to the queue \"Recovery Ping\")",
             "~ workflow \"Assign to Anyone\" (WW00000000000000000000000000000001): a filter before the others",
+            "+ sink of Event Streams, to https://rejoin.example.com/webhooks/events",
+            "+ subscription of the sink, to 7 types",
             "~ Flex's configuration: ui_attributes.custom_data.rejoin",
         ]
     );
@@ -211,7 +217,7 @@ async fn a_plan_changes_nothing() {
     let world = World::new().await;
     let before = world.account().await;
     let plan = Plan::of(&before, &wanted()).expect("a plan");
-    assert_eq!(plan.changes.len(), 6);
+    assert_eq!(plan.changes.len(), 8);
     assert_eq!(world.account().await, before);
     let lines: Vec<_> = plan.changes.iter().flat_map(Change::lines).collect();
     let filter = lines.iter().position(|line| line.contains("Assign to Anyone")).expect("the workflow");
@@ -230,7 +236,7 @@ async fn what_is_there_already_is_adopted_and_stays_when_the_set_up_is_taken_bac
     client.create_task_channel("Pings of ours", "recovery-ping").await.expect("a channel");
     let queue = client.create_task_queue("Recovery Ping").await.expect("a queue");
     let (_, done) = world.provision(&client, &wanted()).await.expect("a set-up");
-    assert_eq!(done.len(), 4, "{done:?}");
+    assert_eq!(done.len(), 6, "{done:?}");
     world.unprovision(&client).await.expect("taken back");
     let account = world.account().await;
     assert!(account.channels.iter().any(|channel| channel.unique_name == "recovery-ping"));
@@ -244,7 +250,15 @@ async fn a_set_up_of_more_workflows_keeps_what_each_was_before() {
     world.provision(&world.usual(), &wanted()).await.expect("a set-up");
     let moved = Wanted { public_url: "https://elsewhere.example.com".into(), ..wanted() };
     let (_, done) = world.provision(&world.usual(), &moved).await.expect("another address");
-    assert_eq!(done, ["~ Flex's configuration: ui_attributes.custom_data.rejoin"]);
+    assert_eq!(
+        done,
+        [
+            "+ sink of Event Streams, to https://elsewhere.example.com/webhooks/events",
+            "+ subscription of the sink, to 7 types",
+            "~ Flex's configuration: ui_attributes.custom_data.rejoin"
+        ]
+    );
     world.unprovision(&world.usual()).await.expect("taken back");
+    assert_eq!(world.usual().list_sinks().await.expect("sinks"), []);
     assert_eq!(world.account().await, before);
 }

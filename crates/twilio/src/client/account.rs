@@ -1,15 +1,15 @@
 //! Reads of the account beyond calls and tasks. Nothing here changes anything.
 
-use super::{API, Client, EVENTS, FLEX, SERVERLESS, STUDIO, TASKROUTER, WEBHOOKS};
+use super::{API, Client, EVENTS, SERVERLESS, STUDIO, TASKROUTER, WEBHOOKS};
 use crate::account::{
-    Account, Flow, ListedWorker, PhoneNumber, Plugin, Sink, SubscribedEvent, Subscription, WebhookRule,
+    Account, Flow, ListedWorker, PhoneNumber, Sink, SubscribedEvent, Subscription, WebhookRule,
     WebhookSetting, WorkerChannel,
 };
 use crate::error::Error;
 use crate::gate::Family;
+use crate::hosted::ConfiguredPlugin;
 use http::Method;
-use rejoin_protocol::{Millis, WorkerSid};
-use serde::Deserialize;
+use rejoin_protocol::{Millis, SinkSid, SubscriptionSid, WorkerSid};
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::Value;
 
@@ -64,28 +64,24 @@ impl Client {
     }
 
     /// Lists the subscriptions of a sink.
-    pub async fn list_subscriptions(&self, sink: &str) -> Result<Vec<Subscription>, Error> {
+    pub async fn list_subscriptions(&self, sink: &SinkSid) -> Result<Vec<Subscription>, Error> {
         self.list(EVENTS, "/v1/", &format!("Subscriptions?SinkSid={sink}&PageSize=100"), None).await
     }
 
     /// Lists the types of a subscription.
-    pub async fn list_subscribed_events(&self, subscription: &str) -> Result<Vec<SubscribedEvent>, Error> {
+    pub async fn list_subscribed_events(
+        &self,
+        subscription: &SubscriptionSid,
+    ) -> Result<Vec<SubscribedEvent>, Error> {
         let path = format!("Subscriptions/{subscription}/SubscribedEvents?PageSize=100");
         self.list(EVENTS, "/v1/", &path, None).await
     }
 
     /// The plugins of the active release, which is the newest one; `None`: nothing was released
     /// (<https://www.twilio.com/docs/flex/developer/plugins/api/plugin-release>).
-    pub async fn released_plugins(&self) -> Result<Option<Vec<Plugin>>, Error> {
-        #[derive(Deserialize)]
-        struct Release {
-            configuration_sid: String,
-        }
-        let before = "/v1/PluginService/";
-        let (releases, _) = self.first_page::<Release>(FLEX, before, "Releases?PageSize=1", None).await?;
-        let Some(release) = releases.first() else { return Ok(None) };
-        let path = format!("Configurations/{}/Plugins?PageSize=100", release.configuration_sid);
-        self.list(FLEX, before, &path, None).await.map(Some)
+    pub async fn released_plugins(&self) -> Result<Option<Vec<ConfiguredPlugin>>, Error> {
+        let Some(release) = self.list_releases(1).await?.into_iter().next() else { return Ok(None) };
+        self.list_configured_plugins(&release.configuration_sid).await.map(Some)
     }
 
     /// Lists the rules of the Webhooks configuration API. An account without this API, a public beta, is [`Error::Gone`].

@@ -3,13 +3,14 @@
 //! Twilio gives none of them a version: who writes one has read it just before, and reads it again afterwards.
 
 use super::request::Request;
-use super::{Client, FLEX};
+use super::{Client, EVENTS, FLEX};
+use crate::account::{Sink, Subscription};
 use crate::error::Error;
 use crate::resource::{Activity, TaskChannel, TaskQueue, Workflow};
 use bytes::Bytes;
 use http::{Method, header};
-use rejoin_protocol::{ActivitySid, TaskChannelSid, TaskQueueSid, WorkflowSid};
-use serde_json::Value;
+use rejoin_protocol::{ActivitySid, SinkSid, SubscriptionSid, TaskChannelSid, TaskQueueSid, WorkflowSid};
+use serde_json::{Value, json};
 
 impl Client {
     /// Creates an activity. Whether it receives tasks cannot be changed later
@@ -87,6 +88,43 @@ impl Client {
         self.taskrouter(Method::DELETE, &format!("Workflows/{workflow}")).done(&[]).await
     }
 
+    /// Creates a sink of Event Streams that sends batches to this address
+    /// (<https://www.twilio.com/docs/events/event-streams/sink-resource>).
+    pub async fn create_sink(&self, description: &str, destination: &str) -> Result<Sink, Error> {
+        let configuration = json!({ "destination": destination, "method": "POST", "batch_events": true });
+        let configuration = configuration.to_string();
+        let form =
+            [("Description", description), ("SinkConfiguration", &configuration), ("SinkType", "webhook")];
+        self.events(Method::POST, "Sinks").json(&form).await
+    }
+
+    /// Deletes a sink that has no subscription.
+    pub async fn delete_sink(&self, sink: &SinkSid) -> Result<(), Error> {
+        self.events(Method::DELETE, &format!("Sinks/{sink}")).done(&[]).await
+    }
+
+    /// Subscribes a sink to these types, each in this version of its schema
+    /// (<https://www.twilio.com/docs/events/event-streams/subscription>).
+    pub async fn create_subscription(
+        &self,
+        description: &str,
+        sink: &SinkSid,
+        types: &[(&str, u32)],
+    ) -> Result<Subscription, Error> {
+        let types: Vec<String> = types
+            .iter()
+            .map(|(kind, version)| json!({ "type": kind, "schema_version": version }).to_string())
+            .collect();
+        let mut form = vec![("Description", description), ("SinkSid", sink.as_str())];
+        form.extend(types.iter().map(|one| ("Types", one.as_str())));
+        self.events(Method::POST, "Subscriptions").json(&form).await
+    }
+
+    /// Deletes a subscription.
+    pub async fn delete_subscription(&self, subscription: &SubscriptionSid) -> Result<(), Error> {
+        self.events(Method::DELETE, &format!("Subscriptions/{subscription}")).done(&[]).await
+    }
+
     /// Fetches Flex's configuration (<https://www.twilio.com/docs/flex/developer/config/flex-configuration-rest-api>).
     pub async fn flex_configuration(&self) -> Result<Value, Error> {
         self.flex(Method::GET).json(&[]).await
@@ -94,10 +132,13 @@ impl Client {
 
     /// Replaces `ui_attributes` in Flex's configuration, whole. The other keys stay as they are.
     pub async fn set_ui_attributes(&self, ui_attributes: &Value) -> Result<Value, Error> {
-        let body =
-            serde_json::json!({ "account_sid": self.settings.account, "ui_attributes": ui_attributes });
+        let body = json!({ "account_sid": self.settings.account, "ui_attributes": ui_attributes });
         let request = self.flex(Method::POST).with(header::CONTENT_TYPE, "application/json");
         Request { body: Bytes::from(body.to_string()), ..request }.json(&[]).await
+    }
+
+    fn events(&self, method: Method, path: &str) -> Request {
+        self.request(method, EVENTS, ("/v1/", path), None)
     }
 
     fn flex(&self, method: Method) -> Request {

@@ -31,9 +31,10 @@ pub(super) fn answer(
             let made = sinks.subscribe(twin.config(), &description, &sink, &form.all("Types"))?;
             Ok((StatusCode::CREATED, made))
         }
-        ("DELETE", path) => match path.strip_prefix("v1/Subscriptions/") {
-            Some(sid) => Ok((StatusCode::NO_CONTENT, sinks.unsubscribe(sid)?)),
-            None => Err(not_found(path)),
+        ("DELETE", path) => match (path.strip_prefix("v1/Subscriptions/"), path.strip_prefix("v1/Sinks/")) {
+            (Some(sid), _) => Ok((StatusCode::NO_CONTENT, sinks.unsubscribe(sid)?)),
+            (None, Some(sid)) => Ok((StatusCode::NO_CONTENT, sinks.remove(sid)?)),
+            (None, None) => Err(not_found(path)),
         },
         _ => Err(not_found(path)),
     }

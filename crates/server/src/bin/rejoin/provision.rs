@@ -24,6 +24,9 @@ pub(crate) struct Options {
     /// Do without an activity for agents who come back in one that receives no tasks.
     #[arg(long)]
     no_reconnecting_activity: bool,
+    /// Do without Event Streams, which tell the server what neither a callback nor a page reports.
+    #[arg(long)]
+    no_event_streams: bool,
     /// Only print what would change.
     #[arg(long)]
     plan: bool,
@@ -69,13 +72,14 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode, String> {
     let account = options.twilio.account.clone();
     let known = Record::read(&options.record, &account).map_err(|error| error.to_string())?;
     let (client, workspace) = options.twilio.of_flex().await?;
-    let read = Account::read(&client, account.clone(), workspace.clone()).await;
+    let read = Account::read(&client, account.clone(), workspace.clone(), &options.public_url).await;
     let mut there = read.map_err(|error| error.to_string())?;
     let choice = if options.all_workflows { Choice::All } else { Choice::Named(options.workflows) };
     let wanted = Wanted {
         public_url: options.public_url,
         workflows: if choice == Choice::Named(vec![]) { chosen(&there)? } else { choice },
         reconnecting: !options.no_reconnecting_activity,
+        event_streams: !options.no_event_streams,
     };
     let plan = match Plan::of(&there, &wanted) {
         Ok(plan) => plan,
