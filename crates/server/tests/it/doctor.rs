@@ -92,19 +92,19 @@ fn http_date(seconds: u64) -> String {
 }
 
 /// An account, an administrator's folder, and the server.
-struct World {
+pub(crate) struct World {
     twin: Twin,
     way: Way,
     base: String,
-    folder: TempDir,
+    pub(crate) folder: TempDir,
     /// The server's public address.
-    url: String,
+    pub(crate) url: String,
     server: Option<Child>,
 }
 
 impl World {
     /// A bare account; the server will be reached with this scheme.
-    async fn bare(scheme: &str) -> Self {
+    pub(crate) async fn bare(scheme: &str) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let listen = listener.local_addr().unwrap();
         let twin = Twin::start(TwinConfig {
@@ -150,7 +150,7 @@ impl World {
         assert!(made.status.success(), "{made:?}");
     }
 
-    fn command(&self, arguments: &[&str], settings: &[(&str, &str)]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str], settings: &[(&str, &str)]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_rejoin"));
         command
             .args(arguments)
@@ -169,7 +169,7 @@ impl World {
         self.command(arguments, settings).output().unwrap()
     }
 
-    fn serve(&mut self, settings: &[(&str, &str)]) {
+    pub(crate) fn serve(&mut self, settings: &[(&str, &str)]) {
         let listen = self.url.split_once("://").unwrap().1.to_owned();
         let mut command = self.command(&["serve", "--config", "rejoin.toml"], settings);
         let mut server = command

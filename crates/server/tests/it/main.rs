@@ -23,6 +23,7 @@ mod floor;
 #[cfg(target_os = "linux")]
 mod full;
 mod given_up;
+mod guide;
 mod half_open;
 mod handover;
 mod held_back;
