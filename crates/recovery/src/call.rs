@@ -61,10 +61,10 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// One customer's call in one conference. It is stored as JSON after every change ([`Format`]; [`Call::read`] also reads
-/// calls of the form before).
+/// calls of earlier formats).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Call {
-    /// First, so that a call of a newer form is known by it before anything else is read.
+    /// First, so that a call of a newer format is recognised before anything else is read.
     pub format: Format,
     /// Why nothing is done about the call, if an event about it ended in a panic.
     #[serde(default, skip_serializing_if = "Option::is_none")]

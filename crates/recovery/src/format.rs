@@ -14,7 +14,7 @@ pub struct Format;
 
 impl Format {
     /// The version that this build writes, and the newest that it reads.
-    pub const CURRENT: u32 = 2;
+    pub const CURRENT: u32 = 3;
 
     /// The version of a stored call that this build cannot read because the version is newer than the build.
     pub fn newer(stored: &str) -> Option<u32> {
@@ -44,7 +44,7 @@ impl<'de> Deserialize<'de> for Format {
         let format = u32::deserialize(deserializer)?;
         if format != Self::CURRENT {
             let found = Unexpected::Unsigned(format.into());
-            return Err(D::Error::invalid_value(found, &"the current form of a stored call"));
+            return Err(D::Error::invalid_value(found, &"the current format of a stored call"));
         }
         Ok(Self)
     }

@@ -6,8 +6,8 @@ use super::cell::{cell, goes_on};
 use super::events::groups;
 use super::states::{STATES, State};
 use crate::desk::*;
-use rejoin_protocol::api::RecoveryView;
-use rejoin_protocol::{ConferenceSid, Millis};
+use rejoin_protocol::api::{GracefulReason, RecoveryView};
+use rejoin_protocol::{ConferenceSid, Millis, WorkerSid};
 use rejoin_recovery::cells::state_of;
 use rejoin_recovery::{Action, Call, Config, Effect, Machine, Note, Timer};
 use serde::{Deserialize, Serialize};
@@ -178,6 +178,27 @@ fn calls_stored_by_earlier_releases_are_read_and_go_on() {
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// The builds that stored format 2 stored marks, pages and owners in two shapes.
+#[test]
+fn marks_pages_and_owners_of_a_call_of_format_2_are_read_in_either_shape() {
+    let (ada, reservation) = (WorkerSid::numbered(ADA), reservation_of(ADA, 1));
+    let marks = call_of("0.1.0-format-2", "left-alone", &[]).facts.marks;
+    assert_eq!(marks.reason(&reservation), Some(GracefulReason::HangUp));
+    assert!(marks.said_at(&reservation) > Some(Millis(0)) && !marks.is_only_in_task(&reservation));
+    let facts = call_of("0.1.0-format-2", "queued", &[]).facts;
+    assert_eq!((facts.pages.newest(&ada), facts.pages.newest_alone(&ada)), (Some(2), Some(2)));
+    assert_eq!(facts.ownership.owners.of(&reservation), Some(&ada));
+    for state in &STATES {
+        for call in Stored::of(state).calls {
+            let mut of_format_2 = call.clone();
+            of_format_2["format"] = 2.into();
+            let read = [of_format_2, call].map(|call| Call::read(&call.to_string()).unwrap());
+            assert_eq!(read[0], read[1], "{}", state.name);
+        }
+    }
+    assert!(Call::read("[2]").is_err());
 }
 
 /// While servers are replaced one by one, those of the release before read what the new ones write.
