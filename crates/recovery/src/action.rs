@@ -25,7 +25,8 @@ pub enum Action {
         what: Announcement,
     },
     /// `POST Participants/{customer}`: `EndConferenceOnExit=false`, and `Hold=false` when held.
-    FreeCustomer {
+    #[serde(rename = "FreeCustomer")]
+    ClearCustomerFlags {
         /// The customer's conference.
         conference: ConferenceSid,
         /// The customer's leg.
@@ -55,7 +56,8 @@ pub enum Action {
         customer: CallSid,
     },
     /// `POST Participants/{leg}`: `EndConferenceOnExit=false`, because Flex set it again.
-    KeepConference {
+    #[serde(rename = "KeepConference")]
+    ClearExitFlag {
         /// The agent's conference.
         conference: ConferenceSid,
         /// The agent's leg.
@@ -157,7 +159,8 @@ pub enum Action {
     },
     /// `GET Participants/{coach}`, and if the supervisor still coaches the old leg, `POST` it with `Coaching=true` and
     /// the new leg as `CallSidToCoach`: the agent whom they coach is back by another leg.
-    CoachInstead {
+    #[serde(rename = "CoachInstead")]
+    RetargetCoach {
         /// The supervisor's conference.
         conference: ConferenceSid,
         /// The supervisor's leg.
@@ -199,8 +202,9 @@ pub enum Action {
         before: ActivitySid,
     },
     /// `GET Tasks/{WT}/Reservations`: the agents of the task's reservations. With a conference `GET Conferences/{CF}`, too:
-    /// whether it is the task's. Outcome: `Owners`.
-    FindOwners {
+    /// whether it is the task's. Outcome: `ReservationsRead`.
+    #[serde(rename = "FindOwners")]
+    ReadReservations {
         /// The call's task.
         task: TaskSid,
         /// The conference, if no callback has named its task.
@@ -212,8 +216,9 @@ pub enum Action {
         task: TaskSid,
     },
     /// A poll: `GET Conferences/{CF}/Participants`; `GET Calls/{CA}` of a customer who is not there; with `queued` the tasks of
-    /// that recovery; with `handed_over` that task, its reservations, and its log (`GET Events`). Outcome: `Looked`.
-    Look {
+    /// that recovery; with `handed_over` that task, its reservations, and its log (`GET Events`). Outcome: `Polled`.
+    #[serde(rename = "Look")]
+    PollConference {
         /// The call's conference.
         conference: ConferenceSid,
         /// The customer's leg, when known.
@@ -231,8 +236,9 @@ pub enum Action {
         /// The customer's leg.
         customer: CallSid,
     },
-    /// A look-up: `GET Tasks/{WT}`, `GET Tasks/{WT}/Reservations`. Outcome: `Learnt`.
-    Learn {
+    /// A look-up: `GET Tasks/{WT}`, `GET Tasks/{WT}/Reservations`. Outcome: `TaskLookedUp`.
+    #[serde(rename = "Learn")]
+    LookUpTask {
         /// The call's task.
         task: TaskSid,
     },
@@ -253,7 +259,7 @@ impl Action {
             Self::Announce { what: Announcement::Comfort, .. } => {
                 Traits { wanted: Wanted::Recovering, shows_loss: true, ..Traits::voice(Rank::Comfort) }
             }
-            Self::FreeCustomer { .. } => {
+            Self::ClearCustomerFlags { .. } => {
                 Traits { wanted: Wanted::Recovering, shows_loss: true, ..Traits::voice(Rank::KeepLine) }
             }
             Self::HoldCustomer { .. } => Traits {
@@ -263,7 +269,7 @@ impl Action {
                 ..Traits::voice(Rank::Announce)
             },
             Self::EndHold { .. } => Traits { wanted: Wanted::HoldEnds, ..Traits::voice(Rank::KeepLine) },
-            Self::KeepConference { .. } => Traits::voice(Rank::KeepLine),
+            Self::ClearExitFlag { .. } => Traits::voice(Rank::KeepLine),
             Self::Unhold { leg, .. } => {
                 Traits { wanted: Wanted::OnHold(leg), ..Traits::voice(Rank::KeepLine) }
             }
@@ -307,7 +313,7 @@ impl Action {
             // was in, and whether ours was lent.
             Self::ReadActivity { .. } | Self::LendActivity { .. } => Traits::task_router(Rank::Requeue),
             // The agent of a call that is being looked up may be lost.
-            Self::Learn { .. } | Self::CheckNumber { .. } | Self::FindOwners { .. } => {
+            Self::LookUpTask { .. } | Self::CheckNumber { .. } | Self::ReadReservations { .. } => {
                 Traits::task_router(Rank::Requeue)
             }
 
@@ -329,7 +335,7 @@ impl Action {
             Self::HoldParticipant { leg, .. } => {
                 Traits { wanted: Wanted::HoldCarriedOver(leg), ..Traits::voice(Rank::MoveOthers) }
             }
-            Self::CoachInstead { coach, now: agent, .. } => {
+            Self::RetargetCoach { coach, now: agent, .. } => {
                 Traits { wanted: Wanted::Coaching { coach, agent }, ..Traits::voice(Rank::MoveOthers) }
             }
 
@@ -345,7 +351,9 @@ impl Action {
             Self::EndConference { .. } => {
                 Traits { wanted: Wanted::Orphaned, needs_store: true, ..Traits::voice(Rank::Bookkeeping) }
             }
-            Self::Look { .. } => Traits { wanted: Wanted::Polling, ..Traits::voice(Rank::Bookkeeping) },
+            Self::PollConference { .. } => {
+                Traits { wanted: Wanted::Polling, ..Traits::voice(Rank::Bookkeeping) }
+            }
             Self::GiveUp { recovery, .. } => Traits {
                 once: Some(Once::GiveUp(recovery.clone())),
                 wanted: Wanted::WaitingForAny(recovery),
@@ -369,8 +377,8 @@ pub enum Announcement {
 names! {
     Action, name {
         Self::Announce { .. } => "announcing",
-        Self::FreeCustomer { .. } => "keeping the conference when the customer leaves it",
-        Self::KeepConference { .. } => "keeping the conference when the agent leaves it",
+        Self::ClearCustomerFlags { .. } => "keeping the conference when the customer leaves it",
+        Self::ClearExitFlag { .. } => "keeping the conference when the agent leaves it",
         Self::ReadTask { .. } => "reading the task",
         Self::MarkTask { .. } => "marking the task",
         Self::CreatePing { .. } => "creating the ping",
@@ -383,15 +391,15 @@ names! {
         Self::HoldCustomer { .. } => "telling the customer on hold",
         Self::EndHold { .. } => "ending our hold of the customer",
         Self::HoldParticipant { .. } => "holding a participant again",
-        Self::CoachInstead { .. } => "letting a supervisor coach the agent who is back",
+        Self::RetargetCoach { .. } => "letting a supervisor coach the agent who is back",
         Self::EndConference { .. } => "ending the conference",
-        Self::Learn { .. } => "looking up the task",
+        Self::LookUpTask { .. } => "looking up the task",
         Self::CheckNumber { .. } => "looking up the customer's number",
-        Self::FindOwners { .. } => "looking up whose the reservations are",
+        Self::ReadReservations { .. } => "looking up whose the reservations are",
         Self::ReadActivity { .. } => "looking up the agent's activity",
         Self::LendActivity { .. } => "putting the agent into an activity that receives tasks",
         Self::ReturnActivity { .. } => "putting the agent back into their former activity",
-        Self::Look { .. } => "looking how the call stands",
+        Self::PollConference { .. } => "looking how the call stands",
         Self::GiveUp { .. } => "telling the customer that it did not work",
     }
 }

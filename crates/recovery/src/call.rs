@@ -5,13 +5,14 @@
 //!
 //! 1. What the others need: `out` (effects), `queries` (questions about a call), `inquiries` (what Twilio is asked).
 //! 2. What is done about one leg or one customer: `holders`, `third_parties`, `coach`, `agent_hold`, `announcements`, `removals`,
-//!    `keep`, `activity`.
+//!    `exit_flag`, `activity`.
 //! 3. How an absence begins, goes on and ends: `begin`, `end`, `marks`, `covered`, `queue`, `stranded`, `ladder`, `in_place`,
 //!    `transfer`, `loss`, `closing`.
-//! 4. What becomes known: `unregistered`, `pages`, `customer`, `registrations`, `callbacks`, `look_up`, `handed_over`, `polls`,
-//!    `released`, `task_events`.
+//! 4. What becomes known: `unclaimed_leg`, `pages`, `customer`, `registrations`, `callbacks`, `look_up`, `handed_over`, `polls`,
+//!    `action_url`, `task_events`.
 //! 5. What came of it: `outcomes` (of actions and timers), `wants` (is an action still to be done), `evaluate`.
 
+mod action_url;
 mod activity;
 mod agent_hold;
 mod announcements;
@@ -23,11 +24,11 @@ mod covered;
 mod customer;
 mod end;
 mod evaluate;
+mod exit_flag;
 mod handed_over;
 mod holders;
 mod in_place;
 mod inquiries;
-mod keep;
 mod ladder;
 mod look_up;
 mod loss;
@@ -39,18 +40,17 @@ mod polls;
 mod queries;
 mod queue;
 mod registrations;
-mod released;
 mod removals;
 mod stranded;
 mod task_events;
 mod third_parties;
 mod transfer;
-mod unregistered;
+mod unclaimed_leg;
 mod wants;
 
+pub use action_url::Next;
 pub use activity::Lent;
 pub(crate) use out::Out;
-pub use released::Next;
 
 use crate::absence::{Covered, Recovery};
 use crate::diagnosis::Diagnosis;

@@ -70,18 +70,22 @@ pub enum Timer {
     /// The end of the time for the agent to be on the call again, in place or through the queue.
     Rejoin,
     /// The end of the wait for a covered agent.
-    Beside,
+    #[serde(rename = "beside")]
+    Covered,
     /// A conference whose agent left on purpose should have ended.
     Orphan,
     /// A page should have registered the call.
-    Learn,
+    #[serde(rename = "learn")]
+    LookUp,
     /// A callback or an event should have reported the agents of the reservations.
     Owners,
     /// The watchdog: no evidence about the call has arrived for a while.
-    Watch,
+    #[serde(rename = "watch")]
+    Watchdog,
     /// A poll is due for callbacks that no server received. The server sets this timer itself, for all calls that it
     /// watches.
-    Missed,
+    #[serde(rename = "missed")]
+    CatchUp,
     /// The end of the time for which a closed call is kept for late events.
     Forget,
 }
@@ -94,12 +98,12 @@ impl Timer {
         Self::Leave,
         Self::Ping,
         Self::Rejoin,
-        Self::Beside,
+        Self::Covered,
         Self::Orphan,
-        Self::Learn,
+        Self::LookUp,
         Self::Owners,
-        Self::Watch,
-        Self::Missed,
+        Self::Watchdog,
+        Self::CatchUp,
         Self::Forget,
     ];
 }

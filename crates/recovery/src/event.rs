@@ -6,7 +6,7 @@ use rejoin_protocol::{
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-use crate::{Action, Met, ParticipantFlags, Seen, TaskEvent, Timer};
+use crate::{Action, ParticipantFlags, PollAnswer, TaskEvent, Timer, UnreportedAgent};
 
 /// An event from outside the machine, with an identity by which duplicates are recognised.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,7 +74,7 @@ pub enum Event {
     Task(TaskEvent),
     /// Twilio fetches the document that follows the conference of a caller who had an agent. [`crate::Machine::next`] decides
     /// which it is.
-    Released {
+    ActionUrlFetched {
         /// The caller's leg.
         customer: CallSid,
     },
@@ -166,7 +166,7 @@ pub enum LeaveReason {
 
 /// Facts about a call from a look-up.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Registered {
+pub struct LookUpAnswer {
     /// The task's workflow, to which a requeue goes.
     pub workflow: WorkflowSid,
     /// The task's queue.
@@ -201,10 +201,10 @@ pub enum Outcome {
         #[serde(default)]
         workflow: Option<WorkflowSid>,
     },
-    /// [`Action::Learn`].
-    Learnt(Box<Registered>),
-    /// [`Action::FindOwners`].
-    Owners {
+    /// [`Action::LookUpTask`].
+    TaskLookedUp(Box<LookUpAnswer>),
+    /// [`Action::ReadReservations`].
+    ReservationsRead {
         /// The agents of the task's reservations.
         owners: BTreeMap<ReservationSid, WorkerSid>,
         /// True if the conference is the task's, or was not asked for.
@@ -222,10 +222,10 @@ pub enum Outcome {
         /// True if the customer's number is on the allow list.
         allowed: bool,
     },
-    /// [`Action::Look`].
-    Looked(Box<Seen>),
+    /// [`Action::PollConference`].
+    Polled(Box<PollAnswer>),
     /// [`Action::Requeue`]: not done, because an unreported agent is with the customer.
-    Met(Box<Met>),
+    AgentFound(Box<UnreportedAgent>),
     /// Not done, because the action is no longer wanted ([`crate::Machine::wants`]).
     Overtaken,
     /// The action's subject is gone: the conference or call is over, the participant has left, the task is deleted.

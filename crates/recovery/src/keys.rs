@@ -65,7 +65,7 @@ impl Event {
             Self::EnteredQueue { recovery, customer: _ } | Self::LeftQueue { recovery, .. } => {
                 vec![Key::Recovery(recovery.clone())]
             }
-            Self::Released { customer } => vec![Key::Leg(customer.clone())],
+            Self::ActionUrlFetched { customer } => vec![Key::Leg(customer.clone())],
             Self::Task(event) => {
                 let recovery = event.purpose.recovery().cloned().map(Key::Recovery);
                 recovery.into_iter().chain([Key::Task(event.task.clone())]).collect()
@@ -73,9 +73,9 @@ impl Event {
             Self::Done { conference, action: _, outcome } => {
                 let mut keys = vec![Key::Conference(conference.clone())];
                 match outcome {
-                    Outcome::Learnt(found) => keys.extend(found.customer_leg.clone().map(Key::Leg)),
+                    Outcome::TaskLookedUp(found) => keys.extend(found.customer_leg.clone().map(Key::Leg)),
                     // The customer's new conference may be known, and an early mark may wait for its task.
-                    Outcome::Looked(seen) => {
+                    Outcome::Polled(seen) => {
                         for found in &seen.reconnects {
                             keys.push(Key::Task(found.task.clone()));
                             keys.extend(found.conference.clone().map(Key::Conference));

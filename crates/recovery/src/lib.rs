@@ -24,12 +24,12 @@ mod machine;
 mod named;
 mod names;
 mod plan;
+mod poll_answer;
 mod requests;
 mod rights;
-mod seen;
 mod stored;
 mod task_event;
-mod untold;
+mod unreported_call;
 
 pub use absence::{
     Absence, Absent, AgentHold, Covered, CoveredStage, Ending, Holding, Phase, Ping, Recovery, Trip,
@@ -42,7 +42,7 @@ pub use decisions::Decisions;
 pub use diagnosis::{DEPARTURES, Departure, MISSED, MissedRow, Missing, Row};
 pub use early::{EarlyMark, EarlyMarkKey};
 pub use effect::{Effect, Note, Timer};
-pub use event::{ConferenceEvent, ConferenceEventKind, Event, LeaveReason, Outcome, Registered};
+pub use event::{ConferenceEvent, ConferenceEventKind, Event, LeaveReason, LookUpAnswer, Outcome};
 pub use facts::{
     Agent, Asking, Evidence, Facts, Mark, Marks, Origin, Owners, Ownership, Pages, Participant,
     PendingRegistration, Presence, Received, Report, Roster, TaskCopy,
@@ -51,8 +51,10 @@ pub use flags::ParticipantFlags;
 pub use format::{Format, Quarantine};
 pub use keys::Key;
 pub use machine::Machine;
+pub use poll_answer::{
+    Check, HandedOver, Holder, Logged, LoggedWhat, PollAnswer, Reconnect, ReconnectState, UnreportedAgent,
+};
 pub use requests::Requests;
 pub use rights::Right;
-pub use seen::{Check, HandedOver, Holder, Logged, LoggedWhat, Met, Reconnect, ReconnectState, Seen};
 pub use task_event::{Purpose, TaskEvent, TaskEventKind};
-pub use untold::Untold;
+pub use unreported_call::UnreportedCall;

@@ -1,8 +1,8 @@
 //! Finds the call that an event belongs to, and sees when a customer turns up in another conference.
 
 mod allow;
+mod discovered;
 mod early;
-mod found;
 
 use crate::call::Out;
 use crate::plan::SOON;
@@ -49,11 +49,11 @@ impl Machine {
             touched: BTreeSet::new(),
             heard: !matches!(event, Event::Timer { .. } | Event::Done { .. } | Event::PushLost { .. }),
         };
-        self.heed_early_marks(&mut out);
+        self.apply_early_marks(&mut out);
         self.take(&mut out, event);
-        self.heed_early_marks(&mut out);
-        self.look_for_reunions(&mut out);
-        self.look_for_losses(&mut out);
+        self.apply_early_marks(&mut out);
+        self.end_reunited(&mut out);
+        self.end_hung_up_elsewhere(&mut out);
         self.hold_back(&mut out);
         for effect in &out.effects {
             if let Effect::Forget { conference } = effect {
@@ -80,7 +80,7 @@ impl Machine {
             }
             Event::EnteredQueue { recovery, customer } => {
                 if let Some(conference) = self.recovered(&recovery, &customer) {
-                    self.with(out, &conference, |call, out| call.hears_music(out));
+                    self.with(out, &conference, |call, out| call.music_is_fetched(out));
                 }
             }
             Event::LeftQueue { recovery, customer, bridged, hung_up } => {
@@ -89,12 +89,12 @@ impl Machine {
                 }
             }
             Event::Task(event) => self.task_event(out, &event),
-            Event::Released { customer } => self.released(out, &customer),
+            Event::ActionUrlFetched { customer } => self.action_url_fetched(out, &customer),
             Event::Done { conference, action: Action::CheckNumber { .. }, outcome } => {
                 self.number_checked(out, &conference, &outcome);
             }
             Event::Done { conference, action, outcome } => {
-                self.find_unseen(out, &conference, &outcome);
+                self.discover_calls(out, &conference, &outcome);
                 self.with(out, &conference, |call, out| call.done(out, &action, &outcome));
             }
             Event::Timer { conference, timer: Timer::Forget } if self.is_refused(&conference) => {
@@ -118,7 +118,7 @@ impl Machine {
                 call.facts.ownership.registrations = registrations;
             }
             call.facts.ownership.proven = true;
-            self.heed_early_marks(out);
+            self.apply_early_marks(out);
         }
         self.adopt_customer(conference, event);
         self.with(out, conference, |call, out| call.conference_event(out, event));
@@ -128,11 +128,13 @@ impl Machine {
         let conference = &registration.conference;
         let claimed = || Call::unproven(conference.clone(), registration.task.clone());
         self.calls.entry(conference.clone()).or_insert_with(claimed);
-        self.heed_early_marks(out);
+        self.apply_early_marks(out);
         out.heard = self.is_news_from(worker, conference);
         let counts = self.with(out, conference, |call, out| call.registered(out, worker, registration));
         if counts == Some(true) {
-            self.with(out, conference, |call, out| call.recall_goodbye(out, worker, registration.page()));
+            self.with(out, conference, |call, out| {
+                call.apply_earlier_goodbye(out, worker, registration.page());
+            });
         }
     }
 
@@ -143,7 +145,7 @@ impl Machine {
             self.with(out, conference, |call, out| call.graceful(out, &worker, &mark, out.now));
         }
         if known.is_empty() {
-            self.mark_waits(out.now, worker, mark);
+            self.keep_early_mark(out.now, worker, mark);
         }
     }
 
@@ -175,17 +177,18 @@ impl Machine {
         }
     }
 
-    fn released(&mut self, out: &mut Out<'_>, customer: &CallSid) {
+    fn action_url_fetched(&mut self, out: &mut Out<'_>, customer: &CallSid) {
         let may_be = |call: &Call| {
-            call.facts.roster.maybe_customers().any(|leg| leg == customer) || call.may_be_of(customer)
+            call.facts.roster.maybe_customers().any(|leg| leg == customer)
+                || call.may_become_customer(customer)
         };
         for conference in self.calls_that(may_be) {
             // A repeated fetch says nothing new, and the answer to a poll that began meanwhile counts.
             let is_first = self.calls.get(&conference).is_some_and(|call| call.stranding.decide_by.is_none());
             out.heard = is_first;
-            self.with(out, &conference, |call, out| call.released(out, customer));
+            self.with(out, &conference, |call, out| call.action_url_fetched(out, customer));
             if !is_first {
-                self.with(out, &conference, |call, out| call.released_again(out, customer));
+                self.with(out, &conference, |call, out| call.action_url_fetched_again(out, customer));
             }
         }
     }
@@ -226,7 +229,7 @@ impl Machine {
         self.calls.values().find(|call| call.recovery.as_ref().is_some_and(|r| &r.absence.id == recovery))
     }
 
-    /// What comes next for a customer whose conference has ended ([`Event::Released`]).
+    /// What comes next for a customer whose conference has ended ([`Event::ActionUrlFetched`]).
     pub fn next(&self, now: Millis, customer: &CallSid) -> Next {
         let next = |call: &Call| match self.may_touch(&call.conference) {
             Some(true) => call.next(now, customer),
@@ -339,7 +342,7 @@ impl Machine {
     }
 
     /// Ends recoveries whose customer is with an agent in another conference.
-    fn look_for_reunions(&mut self, out: &mut Out<'_>) {
+    fn end_reunited(&mut self, out: &mut Out<'_>) {
         let open = self.concerned(out).filter(|call| call.has_open_recovery());
         let reunions: Vec<_> = open
             .filter_map(|old| {
@@ -379,7 +382,7 @@ impl Machine {
     }
 
     /// Ends recoveries whose customer has hung up in another conference.
-    fn look_for_losses(&mut self, out: &mut Out<'_>) {
+    fn end_hung_up_elsewhere(&mut self, out: &mut Out<'_>) {
         let hung_up: Vec<_> = self
             .concerned(out)
             .filter(|old| {

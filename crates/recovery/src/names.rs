@@ -15,7 +15,7 @@ names! {
         Self::PushLost { .. } => "push-lost",
         Self::EnteredQueue { .. } => "waiting-music",
         Self::LeftQueue { .. } => "after-the-queue",
-        Self::Released { .. } => "after-the-conference",
+        Self::ActionUrlFetched { .. } => "after-the-conference",
         Self::Done { .. } => "done",
         Self::Timer { .. } => "timer",
     }
@@ -42,12 +42,12 @@ names! {
         Self::Leave => "leave",
         Self::Ping => "ping",
         Self::Rejoin => "rejoin",
-        Self::Beside => "beside",
+        Self::Covered => "beside",
         Self::Orphan => "orphan",
-        Self::Learn => "learn",
+        Self::LookUp => "learn",
         Self::Owners => "owners",
-        Self::Watch => "watch",
-        Self::Missed => "missed",
+        Self::Watchdog => "watch",
+        Self::CatchUp => "missed",
         Self::Forget => "forget",
     }
 }

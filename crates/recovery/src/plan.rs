@@ -13,7 +13,7 @@ pub(crate) const SOON: Millis = Millis::seconds(20);
 pub(crate) const LATER: Millis = Millis::seconds(1800);
 /// How long Twilio is tried for a flag. If Twilio refuses everything, the call lasts as long as the agent's leg does, and no
 /// longer.
-pub(crate) const KEEP_FOR: Millis = Millis::seconds(120);
+pub(crate) const FLAG_TRIED_FOR: Millis = Millis::seconds(120);
 
 /// An action that is to be done, and for how long it is tried.
 pub(crate) type Planned = (Action, Millis);
@@ -30,16 +30,16 @@ pub(crate) struct Plan<'a> {
 impl Plan<'_> {
     /// All that is to be asked for, in the order in which it is to begin.
     pub(crate) fn all(self) -> Vec<Planned> {
-        let keep = self.flags_to_undo().map(|action| (action, KEEP_FOR));
+        let keep = self.flags_to_clear().map(|action| (action, FLAG_TRIED_FOR));
         keep.chain(self.of.recovery.iter().flat_map(|recovery| self.for_recovery(recovery))).collect()
     }
 
     /// The conference must not end because an agent leaves it. Flex sets `endConferenceOnExit` again whenever two are left.
-    fn flags_to_undo(self) -> impl Iterator<Item = Action> {
+    fn flags_to_clear(self) -> impl Iterator<Item = Action> {
         let legs = self.of.roster.participants.keys().filter(move |leg| {
             self.of.roster.is_customer_joined() && self.may_not_end_it(leg) && self.of.has_exit_flag(leg)
         });
-        legs.map(move |leg| Action::KeepConference { conference: self.conference.clone(), leg: leg.clone() })
+        legs.map(move |leg| Action::ClearExitFlag { conference: self.conference.clone(), leg: leg.clone() })
     }
 
     /// True if the conference must not end with this leg.

@@ -71,8 +71,8 @@ impl Requests {
 /// What the machine asks about its requests.
 impl Requests {
     /// True while the customer's leg is being freed, so that the conference goes on without it.
-    pub fn is_freeing_customer(&self) -> bool {
-        self.awaits(|it| matches!(it, Action::FreeCustomer { .. }))
+    pub fn is_clearing_customer_flags(&self) -> bool {
+        self.awaits(|it| matches!(it, Action::ClearCustomerFlags { .. }))
     }
 
     /// True once it has an outcome that the task says that its agent was lost at this point in time.
@@ -92,14 +92,14 @@ impl Requests {
     }
 
     /// True while `endConferenceOnExit` of this leg is being set back to false.
-    pub fn is_keeping(&self, leg: &CallSid) -> bool {
-        self.awaits(|it| matches!(it, Action::KeepConference { leg: kept, .. } if kept == leg))
+    pub fn is_clearing_flag(&self, leg: &CallSid) -> bool {
+        self.awaits(|it| matches!(it, Action::ClearExitFlag { leg: kept, .. } if kept == leg))
     }
 
     /// A callback has reported the flag of a leg whose flag is being set back.
     pub(crate) fn flag_is_reported(&mut self, leg: &CallSid, is_set: bool) {
         self.set_again.retain(|it| it != leg);
-        if is_set && self.is_keeping(leg) {
+        if is_set && self.is_clearing_flag(leg) {
             self.set_again.push(leg.clone());
         }
     }
@@ -163,7 +163,7 @@ mod tests {
     }
 
     fn keep() -> Action {
-        Action::KeepConference { conference: ConferenceSid::numbered(1), leg: CallSid::numbered(1) }
+        Action::ClearExitFlag { conference: ConferenceSid::numbered(1), leg: CallSid::numbered(1) }
     }
 
     #[test]
@@ -181,9 +181,9 @@ mod tests {
         let mut requests = Requests::default();
         assert!(requests.ask(&keep()) && requests.ask(&keep()));
         requests.answer(&keep(), &Outcome::Ok);
-        assert!(requests.is_keeping(&CallSid::numbered(1)), "one of two is answered");
+        assert!(requests.is_clearing_flag(&CallSid::numbered(1)), "one of two is answered");
         requests.forget(&keep());
-        assert!(!requests.is_keeping(&CallSid::numbered(1)));
+        assert!(!requests.is_clearing_flag(&CallSid::numbered(1)));
     }
 
     #[test]

@@ -45,7 +45,7 @@ impl Machine {
             | Event::Conference(_)
             | Event::EnteredQueue { .. }
             | Event::LeftQueue { .. }
-            | Event::Released { .. }
+            | Event::ActionUrlFetched { .. }
             | Event::Task(_)
             | Event::Done { .. }
             | Event::Timer { .. } => false,

@@ -378,7 +378,7 @@ fn concerned(works: &[Work], due: &[ConferenceSid]) -> Batch {
                 | Event::PushLost { .. }
                 | Event::EnteredQueue { .. }
                 | Event::LeftQueue { .. }
-                | Event::Released { .. }
+                | Event::ActionUrlFetched { .. }
                 | Event::Task(_)
                 | Event::Done { .. }
                 | Event::Timer { .. } => {}

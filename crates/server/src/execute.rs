@@ -8,7 +8,9 @@ use crate::jobs::{Job, Read};
 use crate::way::Way;
 use rejoin_protocol::attributes as names;
 use rejoin_protocol::{CallSid, ConferenceSid, Millis, RecoveryId, ReservationSid, TaskSid, WorkerSid};
-use rejoin_recovery::{Action, Announcement, Call, LostReply, Machine, Outcome, Registered, Seen, Sent};
+use rejoin_recovery::{
+    Action, Announcement, Call, LookUpAnswer, LostReply, Machine, Outcome, PollAnswer, Sent,
+};
 use rejoin_twilio::twiml::{Conference, Document, INLINE_LIMIT};
 use rejoin_twilio::{Client, Error, Gate, NewTask, ParticipantChange, Task, TaskEnd, Witness, encoded};
 use serde_json::{Map, Value, json};
@@ -73,7 +75,7 @@ impl Executor {
     pub(crate) async fn ask_before(&self, job: &Job, call: &Call) -> Result<Before, Error> {
         let Action::Requeue { recovery, target, .. } = &job.action else { return Ok(Before::NotAsked) };
         let check = call.check_before_requeue(target.as_ref());
-        let ended = |seen: &Seen| call.ended_by_check(seen).map(Before::Ended);
+        let ended = |seen: &PollAnswer| call.ended_by_check(seen).map(Before::Ended);
         if check.reconnects
             && let Some(ended) = ended(&self.taken(recovery).await?)
         {
@@ -101,14 +103,14 @@ impl Executor {
                 };
                 self.client.announce(conference, &url).await.map(ok)
             }
-            Action::FreeCustomer { conference, customer, unhold } => {
+            Action::ClearCustomerFlags { conference, customer, unhold } => {
                 if *unhold {
                     // While on hold the other flag has no effect, so it comes second.
                     self.unhold(conference, customer).await?;
                 }
                 self.stay(conference, customer).await.map(ok)
             }
-            Action::KeepConference { conference, leg } => self.stay(conference, leg).await.map(ok),
+            Action::ClearExitFlag { conference, leg } => self.stay(conference, leg).await.map(ok),
             Action::ReadTask { task } => {
                 let read = self.client.fetch_task(task).await?;
                 Ok(Outcome::TaskRead {
@@ -187,7 +189,7 @@ impl Executor {
                 let hold = ParticipantChange { hold: Some(true), ..ParticipantChange::default() };
                 self.client.update_participant(conference, leg, hold).await.map(ok)
             }
-            Action::CoachInstead { conference, coach, before, now } => {
+            Action::RetargetCoach { conference, coach, before, now } => {
                 self.coach_instead(conference, coach, before, now).await
             }
             Action::EndConference { conference } => {
@@ -197,7 +199,7 @@ impl Executor {
                 }
                 self.client.end_conference(conference).await.map(ok)
             }
-            Action::Learn { task } => self.learn(task).await,
+            Action::LookUpTask { task } => self.learn(task).await,
             Action::ReadActivity { worker } => {
                 let found = self.client.fetch_worker(worker).await?;
                 Ok(Outcome::Activity { activity: found.activity_sid, available: found.available })
@@ -217,12 +219,14 @@ impl Executor {
                 }
                 self.client.set_activity(worker, before).await.map(ok)
             }
-            Action::FindOwners { task, conference } => self.find_owners(task, conference.as_ref()).await,
+            Action::ReadReservations { task, conference } => {
+                self.find_owners(task, conference.as_ref()).await
+            }
             Action::CheckNumber { task } => self.check_number(task).await,
-            Action::Look { conference, customer, queued, handed_over } => {
+            Action::PollConference { conference, customer, queued, handed_over } => {
                 let (customer, queued) = (customer.as_ref(), queued.as_ref());
                 let seen = self.see(conference, customer, queued, handed_over.as_ref()).await?;
-                Ok(Outcome::Looked(Box::new(seen)))
+                Ok(Outcome::Polled(Box::new(seen)))
             }
             Action::GiveUp { recovery, customer } => {
                 let url = self.config.public(&format!("/twiml/lost/{recovery}"));
@@ -415,7 +419,7 @@ impl Executor {
         let reservation = in_state("accepted").or_else(|| in_state("wrapping")).or_else(completed);
         let text = found.attributes.unwrap_or_default();
         let attributes: Value = serde_json::from_str(&text).unwrap_or_default();
-        Ok(Outcome::Learnt(Box::new(Registered {
+        Ok(Outcome::TaskLookedUp(Box::new(LookUpAnswer {
             workflow,
             queue: found.task_queue_sid,
             customer_leg: leg(&attributes, "customer", "call_sid"),
@@ -439,7 +443,7 @@ impl Executor {
         };
         let (is_of_task, found) = tokio::try_join!(is_of_task, self.client.list_reservations(task))?;
         let owners = found.into_iter().map(|found| (found.sid, found.worker_sid)).collect();
-        Ok(Outcome::Owners { owners, is_of_task })
+        Ok(Outcome::ReservationsRead { owners, is_of_task })
     }
 
     /// Flex names a conference after its task. The attributes of a task, which agents can write, are no proof.

@@ -179,7 +179,7 @@ pub(crate) async fn release(
         "insert into timers (conference, timer, at) values ($1, $2, $3)
          on conflict (conference, timer) do update set at = excluded.at",
     );
-    let look = look.bind(conference.as_str()).bind(Timer::Missed.name());
+    let look = look.bind(conference.as_str()).bind(Timer::CatchUp.name());
     look.bind(i64::try_from(now.0).unwrap_or(i64::MAX)).execute(&mut *transaction).await?;
     transaction.commit().await?;
     Ok(true)

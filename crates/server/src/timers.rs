@@ -66,8 +66,8 @@ mod tests {
         timers.set(a.clone(), Timer::Ping, Millis(20));
         timers.set(b.clone(), Timer::Grace, Millis(10));
         timers.set(b.clone(), Timer::Forget, Millis(15));
-        timers.set(a.clone(), Timer::Learn, Millis(12));
-        timers.clear(&a, Timer::Learn);
+        timers.set(a.clone(), Timer::LookUp, Millis(12));
+        timers.clear(&a, Timer::LookUp);
         assert_eq!(due(&mut timers, 9), []);
         assert_eq!(
             due(&mut timers, 20),

@@ -33,7 +33,7 @@ impl Call {
         let is_held = match self.our_hold.map(|ours| ours.stage) {
             // Twilio has not answered yet. Whatever is asked for now could come before that.
             Some(HoldStage::Asked | HoldStage::Ending) => return,
-            None if self.requests.is_freeing_customer() => return,
+            None if self.requests.is_clearing_customer_flags() => return,
             // Our hold becomes the agent's.
             Some(HoldStage::On | HoldStage::Refused) => true,
             Some(HoldStage::Doubtful) | None => false,
@@ -73,7 +73,7 @@ impl Call {
     }
 
     /// Ends the holds that an agent who is gone has put others on, if one agent is left: that one did not mean them.
-    pub(super) fn release(&mut self, out: &mut Out<'_>) {
+    pub(super) fn end_leftover_holds(&mut self, out: &mut Out<'_>) {
         let roster = &self.facts.roster;
         let is_on_call =
             |leg: &CallSid| roster.agent(leg).map(|agent| self.diagnosis().is_on_call(leg, agent));

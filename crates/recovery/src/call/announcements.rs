@@ -69,11 +69,11 @@ impl Call {
             Outcome::Ok
             | Outcome::PingCreated(_)
             | Outcome::TaskRead { .. }
-            | Outcome::Learnt(_)
-            | Outcome::Looked(_)
-            | Outcome::Met(_)
+            | Outcome::TaskLookedUp(_)
+            | Outcome::Polled(_)
+            | Outcome::AgentFound(_)
             | Outcome::Number { .. }
-            | Outcome::Owners { .. }
+            | Outcome::ReservationsRead { .. }
             | Outcome::Activity { .. } => Some(HoldStage::On),
         };
         self.our_hold = stage.map(|stage| OurHold { stage });
@@ -170,7 +170,7 @@ impl Call {
             // As soon as the customer can hear it.
             Some(customer) => {
                 let conference = self.conference.clone();
-                self.act(out, Action::FreeCustomer { conference, customer, unhold: true }, SOON);
+                self.act(out, Action::ClearCustomerFlags { conference, customer, unhold: true }, SOON);
             }
             None => self.announce(out, Announcement::Interrupted),
         }
@@ -180,13 +180,17 @@ impl Call {
         self.act(out, Action::Announce { conference: self.conference.clone(), what }, Millis::seconds(10));
     }
 
-    pub(super) fn free_customer(&mut self, out: &mut Out<'_>, customer: CallSid, told: bool) {
+    pub(super) fn clear_customer_flags(&mut self, out: &mut Out<'_>, customer: CallSid, told: bool) {
         // A held customer is told as soon as they can hear it; one who was told is not told again.
         let unhold = self.ends_agent_hold();
         if !unhold && !told {
             self.announce(out, Announcement::Interrupted);
         }
-        self.act(out, Action::FreeCustomer { conference: self.conference.clone(), customer, unhold }, SOON);
+        self.act(
+            out,
+            Action::ClearCustomerFlags { conference: self.conference.clone(), customer, unhold },
+            SOON,
+        );
     }
 
     pub(super) fn announcement_ended(&mut self, out: &mut Out<'_>) {

@@ -36,7 +36,7 @@ impl Call {
         self.facts.roster.joins(leg, sequence, flags);
         self.look_up_again();
         if !is_known && !self.lookup.begun && self.facts.roster.agents.is_empty() {
-            self.set_timer(out, Timer::Learn, out.now + out.config.learn_after);
+            self.set_timer(out, Timer::LookUp, out.now + out.config.learn_after);
         }
     }
 
@@ -47,10 +47,10 @@ impl Call {
         self.facts.roster.leaves(leg, sequence, reason);
         if reason == LeaveReason::HungUp {
             self.hung_up_completing(leg);
-            self.look_for_taker(out);
+            self.poll_for_taker(out);
         }
         self.look_up_again();
-        self.joiner_gone(out, leg);
+        self.newcomer_gone(out, leg);
         self.flex_has_closed(out, leg);
         if self.diagnosis().is_orphaned() {
             self.set_timer(out, Timer::Orphan, out.now + out.config.orphan_after);
@@ -70,8 +70,8 @@ impl Call {
             self.requests.flag_is_reported(leg, flags.end_conference_on_exit);
         }
         if was_unset {
-            self.keep_again(leg);
-            self.keep_before_registered(out, leg);
+            self.clear_flag_again(leg);
+            self.clear_flag_before_registration(out, leg);
         }
         self.unheld(leg);
     }

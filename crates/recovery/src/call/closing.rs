@@ -58,7 +58,7 @@ impl Call {
             return;
         }
         self.closed = true;
-        for timer in [Timer::Leave, Timer::Orphan, Timer::Learn, Timer::Owners, Timer::Beside] {
+        for timer in [Timer::Leave, Timer::Orphan, Timer::LookUp, Timer::Owners, Timer::Covered] {
             self.clear_timer(out, timer);
         }
         // A customer whom we moved is on another call.

@@ -12,7 +12,7 @@ impl Call {
 
     /// The agent of this leg may be in the conference by another one: a supervisor who has coached them goes on with that
     /// one. Twilio knows legs, not agents, and nobody would hear the coach.
-    pub(super) fn coach_again(&mut self, out: &mut Out<'_>, before: &CallSid) {
+    pub(super) fn retarget_coaches(&mut self, out: &mut Out<'_>, before: &CallSid) {
         let Some(worker) = self.facts.roster.agent(before).map(|agent| &agent.worker) else { return };
         let mut legs = self.facts.roster.agents.iter().filter(|(leg, agent)| {
             *leg != before && agent.worker == *worker && self.diagnosis().is_on_call(leg, agent)
@@ -21,7 +21,7 @@ impl Call {
         let coaches = self.diagnosis().others().filter(|(leg, _)| self.is_coaching(leg));
         for coach in coaches.map(|(leg, _)| leg.clone()).collect::<Vec<_>>() {
             let (conference, before, now) = (self.conference.clone(), before.clone(), now.clone());
-            self.act(out, Action::CoachInstead { conference, coach, before, now }, SOON);
+            self.act(out, Action::RetargetCoach { conference, coach, before, now }, SOON);
         }
     }
 }

@@ -109,14 +109,14 @@ impl Call {
         covered.stage = CoveredStage::Over(ending.clone());
         let covered = covered.clone();
         self.settle(leg);
-        self.coach_again(out, leg);
+        self.retarget_coaches(out, leg);
         if matches!(ending, Ending::Rejoined { .. }) {
             self.leave_leg_to_flex(out, leg);
         } else if self.facts.roster.is_joined(leg) {
             self.remove_leg(out, leg); // nobody is at it
         }
         if *ending == Ending::Covered {
-            self.release(out);
+            self.end_leftover_holds(out);
         }
         let after = out.now - covered.absence.lost_at;
         self.note(out, Note::Ended { outcome: ending.name().to_owned(), after });
@@ -208,8 +208,8 @@ impl Call {
 
     fn wake_covered(&self, out: &mut Out<'_>) {
         match self.covered.values().filter(|covered| covered.is_open()).map(Covered::due).min() {
-            Some(at) => self.set_timer(out, Timer::Beside, at.max(out.now)),
-            None => self.clear_timer(out, Timer::Beside),
+            Some(at) => self.set_timer(out, Timer::Covered, at.max(out.now)),
+            None => self.clear_timer(out, Timer::Covered),
         }
     }
 }

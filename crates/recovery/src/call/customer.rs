@@ -32,7 +32,7 @@ impl Call {
             let agents: Vec<_> =
                 self.facts.roster.agents.values().map(|agent| (agent.worker.clone(), agent.epoch)).collect();
             for (worker, epoch) in agents {
-                self.recall_goodbye(out, &worker, epoch);
+                self.apply_earlier_goodbye(out, &worker, epoch);
             }
         }
         self.facts.roster.customer_claims.clear();
@@ -54,14 +54,14 @@ impl Call {
     /// Twilio asks what comes next for a leg that is said to be the customer's. If the task says so, too, it is: the leg has
     /// left its conference. One that a poll missed long ago has had another call since, unless Twilio had asked for it
     /// before: it asks again every second.
-    pub(super) fn named_is_released(&mut self, out: &mut Out<'_>, leg: &CallSid) {
+    pub(super) fn action_url_fetched_for_claimed(&mut self, out: &mut Out<'_>, leg: &CallSid) {
         let had_asked = self.stranding.fetched_for.as_ref() == Some(leg);
         if self.facts.roster.move_inferred_at.is_some_and(|at| at + SOON <= out.now) && !had_asked {
             return;
         }
         self.stranding.fetched_for = Some(leg.clone());
         let until = *self.stranding.decide_by.get_or_insert(out.now + out.config.released_within);
-        self.hasten_legs(out);
+        self.poll_for_legs(out);
         if self.poll.since.is_none() && out.now < until {
             self.look_up_again();
             self.look_up_task(out);

@@ -15,7 +15,7 @@ impl Call {
             self.clear_timer(out, timer);
         }
         if *ending == Ending::Covered {
-            self.release(out);
+            self.end_leftover_holds(out);
         }
         self.remove_left_behind(out);
         if *ending == Ending::CustomerLeft && self.facts.roster.is_joined(&lost) {

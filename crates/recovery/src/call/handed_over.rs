@@ -2,13 +2,13 @@
 
 use super::{Call, Out};
 use crate::absence::{Absent, Ending, Phase};
-use crate::{HandedOver, LeaveReason, Logged, LoggedWhat, Note, Seen, Timer};
+use crate::{HandedOver, LeaveReason, Logged, LoggedWhat, Note, PollAnswer, Timer};
 use rejoin_protocol::{CallSid, Millis, ReservationSid};
 
 impl Call {
     /// Twilio had its time to take the legs of agents away who marked a transfer and whose page is gone. Those that still stand
     /// were refused it.
-    pub(super) fn recall_refused_transfers(&mut self, out: &mut Out<'_>) {
+    pub(super) fn handle_refused_transfers(&mut self, out: &mut Out<'_>) {
         let agents: Vec<_> = self
             .facts
             .roster
@@ -28,18 +28,18 @@ impl Call {
             let newer = found.and_then(|agent| agent.newer_page);
             let alone = newer.is_some() && newer == self.facts.pages.newest_alone(&worker);
             if alone && self.facts.pages.is_joinable(&worker) {
-                self.facts.pages.goodbye_is_heeded(&worker);
+                self.facts.pages.goodbyes_are_handled(&worker);
                 self.forget_refused_transfer(out, &leg);
                 self.join_in_place(out, &leg);
             } else {
-                self.recall_goodbye(out, &worker, epoch);
+                self.apply_earlier_goodbye(out, &worker, epoch);
             }
         }
     }
 
     /// The leg of the agent of this reservation, of which no callback has reported anything: no server ran. A leg that
     /// nobody will ever name stands for it, named after the reservation. It was the last to leave.
-    fn leg_untold(&mut self, of: &ReservationSid) -> Option<CallSid> {
+    fn unreported_leg_of(&mut self, of: &ReservationSid) -> Option<CallSid> {
         let last = self.facts.roster.last_to_leave().map(|(leg, _)| leg.clone())?;
         let known =
             |leg: &CallSid| self.facts.roster.is_customer(leg) || self.facts.roster.agents.contains_key(leg);
@@ -53,7 +53,7 @@ impl Call {
     }
 
     /// The customer is taken by the agent whose reservation wraps up and of whom no leg is known.
-    fn find_taker(&mut self, out: &mut Out<'_>, seen: &Seen) {
+    fn find_taker(&mut self, out: &mut Out<'_>, seen: &PollAnswer) {
         let known = |reservation: &ReservationSid| {
             (self.facts.marks.is_given(reservation)
                 && !self.diagnosis().has_unregistered_hung_up(reservation))
@@ -66,7 +66,8 @@ impl Call {
         }
         let (Some(found), None) = (found, others) else { return };
         let refused = self.diagnosis().has_unregistered_hung_up(&found.reservation);
-        if let Some(leg) = self.diagnosis().taker_leg().or_else(|| self.leg_untold(&found.reservation)) {
+        if let Some(leg) = self.diagnosis().taker_leg().or_else(|| self.unreported_leg_of(&found.reservation))
+        {
             if refused {
                 self.unmark(&found.reservation);
             }
@@ -96,7 +97,7 @@ impl Call {
 
     /// True if TaskRouter's log says that the agent who left last has not handed the customer over, whoever has put the
     /// customer on hold.
-    fn was_not_transferred(&self, seen: &Seen) -> bool {
+    fn was_not_transferred(&self, seen: &PollAnswer) -> bool {
         self.facts
             .roster
             .last_to_leave()
@@ -105,7 +106,7 @@ impl Call {
 
     /// A poll answered how a task stands whose agent has handed it over, with the customer alone ever since. `heard`: when
     /// anything was last heard of the call.
-    pub(super) fn look_into_transfer(&mut self, out: &mut Out<'_>, seen: &Seen, heard: Millis) {
+    pub(super) fn handle_transfer_poll(&mut self, out: &mut Out<'_>, seen: &PollAnswer, heard: Millis) {
         let is_wrapped_up = matches!(seen.task, Some(HandedOver::Wraps | HandedOver::Over));
         let comes_nobody = self.comes_nobody(seen);
         if is_wrapped_up && !self.diagnosis().is_replaced() {
@@ -130,7 +131,7 @@ impl Call {
     }
 
     /// True if nobody will take the customer over. While a transfer goes on the customer is on hold.
-    fn comes_nobody(&self, seen: &Seen) -> bool {
+    fn comes_nobody(&self, seen: &PollAnswer) -> bool {
         match seen.task {
             Some(HandedOver::Over) => true,
             Some(HandedOver::Wraps) => {

@@ -2,14 +2,14 @@
 
 use super::Call;
 use crate::facts::Agent;
-use crate::{Holder, Met, ParticipantFlags};
+use crate::{Holder, ParticipantFlags, UnreportedAgent};
 use rejoin_protocol::{CallSid, ReservationSid, WorkerSid};
 use std::collections::BTreeMap;
 
 impl Call {
     /// Twilio says whose this reservation is.
     pub(super) fn know_owner(&mut self, reservation: &ReservationSid, worker: &WorkerSid) {
-        self.facts.ownership.owners.are_said(reservation, Some(worker));
+        self.facts.ownership.owners.record(reservation, Some(worker));
     }
 
     /// Twilio says who has the task, or had it, and this is their leg.
@@ -24,11 +24,11 @@ impl Call {
         }
         self.facts.roster.agents.insert(leg.clone(), agent);
         self.decisions.forget(leg);
-        self.recall_hello(leg);
+        self.apply_earlier_hello(leg);
     }
 
     /// A page may have said hello before it was known whose leg this is.
-    pub(super) fn recall_hello(&mut self, leg: &CallSid) {
+    pub(super) fn apply_earlier_hello(&mut self, leg: &CallSid) {
         if let Some(agent) = self.facts.roster.agents.get_mut(leg)
             && let newest @ Some(_) =
                 self.facts.pages.newest(&agent.worker).filter(|it| Some(*it) > agent.epoch)
@@ -38,11 +38,11 @@ impl Call {
     }
 
     /// The agent who is with the customer, if these agents have accepted the task and these legs are in the conference.
-    pub(super) fn met(
+    pub(super) fn unreported_agent(
         &self,
         accepted: &[Holder],
         there: &BTreeMap<CallSid, ParticipantFlags>,
-    ) -> Option<Met> {
+    ) -> Option<UnreportedAgent> {
         let recovery = self.recovery.as_ref()?;
         let unknown = |leg: &CallSid, flags: &ParticipantFlags| {
             !self.facts.roster.is_customer(leg)
@@ -65,6 +65,6 @@ impl Call {
             !by_known_leg(holder) && !self.facts.marks.is_given(&holder.reservation) && (!missed || is_back)
         };
         let holder = accepted.iter().find(has_him)?.clone();
-        Some(Met { leg: last.clone(), holder })
+        Some(UnreportedAgent { leg: last.clone(), holder })
     }
 }

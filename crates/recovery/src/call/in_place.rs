@@ -58,7 +58,7 @@ impl Call {
             return;
         }
         self.settle(&lost);
-        self.coach_again(out, &lost);
+        self.retarget_coaches(out, &lost);
         self.leave_leg_to_flex(out, &lost);
         self.end_recovery(out, &Ending::Rejoined { into: None });
     }
@@ -79,7 +79,7 @@ impl Call {
     }
 
     /// Who has come while the agent joins again is gone before it was known who that is, and the old leg was gone already.
-    pub(super) fn joiner_gone(&mut self, out: &mut Out<'_>, leg: &CallSid) {
+    pub(super) fn newcomer_gone(&mut self, out: &mut Out<'_>, leg: &CallSid) {
         let rejoining = self.recovery.as_ref().filter(|recovery| recovery.phase == Phase::Rejoining);
         let Some(lost) = rejoining.map(|recovery| &recovery.absence.lost_leg) else { return };
         if lost != leg && !self.facts.roster.is_joined(lost) && !self.diagnosis().has_newcomer() {

@@ -14,12 +14,12 @@ impl Call {
     /// Asks Twilio how the call stands.
     pub(super) fn poll_conference(&mut self, out: &mut Out<'_>) {
         self.poll.since = Some(out.now);
-        self.poll.asked_at = self.poll.since.filter(|_| self.is_untold());
+        self.poll.asked_at = self.poll.since.filter(|_| self.is_without_callbacks());
         let waits = |r: &&super::Recovery| r.phase.trip().is_some();
         let asks_for_task = self.diagnosis().is_handed_over()
             || self.diagnosis().is_replaced()
             || self.diagnosis().is_orphaned_unconfirmed();
-        let look = Action::Look {
+        let look = Action::PollConference {
             conference: self.conference.clone(),
             customer: self.facts.roster.customer.clone(),
             queued: self.recovery.as_ref().filter(waits).map(|recovery| recovery.absence.id.clone()),
@@ -38,8 +38,8 @@ impl Call {
         if !self.lookup.begun {
             self.lookup.begun = true;
             self.lookup.count += 1;
-            self.clear_timer(out, Timer::Learn);
-            self.act(out, Action::Learn { task: self.task.clone() }, SOON);
+            self.clear_timer(out, Timer::LookUp);
+            self.act(out, Action::LookUpTask { task: self.task.clone() }, SOON);
         }
     }
 
@@ -72,18 +72,18 @@ impl Call {
     pub(super) fn find_owners(&mut self, out: &mut Out<'_>) {
         self.facts.ownership.asking = Asking::Asked;
         let conference = (!self.facts.ownership.proven).then(|| self.conference.clone());
-        self.act(out, Action::FindOwners { task: self.task.clone(), conference }, SOON);
+        self.act(out, Action::ReadReservations { task: self.task.clone(), conference }, SOON);
     }
 
     /// The callbacks that show the named legs may be on their way. If not, Twilio is polled.
-    pub(super) fn await_legs(&self, out: &mut Out<'_>) {
+    pub(super) fn poll_for_legs_later(&self, out: &mut Out<'_>) {
         if self.awaits_legs() && self.poll.since.is_none() {
-            self.set_timer(out, Timer::Learn, out.now + CALLBACK_WITHIN);
+            self.set_timer(out, Timer::LookUp, out.now + CALLBACK_WITHIN);
         }
     }
 
     /// A page of a named leg has come or gone: what it says is to count at once.
-    pub(super) fn hasten_legs(&mut self, out: &mut Out<'_>) {
+    pub(super) fn poll_for_legs(&mut self, out: &mut Out<'_>) {
         if self.awaits_legs() && self.poll.since.is_none() && !self.facts.roster.ended {
             self.poll_conference(out);
         }
@@ -91,7 +91,7 @@ impl Call {
 
     /// The customer, or the agent, is known by the task alone: no callback has shown the leg, because no server ran when
     /// it came.
-    pub(super) fn look_for_unseen(&mut self, out: &mut Out<'_>) {
+    pub(super) fn poll_for_unshown(&mut self, out: &mut Out<'_>) {
         let unseen = self.facts.roster.is_customer_unseen()
             || self.facts.roster.unseen_agents().next().is_some()
             || self.awaits_legs();

@@ -41,7 +41,7 @@ impl Call {
         self.clear_timer(out, Timer::Rejoin);
         let was_alone = self.hold_customer(out, told);
         if !was_alone {
-            self.free_customer(out, customer, told);
+            self.clear_customer_flags(out, customer, told);
         }
         let is_pinged = out.now.until(deadline) > AHEAD && !back && !too_often;
         if let Some(recovery) = &mut self.recovery {
@@ -70,11 +70,11 @@ impl Call {
             return;
         };
         let ready = self.is_task_marked(recovery)
-            && !self.requests.is_freeing_customer()
+            && !self.requests.is_clearing_customer_flags()
             && !self.requests.is_removing_leg();
         self.heed_newer_page(out);
         let goes = ready && self.recovery.as_ref().is_some_and(|r| r.absence.back || r.too_often);
-        if goes && !self.spares_stranger(out, Timer::Ping) {
+        if goes && !self.waits_for_newcomer(out, Timer::Ping) {
             self.requeue_as_decided(out);
         }
     }
@@ -101,12 +101,12 @@ impl Call {
     /// The time is over, or TaskRouter says that nobody will answer.
     pub(super) fn ping_is_over(&mut self, out: &mut Out<'_>) {
         let waits = |r: &Recovery| matches!(r.phase, Phase::Away | Phase::Holding(_));
-        if self.recovery.as_ref().is_some_and(waits) && self.spares_stranger(out, Timer::Ping) {
+        if self.recovery.as_ref().is_some_and(waits) && self.waits_for_newcomer(out, Timer::Ping) {
             return;
         }
         if let Some(recovery) = self.recovery.as_ref().filter(|r| r.phase == Phase::Away) {
             let leg = recovery.absence.lost_leg.clone();
-            return self.fall(out, &leg); // what must come first is done when the wait is over
+            return self.give_up_in_place(out, &leg); // what must come first is done when the wait is over
         }
         let Some(recovery) = self.recovery.as_ref().filter(|r| r.phase.is_kept()) else { return };
         if recovery.phase == Phase::Stranded {
@@ -120,7 +120,7 @@ impl Call {
     }
 
     /// Down to the second rung: the leg that stands is of no use.
-    fn fall(&mut self, out: &mut Out<'_>, leg: &CallSid) {
+    fn give_up_in_place(&mut self, out: &mut Out<'_>, leg: &CallSid) {
         self.settle(leg);
         if self.facts.roster.is_joined(leg) {
             self.remove_leg(out, leg);
@@ -137,15 +137,15 @@ impl Call {
             }
             Phase::Requeueing(_) | Phase::Queued(_) => {
                 if recovery.absence.deadline + AHEAD < out.now {
-                    return self.look_before_the_end(out);
+                    return self.poll_before_giving_up(out);
                 }
                 self.end_recovery(out, &Ending::Failed { reason: Failure::NobodyTookIt });
             }
             Phase::Rejoining => {
                 let leg = recovery.absence.lost_leg.clone();
-                if !self.spares_stranger(out, Timer::Rejoin) {
+                if !self.waits_for_newcomer(out, Timer::Rejoin) {
                     self.note(out, Note::NotInPlace);
-                    self.fall(out, &leg);
+                    self.give_up_in_place(out, &leg);
                 }
             }
             Phase::Grace | Phase::Away | Phase::Holding(_) | Phase::Stranded | Phase::Ended(_) => {}
@@ -153,7 +153,7 @@ impl Call {
     }
 
     /// No server ran when the wait ended: somebody may have taken the customer meanwhile, and lost them again.
-    fn look_before_the_end(&mut self, out: &mut Out<'_>) {
+    fn poll_before_giving_up(&mut self, out: &mut Out<'_>) {
         let until = out.now + SOON;
         if let Some(recovery) = &mut self.recovery {
             recovery.absence.deadline = until;

@@ -3,7 +3,7 @@
 use super::{Call, Out};
 use crate::facts::Agent;
 use crate::plan::SOON;
-use crate::{KEPT_UNDECIDED, LeaveReason, Outcome, Registered, Timer};
+use crate::{KEPT_UNDECIDED, LeaveReason, LookUpAnswer, Outcome, Timer};
 use rejoin_protocol::{CallSid, Millis};
 
 /// Number of look-ups of a call of which too little is found.
@@ -13,11 +13,11 @@ const ASKED_EVERY: Millis = Millis::seconds(10);
 
 impl Call {
     /// Twilio has named the call. Who is on it, it says when it is asked.
-    pub(crate) fn found(&mut self, out: &mut Out<'_>) {
+    pub(crate) fn look_up_discovered(&mut self, out: &mut Out<'_>) {
         self.look_up_task(out);
     }
 
-    fn task_is_looked_up(&mut self, out: &mut Out<'_>, found: &Registered) {
+    fn task_is_looked_up(&mut self, out: &mut Out<'_>, found: &LookUpAnswer) {
         self.facts.origin.workflow = Some(found.workflow.clone());
         self.facts.origin.queue = self.facts.origin.queue.take().or_else(|| found.queue.clone());
         self.facts.task.attributes.clone_from(&found.attributes);
@@ -38,7 +38,7 @@ impl Call {
                 .agents
                 .entry(leg.clone())
                 .or_insert_with(|| Agent::new(worker.clone(), name.clone(), reservation.clone()));
-            self.recall_hello(&leg);
+            self.apply_earlier_hello(&leg);
         }
     }
 
@@ -60,11 +60,11 @@ impl Call {
     /// Twilio has answered a look-up, or has not.
     pub(super) fn looked_up(&mut self, out: &mut Out<'_>, outcome: &Outcome) {
         self.lookup.failed = matches!(outcome, Outcome::Failed { .. });
-        if let Outcome::Learnt(found) = outcome {
+        if let Outcome::TaskLookedUp(found) = outcome {
             self.task_is_looked_up(out, found);
             self.read_mark(out);
-            self.heed_found_ghosts(out);
-            self.look_for_unseen(out);
+            self.handle_looked_up_legs(out);
+            self.poll_for_unshown(out);
         }
         if self.lookup.failed && self.is_waited_for(out.now) {
             self.lookup.begun = false;
@@ -78,12 +78,12 @@ impl Call {
     pub(super) fn look_up_is_due(&mut self, out: &mut Out<'_>) {
         let roster = &self.facts.roster;
         if self.awaits_legs() && !roster.ended {
-            self.hasten_legs(out);
+            self.poll_for_legs(out);
         } else if roster.is_unknown() && (!roster.ended || self.is_kept(out.now)) {
             self.lookup.begun = false;
             self.lookup.found_too_little = false;
             self.look_up_task(out);
-        } else if self.is_untold() && self.poll.since.is_none() {
+        } else if self.is_without_callbacks() && self.poll.since.is_none() {
             self.poll_conference(out);
         }
     }
@@ -99,14 +99,14 @@ impl Call {
     fn look_up_later(&mut self, out: &mut Out<'_>, outcome: &Outcome) {
         self.lookup.found_too_little |= self.stranding.decide_by.is_some() && self.facts.roster.is_unknown();
         if self.facts.roster.is_unknown() && self.is_kept(out.now) {
-            return self.set_timer(out, Timer::Learn, out.now + ASKED_EVERY);
+            return self.set_timer(out, Timer::LookUp, out.now + ASKED_EVERY);
         }
         if !self.facts.roster.is_unknown() || self.closed || *outcome == Outcome::Gone {
             return;
         }
         if self.lookup.count < LOOKUPS {
             self.lookup.found_too_little = true;
-            self.set_timer(out, Timer::Learn, out.now + SOON);
+            self.set_timer(out, Timer::LookUp, out.now + SOON);
         } else if matches!(outcome, Outcome::Failed { .. }) {
             // Out of order for long: it is looked up when Twilio has said how the call stands.
             self.lookup.found_too_little = true;

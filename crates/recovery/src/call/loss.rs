@@ -104,7 +104,7 @@ impl Call {
             self.set_timer(out, Timer::Orphan, out.now + out.config.orphan_after);
         }
         if self.facts.roster.left(leg) == Some(LeaveReason::HungUp) {
-            self.look_at_transfer(out); // a transfer that is not refused takes the leg away
+            self.poll_transfer(out); // a transfer that is not refused takes the leg away
         }
     }
 
@@ -114,11 +114,11 @@ impl Call {
             self.decisions.cover(leg, out.now);
         }
         self.settle(leg);
-        self.release(out);
+        self.end_leftover_holds(out);
     }
 
     /// Status callbacks are not repeated: one that came while the server was down is lost.
-    pub(super) fn leave_never_came(&mut self, out: &mut Out<'_>) {
+    pub(super) fn leave_is_overdue(&mut self, out: &mut Out<'_>) {
         let missed = |(leg, agent): &(&CallSid, &Agent)| {
             agent.reported_gone.is_some()
                 && !self.decisions.is_settled(leg)
@@ -141,7 +141,7 @@ impl Call {
     }
 
     /// Twilio says that this leg is gone while it is taken for joined.
-    pub(super) fn misses_leave(&mut self, out: &mut Out<'_>, leg: &CallSid) {
+    pub(super) fn await_leave(&mut self, out: &mut Out<'_>, leg: &CallSid) {
         let joined = self.facts.roster.is_joined(leg);
         let is_done = self.decisions.is_settled(leg) || self.decisions.is_dead(leg);
         let marks = &self.facts.marks;

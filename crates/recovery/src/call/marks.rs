@@ -3,7 +3,7 @@
 use super::{Call, Out};
 use crate::absence::{Ending, Phase};
 use crate::facts::{Agent, Said, is_transfer};
-use crate::{EarlyMark, HandedOver, Seen, Timer};
+use crate::{EarlyMark, HandedOver, PollAnswer, Timer};
 use rejoin_protocol::api::{DeliveryId, GracefulMark, GracefulReason, Registration, is_plausible_epoch};
 use rejoin_protocol::attributes::LEFT;
 use rejoin_protocol::{CallSid, Millis, ReservationSid, WorkerSid};
@@ -77,7 +77,7 @@ impl Call {
     }
 
     /// Later the task is read anyway, to mark it.
-    pub(super) fn looks_for_mark(&self) -> bool {
+    pub(super) fn awaits_mark_in_task(&self) -> bool {
         self.recovery.as_ref().is_some_and(|recovery| recovery.phase == Phase::Grace)
             || self
                 .facts
@@ -192,7 +192,7 @@ impl Call {
     /// Twilio has said how the task stands that says that its agent has left on purpose. One that is over confirms it, and so
     /// does a minute in which the customer stayed alone and none of the agent's pages came back: an agent who signs out
     /// completes nothing.
-    pub(super) fn confirm_mark(&mut self, out: &mut Out<'_>, seen: &Seen) {
+    pub(super) fn confirm_mark(&mut self, out: &mut Out<'_>, seen: &PollAnswer) {
         if !self.diagnosis().is_orphaned_unconfirmed() {
             return;
         }

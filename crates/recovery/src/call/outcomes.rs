@@ -11,16 +11,16 @@ impl Call {
             Timer::Announce => self.tell_customer(out),
             Timer::Leave => {
                 self.remove_unclosed_legs(out);
-                self.leave_never_came(out);
+                self.leave_is_overdue(out);
             }
             Timer::Ping => self.ping_is_over(out),
             Timer::Rejoin => self.rejoin_is_over(out),
-            Timer::Beside => self.covered_is_due(out),
+            Timer::Covered => self.covered_is_due(out),
             Timer::Orphan => self.orphan_is_due(out),
-            Timer::Learn => self.look_up_is_due(out),
+            Timer::LookUp => self.look_up_is_due(out),
             Timer::Owners => self.owners_are_late(out),
-            Timer::Watch => self.watch(out),
-            Timer::Missed => self.catch_up(out),
+            Timer::Watchdog => self.watch(out),
+            Timer::CatchUp => self.catch_up(out),
             Timer::Forget if !self.closed => {}
             Timer::Forget => out.effects.push(Effect::Forget { conference: self.conference.clone() }),
         }
@@ -35,7 +35,7 @@ impl Call {
         } else if is_for_polls && self.poll.since.is_none() {
             self.poll_conference(out);
         }
-        self.recall_refused_transfers(out);
+        self.handle_refused_transfers(out);
     }
 
     pub(crate) fn done(&mut self, out: &mut Out<'_>, action: &Action, outcome: &Outcome) {
@@ -44,14 +44,14 @@ impl Call {
             self.note(out, Note::Trouble { text: reason.clone() });
         }
         match action {
-            Action::Learn { .. } => self.looked_up(out, outcome),
-            Action::FindOwners { task, .. } if *task != self.task => {} // of what only a page had said
-            Action::FindOwners { .. } => self.owners_found(out, outcome),
+            Action::LookUpTask { .. } => self.looked_up(out, outcome),
+            Action::ReadReservations { task, .. } if *task != self.task => {} // of what only a page had said
+            Action::ReadReservations { .. } => self.owners_found(out, outcome),
             Action::ReadActivity { worker } => self.activity_read(out, worker, outcome),
             Action::LendActivity { worker, .. } => self.activity_lent(worker, outcome),
             Action::ReturnActivity { worker, .. } => self.activity_returned(worker),
-            Action::KeepConference { leg, .. } => self.kept(out, leg, outcome),
-            Action::FreeCustomer { unhold, .. } => {
+            Action::ClearExitFlag { leg, .. } => self.exit_flag_cleared(out, leg, outcome),
+            Action::ClearCustomerFlags { unhold, .. } => {
                 if *unhold && self.has_open_recovery() {
                     self.announce(out, Announcement::Interrupted);
                 }
@@ -76,8 +76,8 @@ impl Call {
             Action::Requeue { recovery, target, .. } => {
                 self.requeue_done(out, recovery, target.as_ref(), outcome);
             }
-            Action::Look { .. } => match outcome {
-                Outcome::Looked(seen) => self.polled(out, seen),
+            Action::PollConference { .. } => match outcome {
+                Outcome::Polled(seen) => self.polled(out, seen),
                 _ => self.not_polled(out),
             },
             Action::GiveUp { recovery, .. } => self.given_up(out, recovery, *outcome == Outcome::Gone),
@@ -89,7 +89,7 @@ impl Call {
             | Action::MoveParticipant { .. }
             | Action::Unhold { .. }
             | Action::HoldParticipant { .. }
-            | Action::CoachInstead { .. }
+            | Action::RetargetCoach { .. }
             | Action::EndConference { .. } => {}
         }
     }

@@ -26,21 +26,21 @@ impl Call {
             self.page_finds_task(out, worker, hello.epoch, holding, older_may_live);
         }
         self.facts.pages.says_availability(worker, hello.epoch, !hello.unavailable);
-        self.hasten_legs(out);
+        self.poll_for_legs(out);
         if self.closed {
             return;
         }
         match holding {
-            Some(holding) if !older_page_connected => self.heed_unregistered(out, worker, holding),
+            Some(holding) if !older_page_connected => self.note_unclaimed(out, worker, holding),
             Some(_) => {}
-            None => self.heed_page_that_lives(worker, hello.epoch),
+            None => self.page_is_alive(worker, hello.epoch),
         }
         for leg in self.legs_of_worker(worker) {
             self.newer_page_says(out, &leg, hello.epoch, holding, older_may_live);
         }
         // After a join in place the reservation wraps up with the leg before, which says nothing about the new one.
         if holding.is_none_or(|holding| holding.wrapping) {
-            self.heed_living_page(out, worker, hello.epoch);
+            self.page_outlived_its_leg(out, worker, hello.epoch);
         }
     }
 
@@ -55,10 +55,10 @@ impl Call {
     ) {
         let is_missed = self.recovery.as_ref().is_some_and(|it| it.absence.agent.worker == *worker);
         if is_missed && self.diagnosis().is_newest_page_gone() {
-            self.strangers_are_bystanders();
+            self.newcomers_are_bystanders();
         }
         if self.facts.pages.finds_task(worker, epoch, holding, older_may_live) {
-            self.facts.roster.an_older_page_may_have_all();
+            self.facts.roster.joined_legs_may_be_older_pages();
         }
         if self.facts.roster.agents.is_empty() && !self.closed {
             // A refresh before the registration: the page had no time to say what is looked up now.
@@ -81,24 +81,24 @@ impl Call {
         let agent = agent.clone();
         let Some(holding) = holding.filter(|it| it.reservation == agent.reservation) else { return };
         if holding.wrapping {
-            return self.misses_leave(out, leg);
+            return self.await_leave(out, leg);
         }
         let older_may_live = older_may_live || agent.lives_beside >= Some(epoch);
         // The page found the reservation accepted and has no call for it. If no older page is there that could have the call,
         // the leg is a ghost.
-        let is_ghost = !older_may_live || self.diagnosis().is_absent(leg);
+        let is_orphaned_leg = !older_may_live || self.diagnosis().is_absent(leg);
         let is_accounted_for = self.diagnosis().is_accounted_for(leg, &agent);
-        let is_ghost = is_ghost && self.facts.roster.is_joined(leg) && !is_accounted_for;
+        let is_orphaned_leg = is_orphaned_leg && self.facts.roster.is_joined(leg) && !is_accounted_for;
         if !older_may_live {
             self.forget_refused_transfer(out, leg);
         }
-        if is_ghost {
-            self.leave_ghost(out, leg, epoch, holding.can_join);
+        if is_orphaned_leg {
+            self.leave_orphaned_leg(out, leg, epoch, holding.can_join);
         }
     }
 
     /// Nobody is at this leg. The agent joins in place, or the leg is removed.
-    fn leave_ghost(&mut self, out: &mut Out<'_>, leg: &CallSid, epoch: u64, can_join: bool) {
+    fn leave_orphaned_leg(&mut self, out: &mut Out<'_>, leg: &CallSid, epoch: u64, can_join: bool) {
         if !(out.config.in_place && can_join) {
             self.remove_leg(out, leg);
         } else if self.diagnosis().may_be_taken_away(leg, out.now, out.config.leave_within) {
@@ -115,7 +115,7 @@ impl Call {
     }
 
     /// The page whose leg is gone is there: only its phone has failed. It says hello when it has taken the ping.
-    fn heed_living_page(&mut self, out: &mut Out<'_>, worker: &WorkerSid, epoch: u64) {
+    fn page_outlived_its_leg(&mut self, out: &mut Out<'_>, worker: &WorkerSid, epoch: u64) {
         let Some(recovery) = &self.recovery else { return };
         let lost = self.facts.roster.agent(&recovery.absence.lost_leg);
         let lives = lost.is_some_and(|lost| lost.worker == *worker && lost.epoch == Some(epoch));
@@ -130,7 +130,7 @@ impl Call {
 
     /// A page that was taken for gone is there, and does not miss the call: its registration was no last word. It may be in
     /// another browser, in which the phone has rung that its agent's newest page has asked for.
-    pub(super) fn heed_page_that_lives(&mut self, worker: &WorkerSid, epoch: u64) {
+    pub(super) fn page_is_alive(&mut self, worker: &WorkerSid, epoch: u64) {
         for agent in
             self.facts.roster.agents.values_mut().filter(|it| it.worker == *worker && it.epoch == Some(epoch))
         {
@@ -143,24 +143,24 @@ impl Call {
 
     /// Legs that became known only after their agent's next page had said hello: nobody is at them. They are treated as that
     /// hello would have treated them.
-    pub(super) fn heed_found_ghosts(&mut self, out: &mut Out<'_>) {
+    pub(super) fn handle_looked_up_legs(&mut self, out: &mut Out<'_>) {
         if !self.facts.ownership.registrations.is_empty() {
             return;
         }
         let learnt = self.facts.roster.agents.iter().filter(|(_, agent)| agent.epoch.is_none());
         for leg in learnt.map(|(leg, _)| leg.clone()).collect::<Vec<_>>() {
-            self.heed_ghost(out, &leg);
+            self.handle_late_leg(out, &leg);
         }
     }
 
     /// The same for one leg.
-    pub(super) fn heed_ghost(&mut self, out: &mut Out<'_>, leg: &CallSid) {
+    pub(super) fn handle_late_leg(&mut self, out: &mut Out<'_>, leg: &CallSid) {
         let Some(agent) = self.facts.roster.agent(leg) else { return };
         let alone = self.facts.pages.newest_alone(&agent.worker);
-        let is_ghost = agent.newer_page.is_some() && agent.newer_page == alone;
+        let is_orphaned_leg = agent.newer_page.is_some() && agent.newer_page == alone;
         // The agent is at it in another browser.
         let lives_beside = agent.lives_beside.is_some() && agent.lives_beside >= alone;
-        if !is_ghost
+        if !is_orphaned_leg
             || lives_beside
             || self.diagnosis().is_accounted_for(leg, agent)
             || !self.facts.roster.is_joined(leg)
@@ -187,7 +187,7 @@ impl Call {
             self.facts.pages.says_goodbye(worker, epoch);
         }
         if !is_customer_joined {
-            return self.hasten_legs(out);
+            return self.poll_for_legs(out);
         }
         for leg in self.legs_of_worker(worker) {
             self.forget_old_mark(out, &leg);
@@ -249,7 +249,7 @@ impl Call {
         }
         let said = self.facts.pages.gone(worker) >= Some(epoch);
         if said {
-            self.facts.pages.goodbye_is_heeded(worker);
+            self.facts.pages.goodbyes_are_handled(worker);
         }
         let newer = self.facts.pages.newest_alone(worker) > Some(epoch);
         said || (newer && !self.is_in_another_browser(worker, leg, epoch))
@@ -263,9 +263,14 @@ impl Call {
 
     /// A page that has registered may have said goodbye before that was taken. That counts once: a page that comes to
     /// life again may register again.
-    pub(crate) fn recall_goodbye(&mut self, out: &mut Out<'_>, worker: &WorkerSid, epoch: Option<u64>) {
+    pub(crate) fn apply_earlier_goodbye(
+        &mut self,
+        out: &mut Out<'_>,
+        worker: &WorkerSid,
+        epoch: Option<u64>,
+    ) {
         if let Some(said) = self.facts.pages.gone(worker).filter(|said| Some(*said) >= epoch) {
-            self.facts.pages.goodbye_is_heeded(worker);
+            self.facts.pages.goodbyes_are_handled(worker);
             self.goodbye(out, worker, said);
         }
     }

@@ -6,7 +6,7 @@ use super::{Call, Out};
 use crate::absence::{Ending, Phase};
 use crate::facts::Agent;
 use crate::plan::SOON;
-use crate::{Action, LeaveReason, Note, Reconnect, ReconnectState, Seen, Timer};
+use crate::{Action, LeaveReason, Note, PollAnswer, Reconnect, ReconnectState, Timer};
 use rejoin_protocol::{CallSid, Millis, WorkerSid};
 
 /// So long an answer may take before Twilio is asked again.
@@ -21,7 +21,7 @@ impl Call {
         let recovering = self.has_open_recovery() || !self.covered.is_empty();
         let after = if recovering {
             recovery
-        } else if (self.is_untold() || self.poll.may_have_missed) && recovery > Millis(0) {
+        } else if (self.is_without_callbacks() || self.poll.may_have_missed) && recovery > Millis(0) {
             call.min(recovery)
         } else {
             call
@@ -35,7 +35,7 @@ impl Call {
         Some(match self.poll.since {
             Some(since) => since + after.max(ANSWERED_WITHIN),
             // What a page says does not replace the callbacks that are missing.
-            None if self.is_untold() => self.poll.asked_at.unwrap_or(self.poll.heard_at) + after,
+            None if self.is_without_callbacks() => self.poll.asked_at.unwrap_or(self.poll.heard_at) + after,
             None if self.poll.heard_at > out.now => out.now, // a clock was set back
             None => self.poll.heard_at + after,
         })
@@ -47,11 +47,11 @@ impl Call {
         match (due, self.poll.watch_at) {
             (Some(due), set) if set.is_none_or(|set| set > due) => {
                 self.poll.watch_at = Some(due);
-                self.set_timer(out, Timer::Watch, due);
+                self.set_timer(out, Timer::Watchdog, due);
             }
             (None, Some(_)) => {
                 self.poll.watch_at = None;
-                self.clear_timer(out, Timer::Watch);
+                self.clear_timer(out, Timer::Watchdog);
             }
             (Some(_) | None, _) => {}
         }
@@ -98,18 +98,18 @@ impl Call {
     }
 
     /// Twilio has answered a poll.
-    pub(super) fn polled(&mut self, out: &mut Out<'_>, seen: &Seen) {
+    pub(super) fn polled(&mut self, out: &mut Out<'_>, seen: &PollAnswer) {
         let Some(begun) = self.poll.since.take() else { return };
         if self.closed && self.stranding.decide_by.is_none() {
             return;
         }
         if self.poll.heard_at > begun && self.poll.heard_at <= out.now {
-            return self.look_again(out);
+            return self.poll_again(out);
         }
         self.poll.may_have_missed = false;
         let heard = std::mem::replace(&mut self.poll.heard_at, out.now);
         self.take_poll(out, seen);
-        self.remove_ghosts(out, seen);
+        self.remove_dead_legs(out, seen);
         self.our_hold_seen();
         if self.facts.roster.is_unknown() && (!self.facts.roster.ended || self.stranding.decide_by.is_some())
         {
@@ -119,10 +119,10 @@ impl Call {
         if self.facts.received.callbacks().is_empty() {
             self.announcement_ended(out); // no callback would report the end
         }
-        self.heed_stranger(seen);
-        self.look_into_queue(out, seen);
-        self.send_who_is_still_here(out, seen);
-        self.look_into_transfer(out, seen, heard);
+        self.identify_newcomer(seen);
+        self.handle_reconnects(out, seen);
+        self.requeue_after_failure(out, seen);
+        self.handle_transfer_poll(out, seen, heard);
         self.confirm_mark(out, seen);
         if self.diagnosis().is_orphaned() {
             // Twilio may not have ended the conference when it was asked to.
@@ -131,15 +131,15 @@ impl Call {
     }
 
     /// The answer is older than the news that came meanwhile. Twilio is polled again if nothing but a poll tells what is missing.
-    fn look_again(&mut self, out: &mut Out<'_>) {
+    fn poll_again(&mut self, out: &mut Out<'_>) {
         let is_for_polls = self.diagnosis().is_handed_over() || self.diagnosis().is_orphaned_unconfirmed();
-        if self.poll.may_have_missed || is_for_polls || self.is_untold() || self.awaits_legs() {
+        if self.poll.may_have_missed || is_for_polls || self.is_without_callbacks() || self.awaits_legs() {
             self.poll_conference(out);
         }
     }
 
     /// What the poll shows of the legs becomes known.
-    fn take_poll(&mut self, out: &mut Out<'_>, seen: &Seen) {
+    fn take_poll(&mut self, out: &mut Out<'_>, seen: &PollAnswer) {
         let before = self.facts.roster.legs();
         self.miss_legs(out.now, seen);
         for (leg, flags) in &seen.participants {
@@ -159,7 +159,7 @@ impl Call {
     }
 
     /// Legs that are gone, unreported.
-    fn miss_legs(&mut self, now: Millis, seen: &Seen) {
+    fn miss_legs(&mut self, now: Millis, seen: &PollAnswer) {
         let customer = self.facts.roster.customer.clone();
         if let Some(unseen) = customer.clone().filter(|_| self.facts.roster.is_customer_unseen()) {
             self.facts.roster.assume_joined(&unseen); // and missed, if the poll does not show it
@@ -187,19 +187,19 @@ impl Call {
     }
 
     /// Legs that nobody is at any more, and that were not removed after all.
-    fn remove_ghosts(&mut self, out: &mut Out<'_>, seen: &Seen) {
-        let is_ghost = |leg: &&CallSid| {
+    fn remove_dead_legs(&mut self, out: &mut Out<'_>, seen: &PollAnswer) {
+        let is_orphaned_leg = |leg: &&CallSid| {
             self.decisions.is_dead(leg)
                 && seen.participants.contains_key(*leg)
                 && !self.requests.is_removing(leg)
         };
-        for leg in self.facts.roster.agents.keys().filter(is_ghost).cloned().collect::<Vec<_>>() {
+        for leg in self.facts.roster.agents.keys().filter(is_orphaned_leg).cloned().collect::<Vec<_>>() {
             self.act(out, Action::RemoveLeg { conference: self.conference.clone(), leg }, SOON);
         }
     }
 
     /// A customer who was sent to the queue.
-    fn look_into_queue(&mut self, out: &mut Out<'_>, seen: &Seen) {
+    fn handle_reconnects(&mut self, out: &mut Out<'_>, seen: &PollAnswer) {
         let Some(recovery) = &self.recovery else { return };
         let Some(target) = recovery.phase.target().map(|target| target.cloned()) else { return };
         if seen.on_line == Some(false) {
@@ -213,7 +213,7 @@ impl Call {
             let agent = Agent::new(worker.clone(), name.clone(), reservation.clone());
             self.connected_elsewhere(out, &agent, &task);
         } else if tasks.iter().any(|task| task.state == ReconnectState::Waits) {
-            if !self.break_silence(out) {
+            if !self.resend_if_silent(out) {
                 self.entered_queue(out);
             }
         } else if others.iter().any(|task| task.state == ReconnectState::Waits) {
@@ -226,7 +226,7 @@ impl Call {
 
     /// Sending the customer to the queue was given up, and they are here all the same, with nobody: Twilio, or our
     /// server, was out of order for so long.
-    fn send_who_is_still_here(&mut self, out: &mut Out<'_>, seen: &Seen) {
+    fn requeue_after_failure(&mut self, out: &mut Out<'_>, seen: &PollAnswer) {
         let failed = |r: &super::Recovery| matches!(r.phase, Phase::Ended(Ending::Failed { .. }));
         let gave_up = self.recovery.as_ref().is_some_and(failed);
         if !gave_up || !self.diagnosis().is_customer_alone() || seen.on_line == Some(false) {

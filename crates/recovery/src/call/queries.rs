@@ -36,7 +36,7 @@ impl Call {
     /// True if customer and agent talk in a conference of which no callback has ever arrived. They were not asked for,
     /// because the agent took the call before the plugin was up in the page, or they are lost. No callback would report a
     /// loss either.
-    pub(super) fn is_untold(&self) -> bool {
+    pub(super) fn is_without_callbacks(&self) -> bool {
         self.facts.received.callbacks().is_empty() && self.is_connected()
     }
 
@@ -55,7 +55,7 @@ impl Call {
     }
 
     /// True while a page has registered the call and it is not known yet whether the call is its worker's.
-    pub(super) fn awaits_an_owner(&self) -> bool {
+    pub(super) fn awaits_owner(&self) -> bool {
         self.facts.ownership.asking != Asking::No && !self.facts.ownership.registrations.is_empty()
     }
 
@@ -89,10 +89,10 @@ impl Call {
     }
 
     /// Is it still to be found out whether somebody's registration counts, by which this is the customer?
-    pub(crate) fn may_be_of(&self, customer: &CallSid) -> bool {
+    pub(crate) fn may_become_customer(&self, customer: &CallSid) -> bool {
         let named = || {
             self.facts.ownership.registrations.iter().any(|kept| kept.registration.customer_leg == *customer)
         };
-        (self.awaits_an_owner() && named()) || (self.facts.ownership.proven && self.names_customer(customer))
+        (self.awaits_owner() && named()) || (self.facts.ownership.proven && self.names_customer(customer))
     }
 }

@@ -4,7 +4,7 @@ use super::{Call, Out};
 use crate::absence::{Ending, Holding, Phase, Recovery, Trip};
 use crate::facts::{Agent, Participant};
 use crate::plan::SOON;
-use crate::{Action, Check, Met, Note, Outcome, Seen, Timer};
+use crate::{Action, Check, Note, Outcome, PollAnswer, Timer, UnreportedAgent};
 use rejoin_protocol::api::Failure;
 use rejoin_protocol::{CallSid, Millis, RecoveryId, TaskSid, WorkerSid};
 use std::collections::BTreeSet;
@@ -71,12 +71,12 @@ impl Call {
         match outcome {
             // An agent has come before the customer was sent, and keeps them.
             Outcome::Overtaken | Outcome::Failed { .. } if is_with_agent => {
-                self.stays_here();
+                self.cancel_requeue();
                 self.end_if_covered(out);
             }
-            Outcome::Met(met) => self.stays(out, target, met),
+            Outcome::AgentFound(met) => self.keep_with_agent(out, target, met),
             // Twilio says that the agent for whom the customer waited has them. A poll says who that is.
-            Outcome::Overtaken if target.is_none() => self.wait_on(out),
+            Outcome::Overtaken if target.is_none() => self.wait_for_lost_agent(out),
             // The customer's call is over.
             Outcome::Gone => self.end_recovery(out, &Ending::CustomerLeft),
             Outcome::Failed { .. } => self.requeue_refused(out, target),
@@ -84,10 +84,10 @@ impl Call {
             | Outcome::Overtaken
             | Outcome::PingCreated(_)
             | Outcome::TaskRead { .. }
-            | Outcome::Learnt(_)
+            | Outcome::TaskLookedUp(_)
             | Outcome::Number { .. }
-            | Outcome::Looked(_)
-            | Outcome::Owners { .. }
+            | Outcome::Polled(_)
+            | Outcome::ReservationsRead { .. }
             | Outcome::Activity { .. } => {}
         }
     }
@@ -103,28 +103,28 @@ impl Call {
 
     /// Twilio says that somebody is with the customer: the agent again, or a colleague. If that one is gone meanwhile,
     /// the customer is sent to the queue.
-    fn stays(&mut self, out: &mut Out<'_>, target: Option<&WorkerSid>, met: &Met) {
+    fn keep_with_agent(&mut self, out: &mut Out<'_>, target: Option<&WorkerSid>, met: &UnreportedAgent) {
         let left = self.facts.roster.left(&met.leg).is_some();
         let Some(recovery) = self.recovery.as_mut() else { return };
         if left {
             let deadline = recovery.absence.deadline;
             return self.requeue(out, target, deadline);
         }
-        self.stays_here();
+        self.cancel_requeue();
         self.facts.roster.assume_joined(&met.leg);
         self.know_holder(&met.leg, &met.holder);
         self.end_if_covered(out);
     }
 
     /// The customer is not sent to the queue after all, as far as is known.
-    fn stays_here(&mut self) {
+    fn cancel_requeue(&mut self) {
         if let Some(recovery) = &mut self.recovery {
             let was_alone = recovery.phase.trip().is_some_and(|trip| trip.was_alone);
             recovery.phase = Phase::Holding(Holding { was_alone, is_pinged: false });
         }
     }
 
-    fn wait_on(&mut self, out: &mut Out<'_>) {
+    fn wait_for_lost_agent(&mut self, out: &mut Out<'_>) {
         let Some(recovery) = &mut self.recovery else { return };
         let agent = recovery.absence.agent.worker.clone();
         recovery.phase = Phase::Queued(recovery.next_trip(Some(agent), 0));
@@ -136,7 +136,7 @@ impl Call {
     }
 
     /// Twilio asks for what the customer hears in the queue.
-    pub(crate) fn hears_music(&mut self, out: &mut Out<'_>) {
+    pub(crate) fn music_is_fetched(&mut self, out: &mut Out<'_>) {
         if let Some(trip) = self.recovery.as_mut().and_then(|it| it.phase.trip_mut()) {
             trip.music = true;
         }
@@ -146,7 +146,7 @@ impl Call {
     /// True if the customer waits for any agent, and Twilio has never fetched what they are to hear, because its one
     /// request was lost. Then the customer is sent to the queue again, and waits behind others who came meanwhile, but
     /// not in silence. As long as that is in vain, the pauses grow.
-    pub(super) fn break_silence(&mut self, out: &mut Out<'_>) -> bool {
+    pub(super) fn resend_if_silent(&mut self, out: &mut Out<'_>) -> bool {
         let Some(recovery) = &self.recovery else { return false };
         let Phase::Queued(trip) = &recovery.phase else { return false };
         if trip.target.is_some() || trip.music {
@@ -179,7 +179,7 @@ impl Call {
         if hung_up && self.diagnosis().is_requeued() {
             self.end_recovery(out, &Ending::CustomerLeft);
         } else if !bridged {
-            self.in_again_for_any(out);
+            self.requeue_by_document(out);
         }
     }
 
@@ -192,7 +192,7 @@ impl Call {
     }
 
     /// The queue did not keep the customer, and the document that Twilio fetched then sends them into it for any agent.
-    pub(super) fn in_again_for_any(&mut self, out: &mut Out<'_>) {
+    pub(super) fn requeue_by_document(&mut self, out: &mut Out<'_>) {
         let goes_again = self.goes_to_queue_again();
         let Some(recovery) = &mut self.recovery else { return };
         recovery.let_go = recovery.let_go.saturating_add(1);
@@ -232,12 +232,12 @@ impl Call {
     }
 
     /// How a requeue ends that is not to be sent, as the answers to its check say.
-    pub fn ended_by_check(&self, seen: &Seen) -> Option<Outcome> {
+    pub fn ended_by_check(&self, seen: &PollAnswer) -> Option<Outcome> {
         if seen.reconnects.iter().any(|task| task.taker().is_some()) {
             return Some(Outcome::Overtaken);
         }
-        let met = self.met(&seen.accepted, &seen.participants)?;
-        Some(Outcome::Met(Box::new(met)))
+        let met = self.unreported_agent(&seen.accepted, &seen.participants)?;
+        Some(Outcome::AgentFound(Box::new(met)))
     }
 
     /// True while the customer is on the way into the queue, as far as is known. The request for it may take effect

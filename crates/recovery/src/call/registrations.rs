@@ -5,7 +5,7 @@ use super::inquiries::CALLBACK_WITHIN;
 use super::{Call, Out};
 use crate::absence::Absent;
 use crate::facts::{Agent, Asking, Evidence, PendingRegistration};
-use crate::{EarlyMark, Effect, LeaveReason, Outcome, Seen, Timer};
+use crate::{EarlyMark, Effect, LeaveReason, Outcome, PollAnswer, Timer};
 use rejoin_protocol::api::Registration;
 use rejoin_protocol::{CallSid, Millis, WorkerSid};
 
@@ -13,7 +13,7 @@ use rejoin_protocol::{CallSid, Millis, WorkerSid};
 const UNSETTLED: usize = 20;
 
 /// Callbacks of a call come at the same time as its registration, if they do.
-const UNTOLD_FOR: Millis = Millis::seconds(1);
+const FIRST_CALLBACK_WITHIN: Millis = Millis::seconds(1);
 
 impl Call {
     /// The callback has not come, or did not say it.
@@ -61,10 +61,10 @@ impl Call {
             } else if self.facts.received.take_request(worker, registration.id) {
                 self.take_registration(out, worker, registration);
                 if *lives {
-                    self.heed_page_that_lives(worker, registration.epoch);
+                    self.page_is_alive(worker, registration.epoch);
                 }
-                self.recall_goodbye(out, worker, registration.page());
-                self.heed_ghost(out, &registration.worker_leg);
+                self.apply_earlier_goodbye(out, worker, registration.page());
+                self.handle_late_leg(out, &registration.worker_leg);
             }
         }
     }
@@ -91,18 +91,18 @@ impl Call {
         let mut untold = false;
         let sought = std::mem::take(&mut self.facts.ownership.sought);
         match outcome {
-            Outcome::Owners { owners, is_of_task: true } => {
+            Outcome::ReservationsRead { owners, is_of_task: true } => {
                 untold = !std::mem::replace(&mut self.facts.ownership.proven, true);
                 for (reservation, worker) in owners {
                     self.know_owner(reservation, worker);
                 }
                 for unknown in sought.iter().filter(|reservation| !owners.contains_key(reservation)) {
-                    self.facts.ownership.owners.are_said(unknown, None);
+                    self.facts.ownership.owners.record(unknown, None);
                 }
             }
             Outcome::Failed { .. } => {} // it did not answer
             // The task is deleted, and nobody will ever say it: a page that registers again asks again.
-            Outcome::Gone if self.facts.ownership.proven => return self.settle_unregistered(),
+            Outcome::Gone if self.facts.ownership.proven => return self.settle_unclaimed(),
             _ if self.facts.ownership.proven => {}
             _ => return out.effects.push(Effect::Forget { conference: self.conference.clone() }),
         }
@@ -110,13 +110,13 @@ impl Call {
         if !self.facts.ownership.proven && self.facts.ownership.registrations.is_empty() {
             return out.effects.push(Effect::Forget { conference: self.conference.clone() });
         }
-        self.settle_unregistered();
+        self.settle_unclaimed();
         self.ask_for_the_rest(out);
         if untold {
             // Not one callback has come: who registered may have left since.
             self.poll_conference(out);
         } else {
-            self.await_legs(out);
+            self.poll_for_legs_later(out);
         }
     }
 
@@ -137,7 +137,7 @@ impl Call {
             if !owned {
                 self.ask_for_owner(out, &registration.reservation);
             } else if !awaited {
-                self.await_legs(out);
+                self.poll_for_legs_later(out);
             }
             return false;
         }
@@ -165,7 +165,7 @@ impl Call {
         agent.epoch = agent.epoch.max(registration.page());
         // The page that seemed to be a newer one than the leg's is the leg's: it has taken over from another one.
         agent.newer_page = agent.newer_page.filter(|newer| Some(*newer) > agent.epoch);
-        self.recall_hello(&registration.worker_leg);
+        self.apply_earlier_hello(&registration.worker_leg);
         // An agent who registers after marking that they leave has stayed. The last words of a page may overtake that it
         // had registered before.
         let is_overtaken = self.facts.received.requests_of(worker).any(|other| Some(other) > registration.id);
@@ -176,12 +176,12 @@ impl Call {
         {
             self.unmark(&registration.reservation);
         }
-        if self.is_untold() {
+        if self.is_without_callbacks() {
             // Nobody tells of what has happened to it so far: flags that were set, legs that are gone.
-            self.set_timer(out, Timer::Learn, out.now + UNTOLD_FOR);
+            self.set_timer(out, Timer::LookUp, out.now + FIRST_CALLBACK_WITHIN);
         } else {
-            self.clear_timer(out, Timer::Learn);
-            self.await_legs(out);
+            self.clear_timer(out, Timer::LookUp);
+            self.poll_for_legs_later(out);
         }
     }
 
@@ -211,7 +211,7 @@ impl Call {
     /// A poll has shown who is here. It drops a registration whose leg it did not show, with one exception: the customer is
     /// alone or the conference is over, and Twilio has named the owner of a reservation that no known agent has. The owner was
     /// on this call, and that leg is gone. An agent who took a transfer and was lost while no server ran is such an owner.
-    pub(super) fn settle_polled(&mut self, out: &mut Out<'_>, seen: &Seen) {
+    pub(super) fn settle_polled(&mut self, out: &mut Out<'_>, seen: &PollAnswer) {
         self.settle_customer(out);
         let is_left = |kept: &PendingRegistration| {
             let is_customer = |leg: &CallSid| *leg == kept.registration.customer_leg;

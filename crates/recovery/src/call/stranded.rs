@@ -26,21 +26,21 @@ impl Call {
     pub(super) fn go_on_stranded(&mut self, out: &mut Out<'_>) {
         let is_ready = |it: &Recovery| it.phase == Phase::Stranded && self.is_task_marked(it);
         if self.stranding.decide_by.is_some() && self.recovery.as_ref().is_some_and(is_ready) {
-            self.take_back(out);
+            self.requeue_stranded(out);
         }
     }
 
     /// The time in which the task is read and Twilio asks is over.
     pub(super) fn stranded_is_over(&mut self, out: &mut Out<'_>) {
         if self.stranding.decide_by.is_some() {
-            self.take_back(out);
+            self.requeue_stranded(out);
         } else {
             // The customer's call has no document of ours to go on with.
             self.end_recovery(out, &Ending::CustomerLeft);
         }
     }
 
-    fn take_back(&mut self, out: &mut Out<'_>) {
+    fn requeue_stranded(&mut self, out: &mut Out<'_>) {
         let Some(recovery) = &mut self.recovery else { return };
         recovery.announced = true; // the document says it
         if recovery.too_often {

@@ -38,7 +38,7 @@ impl Call {
         let leg = legs.next().map(|(leg, _)| leg.clone());
         // Of an agent who joins in place the old leg is meant, which may have fallen, and not the new one.
         if let Some(leg) = leg.filter(|_| legs.next().is_none()) {
-            self.misses_leave(out, &leg);
+            self.await_leave(out, &leg);
         }
     }
 

@@ -3,7 +3,7 @@
 use super::{Call, Out};
 use crate::facts::Participant;
 use crate::plan::SOON;
-use crate::{Action, ConferenceEvent, ConferenceEventKind, Seen, Timer};
+use crate::{Action, ConferenceEvent, ConferenceEventKind, PollAnswer, Timer};
 use rejoin_protocol::{CallSid, Millis};
 use std::collections::BTreeSet;
 
@@ -33,7 +33,7 @@ impl Call {
 
     /// Somebody is with the customer who came after the loss and has not registered: the agent, very likely, or a colleague,
     /// whose registration is late. The customer is not taken from them before the registration had its time.
-    pub(super) fn spares_stranger(&mut self, out: &mut Out<'_>, timer: Timer) -> bool {
+    pub(super) fn waits_for_newcomer(&mut self, out: &mut Out<'_>, timer: Timer) -> bool {
         let talks =
             |(leg, p): (&CallSid, &Participant)| !self.diagnosis().is_bystander(leg) && p.flags().can_talk();
         if !self.facts.roster.is_customer_joined() || !self.diagnosis().others().any(talks) {
@@ -63,16 +63,16 @@ impl Call {
 
     /// Twilio has said who has the task. That agent's page may be unable to register: Flex never hears of a leg that joins
     /// while Flex asks who is in the conference.
-    pub(super) fn heed_stranger(&mut self, seen: &Seen) {
+    pub(super) fn identify_newcomer(&mut self, seen: &PollAnswer) {
         if self.diagnosis().is_replaced()
-            && let Some(met) = self.met(&seen.accepted, &seen.participants)
+            && let Some(met) = self.unreported_agent(&seen.accepted, &seen.participants)
         {
             self.know_holder(&met.leg, &met.holder);
         }
     }
 
     /// Who has come for a page that is gone again is not the one who is awaited for the next.
-    pub(super) fn strangers_are_bystanders(&mut self) {
+    pub(super) fn newcomers_are_bystanders(&mut self) {
         let strangers: Vec<_> = self.diagnosis().others().map(|(leg, _)| leg.clone()).collect();
         if let Some(recovery) = self.recovery.as_mut().filter(|recovery| recovery.is_open()) {
             recovery.absence.strangers.extend(strangers);

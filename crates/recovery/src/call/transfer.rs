@@ -38,16 +38,16 @@ impl Call {
     }
 
     /// An agent has handed the customer over, who is alone. A poll says whether anybody is asked to take them.
-    pub(super) fn look_at_transfer(&mut self, out: &mut Out<'_>) {
+    pub(super) fn poll_transfer(&mut self, out: &mut Out<'_>) {
         if self.diagnosis().is_handed_over() && self.poll.since.is_none() {
             self.poll_conference(out);
         }
     }
 
     /// An unidentified participant has come since the transfer, and is gone. If it was an agent, their page may be gone, too.
-    pub(super) fn look_for_taker(&mut self, out: &mut Out<'_>) {
+    pub(super) fn poll_for_taker(&mut self, out: &mut Out<'_>) {
         if self.diagnosis().taker_leg().is_some() {
-            self.look_at_transfer(out);
+            self.poll_transfer(out);
             self.set_timer(out, Timer::Orphan, out.now + out.config.orphan_after);
         }
     }

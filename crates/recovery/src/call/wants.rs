@@ -35,7 +35,7 @@ impl Call {
             Wanted::HoldBegins => self.wants_of_our_hold(HoldStage::Asked),
             Wanted::HoldEnds => self.wants_of_our_hold(HoldStage::Ending),
             Wanted::Orphaned => self.diagnosis().is_orphaned(),
-            Wanted::MarkMissing => self.looks_for_mark(),
+            Wanted::MarkMissing => self.awaits_mark_in_task(),
             Wanted::Polling => {
                 self.poll.since.is_some() && (!self.closed || self.stranding.decide_by.is_some())
             }

@@ -3,7 +3,7 @@
 use super::{Cell, agent, state_of};
 use crate::{
     Action, Call, ConferenceEvent, ConferenceEventKind as Kind, Event, LeaveReason, Machine, Outcome,
-    Purpose, ReconnectState, Seen, TaskEvent, TaskEventKind, Timer,
+    PollAnswer, Purpose, ReconnectState, TaskEvent, TaskEventKind, Timer,
 };
 use rejoin_protocol::api::{GracefulReason, Hello, Registration};
 use rejoin_protocol::{CallSid, ConferenceSid, RecoveryId, WorkerSid};
@@ -33,7 +33,7 @@ pub(super) fn conferences(machine: &Machine, event: &Event) -> BTreeSet<Conferen
         }
         Event::PushLost { worker, epoch } => of(&|call| call.has_leg_of_page(worker, *epoch)),
         Event::EnteredQueue { recovery, .. } | Event::LeftQueue { recovery, .. } => of_recovery(recovery),
-        Event::Released { customer } => {
+        Event::ActionUrlFetched { customer } => {
             of(&|call| call.facts.roster.maybe_customers().any(|leg| leg == customer))
         }
         Event::Task(event) => {
@@ -64,7 +64,7 @@ pub(super) fn of(call: Option<&Call>, after: Option<&Call>, event: &Event) -> Op
         Event::LeftQueue { bridged: true, .. } => Some("an agent takes the customer out of the queue"),
         Event::LeftQueue { hung_up: true, .. } => Some("the customer hangs up in the queue"),
         Event::LeftQueue { .. } => Some("the customer leaves the queue without an agent"),
-        Event::Released { .. } => Some("Twilio asks what comes after the conference"),
+        Event::ActionUrlFetched { .. } => Some("Twilio asks what comes after the conference"),
         Event::Task(event) => task(event),
         Event::Done { action, outcome, .. } => done(call, after, action, outcome),
         Event::Timer { timer, .. } => Some(due(*timer)),
@@ -181,7 +181,7 @@ fn done(
         (Action::HoldCustomer { .. }, Outcome::Overtaken) => Some("our hold: no longer wanted"),
         (Action::HoldCustomer { .. }, _) => Some("our hold: refused"),
         (Action::EndHold { .. }, _) => Some("our hold has ended"),
-        (Action::FreeCustomer { .. }, _) => Some("the customer's exit flag is cleared"),
+        (Action::ClearCustomerFlags { .. }, _) => Some("the customer's exit flag is cleared"),
         (Action::ReadTask { .. } | Action::MarkTask { .. }, Outcome::TaskRead { .. }) => {
             let marks = |call: &Call| (call.facts.marks.len(), call.facts.marks.unattributed.len());
             let says_so = matches!(action, Action::ReadTask { .. }) && call.map(marks) != after.map(marks);
@@ -193,26 +193,26 @@ fn done(
         (Action::RemoveLeg { .. }, _) if failed => Some("the dead leg cannot be removed"),
         (Action::RemoveLeg { .. }, _) => Some("the dead leg is removed"),
         (Action::Requeue { target: Some(_), .. }, outcome) => Some(match outcome {
-            Outcome::Overtaken | Outcome::Met(_) => "requeue for the agent: an agent came first",
+            Outcome::Overtaken | Outcome::AgentFound(_) => "requeue for the agent: an agent came first",
             Outcome::Gone => "requeue for the agent: the customer's call is over",
             Outcome::Failed { .. } => "requeue for the agent: refused",
             _ => "requeue for the agent: done",
         }),
         (Action::Requeue { target: None, .. }, outcome) => Some(match outcome {
-            Outcome::Overtaken | Outcome::Met(_) => "requeue for any agent: an agent came first",
+            Outcome::Overtaken | Outcome::AgentFound(_) => "requeue for any agent: an agent came first",
             Outcome::Gone => "requeue for any agent: the customer's call is over",
             Outcome::Failed { .. } => "requeue for any agent: refused",
             _ => "requeue for any agent: done",
         }),
-        (Action::KeepConference { .. }, _) => Some("the agent's exit flag is cleared"),
-        (Action::Learn { .. }, Outcome::Learnt(_)) => Some("the task is looked up"),
-        (Action::Learn { .. }, _) => Some("the task cannot be looked up"),
-        (Action::Look { .. }, Outcome::Looked(seen)) => call.map(|call| looked(call, seen)),
-        (Action::Look { .. }, _) => None,
-        (Action::FindOwners { .. }, Outcome::Owners { .. }) => {
+        (Action::ClearExitFlag { .. }, _) => Some("the agent's exit flag is cleared"),
+        (Action::LookUpTask { .. }, Outcome::TaskLookedUp(_)) => Some("the task is looked up"),
+        (Action::LookUpTask { .. }, _) => Some("the task cannot be looked up"),
+        (Action::PollConference { .. }, Outcome::Polled(seen)) => call.map(|call| looked(call, seen)),
+        (Action::PollConference { .. }, _) => None,
+        (Action::ReadReservations { .. }, Outcome::ReservationsRead { .. }) => {
             Some("Twilio reports the reservations' agents")
         }
-        (Action::FindOwners { .. }, _) => None,
+        (Action::ReadReservations { .. }, _) => None,
         (Action::GiveUp { .. }, Outcome::Gone) => Some("giving up: the customer hung up first"),
         (Action::GiveUp { .. }, _) => Some("giving up: the customer was told"),
         (Action::CheckNumber { .. }, outcome) => {
@@ -226,14 +226,14 @@ fn done(
         (Action::CompleteReservation { .. }, _) => Some("the old reservation is completed"),
         (Action::MoveParticipant { .. }, _) => Some("a bystander is moved"),
         (Action::HoldParticipant { .. }, _) => Some("a leg is on hold"),
-        (Action::CoachInstead { .. }, _) => Some("a supervisor coaches the new leg"),
+        (Action::RetargetCoach { .. }, _) => Some("a supervisor coaches the new leg"),
         (Action::Unhold { .. }, _) => Some("a leg is off hold"),
         (Action::EndConference { .. }, _) => Some("the conference is ended"),
     }
 }
 
 /// The row of a poll's answer; the more significant finding comes first.
-fn looked(call: &Call, seen: &Seen) -> &'static str {
+fn looked(call: &Call, seen: &PollAnswer) -> &'static str {
     let mut states = seen.reconnects.iter().map(|reconnect| &reconnect.state);
     let gone = |leg: &CallSid| call.facts.roster.is_joined(leg) && !seen.participants.contains_key(leg);
     if seen.reconnects.iter().any(|reconnect| reconnect.taker().is_some()) {
@@ -258,12 +258,12 @@ fn due(timer: Timer) -> &'static str {
         Timer::Leave => "the leave did not arrive",
         Timer::Ping => "the agent is not back in time",
         Timer::Rejoin => "the agent did not join, or take the call, in time",
-        Timer::Beside => "a covered agent is not back in time",
+        Timer::Covered => "a covered agent is not back in time",
         Timer::Orphan => "a customer left on purpose is alone for too long",
-        Timer::Learn => "no page registered in time",
+        Timer::LookUp => "no page registered in time",
         Timer::Owners => "the reservations' agents are not reported in time",
-        Timer::Watch => "the watchdog is due",
-        Timer::Missed => "callbacks may have been missed",
+        Timer::Watchdog => "the watchdog is due",
+        Timer::CatchUp => "callbacks may have been missed",
         Timer::Forget => "the call is to be forgotten",
     }
 }

@@ -168,7 +168,7 @@ impl<'a> Diagnosis<'a> {
         flags.end_conference_on_exit
             && !flags.hold
             && self.roster.is_reported_joined(leg)
-            && !self.requests.is_keeping(leg)
+            && !self.requests.is_clearing_flag(leg)
     }
 
     /// True while the customer's leg is on hold.

@@ -38,7 +38,7 @@ impl Owners {
     }
 
     /// Twilio says whose this reservation is, or that it does not know it.
-    pub(crate) fn are_said(&mut self, reservation: &ReservationSid, worker: Option<&WorkerSid>) {
+    pub(crate) fn record(&mut self, reservation: &ReservationSid, worker: Option<&WorkerSid>) {
         let is_full =
             || self.of.values().filter(|it| it.is_some() == worker.is_some()).count() >= RESERVATIONS;
         if self.of.contains_key(reservation) || !is_full() {
@@ -124,7 +124,7 @@ mod tests {
                 let mut owners = Owners::default();
                 for (reservation, worker) in said {
                     let worker = worker.map(WorkerSid::numbered);
-                    owners.are_said(&ReservationSid::numbered(*reservation), worker.as_ref());
+                    owners.record(&ReservationSid::numbered(*reservation), worker.as_ref());
                 }
                 owners
             };

@@ -198,7 +198,7 @@ impl Pages {
     }
 
     /// What the goodbyes of this worker's pages say was done.
-    pub(crate) fn goodbye_is_heeded(&mut self, worker: &WorkerSid) {
+    pub(crate) fn goodbyes_are_handled(&mut self, worker: &WorkerSid) {
         self.observe(worker, Observation::Heeded);
     }
 
@@ -258,7 +258,7 @@ mod tests {
         pages.says_goodbye(&ada, 5);
         pages.says_goodbye(&ada, 3);
         assert_eq!(pages.gone(&ada), Some(5));
-        pages.goodbye_is_heeded(&ada);
+        pages.goodbyes_are_handled(&ada);
         assert_eq!(pages.gone(&ada), None);
         pages.says_goodbye(&ada, 3);
         assert_eq!(pages.gone(&ada), Some(3));

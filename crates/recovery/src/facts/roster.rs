@@ -284,7 +284,7 @@ impl Roster {
     }
 
     /// A page came that is alone in its browser: the legs that are there may belong to an older page.
-    pub(crate) fn an_older_page_may_have_all(&mut self) {
+    pub(crate) fn joined_legs_may_be_older_pages(&mut self) {
         let joined: Vec<_> =
             self.participants.keys().filter(|leg| self.is_reported_joined(leg)).cloned().collect();
         for leg in joined {

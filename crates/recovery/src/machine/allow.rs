@@ -41,10 +41,10 @@ impl Machine {
             Outcome::Ok
             | Outcome::PingCreated(_)
             | Outcome::TaskRead { .. }
-            | Outcome::Learnt(_)
-            | Outcome::Looked(_)
-            | Outcome::Met(_)
-            | Outcome::Owners { .. }
+            | Outcome::TaskLookedUp(_)
+            | Outcome::Polled(_)
+            | Outcome::AgentFound(_)
+            | Outcome::ReservationsRead { .. }
             | Outcome::Activity { .. }
             | Outcome::Overtaken
             | Outcome::Failed { .. } => call.allowance.permission = Permission::Unasked,
@@ -60,7 +60,9 @@ impl Machine {
         for effect in std::mem::take(&mut out.effects) {
             match effect {
                 // Nothing is done to anybody by it.
-                effect @ Effect::Act { action: Action::FindOwners { .. }, .. } => let_through.push(effect),
+                effect @ Effect::Act { action: Action::ReadReservations { .. }, .. } => {
+                    let_through.push(effect);
+                }
                 Effect::Act { conference, action, deadline } => {
                     let Some(call) = self.calls.get_mut(&conference) else { continue };
                     match call.allowance.permission {

@@ -61,13 +61,13 @@ impl Machine {
     }
 
     /// Nothing is known of the call yet that this is about.
-    pub(super) fn mark_waits(&mut self, now: Millis, worker: WorkerSid, mark: GracefulMark) {
+    pub(super) fn keep_early_mark(&mut self, now: Millis, worker: WorkerSid, mark: GracefulMark) {
         self.early.put(EarlyMark { worker, mark, at: now });
     }
 
     /// Marks whose call has become known are as good as if they came now. Another server may have begun the call while
     /// this one took the mark, so that it is looked for them with every event.
-    pub(super) fn heed_early_marks(&mut self, out: &mut Out<'_>) {
+    pub(super) fn apply_early_marks(&mut self, out: &mut Out<'_>) {
         if self.early.waiting.is_empty() {
             return;
         }

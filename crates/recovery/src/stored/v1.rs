@@ -241,7 +241,7 @@ impl Call {
         let conference = || self.conference.clone();
         for (leg, there) in &self.participants {
             if there.keeping {
-                requests.ask(&Action::KeepConference { conference: conference(), leg: leg.clone() });
+                requests.ask(&Action::ClearExitFlag { conference: conference(), leg: leg.clone() });
             }
             if there.moved {
                 let (leg, into) = (leg.clone(), self.task.clone());
@@ -256,7 +256,7 @@ impl Call {
         let Prepared { freed, marked, removed, .. } = recovery.prepared;
         if is_holding && !freed {
             let (customer, unhold) = (customer.clone(), recovery.agent_hold == AgentHold::Ended);
-            requests.ask(&Action::FreeCustomer { conference: conference(), customer, unhold });
+            requests.ask(&Action::ClearCustomerFlags { conference: conference(), customer, unhold });
         }
         if is_holding {
             let mark = Action::MarkTask { task: self.task.clone(), at: recovery.lost_at };

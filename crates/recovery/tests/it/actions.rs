@@ -22,7 +22,7 @@ fn all() -> Vec<Action> {
     vec![
         Action::Announce { conference: conference.clone(), what: Announcement::Interrupted },
         Action::Announce { conference: conference.clone(), what: Announcement::Comfort },
-        Action::FreeCustomer { conference: conference.clone(), customer: leg.clone(), unhold: false },
+        Action::ClearCustomerFlags { conference: conference.clone(), customer: leg.clone(), unhold: false },
         Action::HoldCustomer {
             conference: conference.clone(),
             customer: leg.clone(),
@@ -31,7 +31,7 @@ fn all() -> Vec<Action> {
             told: false,
         },
         Action::EndHold { conference: conference.clone(), customer: leg.clone() },
-        Action::KeepConference { conference: conference.clone(), leg: leg.clone() },
+        Action::ClearExitFlag { conference: conference.clone(), leg: leg.clone() },
         Action::ReadTask { task: task.clone() },
         Action::MarkTask { task: task.clone(), at: Millis(1) },
         Action::CreatePing {
@@ -55,7 +55,7 @@ fn all() -> Vec<Action> {
             came_late: false,
         },
         Action::HoldParticipant { conference: conference.clone(), leg: leg.clone() },
-        Action::CoachInstead {
+        Action::RetargetCoach {
             conference: conference.clone(),
             coach: leg.clone(),
             before: CallSid::numbered(2),
@@ -66,11 +66,11 @@ fn all() -> Vec<Action> {
         Action::ReadActivity { worker: worker.clone() },
         Action::LendActivity { worker: worker.clone(), before: activity.clone() },
         Action::ReturnActivity { worker, before: activity },
-        Action::FindOwners { task: task.clone(), conference: None },
+        Action::ReadReservations { task: task.clone(), conference: None },
         Action::CheckNumber { task: task.clone() },
-        Action::Look { conference, customer: None, queued: None, handed_over: None },
+        Action::PollConference { conference, customer: None, queued: None, handed_over: None },
         Action::GiveUp { recovery, customer: leg },
-        Action::Learn { task },
+        Action::LookUpTask { task },
     ]
 }
 

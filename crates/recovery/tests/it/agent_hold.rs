@@ -9,7 +9,7 @@ const THIRD: u128 = 0x77;
 const BO_LEG: u128 = 0xb1;
 
 fn free() -> Action {
-    Action::FreeCustomer { conference: conference(1), customer: leg(CUSTOMER), unhold: true }
+    Action::ClearCustomerFlags { conference: conference(1), customer: leg(CUSTOMER), unhold: true }
 }
 
 fn hold(n: u128) -> Action {

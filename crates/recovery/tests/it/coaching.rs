@@ -18,7 +18,7 @@ fn supervised(coaching: bool) -> Desk {
 
 fn coach_instead() -> Action {
     let (coach, before, now) = (leg(COACH), leg(ADA_LEG), leg(NEXT_LEG));
-    Action::CoachInstead { conference: conference(1), coach, before, now }
+    Action::RetargetCoach { conference: conference(1), coach, before, now }
 }
 
 /// Ada refreshes and is back in place.

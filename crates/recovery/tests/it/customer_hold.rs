@@ -4,8 +4,8 @@ use crate::desk::*;
 use rejoin_protocol::Millis;
 use rejoin_protocol::api::{GracefulReason, Stage};
 use rejoin_recovery::{
-    Action, Announcement, ConferenceEventKind, Effect, Event, LeaveReason, Outcome, ParticipantFlags, Seen,
-    Timer,
+    Action, Announcement, ConferenceEventKind, Effect, Event, LeaveReason, Outcome, ParticipantFlags,
+    PollAnswer, Timer,
 };
 
 const THIRD: u128 = 0x3d;
@@ -97,7 +97,7 @@ fn a_requeue_ends_our_hold_without_a_request() {
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
     let actions = desk.finish_all();
     assert!(
-        !actions.iter().any(|a| matches!(a, Action::HoldCustomer { .. } | Action::FreeCustomer { .. })),
+        !actions.iter().any(|a| matches!(a, Action::HoldCustomer { .. } | Action::ClearCustomerFlags { .. })),
         "the customer is on our hold already, and alone: {actions:?}"
     );
     desk.hello(2, true, false);
@@ -285,7 +285,7 @@ fn a_failed_unhold_is_retried_after_a_poll_that_shows_the_hold() {
     let polls = |(desk, began): &mut (Desk, Millis), held: bool| {
         let look = loop {
             desk.now = desk.now.max(desk.watch[&conference(1)]);
-            desk.handle(Event::Timer { conference: conference(1), timer: Timer::Watch });
+            desk.handle(Event::Timer { conference: conference(1), timer: Timer::Watchdog });
             if let Some(look) = desk.take_actions().pop() {
                 break look;
             }
@@ -293,8 +293,8 @@ fn a_failed_unhold_is_retried_after_a_poll_that_shows_the_hold() {
         assert!(desk.now - *began < Millis::seconds(30), "the customer cannot hear the agent meanwhile");
         let flags = |hold| ParticipantFlags { hold, ..ParticipantFlags::default() };
         let participants = [(leg(CUSTOMER), flags(held)), (leg(NEXT_LEG), flags(false))].into();
-        let seen = Seen { participants, on_line: Some(true), ..Seen::default() };
-        desk.finish(look, Outcome::Looked(Box::new(seen)));
+        let seen = PollAnswer { participants, on_line: Some(true), ..PollAnswer::default() };
+        desk.finish(look, Outcome::Polled(Box::new(seen)));
         desk.take_actions()
     };
     assert_eq!(polls(&mut refused(), true), [end_hold()]);

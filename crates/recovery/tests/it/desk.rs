@@ -9,7 +9,7 @@ use rejoin_protocol::{
 use rejoin_recovery::cells::{Cell, cells};
 use rejoin_recovery::{
     Action, ConferenceEvent, ConferenceEventKind, Config, Effect, Event, LeaveReason, Machine, Outcome,
-    ParticipantFlags, Right, Seen, Timer,
+    ParticipantFlags, PollAnswer, Right, Timer,
 };
 use std::collections::BTreeMap;
 
@@ -153,10 +153,10 @@ impl Desk {
                 Effect::Act { action: Action::ReadTask { .. }, .. } => self.reads += 1,
                 Effect::Act { action, .. } => self.actions.push(action.clone()),
                 // Only the tests of the watchdog check its timer.
-                Effect::SetTimer { conference, timer: Timer::Watch, at } => {
+                Effect::SetTimer { conference, timer: Timer::Watchdog, at } => {
                     self.watch.insert(conference.clone(), *at);
                 }
-                Effect::ClearTimer { conference, timer: Timer::Watch } => {
+                Effect::ClearTimer { conference, timer: Timer::Watchdog } => {
                     self.watch.remove(conference);
                 }
                 Effect::SetTimer { conference, timer, at } => {
@@ -244,15 +244,15 @@ impl Desk {
         let worker = WorkerSid::numbered(worker);
         self.handle(Event::Registered { worker: worker.clone(), registration: registration.clone() });
         if self.machine.right(&worker, &registration) == Right::Unknown {
-            self.actions.retain(|action| !matches!(action, Action::FindOwners { .. }));
+            self.actions.retain(|action| !matches!(action, Action::ReadReservations { .. }));
             self.timers.remove(&(conference(n), Timer::Owners));
             let (action, outcome) = owners(n);
             self.finish_of(n, action, outcome);
         }
-        if self.timers.contains_key(&(conference(n), Timer::Learn)) {
-            self.fire(n, Timer::Learn);
+        if self.timers.contains_key(&(conference(n), Timer::LookUp)) {
+            self.fire(n, Timer::LookUp);
         }
-        let is_poll = |action: &Action| matches!(action, Action::Look { .. });
+        let is_poll = |action: &Action| matches!(action, Action::PollConference { .. });
         let asked = self.actions.iter().position(is_poll).expect("a poll");
         let poll = self.actions.remove(asked);
         let call = self.machine.call(&conference(n)).unwrap();
@@ -260,8 +260,8 @@ impl Desk {
         let known = roster.participants.keys().filter(|leg| roster.is_reported_joined(leg)).cloned();
         let participants = known.chain([leg(CUSTOMER), leg(worker_leg)]);
         let participants = participants.map(|leg| (leg, ParticipantFlags::default())).collect();
-        let seen = Seen { participants, on_line: Some(true), ..Seen::default() };
-        self.finish_of(n, poll, Outcome::Looked(Box::new(seen)));
+        let seen = PollAnswer { participants, on_line: Some(true), ..PollAnswer::default() };
+        self.finish_of(n, poll, Outcome::Polled(Box::new(seen)));
     }
 
     /// Registers Ada's leg in conference 1, of a task from this queue.
@@ -289,12 +289,12 @@ impl Desk {
         self.handle(event.clone());
         if self.machine.right(&worker, &registration) == Right::Unknown {
             // Twilio is asked who owns the reservations, and the page registers again.
-            self.actions.retain(|action| !matches!(action, Action::FindOwners { .. }));
+            self.actions.retain(|action| !matches!(action, Action::ReadReservations { .. }));
             self.timers.remove(&(conference(n), Timer::Owners));
             let (action, outcome) = owners(n);
             self.finish_of(n, action, outcome);
             // Callbacks arrive soon and report the same, so the poll is not needed.
-            let is_poll = |action: &Action| matches!(action, Action::Look { .. });
+            let is_poll = |action: &Action| matches!(action, Action::PollConference { .. });
             if let Some(asked) = self.actions.iter().position(is_poll) {
                 let poll = self.actions.remove(asked);
                 self.finish_of(n, poll, Outcome::Overtaken);
@@ -484,8 +484,8 @@ pub fn registration_of(n: u128, worker: u128, worker_leg: u128, epoch: u64) -> R
 pub fn owners(task: u128) -> (Action, Outcome) {
     let owners =
         [ADA, BO, CY].map(|worker| (reservation_of(worker, task), WorkerSid::numbered(worker))).into();
-    let action = Action::FindOwners { task: TaskSid::numbered(task), conference: None };
-    (action, Outcome::Owners { owners, is_of_task: true })
+    let action = Action::ReadReservations { task: TaskSid::numbered(task), conference: None };
+    (action, Outcome::ReservationsRead { owners, is_of_task: true })
 }
 
 /// The attributes of a task into which this worker's page has written a graceful mark because the server did not
@@ -517,7 +517,7 @@ pub fn hold(held: bool, told: bool) -> Action {
 /// The poll about a customer who is alone after a transfer: is any agent being asked to take them?
 pub fn transfer_poll() -> Action {
     let (conference, customer) = (conference(1), Some(leg(CUSTOMER)));
-    Action::Look { conference, customer, queued: None, handed_over: Some(TaskSid::numbered(1)) }
+    Action::PollConference { conference, customer, queued: None, handed_over: Some(TaskSid::numbered(1)) }
 }
 
 pub fn end_hold() -> Action {

@@ -2,7 +2,7 @@
 
 use crate::desk::*;
 use rejoin_protocol::{ReservationSid, WorkerSid};
-use rejoin_recovery::Untold;
+use rejoin_recovery::UnreportedCall;
 
 #[test]
 fn a_found_call_is_left_to_its_agent_only_if_nobody_else_is_involved() {
@@ -23,7 +23,7 @@ fn a_found_call_is_left_to_its_agent_only_if_nobody_else_is_involved() {
         (vec![], vec![CUSTOMER], false),
     ];
     for (open, there, left) in table {
-        let call = Untold { open, there: there.into_iter().map(leg).collect() };
+        let call = UnreportedCall { open, there: there.into_iter().map(leg).collect() };
         assert_eq!(call.is_left_to((&adas, &ada), &leg(CUSTOMER), &leg(ADA_LEG)), left, "{call:?}");
     }
 }

@@ -4,7 +4,7 @@ use crate::desk::*;
 use rejoin_protocol::api::Registration;
 use rejoin_protocol::{Millis, TaskQueueSid, TaskSid, WorkerSid, WorkflowSid};
 use rejoin_recovery::{
-    Action, Changes, Config, Event, LeaveReason, Machine, Outcome, Policies, Registered, Timer,
+    Action, Changes, Config, Event, LeaveReason, LookUpAnswer, Machine, Outcome, Policies, Timer,
 };
 
 fn policies() -> Policies {
@@ -72,7 +72,7 @@ fn durations_come_from_the_tasks_workflow_not_the_one_a_page_names() {
 fn durations_of_a_looked_up_call_come_from_its_queue() {
     let mut desk = unregistered();
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
-    let found = Registered {
+    let found = LookUpAnswer {
         workflow: WorkflowSid::numbered(1),
         queue: Some(TaskQueueSid::numbered(1)),
         customer_leg: Some(leg(CUSTOMER)),
@@ -82,7 +82,7 @@ fn durations_of_a_looked_up_call_come_from_its_queue() {
         attributes: "{}".into(),
     };
     desk.take_actions();
-    desk.finish(Action::Learn { task: TaskSid::numbered(1) }, Outcome::Learnt(Box::new(found)));
+    desk.finish(Action::LookUpTask { task: TaskSid::numbered(1) }, Outcome::TaskLookedUp(Box::new(found)));
     assert_eq!(waits_after_leave(&mut desk), Millis::seconds(5));
 }
 

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use rejoin_protocol::api::{DeliveryId, GracefulMark, GracefulReason, Stage};
 use rejoin_protocol::{Millis, ReservationSid, TaskSid, WorkerSid, WorkflowSid};
 use rejoin_recovery::{
-    Action, Config, EarlyMark, Event, LeaveReason, Machine, Outcome, Purpose, Registered, TaskEventKind,
+    Action, Config, EarlyMark, Event, LeaveReason, LookUpAnswer, Machine, Outcome, Purpose, TaskEventKind,
     Timer,
 };
 
@@ -16,7 +16,7 @@ fn id(number: u32) -> Option<DeliveryId> {
 }
 
 fn look_up_answer() -> Outcome {
-    Outcome::Learnt(Box::new(Registered {
+    Outcome::TaskLookedUp(Box::new(LookUpAnswer {
         workflow: WorkflowSid::numbered(1),
         queue: None,
         customer_leg: Some(leg(CUSTOMER)),
@@ -144,9 +144,9 @@ proptest! {
             }
             for action in desk.take_actions() {
                 let outcome = match &action {
-                    Action::Learn { .. } => look_up_answer(),
-                    Action::FindOwners { .. } => owners(1).1,
-                    Action::Look { .. } => Outcome::Overtaken,
+                    Action::LookUpTask { .. } => look_up_answer(),
+                    Action::ReadReservations { .. } => owners(1).1,
+                    Action::PollConference { .. } => Outcome::Overtaken,
                     _ => return Err(TestCaseError::fail(format!("{action:?} in {order:?}"))),
                 };
                 desk.finish(action, outcome);

@@ -9,7 +9,7 @@ use rejoin_protocol::{
 };
 use rejoin_recovery::{
     Action, Call, ConferenceEvent, ConferenceEventKind, Config, EarlyMark, EarlyMarkKey, Effect, Event, Key,
-    LeaveReason, Machine, Outcome, ParticipantFlags, Purpose, Registered, TaskEvent, Timer,
+    LeaveReason, LookUpAnswer, Machine, Outcome, ParticipantFlags, Purpose, TaskEvent, Timer,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -179,7 +179,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 fn outcome(action: &Action, customer: u128, well: bool) -> Outcome {
     match action {
         _ if !well => Outcome::Gone,
-        Action::Learn { .. } => Outcome::Learnt(Box::new(Registered {
+        Action::LookUpTask { .. } => Outcome::TaskLookedUp(Box::new(LookUpAnswer {
             workflow: WorkflowSid::numbered(1),
             queue: None,
             customer_leg: Some(leg(customer)),
@@ -188,10 +188,10 @@ fn outcome(action: &Action, customer: u128, well: bool) -> Outcome {
             worker: Some((WorkerSid::numbered(WORKERS[0]), "Ada".into())),
             attributes: "{}".into(),
         })),
-        Action::FindOwners { task, .. } => {
+        Action::ReadReservations { task, .. } => {
             let workers = WORKERS.map(WorkerSid::numbered);
             let owners = workers.map(|worker| (reservation(&worker, task), worker)).into();
-            Outcome::Owners { owners, is_of_task: customer == CUSTOMERS[0] }
+            Outcome::ReservationsRead { owners, is_of_task: customer == CUSTOMERS[0] }
         }
         _ => success(action),
     }
@@ -285,8 +285,11 @@ fn keys_of_different_kinds_are_never_the_same_text() {
 /// A look-up names the customer, so that the customer's other calls are concerned as well.
 #[test]
 fn a_look_up_answer_concerns_the_customer_that_it_names() {
-    let found = outcome(&Action::Learn { task: task(1) }, CUSTOMERS[0], true);
-    let event =
-        Event::Done { conference: conference(2), action: Action::Learn { task: task(2) }, outcome: found };
+    let found = outcome(&Action::LookUpTask { task: task(1) }, CUSTOMERS[0], true);
+    let event = Event::Done {
+        conference: conference(2),
+        action: Action::LookUpTask { task: task(2) },
+        outcome: found,
+    };
     assert!(event.keys().contains(&Key::Leg(leg(CUSTOMERS[0]))));
 }

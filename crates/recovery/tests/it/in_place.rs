@@ -117,7 +117,7 @@ fn an_exit_flag_of_the_leg_that_rejoined_is_undone() {
     desk.register(1, ADA, NEXT_LEG, 2);
     assert_eq!(
         desk.take_actions(),
-        [Action::KeepConference { conference: conference(1), leg: leg(NEXT_LEG) }]
+        [Action::ClearExitFlag { conference: conference(1), leg: leg(NEXT_LEG) }]
     );
 }
 
@@ -184,7 +184,7 @@ fn clearing_the_exit_flag_is_retried_for_two_minutes() {
     let mut desk = Desk::talking();
     desk.modify(1, ADA_LEG, true, false);
     let keep = desk.effects.iter().find_map(|effect| match effect {
-        Effect::Act { action: Action::KeepConference { .. }, deadline, .. } => Some(*deadline),
+        Effect::Act { action: Action::ClearExitFlag { .. }, deadline, .. } => Some(*deadline),
         _ => None,
     });
     assert_eq!(keep, Some(desk.now + Millis::seconds(120)));
@@ -196,7 +196,8 @@ fn a_held_customer_is_taken_off_hold_to_hear_of_an_absence() {
     desk.goodbye(ADA, EPOCH);
     desk.modify(1, CUSTOMER, true, true);
     desk.fire(1, Timer::Announce);
-    let free = Action::FreeCustomer { conference: conference(1), customer: leg(CUSTOMER), unhold: true };
+    let free =
+        Action::ClearCustomerFlags { conference: conference(1), customer: leg(CUSTOMER), unhold: true };
     assert_eq!(desk.finish_all(), [free]);
     assert_eq!(desk.take_actions(), [announce(Announcement::Interrupted)]);
 }
@@ -441,7 +442,7 @@ fn a_leg_that_replaced_the_agents_has_a_minute_to_register() {
     let began = desk.now;
     desk.fire(1, Timer::Rejoin);
     let asked = desk.take_actions();
-    assert!(matches!(asked[..], [Action::Look { .. }]), "{asked:?}");
+    assert!(matches!(asked[..], [Action::PollConference { .. }]), "{asked:?}");
     while desk.stage() == Some(Stage::InPlace) {
         assert_eq!(desk.take_actions(), []);
         desk.fire(1, Timer::Rejoin);
@@ -733,7 +734,9 @@ fn with_in_place_off_a_leg_looked_up_after_the_next_hello_is_removed() {
         desk.join(1, CUSTOMER, true);
         desk.join(1, ADA_LEG, false);
         desk.hello_with(2, false, older_page, true);
-        let [learn @ Action::Learn { .. }] = &desk.take_actions()[..] else { panic!("expected a look-up") };
+        let [learn @ Action::LookUpTask { .. }] = &desk.take_actions()[..] else {
+            panic!("expected a look-up")
+        };
         desk.finish(learn.clone(), crate::late_events::look_up_answer());
         assert_eq!(desk.take_actions().contains(&remove(ADA_LEG)), gone, "{in_place} {older_page}");
     }
@@ -752,7 +755,9 @@ fn an_agent_back_before_the_look_up_joins_in_place_if_the_page_can() {
         desk.join(1, CUSTOMER, true);
         desk.join(1, ADA_LEG, false);
         desk.hello_with(2, false, older_page, can_join);
-        let [learn @ Action::Learn { .. }] = &desk.take_actions()[..] else { panic!("expected a look-up") };
+        let [learn @ Action::LookUpTask { .. }] = &desk.take_actions()[..] else {
+            panic!("expected a look-up")
+        };
         desk.finish(learn.clone(), crate::late_events::look_up_answer());
         assert_eq!(desk.stage(), stage, "{older_page} {can_join}");
     }
@@ -801,7 +806,7 @@ fn an_exit_flag_of_an_unregistered_rejoining_leg_is_undone() {
     // The agent may refresh again before the page registers: the leg must leave without the conference ending.
     assert_eq!(
         desk.take_actions(),
-        [Action::KeepConference { conference: conference(1), leg: leg(NEXT_LEG) }]
+        [Action::ClearExitFlag { conference: conference(1), leg: leg(NEXT_LEG) }]
     );
 }
 

@@ -4,11 +4,11 @@ use crate::desk::*;
 use rejoin_protocol::api::{DeliveryId, GracefulReason, Stage};
 use rejoin_protocol::{Millis, ReservationSid, TaskSid, WorkerSid, WorkflowSid};
 use rejoin_recovery::{
-    Action, Effect, LeaveReason, Note, Outcome, ParticipantFlags, Registered, Seen, Timer,
+    Action, Effect, LeaveReason, LookUpAnswer, Note, Outcome, ParticipantFlags, PollAnswer, Timer,
 };
 
 fn learn() -> Action {
-    Action::Learn { task: TaskSid::numbered(1) }
+    Action::LookUpTask { task: TaskSid::numbered(1) }
 }
 
 /// Twilio refuses an action.
@@ -192,7 +192,7 @@ fn a_customer_who_hangs_up_in_the_next_conference_ends_the_recovery() {
 
 /// The answer to a look-up: Ada's and the customer's legs, as the task names them.
 pub fn look_up_answer() -> Outcome {
-    Outcome::Learnt(Box::new(Registered {
+    Outcome::TaskLookedUp(Box::new(LookUpAnswer {
         workflow: WorkflowSid::numbered(1),
         queue: None,
         customer_leg: Some(leg(CUSTOMER)),
@@ -219,7 +219,8 @@ fn an_agent_lost_before_the_customer_was_shown_is_lost_once_they_are() {
 /// The server was down when the call began: status callbacks are not repeated.
 #[test]
 fn a_call_known_only_by_the_agents_leave_is_looked_up_and_polled_once() {
-    let look = Action::Look { conference: conference(1), customer: None, queued: None, handed_over: None };
+    let look =
+        Action::PollConference { conference: conference(1), customer: None, queued: None, handed_over: None };
     for (there, lost) in [(CUSTOMER, true), (0x99, false)] {
         let mut desk = Desk::new();
         desk.leave(1, ADA_LEG, LeaveReason::HungUp);
@@ -227,8 +228,8 @@ fn a_call_known_only_by_the_agents_leave_is_looked_up_and_polled_once() {
         desk.finish(learn(), look_up_answer());
         assert_eq!(desk.take_actions(), [look.clone()]);
         let participants = [(leg(there), ParticipantFlags::default())].into();
-        let seen = Seen { participants, on_line: Some(lost), ..Seen::default() };
-        desk.finish(look.clone(), Outcome::Looked(Box::new(seen)));
+        let seen = PollAnswer { participants, on_line: Some(lost), ..PollAnswer::default() };
+        desk.finish(look.clone(), Outcome::Polled(Box::new(seen)));
         assert_eq!(desk.has_timer(Timer::Grace), lost);
         assert!(desk.take_actions().is_empty(), "one poll for the customer");
     }
@@ -243,7 +244,7 @@ fn a_failed_look_up_is_retried_a_bounded_number_of_times() {
     assert_eq!(desk.take_actions(), [learn()]);
     desk.finish(learn(), failed());
     assert!(desk.take_actions().is_empty(), "not retried at once");
-    desk.fire(1, Timer::Learn);
+    desk.fire(1, Timer::LookUp);
     assert_eq!(desk.take_actions(), [learn()]);
     desk.finish(learn(), look_up_answer());
     assert!(desk.has_timer(Timer::Grace), "the agent was lost");
@@ -251,8 +252,8 @@ fn a_failed_look_up_is_retried_a_bounded_number_of_times() {
     let mut desk = Desk::new();
     desk.join(1, CUSTOMER, true);
     let mut asked = 0;
-    while desk.has_timer(Timer::Learn) {
-        desk.fire(1, Timer::Learn);
+    while desk.has_timer(Timer::LookUp) {
+        desk.fire(1, Timer::LookUp);
         asked += desk.take_actions().len();
         assert!(asked < 10, "the look-ups never end");
         desk.finish(learn(), failed());
@@ -336,7 +337,7 @@ fn a_graceful_mark_expires_when_the_agent_stays_on_for_60_seconds() {
     desk.graceful(GracefulReason::HangUp);
     later(&mut desk, 61);
     desk.modify(1, ADA_LEG, true, false);
-    assert!(matches!(desk.take_actions()[..], [Action::KeepConference { .. }]));
+    assert!(matches!(desk.take_actions()[..], [Action::ClearExitFlag { .. }]));
     desk.graceful(GracefulReason::HangUp);
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
     assert!(!desk.has_timer(Timer::Grace));
@@ -398,9 +399,9 @@ fn the_taker_of_an_unmarked_transfer_has_the_leg_that_joined_after_it() {
         if !learnt_first {
             desk.leave(1, ADA_LEG, LeaveReason::HungUp);
         }
-        let Outcome::Learnt(mut named) = look_up_answer() else { unreachable!() };
+        let Outcome::TaskLookedUp(mut named) = look_up_answer() else { unreachable!() };
         named.worker_leg = Some(leg(0xb1));
-        desk.finish(learn(), Outcome::Learnt(named));
+        desk.finish(learn(), Outcome::TaskLookedUp(named));
         assert_eq!(desk.has_timer(Timer::Grace), !learnt_first);
         if learnt_first {
             desk.leave(1, ADA_LEG, LeaveReason::HungUp);

@@ -261,7 +261,7 @@ fn requests(action: &Action) -> usize {
         | Action::EndPing { .. }
         | Action::Requeue { .. }
         | Action::CompleteReservation { .. }
-        | Action::KeepConference { .. }
+        | Action::ClearExitFlag { .. }
         | Action::ReadActivity { .. } => 1,
         Action::LendActivity { .. } | Action::ReturnActivity { .. } => 2,
         other => panic!("{other:?} is not needed"),

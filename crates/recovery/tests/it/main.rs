@@ -36,7 +36,7 @@ use desk::*;
 use rejoin_protocol::api::{DeliveryId, GracefulReason, Hello, Stage};
 use rejoin_protocol::{Millis, ReservationSid, TaskSid, WorkerSid, WorkflowSid};
 use rejoin_recovery::{
-    Action, Announcement, ConferenceEventKind, Effect, Event, LeaveReason, Note, Outcome, Registered, Timer,
+    Action, Announcement, ConferenceEventKind, Effect, Event, LeaveReason, LookUpAnswer, Note, Outcome, Timer,
 };
 
 fn announce(what: Announcement) -> Action {
@@ -44,7 +44,7 @@ fn announce(what: Announcement) -> Action {
 }
 
 fn free(unhold: bool) -> Action {
-    Action::FreeCustomer { conference: conference(1), customer: leg(CUSTOMER), unhold }
+    Action::ClearCustomerFlags { conference: conference(1), customer: leg(CUSTOMER), unhold }
 }
 
 // --- the flow ---
@@ -422,7 +422,7 @@ fn a_requeue_that_finds_no_call_ends_as_customer_left() {
 
 #[test]
 fn an_exit_flag_set_on_the_agents_leg_is_undone() {
-    let keep = Action::KeepConference { conference: conference(1), leg: leg(ADA_LEG) };
+    let keep = Action::ClearExitFlag { conference: conference(1), leg: leg(ADA_LEG) };
     let mut desk = Desk::talking();
     desk.modify(1, ADA_LEG, true, false);
     assert_eq!(desk.take_actions(), [keep.clone()]);
@@ -439,7 +439,7 @@ fn an_exit_flag_set_on_the_agents_leg_is_undone() {
 /// Twilio has cleared the flag, as a callback reported, and the answer to our request is still missing.
 #[test]
 fn an_exit_flag_set_again_before_twilio_answers_is_undone_at_once() {
-    let keep = Action::KeepConference { conference: conference(1), leg: leg(ADA_LEG) };
+    let keep = Action::ClearExitFlag { conference: conference(1), leg: leg(ADA_LEG) };
     let mut desk = Desk::talking();
     desk.modify(1, ADA_LEG, true, false);
     assert_eq!(desk.take_actions(), [keep.clone()]);
@@ -464,7 +464,7 @@ fn an_exit_flag_set_again_before_twilio_answers_is_undone_at_once() {
 /// The registration is not confirmed by Twilio yet.
 #[test]
 fn an_exit_flag_of_an_unidentified_leg_is_undone() {
-    let keep = Action::KeepConference { conference: conference(1), leg: leg(ADA_LEG) };
+    let keep = Action::ClearExitFlag { conference: conference(1), leg: leg(ADA_LEG) };
     let joined = || {
         let mut desk = Desk::new();
         desk.join(1, CUSTOMER, true);
@@ -524,7 +524,7 @@ fn a_leg_is_kept_while_an_older_page_is_connected() {
 // --- calls that no page registered in time ---
 
 fn found(worker_leg: Option<u128>) -> Outcome {
-    Outcome::Learnt(Box::new(Registered {
+    Outcome::TaskLookedUp(Box::new(LookUpAnswer {
         workflow: WorkflowSid::numbered(1),
         queue: None,
         customer_leg: Some(leg(CUSTOMER)),
@@ -542,7 +542,7 @@ fn an_agent_lost_before_registering_is_looked_up_and_recovered() {
         desk.join(1, CUSTOMER, true);
         desk.join(1, ADA_LEG, false);
         desk.leave(1, ADA_LEG, LeaveReason::HungUp);
-        let learn = Action::Learn { task: TaskSid::numbered(1) };
+        let learn = Action::LookUpTask { task: TaskSid::numbered(1) };
         assert_eq!(desk.take_actions(), [learn.clone()]);
         desk.finish(learn, found(worker_leg));
         desk.fire(1, Timer::Grace);
@@ -555,9 +555,9 @@ fn a_call_that_no_page_registers_is_looked_up() {
     let mut desk = Desk::new();
     desk.join(1, CUSTOMER, true);
     desk.join(1, ADA_LEG, false);
-    desk.fire(1, Timer::Learn);
-    assert_eq!(desk.take_actions(), [Action::Learn { task: TaskSid::numbered(1) }]);
-    desk.finish(Action::Learn { task: TaskSid::numbered(1) }, found(Some(ADA_LEG)));
+    desk.fire(1, Timer::LookUp);
+    assert_eq!(desk.take_actions(), [Action::LookUpTask { task: TaskSid::numbered(1) }]);
+    desk.finish(Action::LookUpTask { task: TaskSid::numbered(1) }, found(Some(ADA_LEG)));
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
     assert!(desk.has_timer(Timer::Grace));
 }

@@ -4,7 +4,8 @@ use crate::desk::*;
 use rejoin_protocol::api::{DeliveryId, GracefulReason, Stage};
 use rejoin_protocol::{Millis, ReservationSid, TaskSid, WorkerSid};
 use rejoin_recovery::{
-    Action, ConferenceEventKind, Event, HandedOver, LeaveReason, Next, Outcome, ParticipantFlags, Seen, Timer,
+    Action, ConferenceEventKind, Event, HandedOver, LeaveReason, Next, Outcome, ParticipantFlags, PollAnswer,
+    Timer,
 };
 use serde_json::{Value, json};
 
@@ -45,7 +46,12 @@ fn ends_only_once_the_task_is_over(desk: &mut Desk) {
     let look = transfer_poll();
     let alone = |task| {
         let participants = [(leg(CUSTOMER), ParticipantFlags::default())].into();
-        Outcome::Looked(Box::new(Seen { participants, on_line: Some(true), task, ..Seen::default() }))
+        Outcome::Polled(Box::new(PollAnswer {
+            participants,
+            on_line: Some(true),
+            task,
+            ..PollAnswer::default()
+        }))
     };
     for stands in [Some(HandedOver::Wraps), None, Some(HandedOver::Waits)] {
         desk.fire(1, Timer::Orphan);
@@ -74,10 +80,14 @@ fn a_conference_ends_a_minute_after_a_mark_found_only_in_the_task() {
             return;
         }
         let participants = [(leg(CUSTOMER), ParticipantFlags::default())].into();
-        let seen =
-            Seen { participants, on_line: Some(true), task: Some(HandedOver::Wraps), ..Seen::default() };
+        let seen = PollAnswer {
+            participants,
+            on_line: Some(true),
+            task: Some(HandedOver::Wraps),
+            ..PollAnswer::default()
+        };
         desk.read(&hang_up_in_task());
-        desk.finish(transfer_poll(), Outcome::Looked(Box::new(seen)));
+        desk.finish(transfer_poll(), Outcome::Polled(Box::new(seen)));
         assert_eq!(desk.take_actions(), []);
     }
     panic!("the customer stays alone in the conference");
@@ -158,7 +168,7 @@ fn a_mark_read_from_the_task_does_not_stop_a_requeue() {
 fn a_mark_in_the_task_ends_the_call_of_a_stranded_customer() {
     for asked_first in [true, false] {
         let mut desk = Desk::talking();
-        let asked = |desk: &mut Desk| desk.handle(Event::Released { customer: leg(CUSTOMER) });
+        let asked = |desk: &mut Desk| desk.handle(Event::ActionUrlFetched { customer: leg(CUSTOMER) });
         desk.leave(1, ADA_LEG, LeaveReason::HungUp);
         if asked_first {
             asked(&mut desk);
@@ -181,7 +191,7 @@ fn a_stranded_customer_waits_for_the_task_read_before_a_requeue() {
     let mut desk = grace();
     desk.leave(1, CUSTOMER, LeaveReason::ModeratorEnded);
     desk.end(1);
-    desk.handle(Event::Released { customer: leg(CUSTOMER) });
+    desk.handle(Event::ActionUrlFetched { customer: leg(CUSTOMER) });
     desk.fire(1, Timer::Grace);
     let [mark @ Action::MarkTask { .. }] = &desk.take_actions()[..] else {
         panic!("expected a mark of the task")
@@ -293,8 +303,8 @@ fn looked_up_with(attributes: &Value) -> Desk {
     desk.join(1, CUSTOMER, true);
     desk.join(1, ADA_LEG, false);
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
-    let [learn @ Action::Learn { .. }] = &desk.take_actions()[..] else { panic!("expected a look-up") };
-    let found = rejoin_recovery::Registered {
+    let [learn @ Action::LookUpTask { .. }] = &desk.take_actions()[..] else { panic!("expected a look-up") };
+    let found = rejoin_recovery::LookUpAnswer {
         workflow: rejoin_protocol::WorkflowSid::numbered(1),
         queue: None,
         customer_leg: Some(leg(CUSTOMER)),
@@ -303,7 +313,7 @@ fn looked_up_with(attributes: &Value) -> Desk {
         worker: Some((WorkerSid::numbered(ADA), "Ada".into())),
         attributes: attributes.to_string(),
     };
-    desk.finish(learn.clone(), Outcome::Learnt(Box::new(found)));
+    desk.finish(learn.clone(), Outcome::TaskLookedUp(Box::new(found)));
     desk
 }
 
@@ -339,11 +349,12 @@ fn a_stranded_customer_missing_in_the_poll_for_an_unseen_leg_is_kept() {
             worker: WorkerSid::numbered(ADA),
             registration: registration_of(1, ADA, ADA_LEG, 1),
         });
-        desk.handle(Event::Released { customer: leg(CUSTOMER) });
-        let poll = desk.take_actions().into_iter().find(|action| matches!(action, Action::Look { .. }));
-        desk.finish(poll.expect("a poll for the leg"), Outcome::Looked(Box::default()));
+        desk.handle(Event::ActionUrlFetched { customer: leg(CUSTOMER) });
+        let poll =
+            desk.take_actions().into_iter().find(|action| matches!(action, Action::PollConference { .. }));
+        desk.finish(poll.expect("a poll for the leg"), Outcome::Polled(Box::default()));
         desk.now = desk.now + Millis::seconds(1);
-        desk.handle(Event::Released { customer: leg(CUSTOMER) });
+        desk.handle(Event::ActionUrlFetched { customer: leg(CUSTOMER) });
         assert_eq!(desk.machine.next(desk.now, &leg(CUSTOMER)), Next::Wait, "{shown}");
     }
 }

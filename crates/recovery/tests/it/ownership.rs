@@ -5,8 +5,8 @@ use crate::transitions::stored::call_of;
 use rejoin_protocol::api::{DeliveryId, GracefulReason, Registration, Stage};
 use rejoin_protocol::{Millis, ReservationSid, TaskSid, WorkerSid, WorkflowSid};
 use rejoin_recovery::{
-    Action, ConferenceEvent, ConferenceEventKind, Config, Effect, Event, LeaveReason, Machine, Outcome,
-    ParticipantFlags, Registered, Right, Seen, Timer,
+    Action, ConferenceEvent, ConferenceEventKind, Config, Effect, Event, LeaveReason, LookUpAnswer, Machine,
+    Outcome, ParticipantFlags, PollAnswer, Right, Timer,
 };
 
 /// A registration of Ada's leg in conference 1 by this worker's page.
@@ -85,7 +85,7 @@ fn a_call_remembers_its_last_1000_callbacks_and_ignores_older_ones() {
 }
 
 fn find(conference: Option<rejoin_protocol::ConferenceSid>) -> Action {
-    Action::FindOwners { task: TaskSid::numbered(1), conference }
+    Action::ReadReservations { task: TaskSid::numbered(1), conference }
 }
 
 #[test]
@@ -118,8 +118,8 @@ fn owners_are_queried_when_no_callback_arrives() {
     assert_eq!(registers(&mut desk, ADA, &registration(ADA, 1)), Right::Own);
     let [look] = &desk.take_actions()[..] else { panic!("expected a poll") };
     let there = [CUSTOMER, ADA_LEG].map(|who| (leg(who), ParticipantFlags::default())).into();
-    let seen = Seen { participants: there, ..Seen::default() };
-    desk.finish(look.clone(), Outcome::Looked(Box::new(seen)));
+    let seen = PollAnswer { participants: there, ..PollAnswer::default() };
+    desk.finish(look.clone(), Outcome::Polled(Box::new(seen)));
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
     desk.fire(1, Timer::Grace);
     assert_eq!(desk.stage(), Some(Stage::Interrupted), "the call is recovered");
@@ -134,7 +134,7 @@ fn a_lost_call_without_callbacks_is_polled_once_its_owner_is_known() {
     desk.fire(1, Timer::Owners);
     assert_eq!(desk.take_actions(), [find(Some(conference(1)))]);
     desk.finish(find(Some(conference(1))), owners(1).1);
-    let look = Action::Look {
+    let look = Action::PollConference {
         conference: conference(1),
         customer: None, // only the page has named one
         queued: None,
@@ -142,8 +142,8 @@ fn a_lost_call_without_callbacks_is_polled_once_its_owner_is_known() {
     };
     assert_eq!(desk.take_actions(), [look.clone()]);
     let participants = [(leg(CUSTOMER), ParticipantFlags::default())].into();
-    let seen = Seen { participants, on_line: Some(true), ..Seen::default() };
-    desk.finish(look, Outcome::Looked(Box::new(seen)));
+    let seen = PollAnswer { participants, on_line: Some(true), ..PollAnswer::default() };
+    desk.finish(look, Outcome::Polled(Box::new(seen)));
     desk.fire(1, Timer::Grace);
     assert_eq!(desk.stage(), Some(Stage::Interrupted), "Ada is lost");
 }
@@ -198,7 +198,7 @@ fn owners_are_queried_again_for_a_reservation_missing_in_the_answer() {
     let cys = Registration { worker_leg: leg(0x78), ..registration(CY, 1) };
     assert_eq!(registers(&mut desk, CY, &cys), Right::Unknown, "while the query is in flight");
     let of_bo = [(reservation_of(BO, 1), WorkerSid::numbered(BO))].into();
-    desk.finish(find(None), Outcome::Owners { owners: of_bo, is_of_task: true });
+    desk.finish(find(None), Outcome::ReservationsRead { owners: of_bo, is_of_task: true });
     desk.fire(1, Timer::Owners);
     assert_eq!(desk.take_actions(), [find(None)], "the answer did not name Cy's reservation");
     desk.finish(find(None), owners(1).1);
@@ -341,10 +341,10 @@ fn a_conference_is_not_claimed_by_the_first_worker_to_name_it() {
     let mut desk = Desk::new();
     registers(&mut desk, BO, &registration(BO, 2));
     desk.fire(1, Timer::Owners);
-    let asked = Action::FindOwners { task: TaskSid::numbered(2), conference: Some(conference(1)) };
+    let asked = Action::ReadReservations { task: TaskSid::numbered(2), conference: Some(conference(1)) };
     assert_eq!(desk.take_actions(), [asked.clone()]);
-    let Outcome::Owners { owners, .. } = owners(2).1 else { unreachable!() };
-    desk.finish(asked, Outcome::Owners { owners, is_of_task: false });
+    let Outcome::ReservationsRead { owners, .. } = owners(2).1 else { unreachable!() };
+    desk.finish(asked, Outcome::ReservationsRead { owners, is_of_task: false });
     assert_eq!(desk.machine.call(&conference(1)), None, "the conference is not that of Bo's task");
 }
 
@@ -359,7 +359,7 @@ fn a_pending_mark_counts_only_if_its_worker_owns_the_reservation() {
         assert_eq!(desk.take_actions(), [find(None)]);
         desk.restart();
         leaves(&mut desk, 3, ADA_LEG);
-        let found = Outcome::Learnt(Box::new(Registered {
+        let found = Outcome::TaskLookedUp(Box::new(LookUpAnswer {
             workflow: WorkflowSid::numbered(1),
             queue: None,
             customer_leg: Some(leg(CUSTOMER)),
@@ -368,7 +368,7 @@ fn a_pending_mark_counts_only_if_its_worker_owns_the_reservation() {
             worker: Some((WorkerSid::numbered(ADA), "Ada".into())),
             attributes: "{}".into(),
         }));
-        desk.finish(Action::Learn { task: TaskSid::numbered(1) }, found);
+        desk.finish(Action::LookUpTask { task: TaskSid::numbered(1) }, found);
         assert_eq!(desk.stage(), stage);
     }
 }
@@ -391,7 +391,7 @@ const UNRELATED: u128 = 0x57;
 /// A poll that shows these legs in the conference.
 fn poll_of(legs: &[u128]) -> Outcome {
     let participants = legs.iter().map(|who| (leg(*who), ParticipantFlags::default())).collect();
-    Outcome::Looked(Box::new(Seen { participants, on_line: Some(true), ..Seen::default() }))
+    Outcome::Polled(Box::new(PollAnswer { participants, on_line: Some(true), ..PollAnswer::default() }))
 }
 
 /// The actions that name this leg.
@@ -412,12 +412,12 @@ fn a_customer_leg_that_only_a_page_names_is_never_acted_on() {
         assert_eq!(registers(&mut desk, ADA, &lie), Right::Own);
         let mut all = vec![];
         if polled {
-            desk.fire(1, Timer::Learn);
+            desk.fire(1, Timer::LookUp);
             let look = desk.take_actions().remove(0);
             desk.finish(look, poll_of(&[CUSTOMER, ADA_LEG]));
         }
         desk.leave(1, ADA_LEG, LeaveReason::HungUp);
-        let learn = Action::Learn { task: TaskSid::numbered(1) };
+        let learn = Action::LookUpTask { task: TaskSid::numbered(1) };
         assert!(desk.actions.contains(&learn), "a look-up of the customer: {:?}", desk.actions);
         desk.actions.retain(|action| *action != learn);
         desk.finish(learn, crate::late_events::look_up_answer());
@@ -437,13 +437,13 @@ fn a_customer_leg_that_only_the_task_names_is_never_acted_on() {
     desk.join(1, CUSTOMER, false);
     desk.join(1, ADA_LEG, false);
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
-    let learn = Action::Learn { task: TaskSid::numbered(1) };
-    let Outcome::Learnt(mut found) = crate::late_events::look_up_answer() else { unreachable!() };
+    let learn = Action::LookUpTask { task: TaskSid::numbered(1) };
+    let Outcome::TaskLookedUp(mut found) = crate::late_events::look_up_answer() else { unreachable!() };
     found.customer_leg = Some(leg(UNRELATED));
     let mut all = desk.take_actions();
-    desk.finish(learn, Outcome::Learnt(found));
+    desk.finish(learn, Outcome::TaskLookedUp(found));
     let asked = desk.take_actions();
-    assert!(matches!(asked[..], [Action::Look { customer: None, .. }]), "{asked:?}");
+    assert!(matches!(asked[..], [Action::PollConference { customer: None, .. }]), "{asked:?}");
     desk.finish(asked[0].clone(), poll_of(&[CUSTOMER]));
     all.extend(desk.take_actions());
     assert_eq!(desk.machine.call(&conference(1)).unwrap().facts.roster.customer, None);
@@ -459,8 +459,8 @@ fn a_leg_that_only_a_registration_names_is_no_third_party() {
     ] {
         let mut desk = Desk::talking();
         registers(&mut desk, ADA, &lie);
-        if desk.has_timer(Timer::Learn) {
-            desk.fire(1, Timer::Learn);
+        if desk.has_timer(Timer::LookUp) {
+            desk.fire(1, Timer::LookUp);
             let look = desk.take_actions().remove(0);
             desk.finish(look, poll_of(&[CUSTOMER, ADA_LEG]));
         }

@@ -7,7 +7,8 @@ use rejoin_protocol::api::{Failure, GracefulReason, Stage};
 use rejoin_protocol::{Millis, ReservationSid, TaskSid, WorkerSid, WorkflowSid};
 use rejoin_recovery::{
     Action, Announcement, ConferenceEventKind, Config, Effect, Event, HandedOver, Holder, LeaveReason,
-    Machine, Met, Next, Note, Outcome, ParticipantFlags, Reconnect, ReconnectState, Registered, Seen, Timer,
+    LookUpAnswer, Machine, Next, Note, Outcome, ParticipantFlags, PollAnswer, Reconnect, ReconnectState,
+    Timer, UnreportedAgent,
 };
 
 impl Desk {
@@ -15,34 +16,34 @@ impl Desk {
     fn fire_watchdog(&mut self) -> Option<Action> {
         let at = self.watch.remove(&conference(1)).expect("the call is watched");
         self.now = self.now.max(at);
-        self.handle(Event::Timer { conference: conference(1), timer: Timer::Watch });
+        self.handle(Event::Timer { conference: conference(1), timer: Timer::Watchdog });
         let asked = self.take_actions();
         assert!(asked.len() <= 1, "{asked:?}");
         asked.into_iter().next()
     }
 
     /// Fires the watchdog until it polls. The poll shows this.
-    fn poll_shows(&mut self, seen: Seen) {
+    fn poll_shows(&mut self, seen: PollAnswer) {
         let asked = loop {
             if let Some(asked) = self.fire_watchdog() {
                 break asked;
             }
         };
-        self.finish(asked, Outcome::Looked(Box::new(seen)));
+        self.finish(asked, Outcome::Polled(Box::new(seen)));
     }
 }
 
 /// A poll that shows these legs in the conference and the customer on the line.
-fn present(legs: &[u128]) -> Seen {
+fn present(legs: &[u128]) -> PollAnswer {
     let participants = legs.iter().map(|who| (leg(*who), ParticipantFlags::default())).collect();
-    Seen { participants, on_line: Some(true), ..Seen::default() }
+    PollAnswer { participants, on_line: Some(true), ..PollAnswer::default() }
 }
 
-fn reconnect(target: Option<u128>, state: ReconnectState) -> Seen {
+fn reconnect(target: Option<u128>, state: ReconnectState) -> PollAnswer {
     let task = TaskSid::numbered(2);
     let target = target.map(WorkerSid::numbered);
     let reconnects = vec![Reconnect { task, target, state, conference: Some(conference(2)) }];
-    Seen { reconnects, ..present(&[]) }
+    PollAnswer { reconnects, ..present(&[]) }
 }
 
 fn accepted_by(worker: u128) -> ReconnectState {
@@ -76,7 +77,7 @@ fn a_call_is_polled_only_after_five_minutes_without_news() {
     let heard = desk.now;
     assert_eq!(desk.fire_watchdog(), None, "a callback arrived a moment ago");
     assert_eq!(desk.watch[&conference(1)], heard + Millis::seconds(300));
-    assert!(matches!(desk.fire_watchdog(), Some(Action::Look { .. })));
+    assert!(matches!(desk.fire_watchdog(), Some(Action::PollConference { .. })));
 }
 
 /// Other workers' pages may send what they like: the call is polled when due, and Twilio's answer counts.
@@ -97,7 +98,7 @@ fn pages_of_other_workers_do_not_put_off_the_poll_of_a_call() {
         says(&mut desk);
         desk.take_actions();
         let gone = present(&[CUSTOMER]);
-        desk.finish(asked, Outcome::Looked(Box::new(gone)));
+        desk.finish(asked, Outcome::Polled(Box::new(gone)));
         assert_eq!(desk.stage(), Some(Stage::Interrupted), "{number}");
     }
 }
@@ -108,18 +109,18 @@ fn a_poll_in_flight_when_callbacks_were_missed_is_repeated() {
     let mut desk = Desk::talking();
     let asked = desk.fire_watchdog().or_else(|| desk.fire_watchdog()).expect("a poll");
     desk.now = desk.now + Millis(50);
-    desk.handle(Event::Timer { conference: conference(1), timer: Timer::Missed });
+    desk.handle(Event::Timer { conference: conference(1), timer: Timer::CatchUp });
     let call = |desk: &Desk| desk.machine.call(&conference(1)).expect("the call").clone();
     assert!(
         desk.take_actions().is_empty() && call(&desk).check_before_requeue(None).holders,
         "who is in the conference is unknown"
     );
     desk.now = desk.now + Millis(50);
-    desk.finish(asked, Outcome::Looked(Box::new(present(&[CUSTOMER]))));
+    desk.finish(asked, Outcome::Polled(Box::new(present(&[CUSTOMER]))));
     assert_eq!(desk.stage(), None, "Ada may have come back since");
     let again = desk.take_actions();
-    assert!(matches!(again[..], [Action::Look { .. }]), "{again:?}");
-    desk.finish(again[0].clone(), Outcome::Looked(Box::new(present(&[CUSTOMER, ADA_LEG]))));
+    assert!(matches!(again[..], [Action::PollConference { .. }]), "{again:?}");
+    desk.finish(again[0].clone(), Outcome::Polled(Box::new(present(&[CUSTOMER, ADA_LEG]))));
     assert!(!call(&desk).check_before_requeue(None).holders);
 }
 
@@ -129,9 +130,9 @@ fn a_poll_in_flight_when_callbacks_were_missed_is_repeated() {
 fn a_customer_not_in_the_poll_is_kept_when_twilio_fetches_the_action_url() {
     let mut desk = Desk::talking();
     let asked = desk.fire_watchdog().or_else(|| desk.fire_watchdog()).expect("a poll");
-    desk.finish(asked, Outcome::Looked(Box::new(present(&[]))));
+    desk.finish(asked, Outcome::Polled(Box::new(present(&[]))));
     desk.now = desk.now + Millis(100);
-    desk.handle(Event::Released { customer: leg(CUSTOMER) });
+    desk.handle(Event::ActionUrlFetched { customer: leg(CUSTOMER) });
     assert_eq!(desk.machine.next(desk.now, &leg(CUSTOMER)), Next::Wait);
     assert_eq!(desk.stage(), Some(Stage::Interrupted));
 }
@@ -164,9 +165,9 @@ fn a_call_without_any_callback_is_polled_every_ten_seconds() {
     let asked = desk.fire_watchdog().expect("asked");
     desk.now = desk.now + Millis(10);
     desk.hello(1, false, false);
-    desk.finish(asked.clone(), Outcome::Looked(Box::new(present(&[CUSTOMER]))));
+    desk.finish(asked.clone(), Outcome::Polled(Box::new(present(&[CUSTOMER]))));
     assert_eq!(desk.take_actions(), [asked.clone()], "at once, and not after another ten seconds");
-    desk.finish(asked, Outcome::Looked(Box::new(present(&[CUSTOMER]))));
+    desk.finish(asked, Outcome::Polled(Box::new(present(&[CUSTOMER]))));
     desk.fire(1, Timer::Grace);
     assert_eq!(desk.stage(), Some(Stage::Interrupted));
 
@@ -198,11 +199,11 @@ fn comfort_audio_follows_each_poll_when_no_callback_ever_came() {
 #[test]
 fn a_call_is_polled_at_once_after_a_server_outage() {
     let mut desk = Desk::talking();
-    let missed = || Event::Timer { conference: conference(1), timer: Timer::Missed };
+    let missed = || Event::Timer { conference: conference(1), timer: Timer::CatchUp };
     desk.handle(missed());
     let asked = desk.take_actions();
-    assert!(matches!(asked[..], [Action::Look { .. }]), "{asked:?}");
-    desk.finish(asked[0].clone(), Outcome::Looked(Box::new(present(&[CUSTOMER]))));
+    assert!(matches!(asked[..], [Action::PollConference { .. }]), "{asked:?}");
+    desk.finish(asked[0].clone(), Outcome::Polled(Box::new(present(&[CUSTOMER]))));
     desk.fire(1, Timer::Grace);
     assert_eq!(desk.stage(), Some(Stage::Interrupted), "no server received the agent's leave");
 
@@ -217,14 +218,14 @@ fn a_call_is_polled_at_once_after_a_server_outage() {
 #[test]
 fn a_poll_after_an_outage_is_repeated_until_an_answer_counts() {
     let mut desk = Desk::talking();
-    desk.handle(Event::Timer { conference: conference(1), timer: Timer::Missed });
+    desk.handle(Event::Timer { conference: conference(1), timer: Timer::CatchUp });
     let asked = desk.take_actions().remove(0);
     desk.now = desk.now + Millis(20);
     desk.modify(1, CUSTOMER, false, false);
-    desk.finish(asked, Outcome::Looked(Box::new(present(&[CUSTOMER]))));
+    desk.finish(asked, Outcome::Polled(Box::new(present(&[CUSTOMER]))));
     let asked = desk.take_actions();
     assert!(
-        matches!(asked[..], [Action::Look { .. }]),
+        matches!(asked[..], [Action::PollConference { .. }]),
         "the answer may be older than the callback: {asked:?}"
     );
     let before = desk.now;
@@ -269,8 +270,8 @@ fn an_agent_who_completed_the_task_after_a_transfer_mark_is_not_lost() {
     desk.poll_shows(present(&[CUSTOMER]));
     desk.fire(1, Timer::Orphan);
     assert_eq!(desk.take_actions(), [transfer_poll()]);
-    let seen = Seen { task: Some(HandedOver::Over), ..present(&[CUSTOMER]) };
-    desk.finish(transfer_poll(), Outcome::Looked(Box::new(seen)));
+    let seen = PollAnswer { task: Some(HandedOver::Over), ..present(&[CUSTOMER]) };
+    desk.finish(transfer_poll(), Outcome::Polled(Box::new(seen)));
     assert_eq!(desk.stage(), None);
     desk.fire(1, Timer::Orphan);
     assert_eq!(desk.take_actions(), [Action::EndConference { conference: conference(1) }]);
@@ -293,7 +294,7 @@ fn a_failed_end_of_the_conference_is_retried_after_the_next_poll() {
 #[test]
 fn a_poll_that_shows_nobody_on_the_line_closes_the_call() {
     let mut desk = Desk::talking();
-    desk.poll_shows(Seen { on_line: Some(false), ..Seen::default() });
+    desk.poll_shows(PollAnswer { on_line: Some(false), ..PollAnswer::default() });
     assert!(desk.take_actions().is_empty() && desk.stage().is_none());
     assert!(desk.has_timer(Timer::Forget) && desk.watch.is_empty(), "a closed call is not polled");
 }
@@ -305,13 +306,13 @@ fn an_exit_flag_shown_by_a_poll_is_undone() {
     let flags = ParticipantFlags { end_conference_on_exit: true, ..ParticipantFlags::default() };
     seen.participants.insert(leg(ADA_LEG), flags);
     desk.poll_shows(seen);
-    let keep = Action::KeepConference { conference: conference(1), leg: leg(ADA_LEG) };
+    let keep = Action::ClearExitFlag { conference: conference(1), leg: leg(ADA_LEG) };
     assert_eq!(desk.take_actions(), [keep]);
 }
 
 #[test]
 fn a_failed_undo_of_the_exit_flag_is_retried_after_a_poll_within_10_s() {
-    let keep = Action::KeepConference { conference: conference(1), leg: leg(ADA_LEG) };
+    let keep = Action::ClearExitFlag { conference: conference(1), leg: leg(ADA_LEG) };
     let mut desk = Desk::talking();
     desk.modify(1, ADA_LEG, true, false);
     desk.take_actions();
@@ -336,7 +337,7 @@ fn a_clock_that_is_set_back_does_not_cause_endless_polls() {
     desk.now = before;
     let asked = desk.fire_watchdog().expect("asked");
     assert!(desk.now < before + Millis::seconds(400));
-    desk.finish(asked, Outcome::Looked(Box::new(present(&[CUSTOMER]))));
+    desk.finish(asked, Outcome::Polled(Box::new(present(&[CUSTOMER]))));
     assert_eq!(desk.take_actions(), []);
     desk.fire(1, Timer::Grace);
     assert_eq!(desk.stage(), Some(Stage::Interrupted), "the poll shows the agent gone");
@@ -351,7 +352,7 @@ fn a_poll_in_flight_before_a_long_outage_is_repeated_once() {
     let due = desk.watch.remove(&conference(1)).expect("watched");
     desk.now = due + Millis::seconds(30);
     desk.restart();
-    desk.handle(Event::Timer { conference: conference(1), timer: Timer::Watch });
+    desk.handle(Event::Timer { conference: conference(1), timer: Timer::Watchdog });
     assert_eq!(desk.take_actions(), [asked]);
     assert!(desk.watch[&conference(1)] > desk.now);
 }
@@ -362,7 +363,7 @@ fn a_callback_during_a_poll_outweighs_the_answer() {
     let asked = desk.fire_watchdog().expect("asked");
     desk.now = desk.now + Millis(10);
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
-    desk.finish(asked, Outcome::Looked(Box::new(present(&[CUSTOMER, ADA_LEG]))));
+    desk.finish(asked, Outcome::Polled(Box::new(present(&[CUSTOMER, ADA_LEG]))));
     desk.fire(1, Timer::Grace);
     assert_eq!(
         desk.stage(),
@@ -385,7 +386,7 @@ fn a_call_in_recovery_is_polled_within_ten_seconds() {
 fn a_customer_polled_off_the_line_ends_the_recovery_in_any_phase() {
     for mut desk in [Desk::holding(), Desk::away(), requeueing(), waiting_for_any()] {
         desk.take_actions();
-        desk.poll_shows(Seen { on_line: Some(false), ..present(&[]) });
+        desk.poll_shows(PollAnswer { on_line: Some(false), ..present(&[]) });
         assert_eq!(desk.stage(), Some(Stage::CustomerLeft));
     }
 }
@@ -532,8 +533,8 @@ fn a_waiting_customer_is_looked_up_in_the_last_reconnect_conference() {
     };
     for on_line in [true, false] {
         let mut desk = waiting_for_any();
-        desk.poll_shows(Seen { on_line: Some(on_line), ..reconnect(Some(ADA), left.clone()) });
-        let learns = on_line.then(|| Action::Learn { task: TaskSid::numbered(2) });
+        desk.poll_shows(PollAnswer { on_line: Some(on_line), ..reconnect(Some(ADA), left.clone()) });
+        let learns = on_line.then(|| Action::LookUpTask { task: TaskSid::numbered(2) });
         assert_eq!(desk.take_actions(), learns.into_iter().collect::<Vec<_>>());
         assert_eq!(desk.machine.call(&conference(2)).is_some(), on_line);
     }
@@ -548,9 +549,11 @@ fn a_customer_whose_agent_already_has_them_is_not_sent_to_any_agent() {
     desk.take_actions();
     desk.finish(requeue(None), Outcome::Overtaken);
     assert_eq!(desk.stage(), Some(Stage::Queued));
-    let [look @ Action::Look { queued: Some(_), .. }] = &desk.take_actions()[..] else { panic!("no look") };
+    let [look @ Action::PollConference { queued: Some(_), .. }] = &desk.take_actions()[..] else {
+        panic!("no look")
+    };
     let again = desk.now;
-    desk.finish(look.clone(), Outcome::Looked(Box::new(reconnect(Some(ADA), accepted_by(ADA)))));
+    desk.finish(look.clone(), Outcome::Polled(Box::new(reconnect(Some(ADA), accepted_by(ADA)))));
     assert_eq!(desk.stage(), Some(Stage::Rejoined));
     // If Twilio does not answer the poll, the requeue is tried again.
     let mut desk = requeueing();
@@ -600,7 +603,7 @@ fn a_restart_during_a_poll_does_not_lose_its_answer() {
     desk.restart();
     let asked = desk.fire_watchdog().expect("asked");
     desk.restart();
-    desk.finish(asked, Outcome::Looked(Box::new(present(&[CUSTOMER]))));
+    desk.finish(asked, Outcome::Polled(Box::new(present(&[CUSTOMER]))));
     assert!(desk.has_timer(Timer::Grace));
 }
 
@@ -652,11 +655,11 @@ fn a_hand_over_found_by_poll_is_looked_up_and_recovered_if_it_is_lost() {
         desk.take_actions();
         desk.poll_shows(reconnect(None, accepted_by(BO)));
         assert_eq!(desk.stage(), Some(Stage::HandedOver { worker_name: Some("Bo".into()) }));
-        let learn = Action::Learn { task: TaskSid::numbered(2) };
+        let learn = Action::LookUpTask { task: TaskSid::numbered(2) };
         assert!(desk.take_actions().contains(&learn));
         let of_second =
             |action: Action, outcome: Outcome| Event::Done { conference: conference(2), action, outcome };
-        let learnt = Outcome::Learnt(Box::new(Registered {
+        let learnt = Outcome::TaskLookedUp(Box::new(LookUpAnswer {
             workflow: WorkflowSid::numbered(1),
             queue: None,
             customer_leg: Some(leg(CUSTOMER)),
@@ -666,11 +669,10 @@ fn a_hand_over_found_by_poll_is_looked_up_and_recovered_if_it_is_lost() {
             attributes: "{}".into(),
         }));
         desk.handle(of_second(learn, learnt));
-        let looks =
-            |action: &Action| matches!(action, Action::Look { conference: of, .. } if *of == conference(2));
+        let looks = |action: &Action| matches!(action, Action::PollConference { conference: of, .. } if *of == conference(2));
         let look = desk.take_actions().into_iter().find(looks).expect("a poll of the second conference");
         let seen = present(if lost { &[CUSTOMER] } else { &[CUSTOMER, 0xb1] });
-        desk.handle(of_second(look, Outcome::Looked(Box::new(seen))));
+        desk.handle(of_second(look, Outcome::Polled(Box::new(seen))));
         assert_eq!(desk.stage_of(BO), lost.then_some(Stage::Interrupted));
     }
 }
@@ -714,8 +716,8 @@ fn an_overdue_poll_is_made_even_if_none_is_due_by_now() {
         desk.finish_all();
         desk.restart_all();
         desk.now = due + late;
-        desk.handle(Event::Timer { conference: conference(1), timer: Timer::Watch });
-        let asked = desk.take_actions().iter().any(|action| matches!(action, Action::Look { .. }));
+        desk.handle(Event::Timer { conference: conference(1), timer: Timer::Watchdog });
+        let asked = desk.take_actions().iter().any(|action| matches!(action, Action::PollConference { .. }));
         assert_eq!(asked, looks, "{late:?}");
     }
 }
@@ -732,21 +734,21 @@ fn a_registered_call_without_callbacks_is_polled_after_one_second() {
     };
     let mut desk = Desk::new();
     let before = page(&mut desk);
-    desk.fire(1, Timer::Learn);
+    desk.fire(1, Timer::LookUp);
     assert_eq!(desk.now - before, Millis::seconds(1));
     let look = desk.take_actions().remove(0);
     let flagged = ParticipantFlags { end_conference_on_exit: true, ..ParticipantFlags::default() };
     let mut seen = present(&[CUSTOMER, ADA_LEG]);
     seen.participants.insert(leg(ADA_LEG), flagged);
-    desk.finish(look, Outcome::Looked(Box::new(seen)));
-    let keep = Action::KeepConference { conference: conference(1), leg: leg(ADA_LEG) };
+    desk.finish(look, Outcome::Polled(Box::new(seen)));
+    let keep = Action::ClearExitFlag { conference: conference(1), leg: leg(ADA_LEG) };
     assert_eq!(desk.take_actions(), [keep]);
 
     let mut reported = Desk::new();
     page(&mut reported);
     reported.join(1, CUSTOMER, true);
     reported.join(1, ADA_LEG, false);
-    assert!(!reported.has_timer(Timer::Learn), "callbacks have shown both legs: no poll is needed");
+    assert!(!reported.has_timer(Timer::LookUp), "callbacks have shown both legs: no poll is needed");
     assert_eq!(reported.finish_all(), []);
 }
 
@@ -769,12 +771,12 @@ fn a_customer_is_not_given_up_while_another_reconnect_task_waits() {
 #[test]
 fn a_failed_look_up_is_repeated_once_twilio_answers_a_poll() {
     let failed = || Outcome::Failed { reason: "out of order".into() };
-    let learn = Action::Learn { task: TaskSid::numbered(1) };
+    let learn = Action::LookUpTask { task: TaskSid::numbered(1) };
     let mut desk = Desk::new();
     desk.join(1, CUSTOMER, true);
     desk.join(1, ADA_LEG, false);
-    while desk.has_timer(Timer::Learn) {
-        desk.fire(1, Timer::Learn);
+    while desk.has_timer(Timer::LookUp) {
+        desk.fire(1, Timer::LookUp);
         assert_eq!(desk.take_actions(), [learn.clone()]);
         desk.finish(learn.clone(), failed());
     }
@@ -784,7 +786,7 @@ fn a_failed_look_up_is_repeated_once_twilio_answers_a_poll() {
         desk.finish(look, failed());
     }
     assert!(desk.now - gave_up < Millis::seconds(60), "more often than a call whose agent is known");
-    desk.poll_shows(Seen { on_line: None, ..present(&[CUSTOMER, ADA_LEG]) });
+    desk.poll_shows(PollAnswer { on_line: None, ..present(&[CUSTOMER, ADA_LEG]) });
     assert_eq!(desk.take_actions(), [learn.clone()]);
     desk.finish(learn, look_up_answer());
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
@@ -803,7 +805,7 @@ fn an_agent_whose_leg_was_being_removed_is_lost_if_the_colleague_is_gone() {
     let remove = Action::RemoveLeg { conference: conference(1), leg: leg(ADA_LEG) };
     // Bo has marked a hang-up: Twilio is asked at once whether Bo is there.
     let asked = desk.take_actions();
-    assert!(asked[0] == remove && matches!(asked[1..], [Action::Look { .. }]), "{asked:?}");
+    assert!(asked[0] == remove && matches!(asked[1..], [Action::PollConference { .. }]), "{asked:?}");
     desk.finish(asked[1].clone(), Outcome::Failed { reason: "out of order".into() });
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
     assert_eq!(desk.stage(), None, "the customer has Bo, as far as is known");
@@ -831,9 +833,10 @@ fn an_unidentified_leg_found_by_poll_may_be_the_lost_agent() {
             reservation: reservation_of(ADA, 1),
         };
         let call = desk.machine.call(&conference(1)).expect("a call");
-        let met = call.ended_by_check(&Seen { accepted: vec![holder.clone()], ..present(&legs) });
+        let met = call.ended_by_check(&PollAnswer { accepted: vec![holder.clone()], ..present(&legs) });
         // A leg that joined while Ada's own leg was there is known to belong to another person.
-        let expected = (!reported).then(|| Outcome::Met(Box::new(Met { leg: leg(NEXT_LEG), holder })));
+        let expected = (!reported)
+            .then(|| Outcome::AgentFound(Box::new(UnreportedAgent { leg: leg(NEXT_LEG), holder })));
         assert_eq!(met, expected, "{reported}");
     }
 }
@@ -866,9 +869,9 @@ fn a_wait_that_ended_during_an_outage_is_polled_before_it_is_given_up() {
         desk.fire(1, Timer::Rejoin);
         assert_eq!(desk.stage(), Some(Stage::WaitingForOther));
         let asked = desk.take_actions();
-        assert!(matches!(asked[..], [Action::Look { .. }]), "{asked:?}");
+        assert!(matches!(asked[..], [Action::PollConference { .. }]), "{asked:?}");
         let state = if taken_meanwhile { accepted_by(BO) } else { ReconnectState::Waits };
-        desk.finish(asked[0].clone(), Outcome::Looked(Box::new(reconnect(None, state))));
+        desk.finish(asked[0].clone(), Outcome::Polled(Box::new(reconnect(None, state))));
         if taken_meanwhile {
             assert_eq!(desk.stage(), Some(Stage::HandedOver { worker_name: Some("Bo".into()) }));
         } else {
@@ -894,7 +897,7 @@ fn a_covered_colleague_is_not_lost_when_the_agent_transfers_later() {
 }
 
 /// Ada talks to the customer, a supervisor listens, and no callback reported that Ada's leg left.
-fn left_unreported() -> (Desk, Seen) {
+fn left_unreported() -> (Desk, PollAnswer) {
     let mut desk = Desk::talking();
     desk.join(1, 0x57, false);
     desk.take_actions();
@@ -908,8 +911,8 @@ fn a_lost_push_channel_polls_the_call_at_once() {
     desk.push_lost(ADA, EPOCH);
     assert_eq!(desk.stage(), None, "a lost push channel alone starts no recovery");
     let asked = desk.take_actions();
-    assert!(matches!(asked[..], [Action::Look { .. }]), "{asked:?}");
-    desk.finish(asked[0].clone(), Outcome::Looked(Box::new(seen)));
+    assert!(matches!(asked[..], [Action::PollConference { .. }]), "{asked:?}");
+    desk.finish(asked[0].clone(), Outcome::Polled(Box::new(seen)));
     desk.fire(1, Timer::Grace);
     assert_eq!(desk.stage(), Some(Stage::Interrupted));
 }
@@ -921,8 +924,8 @@ fn a_lost_push_channel_changes_nothing_while_polls_show_the_leg() {
         desk.push_lost(ADA, EPOCH);
         desk.push_lost(ADA, EPOCH); // reported by two servers: one poll
         let asked = desk.take_actions();
-        assert!(matches!(asked[..], [Action::Look { .. }]), "{asked:?}");
-        desk.finish(asked[0].clone(), Outcome::Looked(Box::new(present(&[CUSTOMER, ADA_LEG]))));
+        assert!(matches!(asked[..], [Action::PollConference { .. }]), "{asked:?}");
+        desk.finish(asked[0].clone(), Outcome::Polled(Box::new(present(&[CUSTOMER, ADA_LEG]))));
         assert!(desk.take_actions().is_empty() && desk.stage().is_none());
     }
 }

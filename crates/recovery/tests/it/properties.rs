@@ -111,7 +111,7 @@ impl Run {
                 desk.handle(event.clone());
                 self.received.push(event);
             }
-            Step::Released => desk.handle(Event::Released { customer: leg(CUSTOMER) }),
+            Step::Released => desk.handle(Event::ActionUrlFetched { customer: leg(CUSTOMER) }),
             Step::Timer(i) => {
                 // A call is forgotten long after its last delivery.
                 let mut timers = desk.timers.iter().filter(|((_, timer), _)| *timer != Timer::Forget);

@@ -3,7 +3,9 @@
 use crate::desk::*;
 use rejoin_protocol::WorkerSid;
 use rejoin_protocol::api::{GracefulReason, Stage};
-use rejoin_recovery::{Action, Holder, LeaveReason, Met, Outcome, ParticipantFlags, Seen, Timer};
+use rejoin_recovery::{
+    Action, Holder, LeaveReason, Outcome, ParticipantFlags, PollAnswer, Timer, UnreportedAgent,
+};
 use std::collections::BTreeMap;
 
 const BO_LEG: u128 = 0xb1;
@@ -25,9 +27,11 @@ fn present(legs: &[u128]) -> BTreeMap<rejoin_protocol::CallSid, ParticipantFlags
 fn met(desk: &Desk, accepted: &[u128], legs: &[u128]) -> Option<(u128, u128)> {
     let call = desk.machine.call(&conference(1)).expect("a call");
     let accepted: Vec<_> = accepted.iter().map(|worker| holder(*worker)).collect();
-    let seen = Seen { accepted, participants: present(legs), ..Seen::default() };
-    let Outcome::Met(met) = call.ended_by_check(&seen)? else { panic!("only reconnect tasks overtake") };
-    let Met { leg: by, holder } = *met;
+    let seen = PollAnswer { accepted, participants: present(legs), ..PollAnswer::default() };
+    let Outcome::AgentFound(met) = call.ended_by_check(&seen)? else {
+        panic!("only reconnect tasks overtake")
+    };
+    let UnreportedAgent { leg: by, holder } = *met;
     let number = |numbers: &[u128], is: &dyn Fn(u128) -> bool| numbers.iter().copied().find(|n| is(*n));
     let by = number(&[ADA_LEG, NEXT_LEG, BO_LEG, 0x77], &|n| leg(n) == by)?;
     Some((by, number(&[ADA, BO, CY], &|n| WorkerSid::numbered(n) == holder.worker)?))
@@ -104,8 +108,8 @@ fn a_customer_stays_with_the_agent_whom_the_check_names() {
         if restarts {
             desk.restart_all();
         }
-        let met = Met { leg: leg(BO_LEG), holder: holder(BO) };
-        desk.finish(requeue(Some(ADA)), Outcome::Met(Box::new(met)));
+        let met = UnreportedAgent { leg: leg(BO_LEG), holder: holder(BO) };
+        desk.finish(requeue(Some(ADA)), Outcome::AgentFound(Box::new(met)));
         assert_eq!(desk.stage(), Some(Stage::Covered));
         // Bo's registration is confirmed in the end. If Bo leaves then, Bo is lost.
         desk.register(1, BO, BO_LEG, 9);
@@ -120,8 +124,8 @@ fn a_requeue_is_resent_if_the_agent_named_by_the_check_is_gone() {
     let mut desk = consulted();
     desk.leave(1, BO_LEG, LeaveReason::HungUp);
     desk.take_actions();
-    let met = Met { leg: leg(BO_LEG), holder: holder(BO) };
-    desk.finish(requeue(Some(ADA)), Outcome::Met(Box::new(met)));
+    let met = UnreportedAgent { leg: leg(BO_LEG), holder: holder(BO) };
+    desk.finish(requeue(Some(ADA)), Outcome::AgentFound(Box::new(met)));
     // The first requeue was not done: this is another request.
     let [Action::Requeue { target: Some(ada), resent: 1, .. }] = &desk.take_actions()[..] else { panic!() };
     assert_eq!(*ada, WorkerSid::numbered(ADA));
@@ -139,11 +143,16 @@ fn an_unregistered_leg_that_replaced_the_agents_is_identified_by_poll() {
         let asked = desk.take_actions();
         (desk, asked)
     };
-    let of_task = |asked: &[Action]| matches!(asked, [Action::Look { handed_over: Some(_), .. }]);
+    let of_task = |asked: &[Action]| matches!(asked, [Action::PollConference { handed_over: Some(_), .. }]);
     let poll_shows = |desk: &mut Desk, asked: &[Action], accepted: &[u128], legs: &[u128]| {
         let accepted = accepted.iter().map(|worker| holder(*worker)).collect();
-        let seen = Seen { participants: present(legs), on_line: Some(true), accepted, ..Seen::default() };
-        desk.finish(asked[0].clone(), Outcome::Looked(Box::new(seen)));
+        let seen = PollAnswer {
+            participants: present(legs),
+            on_line: Some(true),
+            accepted,
+            ..PollAnswer::default()
+        };
+        desk.finish(asked[0].clone(), Outcome::Polled(Box::new(seen)));
     };
     let legs = [CUSTOMER, NEXT_LEG];
     let (mut desk, asked) = replaced(LeaveReason::UpdatedViaApi);

@@ -4,8 +4,8 @@ use crate::desk::*;
 use rejoin_protocol::api::{DeliveryId, GracefulReason, Stage};
 use rejoin_protocol::{Millis, RecoveryId, TaskSid, WorkerSid};
 use rejoin_recovery::{
-    Action, Announcement, ConferenceEventKind, Event, LeaveReason, Next, Outcome, ParticipantFlags, Seen,
-    Timer,
+    Action, Announcement, ConferenceEventKind, Event, LeaveReason, Next, Outcome, ParticipantFlags,
+    PollAnswer, Timer,
 };
 
 const BO_LEG: u128 = 0xb1;
@@ -83,7 +83,7 @@ fn a_refresh_beside_a_colleague_rejoins_in_place_without_an_announcement() {
         desk.rejoins_in_place(ADA, ADA_LEG, NEXT_LEG, 2);
         assert_eq!(desk.stage_of(ADA), Some(Stage::Rejoined));
         assert_eq!(desk.stage_of(BO), None);
-        assert!(desk.take_actions().is_empty() && !desk.has_timer(Timer::Beside));
+        assert!(desk.take_actions().is_empty() && !desk.has_timer(Timer::Covered));
     }
 }
 
@@ -111,7 +111,7 @@ fn a_crash_beside_a_colleague_rejoins_in_place() {
 fn an_agent_not_back_in_time_is_covered_and_the_customer_unheld() {
     let mut desk = consulting();
     desk.page_goes(ADA);
-    desk.fire(1, Timer::Beside);
+    desk.fire(1, Timer::Covered);
     assert_eq!(desk.stage_of(ADA), Some(Stage::Covered));
     assert_eq!(
         desk.take_actions(),
@@ -134,7 +134,7 @@ fn a_leg_that_hangs_up_beside_a_colleague_is_covered_and_ends_the_hold() {
         desk.leave(1, ADA_LEG, LeaveReason::HungUp);
         assert_eq!(desk.take_actions(), [unhold(CUSTOMER)], "{goodbye}");
         assert_ne!(desk.stage_of(ADA), Some(Stage::Interrupted));
-        assert!(!desk.has_timer(Timer::Grace) && !desk.has_timer(Timer::Beside));
+        assert!(!desk.has_timer(Timer::Grace) && !desk.has_timer(Timer::Covered));
     }
 }
 
@@ -144,7 +144,7 @@ fn a_failed_rejoin_beside_a_colleague_is_covered_within_8_seconds() {
     desk.page_goes(ADA);
     desk.page_returns(ADA, 2);
     let before = desk.now;
-    desk.fire(1, Timer::Beside);
+    desk.fire(1, Timer::Covered);
     assert!(desk.now - before <= Millis::seconds(8));
     assert_eq!(desk.stage_of(ADA), Some(Stage::Covered));
     assert_eq!(desk.take_actions(), [remove(ADA_LEG)]);
@@ -156,7 +156,7 @@ fn a_hold_is_kept_while_two_colleagues_remain() {
     desk.join(1, 0xc7, false);
     desk.register(1, CY, 0xc7, EPOCH);
     desk.page_goes(ADA);
-    desk.fire(1, Timer::Beside);
+    desk.fire(1, Timer::Covered);
     assert_eq!(desk.take_actions(), [remove(ADA_LEG)]);
 }
 
@@ -420,7 +420,7 @@ fn a_stranded_customer_has_not_hung_up_as_seen_by_an_absent_agent() {
 fn a_conference_that_ends_with_a_removed_leg_is_recovered_for_the_colleague() {
     let mut desk = together();
     desk.page_goes(ADA);
-    desk.fire(1, Timer::Beside);
+    desk.fire(1, Timer::Covered);
     assert_eq!(desk.take_actions(), [remove(ADA_LEG)]);
     desk.leave(1, ADA_LEG, LeaveReason::UpdatedViaApi);
     desk.leave(1, CUSTOMER, LeaveReason::ModeratorEnded);
@@ -444,7 +444,7 @@ fn a_conference_end_with_a_removed_leg_keeps_the_customer_in_any_order() {
             if still_away {
                 desk.hello_with(2, false, false, false);
             } else {
-                desk.fire(1, Timer::Beside);
+                desk.fire(1, Timer::Covered);
             }
             assert!(desk.take_actions().contains(&remove(ADA_LEG)));
             if covered {
@@ -456,7 +456,7 @@ fn a_conference_end_with_a_removed_leg_keeps_the_customer_in_any_order() {
             }
             let before = desk.sequence;
             for (delivered, event) in order.into_iter().enumerate() {
-                let asked = Event::Released { customer: leg(CUSTOMER) };
+                let asked = Event::ActionUrlFetched { customer: leg(CUSTOMER) };
                 let mut asking = Desk::with(desk.machine.clone());
                 asking.now = desk.now;
                 asking.handle(asked);
@@ -507,7 +507,7 @@ fn a_conference_end_with_an_absent_agents_leg_keeps_the_customer() {
             }
             let mut asking = Desk::with(desk.machine.clone());
             asking.now = desk.now;
-            asking.handle(Event::Released { customer: leg(CUSTOMER) });
+            asking.handle(Event::ActionUrlFetched { customer: leg(CUSTOMER) });
             let next = asking.machine.next(asking.now, &leg(CUSTOMER));
             assert_eq!(next, Next::Wait, "{order:?} {event}");
         }
@@ -558,7 +558,7 @@ fn a_covered_agent_is_lost_when_the_colleague_leaves_only_a_dead_leg() {
         let mut desk = together();
         desk.join(1, 0x0f, false);
         desk.page_goes(ADA);
-        desk.fire(1, Timer::Beside);
+        desk.fire(1, Timer::Covered);
         assert_eq!(desk.stage_of(ADA), Some(Stage::Covered));
         // Twilio is down: the leg stands.
         desk.take_actions();
@@ -587,15 +587,17 @@ fn an_absent_agent_beside_a_marked_colleague_is_covered_only_after_a_poll() {
         desk.page_goes(ADA);
         desk.graceful_of(BO, GracefulReason::HangUp);
         desk.take_actions();
-        desk.fire(1, Timer::Beside);
+        desk.fire(1, Timer::Covered);
         let asked = desk.take_actions();
-        let [look @ Action::Look { .. }] = &asked[..] else { panic!("expected a poll first: {asked:?}") };
+        let [look @ Action::PollConference { .. }] = &asked[..] else {
+            panic!("expected a poll first: {asked:?}")
+        };
         let legs = if bo_is_there { vec![CUSTOMER, ADA_LEG, BO_LEG] } else { vec![CUSTOMER, ADA_LEG] };
         let participants = legs.into_iter().map(|sid| (leg(sid), ParticipantFlags::default())).collect();
-        let seen = Seen { participants, on_line: Some(true), ..Seen::default() };
-        desk.finish(look.clone(), Outcome::Looked(Box::new(seen)));
+        let seen = PollAnswer { participants, on_line: Some(true), ..PollAnswer::default() };
+        desk.finish(look.clone(), Outcome::Polled(Box::new(seen)));
         if bo_is_there {
-            desk.fire(1, Timer::Beside);
+            desk.fire(1, Timer::Covered);
             assert_eq!(desk.stage_of(ADA), Some(Stage::Covered));
         } else {
             assert_eq!(desk.stage_of(ADA), Some(Stage::Interrupted), "Ada is recovered");

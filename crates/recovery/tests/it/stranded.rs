@@ -5,8 +5,8 @@ use crate::desk::*;
 use rejoin_protocol::api::{GracefulReason, Stage};
 use rejoin_protocol::{Millis, ReservationSid, TaskSid, WorkerSid, WorkflowSid};
 use rejoin_recovery::{
-    Action, ConferenceEventKind, Effect, Event, LeaveReason, Next, Note, Outcome, Reconnect, ReconnectState,
-    Registered, Seen, Timer,
+    Action, ConferenceEventKind, Effect, Event, LeaveReason, LookUpAnswer, Next, Note, Outcome, PollAnswer,
+    Reconnect, ReconnectState, Timer,
 };
 
 /// What our action URL answers for the customer.
@@ -35,7 +35,7 @@ fn deliver(desk: &mut Desk, report: Report) {
         Report::AgentLeft => drop(desk.leave(1, ADA_LEG, LeaveReason::HungUp)),
         Report::CustomerLeft => drop(desk.leave(1, CUSTOMER, LeaveReason::ModeratorEnded)),
         Report::Ended => desk.end(1),
-        Report::ActionUrl => desk.handle(Event::Released { customer: leg(CUSTOMER) }),
+        Report::ActionUrl => desk.handle(Event::ActionUrlFetched { customer: leg(CUSTOMER) }),
     }
 }
 
@@ -128,7 +128,7 @@ fn a_call_ended_by_hang_up_removal_or_api_leaves_nobody_stranded() {
         desk.leave(1, CUSTOMER, customer);
         desk.leave(1, ADA_LEG, agent);
         desk.end(1);
-        desk.handle(Event::Released { customer: leg(CUSTOMER) });
+        desk.handle(Event::ActionUrlFetched { customer: leg(CUSTOMER) });
         assert_eq!(next(&desk), Next::Over, "{agent:?} {customer:?}");
         assert!(desk.take_actions().is_empty() && desk.stage().is_none(), "{agent:?} {customer:?}");
     }
@@ -156,10 +156,10 @@ fn a_conference_that_ends_with_an_unidentified_leg_is_recovered() {
 #[test]
 fn an_action_url_fetch_for_an_unknown_leg_is_answered_unknown() {
     let mut desk = Desk::new();
-    desk.handle(Event::Released { customer: leg(CUSTOMER) });
+    desk.handle(Event::ActionUrlFetched { customer: leg(CUSTOMER) });
     assert_eq!(next(&desk), Next::Unknown, "unless callbacks about the customer arrive");
     let mut desk = stranded();
-    desk.handle(Event::Released { customer: leg(0xbad) });
+    desk.handle(Event::ActionUrlFetched { customer: leg(0xbad) });
     assert_eq!(desk.machine.next(desk.now, &leg(0xbad)), Next::Unknown);
 }
 
@@ -183,11 +183,11 @@ fn a_second_action_url_fetch_without_callbacks_polls_and_recovers() {
         desk.now = desk.now + Millis::seconds(1);
         deliver(&mut desk, Report::ActionUrl);
         let look = desk.take_actions();
-        assert!(matches!(look[..], [Action::Look { .. }]), "{look:?}");
-        let seen = Seen { on_line: Some(true), ..Seen::default() };
-        desk.finish(look[0].clone(), Outcome::Looked(Box::new(seen)));
+        assert!(matches!(look[..], [Action::PollConference { .. }]), "{look:?}");
+        let seen = PollAnswer { on_line: Some(true), ..PollAnswer::default() };
+        desk.finish(look[0].clone(), Outcome::Polled(Box::new(seen)));
         if !with_agent {
-            let learn = Action::Learn { task: TaskSid::numbered(1) };
+            let learn = Action::LookUpTask { task: TaskSid::numbered(1) };
             assert_eq!(desk.take_actions(), [learn.clone()]);
             desk.finish(learn, look_up_without_legs());
         }
@@ -206,8 +206,8 @@ fn a_graceful_mark_counts_for_a_stranded_customer_without_callbacks() {
         deliver(&mut desk, Report::ActionUrl);
     }
     let look = desk.take_actions();
-    let seen = Seen { on_line: Some(true), ..Seen::default() };
-    desk.finish(look[0].clone(), Outcome::Looked(Box::new(seen)));
+    let seen = PollAnswer { on_line: Some(true), ..PollAnswer::default() };
+    desk.finish(look[0].clone(), Outcome::Polled(Box::new(seen)));
     assert_eq!(next(&desk), Next::Over);
 }
 
@@ -218,7 +218,7 @@ fn a_stranded_customer_waits_ten_minutes_at_most_for_the_look_up() {
     for report in [Report::AgentLeft, Report::CustomerLeft, Report::Ended, Report::ActionUrl] {
         deliver(&mut desk, report);
     }
-    let learn = Action::Learn { task: TaskSid::numbered(1) };
+    let learn = Action::LookUpTask { task: TaskSid::numbered(1) };
     let failed = || Outcome::Failed { reason: "no".into() };
     assert_eq!(desk.take_actions(), [learn.clone()]);
     desk.now = desk.now + Millis::seconds(20);
@@ -234,7 +234,7 @@ fn a_stranded_customer_waits_ten_minutes_at_most_for_the_look_up() {
         desk.finish(learn.clone(), failed());
         assert_eq!(next(&desk), Next::Wait);
         if desk.take_actions().is_empty() {
-            desk.fire(1, Timer::Learn);
+            desk.fire(1, Timer::LookUp);
             assert_eq!(desk.take_actions(), [learn.clone()]);
         }
         asked += 1;
@@ -248,7 +248,7 @@ fn a_stranded_customer_waits_ten_minutes_at_most_for_the_look_up() {
     desk.now = desk.now + Millis::seconds(60);
     desk.finish(learn, failed());
     assert_eq!(next(&desk), Next::Over);
-    assert!(!desk.has_timer(Timer::Learn));
+    assert!(!desk.has_timer(Timer::LookUp));
 }
 
 /// Ada's page goes while Bo is there, and the exit flag of Ada's leg was not undone in time.
@@ -301,16 +301,19 @@ fn registered_without_callbacks(desk: &mut Desk, asked_after: usize, pause: u64)
         if answers == 0 {
             desk.fire(1, Timer::Owners);
             let asked = desk.take_actions();
-            let [ask @ Action::FindOwners { conference: Some(_), .. }] = &asked[..] else {
+            let [ask @ Action::ReadReservations { conference: Some(_), .. }] = &asked[..] else {
                 panic!("{asked:?}")
             };
             desk.finish(ask.clone(), owners(1).1);
         } else if answers == 1 {
             let asked = desk.take_actions();
-            let look =
-                asked.iter().find(|action| matches!(action, Action::Look { .. })).expect("a poll").clone();
-            let seen = Seen { on_line: Some(true), ..Seen::default() };
-            desk.finish(look, Outcome::Looked(Box::new(seen)));
+            let look = asked
+                .iter()
+                .find(|action| matches!(action, Action::PollConference { .. }))
+                .expect("a poll")
+                .clone();
+            let seen = PollAnswer { on_line: Some(true), ..PollAnswer::default() };
+            desk.finish(look, Outcome::Polled(Box::new(seen)));
         }
     }
     answer_that_the_task_names_the_customer(desk);
@@ -318,15 +321,15 @@ fn registered_without_callbacks(desk: &mut Desk, asked_after: usize, pause: u64)
 
 /// A page's claim does not make a leg the customer's. Here the look-up of the task confirms it.
 fn answer_that_the_task_names_the_customer(desk: &mut Desk) {
-    let is_look_up = |action: &Action| matches!(action, Action::Learn { .. });
+    let is_look_up = |action: &Action| matches!(action, Action::LookUpTask { .. });
     if let Some(asked) = desk.actions.iter().position(is_look_up) {
         let learn = desk.actions.remove(asked);
         desk.finish(learn, crate::late_events::look_up_answer());
-        let is_poll = |action: &Action| matches!(action, Action::Look { .. });
+        let is_poll = |action: &Action| matches!(action, Action::PollConference { .. });
         if let Some(asked) = desk.actions.iter().position(is_poll) {
             let look = desk.actions.remove(asked);
-            let seen = Seen { on_line: Some(true), ..Seen::default() };
-            desk.finish(look, Outcome::Looked(Box::new(seen)));
+            let seen = PollAnswer { on_line: Some(true), ..PollAnswer::default() };
+            desk.finish(look, Outcome::Polled(Box::new(seen)));
         }
     }
 }
@@ -349,9 +352,10 @@ fn a_stranded_customer_waits_until_a_registration_is_confirmed() {
         if asked_after == 1 {
             // The fetch during the poll outweighs its answer: Twilio is polled again.
             let asked = desk.take_actions();
-            let look = asked.iter().find(|action| matches!(action, Action::Look { .. })).expect("a poll");
-            let seen = Seen { on_line: Some(true), ..Seen::default() };
-            desk.finish(look.clone(), Outcome::Looked(Box::new(seen)));
+            let look =
+                asked.iter().find(|action| matches!(action, Action::PollConference { .. })).expect("a poll");
+            let seen = PollAnswer { on_line: Some(true), ..PollAnswer::default() };
+            desk.finish(look.clone(), Outcome::Polled(Box::new(seen)));
             assert_eq!(next(&desk), Next::Wait);
             answer_that_the_task_names_the_customer(&mut desk);
         }
@@ -536,7 +540,7 @@ fn unregistered_call() -> Desk {
 }
 
 fn look_up_without_legs() -> Outcome {
-    Outcome::Learnt(Box::new(Registered {
+    Outcome::TaskLookedUp(Box::new(LookUpAnswer {
         workflow: WorkflowSid::numbered(1),
         queue: None,
         customer_leg: None,
@@ -555,7 +559,7 @@ fn a_stranded_customer_of_an_unregistered_agent_is_looked_up() {
         for report in &order {
             deliver(&mut desk, *report);
         }
-        let learn = Action::Learn { task: TaskSid::numbered(1) };
+        let learn = Action::LookUpTask { task: TaskSid::numbered(1) };
         assert_eq!(desk.take_actions(), [learn.clone()], "{order:?}");
         assert_eq!(next(&desk), Next::Wait, "{order:?}");
         desk.finish(learn, look_up_without_legs());
@@ -601,9 +605,9 @@ fn an_agent_lost_again_before_registering_ends_the_first_recovery() {
     desk.join(2, NEXT_LEG, true);
     desk.leave(2, NEXT_LEG, LeaveReason::HungUp);
     desk.now = desk.now + Millis(1);
-    let learn = Action::Learn { task: TaskSid::numbered(2) };
+    let learn = Action::LookUpTask { task: TaskSid::numbered(2) };
     assert_eq!(desk.take_actions(), [learn.clone()]);
-    let found = Registered {
+    let found = LookUpAnswer {
         workflow: WorkflowSid::numbered(1),
         queue: None,
         customer_leg: None,
@@ -612,8 +616,11 @@ fn an_agent_lost_again_before_registering_ends_the_first_recovery() {
         worker: Some((WorkerSid::numbered(ADA), "Ada".into())),
         attributes: "{}".into(),
     };
-    let done =
-        Event::Done { conference: conference(2), action: learn, outcome: Outcome::Learnt(Box::new(found)) };
+    let done = Event::Done {
+        conference: conference(2),
+        action: learn,
+        outcome: Outcome::TaskLookedUp(Box::new(found)),
+    };
     desk.handle(done);
     assert_eq!(desk.stage(), Some(Stage::Rejoined), "the first recovery");
     assert!(!desk.timers.contains_key(&(conference(1), Timer::Rejoin)));
@@ -643,7 +650,7 @@ fn an_agent_who_hangs_up_right_after_the_reconnect_ends_the_call() {
     };
     desk.handle(Event::Graceful { worker: WorkerSid::numbered(ADA), mark });
     assert_eq!(next(&desk), requeue_document(), "Ada may be lost");
-    let found = Registered {
+    let found = LookUpAnswer {
         workflow: WorkflowSid::numbered(1),
         queue: None,
         customer_leg: Some(leg(CUSTOMER)),
@@ -652,11 +659,11 @@ fn an_agent_who_hangs_up_right_after_the_reconnect_ends_the_call() {
         worker: Some((WorkerSid::numbered(ADA), "Ada".into())),
         attributes: "{}".into(),
     };
-    let learn = Action::Learn { task: TaskSid::numbered(2) };
+    let learn = Action::LookUpTask { task: TaskSid::numbered(2) };
     desk.handle(Event::Done {
         conference: conference(2),
         action: learn,
-        outcome: Outcome::Learnt(Box::new(found)),
+        outcome: Outcome::TaskLookedUp(Box::new(found)),
     });
     assert_eq!(desk.stage(), Some(Stage::Rejoined));
     assert_eq!(next(&desk), Next::Over);
@@ -688,7 +695,7 @@ fn taken_unreported() -> Desk {
     deliver(&mut desk, Report::ActionUrl);
     assert_eq!(next(&desk), Next::Wait);
     let asked = desk.take_actions();
-    assert!(matches!(&asked[..], [Action::Look { queued: Some(_), .. }]), "{asked:?}");
+    assert!(matches!(&asked[..], [Action::PollConference { queued: Some(_), .. }]), "{asked:?}");
     desk.now = desk.now + Millis::seconds(1);
     deliver(&mut desk, Report::ActionUrl);
     assert_eq!((next(&desk), desk.take_actions()), (Next::Wait, vec![]));
@@ -705,9 +712,9 @@ fn poll_shows_left_by_ada(desk: &mut Desk) {
         state: ReconnectState::Left { worker, name: "Ada".into(), reservation },
         conference: Some(conference(2)),
     };
-    let seen = Seen { on_line: Some(true), reconnects: vec![reconnect], ..Seen::default() };
+    let seen = PollAnswer { on_line: Some(true), reconnects: vec![reconnect], ..PollAnswer::default() };
     let look = desk.take_actions().remove(0);
-    desk.finish(look, Outcome::Looked(Box::new(seen)));
+    desk.finish(look, Outcome::Polled(Box::new(seen)));
 }
 
 fn finish_in_second(desk: &mut Desk, action: Action, outcome: Outcome) {
@@ -715,7 +722,7 @@ fn finish_in_second(desk: &mut Desk, action: Action, outcome: Outcome) {
 }
 
 fn look_up_of_second() -> Outcome {
-    Outcome::Learnt(Box::new(Registered {
+    Outcome::TaskLookedUp(Box::new(LookUpAnswer {
         workflow: WorkflowSid::numbered(1),
         queue: None,
         customer_leg: Some(leg(CUSTOMER)),
@@ -734,12 +741,12 @@ fn an_agent_who_took_the_customer_unreported_and_was_lost_gets_them_back() {
             desk.modify(2, NEXT_LEG, true, false);
         }
         poll_shows_left_by_ada(&mut desk);
-        let learn = Action::Learn { task: TaskSid::numbered(2) };
+        let learn = Action::LookUpTask { task: TaskSid::numbered(2) };
         assert_eq!((next(&desk), desk.take_actions()), (Next::Wait, vec![learn.clone()]));
         finish_in_second(&mut desk, learn, look_up_of_second());
         let look = desk.take_actions().remove(0);
-        let seen = Seen { on_line: Some(true), ..Seen::default() };
-        finish_in_second(&mut desk, look, Outcome::Looked(Box::new(seen)));
+        let seen = PollAnswer { on_line: Some(true), ..PollAnswer::default() };
+        finish_in_second(&mut desk, look, Outcome::Polled(Box::new(seen)));
         assert_eq!(next(&desk), Next::Wait);
         desk.fire(2, Timer::Grace);
         desk.finish_all_of(2);
@@ -761,8 +768,8 @@ fn an_agent_who_took_the_customer_unreported_and_hung_up_ends_the_call() {
     let learn = desk.take_actions().remove(0);
     finish_in_second(&mut desk, learn, look_up_of_second());
     let look = desk.take_actions().remove(0);
-    let seen = Seen { on_line: Some(true), ..Seen::default() };
-    finish_in_second(&mut desk, look, Outcome::Looked(Box::new(seen)));
+    let seen = PollAnswer { on_line: Some(true), ..PollAnswer::default() };
+    finish_in_second(&mut desk, look, Outcome::Polled(Box::new(seen)));
     assert_eq!(next(&desk), Next::Over);
     assert!(desk.take_actions().is_empty());
 }
@@ -790,8 +797,8 @@ fn a_colleague_with_an_unreported_leg_is_lost_after_a_transfer() {
         desk.now = desk.now + Millis::seconds(1);
         deliver(&mut desk, Report::ActionUrl);
         let look = desk.take_actions().remove(0);
-        let seen = Seen { on_line: Some(true), ..Seen::default() };
-        desk.finish(look, Outcome::Looked(Box::new(seen)));
+        let seen = PollAnswer { on_line: Some(true), ..PollAnswer::default() };
+        desk.finish(look, Outcome::Polled(Box::new(seen)));
         assert_eq!(
             (desk.stage(), next(&desk)),
             (None, Next::Wait),

@@ -4,7 +4,7 @@ use super::desk::*;
 use rejoin_protocol::TaskSid;
 use rejoin_protocol::api::GracefulReason;
 use rejoin_recovery::{
-    Action, ConferenceEventKind, LeaveReason, Machine, Outcome, ParticipantFlags, Registered, Timer,
+    Action, ConferenceEventKind, LeaveReason, LookUpAnswer, Machine, Outcome, ParticipantFlags, Timer,
 };
 
 /// A third party's leg.
@@ -68,7 +68,7 @@ fn the_exit_flag_of_an_unidentified_leg_stays_during_the_grace_period() {
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
     desk.take_actions();
     desk.join(1, THIRD, true);
-    let is_kept = |action: &Action| matches!(action, Action::KeepConference { .. });
+    let is_kept = |action: &Action| matches!(action, Action::ClearExitFlag { .. });
     assert!(desk.has_timer(Timer::Grace) && !desk.take_actions().iter().any(is_kept));
 }
 
@@ -176,11 +176,11 @@ fn a_new_leg_beside_a_third_party_gets_time_to_register() {
 // --- a call that the agent places: the customer joins last ---
 
 fn learn() -> Action {
-    Action::Learn { task: TaskSid::numbered(1) }
+    Action::LookUpTask { task: TaskSid::numbered(1) }
 }
 
 fn look_up_answer(customer: bool) -> Outcome {
-    let known = Registered {
+    let known = LookUpAnswer {
         workflow: rejoin_protocol::WorkflowSid::numbered(1),
         queue: None,
         customer_leg: customer.then(|| leg(CUSTOMER)),
@@ -189,21 +189,21 @@ fn look_up_answer(customer: bool) -> Outcome {
         worker: customer.then(|| (rejoin_protocol::WorkerSid::numbered(ADA), "Ada".into())),
         attributes: "{}".into(),
     };
-    Outcome::Learnt(Box::new(known))
+    Outcome::TaskLookedUp(Box::new(known))
 }
 
 #[test]
 fn a_customer_who_answers_late_triggers_another_look_up() {
     let mut desk = Desk::new();
     desk.join(1, ADA_LEG, false);
-    desk.fire(1, Timer::Learn);
+    desk.fire(1, Timer::LookUp);
     assert_eq!(desk.take_actions(), [learn()]);
     desk.finish(learn(), look_up_answer(false));
-    let again = desk.timers[&(conference(1), Timer::Learn)];
+    let again = desk.timers[&(conference(1), Timer::LookUp)];
     // The customer answers, and the page that placed the call is gone.
     desk.join(1, CUSTOMER, true);
-    assert!(desk.timers[&(conference(1), Timer::Learn)] < again, "sooner than without the join");
-    desk.fire(1, Timer::Learn);
+    assert!(desk.timers[&(conference(1), Timer::LookUp)] < again, "sooner than without the join");
+    desk.fire(1, Timer::LookUp);
     assert_eq!(desk.take_actions(), [learn()]);
     desk.finish(learn(), look_up_answer(true));
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
@@ -214,7 +214,7 @@ fn a_customer_who_answers_late_triggers_another_look_up() {
 fn an_agents_leave_before_the_customer_is_known_is_looked_up_at_once() {
     let mut desk = Desk::new();
     desk.join(1, ADA_LEG, false);
-    desk.fire(1, Timer::Learn);
+    desk.fire(1, Timer::LookUp);
     desk.take_actions();
     desk.finish(learn(), look_up_answer(false));
     desk.join(1, CUSTOMER, true);
@@ -228,7 +228,7 @@ fn an_agents_leave_before_the_customer_is_known_is_looked_up_at_once() {
 fn an_outbound_call_that_nobody_answers_is_over() {
     let mut desk = Desk::with(Machine::new(rejoin_recovery::Config::default(), []));
     desk.join(1, ADA_LEG, false);
-    desk.fire(1, Timer::Learn);
+    desk.fire(1, Timer::LookUp);
     desk.take_actions();
     desk.finish(learn(), look_up_answer(false));
     desk.leave(1, ADA_LEG, LeaveReason::ConferenceEndedViaApi);
@@ -237,5 +237,5 @@ fn an_outbound_call_that_nobody_answers_is_over() {
     assert_eq!(desk.take_actions(), [learn()]);
     desk.finish(learn(), look_up_answer(false));
     assert_eq!((desk.take_actions(), desk.stage()), (vec![], None));
-    assert!(!desk.has_timer(Timer::Learn));
+    assert!(!desk.has_timer(Timer::LookUp));
 }

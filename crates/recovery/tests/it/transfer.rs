@@ -5,7 +5,7 @@ use rejoin_protocol::api::{GracefulReason, Hello, Holding, Registration, Stage};
 use rejoin_protocol::{Millis, TaskSid, WorkerSid, WorkflowSid};
 use rejoin_recovery::{
     Action, Event, HandedOver, Holder, LeaveReason, Logged, LoggedWhat, Next, Outcome, ParticipantFlags,
-    Seen, Timer,
+    PollAnswer, Timer,
 };
 
 /// Ada has handed the customer over, and the leg left for this reason.
@@ -27,20 +27,20 @@ impl Desk {
     fn poll_shows_task_with(&mut self, task: HandedOver, hold: bool, attributes: Option<String>) {
         self.fire(1, Timer::Orphan);
         assert_eq!(self.take_actions(), [transfer_poll()]);
-        self.transfer_poll_shows(Seen { attributes, ..alone(task, hold) });
+        self.transfer_poll_shows(PollAnswer { attributes, ..alone(task, hold) });
     }
 
     /// The poll about the transfer shows this.
-    fn transfer_poll_shows(&mut self, seen: Seen) {
-        self.finish(transfer_poll(), Outcome::Looked(Box::new(seen)));
+    fn transfer_poll_shows(&mut self, seen: PollAnswer) {
+        self.finish(transfer_poll(), Outcome::Polled(Box::new(seen)));
     }
 }
 
 /// A poll that shows this state of the task and the customer alone.
-fn alone(task: HandedOver, hold: bool) -> Seen {
+fn alone(task: HandedOver, hold: bool) -> PollAnswer {
     let alone = ParticipantFlags { hold, ..ParticipantFlags::default() };
     let participants = [(leg(CUSTOMER), alone)].into();
-    Seen { participants, on_line: Some(true), task: Some(task), ..Seen::default() }
+    PollAnswer { participants, on_line: Some(true), task: Some(task), ..PollAnswer::default() }
 }
 
 #[test]
@@ -74,7 +74,7 @@ fn a_held_customer_is_recovered_if_the_leg_hangs_up_after_a_cold_transfer() {
     }
     let mut desk = Desk::talking();
     desk.graceful(GracefulReason::ColdTransfer);
-    let look = Action::Look {
+    let look = Action::PollConference {
         conference: conference(1),
         customer: Some(leg(CUSTOMER)),
         queued: None,
@@ -82,9 +82,9 @@ fn a_held_customer_is_recovered_if_the_leg_hangs_up_after_a_cold_transfer() {
     };
     let at = desk.watch.remove(&conference(1)).expect("the call is watched");
     desk.now = desk.now.max(at);
-    desk.handle(Event::Timer { conference: conference(1), timer: Timer::Watch });
+    desk.handle(Event::Timer { conference: conference(1), timer: Timer::Watchdog });
     assert_eq!(desk.take_actions(), [look.clone()]);
-    desk.finish(look, Outcome::Looked(Box::new(alone(HandedOver::Wraps, true))));
+    desk.finish(look, Outcome::Polled(Box::new(alone(HandedOver::Wraps, true))));
     desk.take_actions();
     desk.transfer_poll_shows(alone(HandedOver::Wraps, true));
     assert!(desk.stage().is_none());
@@ -141,7 +141,7 @@ fn a_transfer_that_goes_on_is_left_alone_and_polled_every_five_minutes() {
         while desk.actions.is_empty() {
             let at = desk.watch.remove(&conference(1)).expect("the call is watched");
             desk.now = desk.now.max(at);
-            desk.handle(Event::Timer { conference: conference(1), timer: Timer::Watch });
+            desk.handle(Event::Timer { conference: conference(1), timer: Timer::Watchdog });
         }
         assert_eq!(desk.take_actions(), [transfer_poll()]);
         assert_eq!(desk.now - since, Millis::seconds(300));
@@ -175,7 +175,7 @@ fn a_held_customer_is_recovered_if_the_task_log_shows_no_transfer() {
         let mut desk = handed_over(LeaveReason::UpdatedViaApi);
         desk.fire(1, Timer::Orphan);
         assert_eq!(desk.take_actions(), [transfer_poll()]);
-        desk.transfer_poll_shows(Seen { log, ..alone(HandedOver::Wraps, true) });
+        desk.transfer_poll_shows(PollAnswer { log, ..alone(HandedOver::Wraps, true) });
         assert_eq!(desk.stage(), lost.then_some(Stage::Interrupted), "{why}");
     }
 }
@@ -297,7 +297,7 @@ fn an_unregistered_colleague_is_lost_by_the_only_other_wrapping_reservation() {
         desk.join(1, 0xb1, false);
         desk.leave(1, 0xb1, LeaveReason::HungUp);
         assert_eq!(desk.take_actions(), [transfer_poll()]);
-        desk.transfer_poll_shows(Seen { wrapping, ..alone(HandedOver::Wraps, true) });
+        desk.transfer_poll_shows(PollAnswer { wrapping, ..alone(HandedOver::Wraps, true) });
         assert_eq!(desk.stage_of(BO), lost.then_some(Stage::Interrupted));
         assert!(desk.stage().is_none());
     }
@@ -310,7 +310,7 @@ fn an_unregistered_colleague_is_lost_by_the_only_other_wrapping_reservation() {
     assert!(desk.take_actions().is_empty());
     desk.fire(1, Timer::Orphan);
     desk.take_actions();
-    desk.transfer_poll_shows(Seen { wrapping: vec![wraps(BO)], ..alone(HandedOver::Wraps, true) });
+    desk.transfer_poll_shows(PollAnswer { wrapping: vec![wraps(BO)], ..alone(HandedOver::Wraps, true) });
     assert!(desk.stage_of(BO).is_none());
 }
 
@@ -329,7 +329,7 @@ fn an_agent_lost_after_an_unmarked_transfer_is_found_by_reservation() {
     assert_eq!(desk.take_actions(), [transfer_poll()]);
     let wraps =
         Holder { worker: WorkerSid::numbered(BO), name: "Bo".into(), reservation: reservation_of(BO, 1) };
-    desk.transfer_poll_shows(Seen { wrapping: vec![wraps], ..alone(HandedOver::Wraps, true) });
+    desk.transfer_poll_shows(PollAnswer { wrapping: vec![wraps], ..alone(HandedOver::Wraps, true) });
     assert_eq!(desk.stage_of(BO), Some(Stage::Interrupted));
     assert_eq!(desk.stage_of(ADA), None);
     // After an end for all no poll is made.
@@ -387,7 +387,7 @@ fn a_colleague_without_a_reported_leg_is_lost_by_the_wrapping_reservation() {
         let mut desk = handed_over(LeaveReason::UpdatedViaApi);
         desk.fire(1, Timer::Orphan);
         assert_eq!(desk.take_actions(), [transfer_poll()]);
-        desk.transfer_poll_shows(Seen { wrapping, ..alone(HandedOver::Wraps, true) });
+        desk.transfer_poll_shows(PollAnswer { wrapping, ..alone(HandedOver::Wraps, true) });
         assert_eq!(desk.stage_of(BO), lost.then_some(Stage::Interrupted));
         assert!(desk.stage().is_none());
         if lost {
@@ -431,7 +431,7 @@ fn an_unregistered_colleague_whose_transfer_is_refused_is_lost() {
     let mut desk = gone(LeaveReason::HungUp);
     let wraps =
         Holder { worker: WorkerSid::numbered(BO), name: "Bo".into(), reservation: reservation_of(BO, 1) };
-    desk.transfer_poll_shows(Seen { wrapping: vec![wraps], ..alone(HandedOver::Wraps, true) });
+    desk.transfer_poll_shows(PollAnswer { wrapping: vec![wraps], ..alone(HandedOver::Wraps, true) });
     assert_eq!(desk.stage_of(BO), Some(Stage::Interrupted));
     // Bo's next page says hello.
     let mut desk = gone(LeaveReason::HungUp);
@@ -525,7 +525,7 @@ fn a_conference_that_ends_with_the_agents_leg_refutes_a_transfer_mark() {
         desk.leave(1, ADA_LEG, LeaveReason::HungUp);
         desk.leave(1, CUSTOMER, LeaveReason::ModeratorEnded);
         desk.end(1);
-        desk.handle(Event::Released { customer: leg(CUSTOMER) });
+        desk.handle(Event::ActionUrlFetched { customer: leg(CUSTOMER) });
         assert_eq!(desk.machine.next(desk.now, &leg(CUSTOMER)), Next::Wait, "{reason:?}");
         desk.fire(1, Timer::Grace);
         desk.finish_all();
@@ -542,7 +542,7 @@ fn a_conference_that_ends_with_the_colleagues_marked_hang_up_is_over() {
     desk.leave(1, 0xb1, LeaveReason::HungUp);
     desk.leave(1, CUSTOMER, LeaveReason::ModeratorEnded);
     desk.end(1);
-    desk.handle(Event::Released { customer: leg(CUSTOMER) });
+    desk.handle(Event::ActionUrlFetched { customer: leg(CUSTOMER) });
     assert_eq!(desk.machine.next(desk.now, &leg(CUSTOMER)), Next::Over);
 }
 
@@ -566,7 +566,7 @@ fn a_colleagues_hang_up_mark_confirms_the_hand_over_without_callbacks() {
         desk.leave(1, ADA_LEG, LeaveReason::HungUp);
         desk.leave(1, CUSTOMER, LeaveReason::ModeratorEnded);
         desk.end(1);
-        desk.handle(Event::Released { customer: leg(CUSTOMER) });
+        desk.handle(Event::ActionUrlFetched { customer: leg(CUSTOMER) });
         assert!(!desk.has_timer(Timer::Grace) && desk.stage().is_none(), "{registers}");
     }
 }
@@ -577,7 +577,7 @@ fn an_exit_flag_is_undone_after_a_transfer_mark_not_a_hang_up_mark() {
     let mut desk = Desk::talking();
     desk.graceful(GracefulReason::ColdTransfer);
     desk.modify(1, ADA_LEG, true, false);
-    let keep = Action::KeepConference { conference: conference(1), leg: leg(ADA_LEG) };
+    let keep = Action::ClearExitFlag { conference: conference(1), leg: leg(ADA_LEG) };
     assert_eq!(desk.take_actions(), [keep]);
     // After a hang-up mark the agent means to end the conference.
     let mut desk = Desk::talking();
@@ -727,13 +727,13 @@ fn a_taker_with_an_unseen_leg_is_lost_if_a_poll_shows_the_customer_alone() {
         desk.handle(Event::Registered { worker: WorkerSid::numbered(BO), registration });
         let (find, found) = owners(1);
         desk.finish(find, found);
-        desk.fire(1, Timer::Learn);
-        let polls = |action: &Action| matches!(action, Action::Look { .. });
+        desk.fire(1, Timer::LookUp);
+        let polls = |action: &Action| matches!(action, Action::PollConference { .. });
         let poll = desk.take_actions().into_iter().find(polls).expect("a poll for the leg");
         let ada = ada_is_there.then_some((leg(ADA_LEG), ParticipantFlags::default()));
         let mut there = alone(HandedOver::Waits, false);
         there.participants.extend(ada);
-        desk.finish(poll, Outcome::Looked(Box::new(there)));
+        desk.finish(poll, Outcome::Polled(Box::new(there)));
         let lost = (!ada_is_there).then_some(Stage::Interrupted);
         assert_eq!((desk.stage_of(BO), desk.stage_of(ADA)), (lost, None), "{ada_is_there}");
     }

@@ -4,8 +4,8 @@ use crate::desk::*;
 use rejoin_protocol::api::{GracefulReason, Stage};
 use rejoin_protocol::{Millis, TaskSid};
 use rejoin_recovery::{
-    Action, ConferenceEvent, ConferenceEventKind, Event, LeaveReason, Outcome, ParticipantFlags, Registered,
-    Seen, Timer,
+    Action, ConferenceEvent, ConferenceEventKind, Event, LeaveReason, LookUpAnswer, Outcome,
+    ParticipantFlags, PollAnswer, Timer,
 };
 
 /// Ada's next page has found the reservation wrapping up, and no callback has reported that Ada's leg left.
@@ -50,11 +50,12 @@ fn a_late_join_callback_does_not_bring_a_gone_leg_back() {
         }
         if polled {
             desk.now = desk.now + Millis::seconds(300);
-            desk.handle(Event::Timer { conference: conference(1), timer: Timer::Watch });
+            desk.handle(Event::Timer { conference: conference(1), timer: Timer::Watchdog });
             let look = desk.take_actions().remove(0);
             let customer = (leg(CUSTOMER), ParticipantFlags::default());
-            let seen = Seen { participants: [customer].into(), on_line: Some(true), ..Seen::default() };
-            desk.finish(look, Outcome::Looked(Box::new(seen)));
+            let seen =
+                PollAnswer { participants: [customer].into(), on_line: Some(true), ..PollAnswer::default() };
+            desk.finish(look, Outcome::Polled(Box::new(seen)));
             desk.fire(1, Timer::Grace);
         } else {
             desk.hello(2, true, false);
@@ -153,10 +154,10 @@ fn a_restart_while_waiting_for_a_leave_changes_nothing() {
 fn looked_up_and_polled(there: &[u128]) -> Desk {
     let mut desk = Desk::new();
     desk.join(1, CUSTOMER, true);
-    desk.fire(1, Timer::Learn);
-    let learn = Action::Learn { task: TaskSid::numbered(1) };
+    desk.fire(1, Timer::LookUp);
+    let learn = Action::LookUpTask { task: TaskSid::numbered(1) };
     assert_eq!(desk.take_actions(), [learn.clone()]);
-    let found = Registered {
+    let found = LookUpAnswer {
         workflow: rejoin_protocol::WorkflowSid::numbered(1),
         queue: None,
         customer_leg: Some(leg(CUSTOMER)),
@@ -165,12 +166,12 @@ fn looked_up_and_polled(there: &[u128]) -> Desk {
         worker: Some((rejoin_protocol::WorkerSid::numbered(ADA), "Ada".into())),
         attributes: "{}".into(),
     };
-    desk.finish(learn, Outcome::Learnt(Box::new(found)));
+    desk.finish(learn, Outcome::TaskLookedUp(Box::new(found)));
     let look = desk.take_actions();
-    assert!(matches!(look[..], [Action::Look { .. }]), "{look:?}");
+    assert!(matches!(look[..], [Action::PollConference { .. }]), "{look:?}");
     let participants = there.iter().map(|who| (leg(*who), ParticipantFlags::default())).collect();
-    let seen = Seen { participants, on_line: Some(true), ..Seen::default() };
-    desk.finish(look[0].clone(), Outcome::Looked(Box::new(seen)));
+    let seen = PollAnswer { participants, on_line: Some(true), ..PollAnswer::default() };
+    desk.finish(look[0].clone(), Outcome::Polled(Box::new(seen)));
     desk
 }
 
@@ -207,10 +208,10 @@ fn an_agent_with_a_transfer_mark_covers_only_if_a_poll_shows_their_leg() {
         desk.hello_of(BO, 10, true, false, false);
         desk.fire(1, Timer::Leave);
         let look = desk.take_actions();
-        assert!(matches!(look[..], [Action::Look { .. }]), "{look:?}");
+        assert!(matches!(look[..], [Action::PollConference { .. }]), "{look:?}");
         let participants = there.iter().map(|who| (leg(*who), ParticipantFlags::default())).collect();
-        let seen = Seen { participants, on_line: Some(true), ..Seen::default() };
-        desk.finish(look[0].clone(), Outcome::Looked(Box::new(seen)));
+        let seen = PollAnswer { participants, on_line: Some(true), ..PollAnswer::default() };
+        desk.finish(look[0].clone(), Outcome::Polled(Box::new(seen)));
         assert_eq!(desk.has_timer(Timer::Grace), lost, "{there:?}");
         assert_eq!(desk.stage_of(BO), lost.then_some(Stage::Interrupted), "{there:?}");
         assert_eq!(desk.stage_of(ADA), None);

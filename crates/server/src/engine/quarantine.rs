@@ -71,7 +71,7 @@ pub(super) async fn release(store: &Store, conference: &ConferenceSid, now: Mill
         let is_released = call.is_some();
         if let Some(call) = call {
             changes.save(&Call { quarantine: None, ..*call });
-            changes.set_timer(conference.clone(), Timer::Missed, now);
+            changes.set_timer(conference.clone(), Timer::CatchUp, now);
         }
         Ok((changes, is_released))
     };

@@ -4,7 +4,7 @@ use super::{Executor, of_recovery};
 use rejoin_protocol::attributes as names;
 use rejoin_protocol::{CallSid, ConferenceSid, Millis, RecoveryId, ReservationSid, TaskSid, WorkerSid};
 use rejoin_recovery::{
-    Call, HandedOver, Holder, Logged, LoggedWhat, ParticipantFlags, Reconnect, ReconnectState, Seen,
+    Call, HandedOver, Holder, Logged, LoggedWhat, ParticipantFlags, PollAnswer, Reconnect, ReconnectState,
 };
 use rejoin_twilio::{Error, Event, Participant, Reservation};
 use serde_json::Value;
@@ -17,7 +17,7 @@ impl Executor {
         customer: Option<&CallSid>,
         queued: Option<&RecoveryId>,
         handed_over: Option<&TaskSid>,
-    ) -> Result<Seen, Error> {
+    ) -> Result<PollAnswer, Error> {
         let participants = self.participants(conference).await?;
         let on_line = match customer {
             Some(customer) if participants.contains_key(customer) => Some(true),
@@ -30,9 +30,9 @@ impl Executor {
         };
         let asked = match handed_over {
             Some(task) => self.handed_over(task).await?,
-            None => Seen::default(),
+            None => PollAnswer::default(),
         };
-        Ok(Seen { participants, on_line, reconnects, ..asked })
+        Ok(PollAnswer { participants, on_line, reconnects, ..asked })
     }
 
     /// The participants of a conference; none when it is over.
@@ -54,11 +54,11 @@ impl Executor {
     }
 
     /// The agents who have accepted the task, and the conference's participants if there are such agents.
-    pub(super) async fn present_holders(&self, call: &Call) -> Result<Seen, Error> {
+    pub(super) async fn present_holders(&self, call: &Call) -> Result<PollAnswer, Error> {
         let accepted = self.holders(&call.task, "accepted").await?;
         let participants =
             if accepted.is_empty() { BTreeMap::new() } else { self.participants(&call.conference).await? };
-        Ok(Seen { accepted, participants, ..Seen::default() })
+        Ok(PollAnswer { accepted, participants, ..PollAnswer::default() })
     }
 
     /// The workers whose reservations of the task have this status; none when the task is gone: Twilio keeps it for
@@ -73,10 +73,12 @@ impl Executor {
     }
 
     /// The state of a task, its attributes, and who has it or wraps it up.
-    async fn handed_over(&self, task: &TaskSid) -> Result<Seen, Error> {
+    async fn handed_over(&self, task: &TaskSid) -> Result<PollAnswer, Error> {
         let found = match self.client.fetch_task(task).await {
             Ok(found) => found,
-            Err(Error::Gone) => return Ok(Seen { task: Some(HandedOver::Over), ..Seen::default() }),
+            Err(Error::Gone) => {
+                return Ok(PollAnswer { task: Some(HandedOver::Over), ..PollAnswer::default() });
+            }
             Err(error) => return Err(error),
         };
         let (mut accepted, mut wrapping, mut log) = (vec![], vec![], vec![]);
@@ -105,7 +107,7 @@ impl Executor {
             _ => HandedOver::Waits,
         };
         let (task, attributes) = (Some(stands), found.attributes);
-        Ok(Seen { task, attributes, wrapping, accepted, log, ..Seen::default() })
+        Ok(PollAnswer { task, attributes, wrapping, accepted, log, ..PollAnswer::default() })
     }
 
     /// TaskRouter's log of a task. Empty when Twilio does not return it, so that other answers are not lost with it.
@@ -128,8 +130,8 @@ impl Executor {
     }
 
     /// The tasks that are to bring the customer back.
-    pub(super) async fn taken(&self, recovery: &RecoveryId) -> Result<Seen, Error> {
-        Ok(Seen { reconnects: self.reconnects(recovery).await?, ..Seen::default() })
+    pub(super) async fn taken(&self, recovery: &RecoveryId) -> Result<PollAnswer, Error> {
+        Ok(PollAnswer { reconnects: self.reconnects(recovery).await?, ..PollAnswer::default() })
     }
 
     /// The tasks that bring the customer back, without the ping, which has the same recovery.

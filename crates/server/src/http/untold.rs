@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::pace::Rank;
 use rejoin_protocol::api::Registration;
 use rejoin_protocol::{CallSid, ConferenceSid, Millis, ReservationSid, TaskSid, WorkerSid};
-use rejoin_recovery::{Event, Key, Untold};
+use rejoin_recovery::{Event, Key, UnreportedCall};
 use rejoin_twilio::{Error as TwilioError, Reservation, Task};
 use serde_json::Value;
 use std::sync::Arc;
@@ -69,7 +69,7 @@ async fn ask(app: &App, (worker, task, reservation): &Claim) -> Result<Answer, T
     let reservations = client.list_reservations(task).await?;
     let open = |status: &str| matches!(status, "pending" | "accepted" | "wrapping");
     let open: Vec<_> = reservations.into_iter().filter(|found| open(&found.reservation_status)).collect();
-    let mut untold = Untold {
+    let mut untold = UnreportedCall {
         open: open.iter().map(|found| (found.sid.clone(), found.worker_sid.clone())).collect(),
         there: vec![],
     };

@@ -65,13 +65,13 @@ fn shown(outcome: &Outcome) -> &'static str {
         Outcome::Ok
         | Outcome::PingCreated(_)
         | Outcome::TaskRead { .. }
-        | Outcome::Learnt(_)
+        | Outcome::TaskLookedUp(_)
         | Outcome::Number { .. }
-        | Outcome::Looked(_)
-        | Outcome::Owners { .. }
+        | Outcome::Polled(_)
+        | Outcome::ReservationsRead { .. }
         | Outcome::Activity { .. } => "done",
         Outcome::Gone => "gone",
-        Outcome::Overtaken | Outcome::Met(_) => "overtaken",
+        Outcome::Overtaken | Outcome::AgentFound(_) => "overtaken",
         Outcome::Failed { .. } => "failed",
     }
 }

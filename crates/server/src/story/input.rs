@@ -165,7 +165,7 @@ fn input(event: &Event, task: &TaskSid) -> Input {
             None,
             json!({"recovery": recovery, "customer": customer, "bridged": bridged, "hungUp": hung_up}),
         ),
-        Event::Released { customer } => of(Source::Document, None, json!({"customer": customer})),
+        Event::ActionUrlFetched { customer } => of(Source::Document, None, json!({"customer": customer})),
         Event::Task(event) => {
             let hung_up = match event.kind {
                 TaskEventKind::Canceled { hung_up } => Some(hung_up),
@@ -184,21 +184,21 @@ fn input(event: &Event, task: &TaskSid) -> Input {
             let (outcome, found) = match outcome {
                 Outcome::Ok | Outcome::TaskRead { .. } => ("done", Value::Null),
                 Outcome::PingCreated(task) => ("done", json!({"task": task})),
-                Outcome::Learnt(found) => {
+                Outcome::TaskLookedUp(found) => {
                     ("done", json!({"customer": found.customer_leg, "leg": found.worker_leg}))
                 }
                 Outcome::Number { allowed } => ("done", json!({"allowed": allowed})),
-                Outcome::Owners { is_of_task, .. } => ("done", json!({"isOfTask": is_of_task})),
+                Outcome::ReservationsRead { is_of_task, .. } => ("done", json!({"isOfTask": is_of_task})),
                 Outcome::Activity { activity, available } => {
                     ("done", json!({"activity": activity, "available": available}))
                 }
-                Outcome::Looked(seen) => (
+                Outcome::Polled(seen) => (
                     "done",
                     json!({
                         "there": seen.participants, "onLine": seen.on_line, "reconnectTasks": seen.reconnects.len(),
                     }),
                 ),
-                Outcome::Met(met) => {
+                Outcome::AgentFound(met) => {
                     ("overtaken", json!({"leg": met.leg, "reservation": met.holder.reservation}))
                 }
                 Outcome::Gone => ("gone", Value::Null),
@@ -233,7 +233,7 @@ mod tests {
     use super::*;
     use rejoin_protocol::api::{Hello, Holding};
     use rejoin_protocol::{CallSid, ConferenceSid, ReservationSid, WorkerSid, WorkflowSid};
-    use rejoin_recovery::{Action, ConferenceEvent, LeaveReason, Registered};
+    use rejoin_recovery::{Action, ConferenceEvent, LeaveReason, LookUpAnswer};
 
     #[test]
     fn an_input_has_its_source_and_identity() {
@@ -261,7 +261,7 @@ mod tests {
 
     #[test]
     fn a_look_up_is_recorded_without_names_and_attributes() {
-        let found = Registered {
+        let found = LookUpAnswer {
             workflow: WorkflowSid::numbered(1),
             queue: None,
             customer_leg: Some(CallSid::numbered(2)),
@@ -271,8 +271,8 @@ mod tests {
             attributes: r#"{"name":"Tom"}"#.into(),
         };
         let task = TaskSid::numbered(1);
-        let action = Action::Learn { task: task.clone() };
-        let outcome = Outcome::Learnt(Box::new(found));
+        let action = Action::LookUpTask { task: task.clone() };
+        let outcome = Outcome::TaskLookedUp(Box::new(found));
         let event = Event::Done { conference: ConferenceSid::numbered(1), action, outcome };
         let input = Input::of(&event, None, &task, vec![]);
         let text = serde_json::to_string(&input).expect("JSON");

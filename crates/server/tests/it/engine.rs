@@ -36,7 +36,7 @@ on_all!(
 
 /// A started server polls what it may have missed.
 fn looks(action: &Action) -> bool {
-    matches!(action, Action::Look { .. })
+    matches!(action, Action::PollConference { .. })
 }
 
 struct Running {
@@ -197,7 +197,7 @@ async fn early_marks(running: &Running) -> usize {
 async fn next_deed(running: &mut Running) -> Job {
     loop {
         let job = running.next_job().await;
-        if !matches!(job.action, Action::FindOwners { .. } | Action::ReadTask { .. }) {
+        if !matches!(job.action, Action::ReadReservations { .. } | Action::ReadTask { .. }) {
             return job;
         }
     }

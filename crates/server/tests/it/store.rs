@@ -230,8 +230,8 @@ async fn timers_come_in_the_order_in_which_they_are_due(database: &Place) {
         changes.set_timer(a.clone(), Timer::Ping, Millis(50));
         changes.set_timer(a.clone(), Timer::Ping, Millis(20));
         changes.set_timer(b.clone(), Timer::Grace, Millis(10));
-        changes.set_timer(b.clone(), Timer::Learn, Millis(5));
-        changes.clear_timer(b.clone(), Timer::Learn);
+        changes.set_timer(b.clone(), Timer::LookUp, Millis(5));
+        changes.clear_timer(b.clone(), Timer::LookUp);
     })
     .await
     .unwrap();
@@ -256,7 +256,7 @@ async fn calls_are_looked_at_one_after_the_other_when_a_server_is_started(databa
     let watched = [(&old, now() + Millis(100_000)), (&new, now() + Millis(300_000)), (&due, Millis(1))];
     write(&store, |changes| {
         for (room, at) in &watched {
-            changes.set_timer((*room).clone(), Timer::Watch, *at);
+            changes.set_timer((*room).clone(), Timer::Watchdog, *at);
         }
         changes.set_timer(unwatched.clone(), Timer::Forget, now() + Millis(300_000));
     })
@@ -266,7 +266,7 @@ async fn calls_are_looked_at_one_after_the_other_when_a_server_is_started(databa
     assert!(!store.catch_up().await.unwrap(), "once");
     let missed = async |store: &Store| {
         let found = look(store, &of([room(1), room(2), room(3), room(4)])).await;
-        let missed = found.timers.into_iter().filter(|(_, timer, _)| *timer == Timer::Missed);
+        let missed = found.timers.into_iter().filter(|(_, timer, _)| *timer == Timer::CatchUp);
         let mut missed: Vec<_> = missed.map(|(room, _, at)| (at, room)).collect();
         missed.sort();
         missed
@@ -328,7 +328,7 @@ async fn a_server_without_a_lease_does_not_take_what_it_has(database: &Place) {
 
 async fn jobs_are_taken_the_most_important_first(database: &Place) {
     let store = database.open().await.unwrap();
-    let keep = Action::KeepConference { conference: conference(), leg: ada_leg() };
+    let keep = Action::ClearExitFlag { conference: conference(), leg: ada_leg() };
     let announce = Action::Announce { conference: conference(), what: Announcement::Interrupted };
     let jobs = [complete(1), announce.clone(), keep.clone()];
     add(&store, &jobs.map(|action| NewJob { mine: false, ..job(action) })).await;
@@ -528,7 +528,7 @@ async fn calls_of_which_something_could_not_be_stored_are_looked_at_now(database
     save(&store, &calls).await;
     write(&store, |changes| {
         for watched in [1, 3] {
-            changes.set_timer(ConferenceSid::numbered(watched), Timer::Watch, now() + Millis(300_000));
+            changes.set_timer(ConferenceSid::numbered(watched), Timer::Watchdog, now() + Millis(300_000));
         }
         changes.set_timer(ConferenceSid::numbered(2), Timer::Forget, now() + Millis(300_000));
     })
@@ -537,7 +537,7 @@ async fn calls_of_which_something_could_not_be_stored_are_looked_at_now(database
     let asked = [Key::Leg(CallSid::numbered(1)), room(2), room(9)];
     store.look_at(&asked.into()).await.unwrap();
     let found = look(&store, &of([room(1), room(2), room(3)])).await;
-    let missed: Vec<_> = found.timers.iter().filter(|(_, timer, _)| *timer == Timer::Missed).collect();
+    let missed: Vec<_> = found.timers.iter().filter(|(_, timer, _)| *timer == Timer::CatchUp).collect();
     assert_eq!(missed.len(), 1, "one that is not watched is not looked at: {missed:?}");
     assert_eq!(missed[0].0, ConferenceSid::numbered(1));
     assert!(missed[0].2 <= now());

@@ -56,7 +56,7 @@ impl Server {
         let desk = Desk::talking();
         let call = desk.machine.call(&conference(1)).expect("known").clone();
         let mut timers = desk.timers.clone();
-        timers.retain(|(_, timer), _| *timer != Timer::Watch);
+        timers.retain(|(_, timer), _| *timer != Timer::Watchdog);
         Self {
             now: desk.now,
             calls: vec![Stored::new(&call)],
@@ -110,7 +110,7 @@ impl Server {
         for effect in effects {
             match effect {
                 // Twilio answers at once, and the page repeats its request.
-                Effect::Act { conference, action: Action::FindOwners { .. }, .. }
+                Effect::Act { conference, action: Action::ReadReservations { .. }, .. }
                 | Effect::SetTimer { conference, timer: Timer::Owners, .. } => asks = Some(conference),
                 Effect::Act { conference, action, .. } => {
                     self.jobs.push(Job { conference, action, may_have_acted: false });

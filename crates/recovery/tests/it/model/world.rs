@@ -8,7 +8,7 @@ use rejoin_protocol::attributes::LEFT;
 use rejoin_protocol::{ConferenceSid, RecoveryId, TaskSid, WorkerSid, WorkflowSid};
 use rejoin_recovery::{
     Absent, Action, ConferenceEvent, ConferenceEventKind, Event, HandedOver, LeaveReason, Outcome,
-    ParticipantFlags, Seen,
+    ParticipantFlags, PollAnswer,
 };
 use std::collections::BTreeMap;
 
@@ -241,7 +241,7 @@ impl World {
         let outcome = match action {
             Action::HoldCustomer { conference: of, .. }
             | Action::EndHold { conference: of, .. }
-            | Action::FreeCustomer { conference: of, .. } => {
+            | Action::ClearCustomerFlags { conference: of, .. } => {
                 let Some(room) = self.room_of_customer(of) else { return (Outcome::Gone, news) };
                 let hold = matches!(action, Action::HoldCustomer { .. });
                 if self.on_hold != hold {
@@ -294,35 +294,35 @@ impl World {
                 Outcome::Ok
             }
             // An agent who left on purpose has completed the task by then.
-            Action::Look { conference: of, handed_over: Some(_), .. } => {
+            Action::PollConference { conference: of, handed_over: Some(_), .. } => {
                 let Some(room) = self.room_of_customer(of) else { return (Outcome::Gone, news) };
                 let legs = self.agents.iter().filter_map(|agent| agent.leg);
                 let here = legs.filter(|(other, ..)| *other == room).map(|(_, number, _)| number);
                 let flags = |who| (leg(who), ParticipantFlags::default());
-                let seen = Seen {
+                let seen = PollAnswer {
                     participants: here.chain([CUSTOMER]).map(flags).collect(),
                     on_line: Some(true),
                     task: Some(HandedOver::Over),
-                    ..Seen::default()
+                    ..PollAnswer::default()
                 };
-                Outcome::Looked(Box::new(seen))
+                Outcome::Polled(Box::new(seen))
             }
             // Not requested here: the page registers in time, and there is no watchdog and no allow list.
-            Action::Learn { .. }
+            Action::LookUpTask { .. }
             | Action::CheckNumber { .. }
-            | Action::FindOwners { .. }
+            | Action::ReadReservations { .. }
             | Action::ReadActivity { .. }
             | Action::LendActivity { .. }
             | Action::ReturnActivity { .. }
-            | Action::Look { .. }
+            | Action::PollConference { .. }
             | Action::GiveUp { .. } => Outcome::Gone,
             Action::Announce { .. }
-            | Action::KeepConference { .. }
+            | Action::ClearExitFlag { .. }
             | Action::EndPing { .. }
             | Action::CompleteReservation { .. }
             | Action::MoveParticipant { .. }
             | Action::HoldParticipant { .. }
-            | Action::CoachInstead { .. }
+            | Action::RetargetCoach { .. }
             | Action::Unhold { .. } => Outcome::Ok,
         };
         (outcome, news)

@@ -84,7 +84,7 @@ fn known(call: &Call) -> impl PartialEq + use<> {
     call.poll.since = None;
     let requests = std::mem::take(&mut call.requests);
     let awaits = (
-        requests.is_freeing_customer(),
+        requests.is_clearing_customer_flags(),
         call.recovery.as_ref().is_some_and(|it| requests.is_task_marked(&call.task, it.absence.lost_at)),
         requests.is_removing_leg(),
     );
@@ -126,11 +126,11 @@ fn words(action: &Action) -> &'static str {
     match action {
         Action::Announce { what: Announcement::Interrupted, .. } => "announces the interruption",
         Action::Announce { what: Announcement::Comfort, .. } => "plays comfort audio",
-        Action::FreeCustomer { .. } => "clears the customer's exit flag",
+        Action::ClearCustomerFlags { .. } => "clears the customer's exit flag",
         Action::HoldCustomer { told: false, .. } => "tells the customer on hold",
         Action::HoldCustomer { told: true, .. } => "comforts the customer on hold",
         Action::EndHold { .. } => "ends our hold",
-        Action::KeepConference { .. } => "clears the agent's exit flag",
+        Action::ClearExitFlag { .. } => "clears the agent's exit flag",
         Action::ReadTask { .. } => "reads the task",
         Action::MarkTask { .. } => "marks the task",
         Action::CreatePing { .. } => "pings the agent",
@@ -141,33 +141,33 @@ fn words(action: &Action) -> &'static str {
         Action::RemoveLeg { .. } => "removes the leg",
         Action::MoveParticipant { .. } => "moves a bystander",
         Action::HoldParticipant { .. } => "puts a leg on hold",
-        Action::CoachInstead { .. } => "lets the supervisor coach the new leg",
+        Action::RetargetCoach { .. } => "lets the supervisor coach the new leg",
         Action::Unhold { .. } => "takes a leg off hold",
         Action::EndConference { .. } => "ends the conference",
         Action::CheckNumber { .. } => "checks the number",
-        Action::Look { .. } => "polls the call",
+        Action::PollConference { .. } => "polls the call",
         Action::GiveUp { .. } => "gives up and tells the customer",
-        Action::FindOwners { .. } => "asks for the reservations' agents",
+        Action::ReadReservations { .. } => "asks for the reservations' agents",
         Action::ReadActivity { .. } => "reads the agent's activity",
         Action::LendActivity { .. } => "lends the agent an activity",
         Action::ReturnActivity { .. } => "puts the agent back into their own activity",
-        Action::Learn { .. } => "looks the task up",
+        Action::LookUpTask { .. } => "looks the task up",
     }
 }
 
 /// Waits that begin anew while the state stays the same.
 fn waits(timer: Timer) -> Option<&'static str> {
     match timer {
-        Timer::Watch | Timer::Missed | Timer::Forget => None,
+        Timer::Watchdog | Timer::CatchUp | Timer::Forget => None,
         Timer::Grace => Some("waits for a report of the new leg"),
         Timer::Announce => Some("waits before the announcement"),
         Timer::Leave => Some("waits for the leave"),
         Timer::Ping => Some("waits for what must come first"),
         Timer::Rejoin => Some("waits anew for the agent"),
-        Timer::Beside => Some("waits for the covered agent"),
+        Timer::Covered => Some("waits for the covered agent"),
         Timer::Orphan => Some("waits to see whether the customer stays alone"),
         Timer::Owners => Some("waits for a report of the reservations' agents"),
-        Timer::Learn => Some("waits for a registration"),
+        Timer::LookUp => Some("waits for a registration"),
     }
 }
 

@@ -7,8 +7,8 @@ use crate::taskrouter_events::task_event;
 use rejoin_protocol::api::GracefulReason;
 use rejoin_protocol::{ActivitySid, ReservationSid, TaskSid, WorkerSid};
 use rejoin_recovery::{
-    Action, Announcement, ConferenceEventKind, Event, LeaveReason, Outcome, Purpose, Reconnect,
-    ReconnectState, Seen, TaskEventKind, Timer,
+    Action, Announcement, ConferenceEventKind, Event, LeaveReason, Outcome, PollAnswer, Purpose, Reconnect,
+    ReconnectState, TaskEventKind, Timer,
 };
 
 /// A leg that is not identified.
@@ -149,7 +149,7 @@ fn queue() -> Vec<Row> {
         row("the customer hangs up in the queue", left(false, true)),
         row("the customer leaves the queue without an agent", left(false, false)),
         row("Twilio asks what comes after the conference", |desk, _| {
-            desk.handle(Event::Released { customer: leg(CUSTOMER) });
+            desk.handle(Event::ActionUrlFetched { customer: leg(CUSTOMER) });
         }),
     ]
 }
@@ -208,17 +208,17 @@ fn timers() -> Vec<Row> {
         Timer::Leave => "the leave did not arrive",
         Timer::Ping => "the agent is not back in time",
         Timer::Rejoin => "the agent did not join, or take the call, in time",
-        Timer::Beside => "a covered agent is not back in time",
+        Timer::Covered => "a covered agent is not back in time",
         Timer::Orphan => "a customer left on purpose is alone for too long",
-        Timer::Learn => "no page registered in time",
+        Timer::LookUp => "no page registered in time",
         Timer::Owners => "the reservations' agents are not reported in time",
-        Timer::Watch => "the watchdog is due",
-        Timer::Missed => "callbacks may have been missed",
+        Timer::Watchdog => "the watchdog is due",
+        Timer::CatchUp => "callbacks may have been missed",
         Timer::Forget => "the call is to be forgotten",
     };
     let goes_off = |timer| {
         row(name(timer), move |desk, _| {
-            if let Some(at) = desk.watch.remove(&conference(1)).filter(|_| timer == Timer::Watch) {
+            if let Some(at) = desk.watch.remove(&conference(1)).filter(|_| timer == Timer::Watchdog) {
                 desk.timers.insert((conference(1), timer), at);
             }
             if desk.timers.contains_key(&(conference(1), timer)) {
@@ -267,7 +267,7 @@ fn answers() -> Vec<Row> {
         done("the task cannot be looked up", learn, failed),
         looked("no change", |desk, _| there(desk, &[])),
         looked("the agent's leg is gone", |desk, state| there(desk, &[state.leg])),
-        looked("the customer is off the line", |desk, _| Seen {
+        looked("the customer is off the line", |desk, _| PollAnswer {
             on_line: Some(false),
             ..there(desk, &[CUSTOMER])
         }),
@@ -290,41 +290,41 @@ fn answers() -> Vec<Row> {
 }
 
 /// A poll shows this, and nothing was heard while it was in flight.
-fn looked(name: &str, seen: impl Fn(&Desk, &State) -> Seen + 'static) -> Row {
+fn looked(name: &str, seen: impl Fn(&Desk, &State) -> PollAnswer + 'static) -> Row {
     row(format!("poll: {name}"), move |desk, state| {
         while desk.machine.call(&conference(1)).is_some_and(|call| call.poll.since.is_none()) {
             let Some(at) = desk.watch.remove(&conference(1)) else { break };
             desk.now = desk.now.max(at);
-            desk.handle(Event::Timer { conference: conference(1), timer: Timer::Watch });
+            desk.handle(Event::Timer { conference: conference(1), timer: Timer::Watchdog });
         }
         desk.effects.clear();
-        desk.finish(look(), Outcome::Looked(Box::new(seen(desk, state))));
+        desk.finish(look(), Outcome::Polled(Box::new(seen(desk, state))));
     })
 }
 
 /// A poll that shows every leg that is known to be joined, without these.
-fn there(desk: &Desk, without: &[u128]) -> Seen {
+fn there(desk: &Desk, without: &[u128]) -> PollAnswer {
     let roster = desk.machine.call(&conference(1)).map(|call| call.facts.roster.clone()).unwrap_or_default();
     let gone: Vec<_> = without.iter().map(|who| leg(*who)).collect();
     let joined =
         roster.participants.keys().filter(|leg| roster.is_reported_joined(leg) && !gone.contains(leg));
     let participants = joined.map(|leg| (leg.clone(), roster.flags(leg))).collect();
-    Seen { participants, on_line: Some(true), ..Seen::default() }
+    PollAnswer { participants, on_line: Some(true), ..PollAnswer::default() }
 }
 
 /// Reconnect tasks in this state, for the agent and for any agent: the machine uses the one that it waits for.
-fn task(desk: &Desk, state: &ReconnectState) -> Seen {
+fn task(desk: &Desk, state: &ReconnectState) -> PollAnswer {
     let reconnect = |target: Option<u128>| Reconnect {
         task: TaskSid::numbered(2),
         target: target.map(WorkerSid::numbered),
         state: state.clone(),
         conference: None,
     };
-    Seen { reconnects: vec![reconnect(Some(ADA)), reconnect(None)], ..there(desk, &[CUSTOMER]) }
+    PollAnswer { reconnects: vec![reconnect(Some(ADA)), reconnect(None)], ..there(desk, &[CUSTOMER]) }
 }
 
 fn free(unhold: bool) -> Action {
-    Action::FreeCustomer { conference: conference(1), customer: leg(CUSTOMER), unhold }
+    Action::ClearCustomerFlags { conference: conference(1), customer: leg(CUSTOMER), unhold }
 }
 
 fn mark() -> Action {
@@ -346,15 +346,20 @@ fn remove() -> Action {
 }
 
 fn keep() -> Action {
-    Action::KeepConference { conference: conference(1), leg: leg(ADA_LEG) }
+    Action::ClearExitFlag { conference: conference(1), leg: leg(ADA_LEG) }
 }
 
 fn learn() -> Action {
-    Action::Learn { task: TaskSid::numbered(1) }
+    Action::LookUpTask { task: TaskSid::numbered(1) }
 }
 
 fn look() -> Action {
-    Action::Look { conference: conference(1), customer: Some(leg(CUSTOMER)), queued: None, handed_over: None }
+    Action::PollConference {
+        conference: conference(1),
+        customer: Some(leg(CUSTOMER)),
+        queued: None,
+        handed_over: None,
+    }
 }
 
 fn give_up() -> Action {
@@ -376,7 +381,7 @@ fn nothing_follows() -> Vec<(&'static str, Action)> {
         label: None,
         came_late: false,
     };
-    let coached = Action::CoachInstead {
+    let coached = Action::RetargetCoach {
         conference: conference(1),
         coach: leg(STRANGER),
         before: leg(ADA_LEG),

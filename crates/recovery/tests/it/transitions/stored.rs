@@ -7,11 +7,11 @@ use super::events::groups;
 use super::states::{STATES, State};
 use crate::desk::*;
 use rejoin_protocol::api::{GracefulReason, RecoveryView};
-use rejoin_protocol::{ConferenceSid, Millis, WorkerSid};
+use rejoin_protocol::{ConferenceSid, Millis, TaskSid, WorkerSid};
 use rejoin_recovery::cells::state_of;
 use rejoin_recovery::{Action, Call, Config, Effect, Machine, Note, Timer};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -40,7 +40,7 @@ impl Stored {
     fn of(state: &State) -> Self {
         let desk = (state.make)();
         let calls = (1..10).filter_map(|n| desk.machine.call(&conference(n)));
-        let watched = desk.watch.iter().map(|(conference, at)| (conference.clone(), Timer::Watch, *at));
+        let watched = desk.watch.iter().map(|(conference, at)| (conference.clone(), Timer::Watchdog, *at));
         let timers = desk.timers.iter().map(|((conference, timer), at)| (conference.clone(), *timer, *at));
         Self {
             state: state.name.to_owned(),
@@ -59,7 +59,7 @@ impl Stored {
         (desk.now, desk.sequence) = (self.now, self.sequence);
         for (conference, timer, at) in self.timers.clone() {
             match timer {
-                Timer::Watch => _ = desk.watch.insert(conference, at),
+                Timer::Watchdog => _ = desk.watch.insert(conference, at),
                 timer => _ = desk.timers.insert((conference, timer), at),
             }
         }
@@ -199,6 +199,62 @@ fn marks_pages_and_owners_of_a_call_of_format_2_are_read_in_either_shape() {
         }
     }
     assert!(Call::read("[2]").is_err());
+}
+
+/// Rows of timers and jobs hold these names: a variant that is renamed keeps the text that is stored for it.
+#[test]
+fn timers_and_actions_are_stored_under_the_names_of_earlier_builds() {
+    let timers = [
+        "grace", "announce", "leave", "ping", "rejoin", "beside", "orphan", "learn", "owners", "watch",
+        "missed", "forget",
+    ];
+    let named = |name: &str| serde_json::from_value::<Timer>(name.into()).unwrap();
+    assert_eq!(timers.map(named), Timer::ALL);
+    assert_eq!(Timer::ALL.map(|timer| timer.name()), timers);
+    let (conference, leg, task) = (conference(1), leg(CUSTOMER), TaskSid::numbered(1));
+    let actions = [
+        (
+            json!({"Look": {"conference": conference, "customer": null, "queued": null}}),
+            Action::PollConference {
+                conference: conference.clone(),
+                customer: None,
+                queued: None,
+                handed_over: None,
+            },
+        ),
+        (json!({"Learn": {"task": task}}), Action::LookUpTask { task: task.clone() }),
+        (
+            json!({"FindOwners": {"task": task, "conference": null}}),
+            Action::ReadReservations { task: task.clone(), conference: None },
+        ),
+        (
+            json!({"KeepConference": {"conference": conference, "leg": leg}}),
+            Action::ClearExitFlag { conference: conference.clone(), leg: leg.clone() },
+        ),
+        (
+            json!({"FreeCustomer": {"conference": conference, "customer": leg, "unhold": true}}),
+            Action::ClearCustomerFlags {
+                conference: conference.clone(),
+                customer: leg.clone(),
+                unhold: true,
+            },
+        ),
+        (
+            json!({"CoachInstead": {"conference": conference, "coach": leg, "before": leg, "now": leg}}),
+            Action::RetargetCoach {
+                conference: conference.clone(),
+                coach: leg.clone(),
+                before: leg.clone(),
+                now: leg.clone(),
+            },
+        ),
+    ];
+    for (stored, action) in actions {
+        assert_eq!(serde_json::from_value::<Action>(stored.clone()).unwrap(), action);
+        let written = serde_json::to_value(&action).unwrap();
+        let name = |value: &Value| value.as_object().unwrap().keys().next().cloned();
+        assert_eq!(name(&written), name(&stored));
+    }
 }
 
 /// While servers are replaced one by one, those of the release before read what the new ones write.

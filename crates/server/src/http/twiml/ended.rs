@@ -91,7 +91,7 @@ pub(super) async fn after_bridge(app: &App, customer: &CallSid, asked: u32) -> T
 
 /// The machine's answer.
 async fn next(app: &App, customer: &CallSid) -> Result<Next, Error> {
-    let (event, leg) = (Event::Released { customer: customer.clone() }, customer.clone());
+    let (event, leg) = (Event::ActionUrlFetched { customer: customer.clone() }, customer.clone());
     let surroundings = app.store.surroundings().clone();
     app.engine.event_then(event, move |machine| machine.next(surroundings.now(), &leg)).await
 }

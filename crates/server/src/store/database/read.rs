@@ -98,8 +98,8 @@ impl Database {
     /// Schedules a poll of each watched call, one after the other.
     pub(in crate::store) async fn look_at_all(&self) -> Result<(), Error> {
         let look = sqlx::query(AssertSqlSafe(Arc::clone(&self.sql.look_at_all)))
-            .bind(Timer::Missed.name())
-            .bind(Timer::Watch.name())
+            .bind(Timer::CatchUp.name())
+            .bind(Timer::Watchdog.name())
             .bind(integer(self.surroundings.now()))
             .bind(integer(LOOKS_APART))
             .bind(self.server.clone());
@@ -111,10 +111,10 @@ impl Database {
     pub(in crate::store) async fn look_at(&self, keys: &BTreeSet<Key>) -> Result<(), Error> {
         let look = sqlx::query(AssertSqlSafe(Arc::clone(&self.sql.look_at)))
             .bind(texts(keys.iter().map(Key::as_str)))
-            .bind(Timer::Missed.name())
+            .bind(Timer::CatchUp.name())
             .bind(integer(self.surroundings.now()))
             .bind(self.server.clone())
-            .bind(Timer::Watch.name());
+            .bind(Timer::Watchdog.name());
         look.execute(&mut *self.writing().await?).await?;
         Ok(())
     }

@@ -26,8 +26,8 @@ impl Server {
         let now = self.surroundings.now();
         let mut data = self.memory.data();
         for call in data.related(keys.iter().map(Key::as_str)) {
-            if data.timers.of(&call).any(|(timer, _)| timer == Timer::Watch) {
-                data.timers.set(&call, Timer::Missed, now, &self.name);
+            if data.timers.of(&call).any(|(timer, _)| timer == Timer::Watchdog) {
+                data.timers.set(&call, Timer::CatchUp, now, &self.name);
             }
         }
         Ok(())
@@ -58,11 +58,16 @@ impl Server {
     pub(in crate::store) async fn look_at_all(&self) -> Result<(), Error> {
         let now = self.surroundings.now();
         let mut data = self.memory.data();
-        let mut watched: Vec<_> = data.timers.all(Timer::Watch).filter(|(_, at)| *at > now).collect();
+        let mut watched: Vec<_> = data.timers.all(Timer::Watchdog).filter(|(_, at)| *at > now).collect();
         watched.sort_by_key(|(conference, at)| (Reverse(*at), conference.clone()));
         for (number, (conference, _)) in (0..).zip(watched) {
-            if data.timers.of(&conference).all(|(timer, _)| timer != Timer::Missed) {
-                data.timers.set(&conference, Timer::Missed, now + Millis(LOOKS_APART.0 * number), &self.name);
+            if data.timers.of(&conference).all(|(timer, _)| timer != Timer::CatchUp) {
+                data.timers.set(
+                    &conference,
+                    Timer::CatchUp,
+                    now + Millis(LOOKS_APART.0 * number),
+                    &self.name,
+                );
             }
         }
         Ok(())

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 /// The answer to a poll.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Seen {
+pub struct PollAnswer {
     /// The conference's participants; none if it is over.
     pub participants: BTreeMap<CallSid, ParticipantFlags>,
     /// True if the customer is on the line; `None` if the customer is unknown.
@@ -65,9 +65,9 @@ pub struct Holder {
 /// answer from before the wait would say nothing any more.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Check {
-    /// Whether an agent has taken a task that is to bring the customer back: [`Seen::reconnects`].
+    /// Whether an agent has taken a task that is to bring the customer back: [`PollAnswer::reconnects`].
     pub reconnects: bool,
-    /// Whether an agent who has accepted the task is in the conference: [`Seen::accepted`] and [`Seen::participants`].
+    /// Whether an agent who has accepted the task is in the conference: [`PollAnswer::accepted`] and [`PollAnswer::participants`].
     pub holders: bool,
 }
 
@@ -80,7 +80,7 @@ impl Check {
 
 /// An unreported agent who is with the customer in the conference.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Met {
+pub struct UnreportedAgent {
     /// The agent's leg.
     pub leg: CallSid,
     /// The agent.

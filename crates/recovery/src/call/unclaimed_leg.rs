@@ -11,7 +11,7 @@ const MOST: usize = 20;
 
 impl Call {
     /// A page has found a reservation of this task that no agent is known by. Twilio has to say whose it is.
-    pub(super) fn heed_unregistered(&mut self, out: &mut Out<'_>, worker: &WorkerSid, holding: &Holding) {
+    pub(super) fn note_unclaimed(&mut self, out: &mut Out<'_>, worker: &WorkerSid, holding: &Holding) {
         let reservation = &holding.reservation;
         let told = self.facts.roster.agent_of(reservation).is_some();
         let lost = !told
@@ -25,11 +25,11 @@ impl Call {
         if self.owner(reservation).is_none() {
             return self.ask_for_owner(out, reservation);
         }
-        self.settle_unregistered();
+        self.settle_unclaimed();
     }
 
     /// The worker whose page found such a reservation has lost the unidentified leg, if nobody is with the customer.
-    pub(super) fn settle_unregistered(&mut self) {
+    pub(super) fn settle_unclaimed(&mut self) {
         let known = |reservation: &ReservationSid| {
             self.owner(reservation).is_some() || self.facts.ownership.owners.is_unowned(reservation)
         };
@@ -48,7 +48,7 @@ impl Call {
                 }
                 self.facts.roster.agents.insert(leg.clone(), Agent::new(worker, String::new(), reservation));
                 self.decisions.forget(&leg);
-                self.recall_hello(&leg);
+                self.apply_earlier_hello(&leg);
             }
         }
     }

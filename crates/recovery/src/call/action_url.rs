@@ -43,7 +43,7 @@ impl Call {
     }
 
     /// Twilio fetches our action URL for a customer whose conference has ended, as far as Twilio knows.
-    pub(crate) fn released(&mut self, out: &mut Out<'_>, customer: &CallSid) {
+    pub(crate) fn action_url_fetched(&mut self, out: &mut Out<'_>, customer: &CallSid) {
         if !self.facts.ownership.proven {
             // To be known once the call is proven.
             self.stranding.decide_by.get_or_insert(out.now + out.config.released_within);
@@ -51,7 +51,7 @@ impl Call {
             return;
         }
         if self.names_customer(customer) {
-            return self.named_is_released(out, customer);
+            return self.action_url_fetched_for_claimed(out, customer);
         }
         if self.facts.roster.is_customer(customer)
             && self.recovery.as_ref().is_some_and(|it| self.was_taken(it))
@@ -60,7 +60,7 @@ impl Call {
         }
         self.was_not_moved(out, customer);
         if (!self.closed || self.is_undecided()) && self.may_be_stranded(customer) {
-            self.customer_released(out, customer);
+            self.strand_customer(out, customer);
         }
     }
 
@@ -72,7 +72,7 @@ impl Call {
             && matches!(roster.left(leg), None | Some(LeaveReason::ModeratorEnded))
     }
 
-    fn customer_released(&mut self, out: &mut Out<'_>, customer: &CallSid) {
+    fn strand_customer(&mut self, out: &mut Out<'_>, customer: &CallSid) {
         // Only a customer comes out of the queue.
         self.facts.roster.customer.get_or_insert_with(|| customer.clone());
         let until = *self.stranding.decide_by.get_or_insert(out.now + out.config.released_within);
@@ -83,7 +83,7 @@ impl Call {
 
     /// Twilio fetches our action URL again, and what became of the agent is still not known. Callbacks would have come at the
     /// same time as the first fetch, so Twilio is polled.
-    pub(crate) fn released_again(&mut self, out: &mut Out<'_>, customer: &CallSid) {
+    pub(crate) fn action_url_fetched_again(&mut self, out: &mut Out<'_>, customer: &CallSid) {
         let is_in_time = self.stranding.decide_by.is_some_and(|until| out.now < until);
         let is_open = !self.has_open_recovery() && self.is_undecided() && self.may_be_stranded(customer);
         if self.facts.roster.is_customer(customer) && is_in_time && is_open && self.poll.since.is_none() {
@@ -121,7 +121,7 @@ impl Call {
         let until = waited.unwrap_or(out.now + out.config.released_within);
         self.stranding.decide_by = Some(until);
         if out.now >= until {
-            self.in_again_for_any(out);
+            self.requeue_by_document(out);
         } else if self.poll.since.is_none() {
             self.poll_conference(out);
         }
@@ -131,7 +131,7 @@ impl Call {
     pub(crate) fn next(&self, now: Millis, customer: &CallSid) -> Option<Next> {
         if !self.facts.ownership.proven {
             // Whoever has registered may have spoken the truth.
-            return self.may_be_of(customer).then_some(Next::Wait);
+            return self.may_become_customer(customer).then_some(Next::Wait);
         }
         if self.may_be_customer(customer) {
             return self.stranding.decide_by.filter(|until| now < *until + SOON).map(|_| Next::Wait);
@@ -155,7 +155,7 @@ impl Call {
         let is_end_unknown = (is_polled || self.poll.may_have_missed) && roster.agents.iter().any(is_open);
         if is_agent_unknown || is_end_unknown {
             until + KEPT_UNDECIDED
-        } else if is_polled || self.awaits_an_owner() {
+        } else if is_polled || self.awaits_owner() {
             until + SOON
         } else {
             until

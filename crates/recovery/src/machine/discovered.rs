@@ -8,8 +8,8 @@ use rejoin_protocol::ConferenceSid;
 impl Machine {
     /// An agent has, or had, the customer of this recovery in a conference that is not known: no server ran when its
     /// callbacks came, or they were lost. If that agent is lost, nothing else tells of it.
-    pub(super) fn find_unseen(&mut self, out: &mut Out<'_>, old: &ConferenceSid, outcome: &Outcome) {
-        let Outcome::Looked(seen) = outcome else { return };
+    pub(super) fn discover_calls(&mut self, out: &mut Out<'_>, old: &ConferenceSid, outcome: &Outcome) {
+        let Outcome::Polled(seen) = outcome else { return };
         let Some(recovered) = self.calls.get(old).filter(|call| call.has_open_recovery()) else { return };
         let (customer, losses, released) = (
             recovered.facts.roster.customer.clone(),
@@ -40,7 +40,7 @@ impl Machine {
             call.stranding.decide_by = released;
             call.poll.heard_at = out.now;
             self.calls.insert(conference.clone(), call);
-            self.with(out, &conference, Call::found);
+            self.with(out, &conference, Call::look_up_discovered);
         }
     }
 }
