@@ -236,3 +236,35 @@ pub enum Outcome {
         reason: String,
     },
 }
+
+/// How an action ended, whatever its result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// It succeeded.
+    Done,
+    /// As [`Outcome::Overtaken`].
+    Overtaken,
+    /// As [`Outcome::Gone`].
+    Gone,
+    /// As [`Outcome::Failed`].
+    Failed,
+}
+
+impl Outcome {
+    pub(crate) fn end(&self) -> End {
+        match self {
+            Self::Overtaken => End::Overtaken,
+            Self::Gone => End::Gone,
+            Self::Failed { .. } => End::Failed,
+            Self::Ok
+            | Self::PingCreated(_)
+            | Self::TaskRead { .. }
+            | Self::TaskLookedUp(_)
+            | Self::ReservationsRead { .. }
+            | Self::Activity { .. }
+            | Self::Number { .. }
+            | Self::Polled(_)
+            | Self::AgentFound(_) => End::Done,
+        }
+    }
+}

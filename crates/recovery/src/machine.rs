@@ -3,9 +3,9 @@
 mod allow;
 mod discovered;
 mod early;
+mod elsewhere;
 
 use crate::call::Out;
-use crate::plan::SOON;
 use crate::{
     Action, Call, ConferenceEvent, Config, Effect, Event, Next, Permission, Policies, TaskEvent, Timer,
 };
@@ -329,74 +329,6 @@ impl Machine {
         if let Some(call) = self.calls.get_mut(conference).filter(|call| call.facts.ownership.proven) {
             call.facts.roster.customer.get_or_insert_with(|| leg.clone());
             call.inherit(&losses);
-        }
-    }
-
-    /// The calls of the customers whose calls have just been touched. What concerns others was seen when theirs were.
-    fn concerned(&self, out: &Out<'_>) -> impl Iterator<Item = &Call> {
-        let touched = out.touched.iter().filter_map(|conference| self.calls.get(conference));
-        let customers: BTreeSet<_> = touched.filter_map(|call| call.facts.roster.customer.as_ref()).collect();
-        self.calls
-            .values()
-            .filter(move |call| call.facts.roster.customer.as_ref().is_some_and(|c| customers.contains(c)))
-    }
-
-    /// Ends recoveries whose customer is with an agent in another conference.
-    fn end_reunited(&mut self, out: &mut Out<'_>) {
-        let open = self.concerned(out).filter(|call| call.has_open_recovery());
-        let reunions: Vec<_> = open
-            .filter_map(|old| {
-                let customer = old.facts.roster.customer.as_ref()?;
-                let since = old.recovery.as_ref()?.absence.lost_at;
-                let agent = |new: &Call| {
-                    let is_new = new.conference != old.conference
-                        && new.facts.roster.customer.as_ref() == Some(customer);
-                    // One who was there and is lost again already has had the customer.
-                    let lost = new.recovery.as_ref().filter(|r| r.is_open() && r.absence.lost_at > since);
-                    let has_him = new.diagnosis().agent_on_call().filter(|_| new.is_connected());
-                    let had_him = has_him
-                        .or(lost.map(|r| &r.absence.agent))
-                        .or_else(|| new.diagnosis().left_since(since));
-                    had_him.filter(|_| is_new).cloned()
-                };
-                let (new, agent) = self.calls.values().find_map(|new| Some((new, agent(new)?)))?;
-                Some((old.conference.clone(), agent, new.conference.clone(), new.task.clone()))
-            })
-            .collect();
-        for (old, agent, new, task) in reunions {
-            let (mut held, mut losses, mut sent_on) = (BTreeSet::new(), BTreeSet::new(), false);
-            self.with(out, &old, |call, out| {
-                sent_on = call.is_sent_on();
-                held = call.connected_elsewhere(out, &agent, &task);
-                losses.clone_from(&call.inherited.losses);
-            });
-            self.with(out, &new, |call, out| {
-                call.inherit(&losses);
-                call.inherited.sent_on_until =
-                    call.inherited.sent_on_until.max(sent_on.then_some(out.now + SOON));
-            });
-            if !held.is_empty() {
-                self.with(out, &new, |call, out| call.expect_held(out, held));
-            }
-        }
-    }
-
-    /// Ends recoveries whose customer has hung up in another conference.
-    fn end_hung_up_elsewhere(&mut self, out: &mut Out<'_>) {
-        let hung_up: Vec<_> = self
-            .concerned(out)
-            .filter(|old| {
-                let elsewhere = |new: &Call| {
-                    new.conference != old.conference
-                        && new.facts.roster.has_customer_hung_up()
-                        && new.facts.roster.customer == old.facts.roster.customer
-                };
-                old.has_open_recovery() && self.calls.values().any(elsewhere)
-            })
-            .map(|old| old.conference.clone())
-            .collect();
-        for old in hung_up {
-            self.with(out, &old, Call::hung_up_elsewhere);
         }
     }
 }

@@ -143,23 +143,31 @@ impl Call {
         }
     }
 
-    /// How long a customer is kept while it is not known whether they were left on purpose.
+    /// How long a customer is kept while it is not known whether they were left on purpose (point in time).
     fn undecided_until(&self, until: Millis) -> Millis {
-        let roster = &self.facts.roster;
         let is_polled = self.poll.since.is_some();
-        let is_looked_up = self.lookup.begun && !self.lookup.found_too_little;
-        let is_agent_unknown = roster.agents.is_empty() && (is_looked_up || self.lookup.failed);
-        let is_open = |(leg, agent): (&CallSid, &Agent)| {
-            !self.decisions.is_settled(leg) && !self.facts.marks.is_given(&agent.reservation)
-        };
-        let is_end_unknown = (is_polled || self.poll.may_have_missed) && roster.agents.iter().any(is_open);
-        if is_agent_unknown || is_end_unknown {
+        if self.is_agent_unknown() || self.is_departure_unknown() {
             until + KEPT_UNDECIDED
         } else if is_polled || self.awaits_owner() {
             until + SOON
         } else {
             until
         }
+    }
+
+    /// True while no agent of the call is known, and a look-up may still name one.
+    fn is_agent_unknown(&self) -> bool {
+        let is_looked_up = self.lookup.begun && !self.lookup.found_too_little;
+        self.facts.roster.agents.is_empty() && (is_looked_up || self.lookup.failed)
+    }
+
+    /// True while a poll may still show what became of an agent who gave no mark.
+    fn is_departure_unknown(&self) -> bool {
+        let is_open = |(leg, agent): (&CallSid, &Agent)| {
+            !self.decisions.is_settled(leg) && !self.facts.marks.is_given(&agent.reservation)
+        };
+        (self.poll.since.is_some() || self.poll.may_have_missed)
+            && self.facts.roster.agents.iter().any(is_open)
     }
 
     /// True while it is not known of some agent what became of their leg.

@@ -48,27 +48,24 @@ impl Call {
 
     /// True if the agent comes back into this conference, or has.
     fn is_to_be_held_here(&self) -> bool {
-        self.recovery.as_ref().is_some_and(|recovery| match &recovery.phase {
-            Phase::Rejoining | Phase::Ended(Ending::Rejoined { into: None }) => true,
-            Phase::Grace
-            | Phase::Away
-            | Phase::Holding(_)
-            | Phase::Stranded
-            | Phase::Requeueing(_)
-            | Phase::Queued(_)
-            | Phase::Ended(_) => false,
+        self.recovery.as_ref().is_some_and(|recovery| {
+            matches!(recovery.phase, Phase::Rejoining | Phase::Ended(Ending::Rejoined { into: None }))
         })
+    }
+
+    /// True if the lost agent had put the customer on hold.
+    pub(super) fn has_agent_held_customer(&self) -> bool {
+        self.recovery.as_ref().is_some_and(|recovery| recovery.agent_hold != AgentHold::AsItWas)
     }
 
     /// Is this hold still wanted?
     pub(super) fn wants_hold_of(&self, leg: &CallSid) -> bool {
-        let ended = self.recovery.as_ref().is_some_and(|r| r.agent_hold != AgentHold::AsItWas);
-        !ended || !self.facts.roster.is_customer(leg) || self.is_to_be_held_here()
+        !self.has_agent_held_customer() || !self.facts.roster.is_customer(leg) || self.is_to_be_held_here()
     }
 
     /// The customer, if the agent who has come back in another conference had put them on hold.
     pub(super) fn to_be_held_elsewhere(&self, ending: &Ending) -> Option<CallSid> {
-        let held = self.recovery.as_ref().is_some_and(|recovery| recovery.agent_hold != AgentHold::AsItWas);
+        let held = self.has_agent_held_customer();
         self.facts.roster.customer.clone().filter(|_| held && matches!(ending, Ending::Rejoined { .. }))
     }
 

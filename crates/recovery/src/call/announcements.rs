@@ -6,6 +6,7 @@
 
 use super::{Call, HoldStage, OurHold, Out};
 use crate::absence::{AgentHold, Ending, Phase};
+use crate::event::End;
 use crate::plan::SOON;
 use crate::{Action, Announcement, Outcome, Timer};
 use rejoin_protocol::{CallSid, Millis};
@@ -57,38 +58,34 @@ impl Call {
         is_on_call && (stage == HoldStage::Ending || self.is_our_hold_wanted())
     }
 
-    /// Twilio has said what came of it.
+    /// Twilio has answered the request that begins our hold.
     pub(super) fn our_hold_done(&mut self, out: &mut Out<'_>, outcome: &Outcome) {
-        let agents = self.recovery.as_ref().is_some_and(|it| it.agent_hold != AgentHold::AsItWas);
-        let stage = match outcome {
-            // Twilio may have done it all the same, and only not have said so: then it has told.
-            Outcome::Overtaken if self.diagnosis().is_customer_held() && !agents => Some(HoldStage::Doubtful),
-            Outcome::Overtaken | Outcome::Gone => None,
-            Outcome::Failed { .. } => Some(HoldStage::Doubtful),
-            // Also when it comes so late that nobody waits for it any more: then it is ended.
-            Outcome::Ok
-            | Outcome::PingCreated(_)
-            | Outcome::TaskRead { .. }
-            | Outcome::TaskLookedUp(_)
-            | Outcome::Polled(_)
-            | Outcome::AgentFound(_)
-            | Outcome::Number { .. }
-            | Outcome::ReservationsRead { .. }
-            | Outcome::Activity { .. } => Some(HoldStage::On),
-        };
+        let stage = self.stage_after(outcome);
         self.our_hold = stage.map(|stage| OurHold { stage });
         if *outcome == Outcome::Overtaken
             && let Some(recovery) = self.recovery.as_mut().filter(|it| it.agent_hold == AgentHold::Ended)
         {
             recovery.agent_hold = AgentHold::AsItWas; // nothing was done: it stands
         }
-        let is_on = stage == Some(HoldStage::On);
-        if !is_on
-            && self.is_our_hold_wanted()
-            && self.has_open_recovery()
-            && self.facts.roster.is_customer_joined()
-        {
+        let is_to_be_told = self.has_open_recovery() && self.facts.roster.is_customer_joined();
+        if stage != Some(HoldStage::On) && is_to_be_told && self.is_our_hold_wanted() {
             self.announce(out, Announcement::Interrupted);
+        }
+    }
+
+    /// How far our hold is after this outcome; `None`: there is none.
+    fn stage_after(&self, outcome: &Outcome) -> Option<HoldStage> {
+        match outcome.end() {
+            // Twilio may have held the customer although the reply was lost: a customer on hold, not by their agent, shows that.
+            End::Overtaken => {
+                let has_agent_held = self.has_agent_held_customer();
+                let is_held = self.diagnosis().is_customer_held() && !has_agent_held;
+                is_held.then_some(HoldStage::Doubtful)
+            }
+            End::Gone => None,
+            End::Failed => Some(HoldStage::Doubtful),
+            // Also when the hold is no longer wanted by then: it is ended afterwards.
+            End::Done => Some(HoldStage::On),
         }
     }
 

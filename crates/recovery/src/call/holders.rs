@@ -43,28 +43,33 @@ impl Call {
         accepted: &[Holder],
         there: &BTreeMap<CallSid, ParticipantFlags>,
     ) -> Option<UnreportedAgent> {
-        let recovery = self.recovery.as_ref()?;
-        let unknown = |leg: &CallSid, flags: &ParticipantFlags| {
-            !self.facts.roster.is_customer(leg)
-                && !self.facts.roster.agents.contains_key(leg)
-                && flags.can_talk()
+        let missed = &self.recovery.as_ref()?.absence.agent.reservation;
+        let leg = self.newest_unidentified_leg(there)?.clone();
+        let may_be_missed = !self.diagnosis().is_bystander(&leg) && !self.diagnosis().is_newest_page_gone();
+        let has_customer = |holder: &&Holder| {
+            !self.is_there_by_known_leg(holder, there)
+                && !self.facts.marks.is_given(&holder.reservation)
+                && (holder.reservation != *missed || may_be_missed)
         };
-        let legs = there.iter().filter(|(leg, flags)| unknown(leg, flags)).map(|(leg, _)| leg);
-        // A leg that nothing has shown is the newest.
-        let told = |leg: &CallSid| (!self.facts.roster.is_shown(leg), self.facts.roster.report(leg));
-        let last = legs.max_by_key(|leg| told(leg))?;
-        let by_known_leg = |holder: &Holder| {
-            let of = |(leg, agent): (&CallSid, &Agent)| {
-                agent.reservation == holder.reservation && there.contains_key(leg)
-            };
-            self.facts.roster.agents.iter().any(of)
+        let holder = accepted.iter().find(has_customer)?.clone();
+        Some(UnreportedAgent { leg, holder })
+    }
+
+    /// Of these legs the newest one that can talk and is neither the customer's nor a known agent's. A leg that neither a
+    /// callback nor a poll has shown is the newest.
+    fn newest_unidentified_leg<'a>(
+        &self,
+        there: &'a BTreeMap<CallSid, ParticipantFlags>,
+    ) -> Option<&'a CallSid> {
+        let roster = &self.facts.roster;
+        let is_unidentified = |(leg, flags): &(&CallSid, &ParticipantFlags)| {
+            !roster.is_customer(leg) && !roster.agents.contains_key(*leg) && flags.can_talk()
         };
-        let is_back = !self.diagnosis().is_bystander(last) && !self.diagnosis().is_newest_page_gone();
-        let has_him = |holder: &&Holder| {
-            let missed = holder.reservation == recovery.absence.agent.reservation;
-            !by_known_leg(holder) && !self.facts.marks.is_given(&holder.reservation) && (!missed || is_back)
-        };
-        let holder = accepted.iter().find(has_him)?.clone();
-        Some(UnreportedAgent { leg: last.clone(), holder })
+        let legs = there.iter().filter(is_unidentified).map(|(leg, _)| leg);
+        legs.max_by_key(|leg| (!roster.is_shown(leg), roster.report(leg)))
+    }
+
+    fn is_there_by_known_leg(&self, holder: &Holder, there: &BTreeMap<CallSid, ParticipantFlags>) -> bool {
+        self.facts.roster.legs_of(&holder.reservation).any(|leg| there.contains_key(leg))
     }
 }

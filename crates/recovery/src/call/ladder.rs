@@ -22,34 +22,40 @@ impl Call {
         if self.facts.roster.is_stranded() {
             return self.hold_stranded(out);
         }
-        let (Some(recovery), Some(customer)) = (&mut self.recovery, self.facts.roster.customer.clone())
-        else {
-            return;
-        };
+        if let Some(customer) = self.facts.roster.customer.clone() {
+            self.begin_holding(out, customer);
+        }
+    }
+
+    fn begin_holding(&mut self, out: &mut Out<'_>, customer: CallSid) {
+        let Some(recovery) = &mut self.recovery else { return };
         let was_away = recovery.phase == Phase::Away;
         recovery.phase = Phase::Holding(Holding::default());
         if !was_away {
             recovery.absence.deadline = out.now + out.config.ping_ttl;
         }
-        let (deadline, too_often) = (recovery.absence.deadline, recovery.too_often);
         let told = std::mem::replace(&mut recovery.announced, true);
         self.note(out, Note::HoldingTheLine);
-        // Who has said hello already is not looked for.
+        // An agent whose page has said hello already is not pinged.
         self.heed_newer_page(out);
-        let back = self.recovery.as_ref().is_some_and(|recovery| recovery.absence.back);
         self.clear_timer(out, Timer::Announce);
         self.clear_timer(out, Timer::Rejoin);
         let was_alone = self.hold_customer(out, told);
         if !was_alone {
             self.clear_customer_flags(out, customer, told);
         }
-        let is_pinged = out.now.until(deadline) > AHEAD && !back && !too_often;
-        if let Some(recovery) = &mut self.recovery {
-            recovery.phase = Phase::Holding(Holding { was_alone, is_pinged });
-        }
-        let until = if back || too_often { out.now + PREPARE } else { deadline };
-        self.set_timer(out, Timer::Ping, until);
+        self.begin_wait(out, was_alone);
         self.push(out);
+    }
+
+    /// The agent is pinged and awaited, unless they are back, or are not to get the customer.
+    fn begin_wait(&mut self, out: &mut Out<'_>, was_alone: bool) {
+        let Some(recovery) = &mut self.recovery else { return };
+        let deadline = recovery.absence.deadline;
+        let is_awaited = !recovery.absence.back && !recovery.too_often;
+        let is_pinged = is_awaited && out.now.until(deadline) > AHEAD;
+        recovery.phase = Phase::Holding(Holding { was_alone, is_pinged });
+        self.set_timer(out, Timer::Ping, if is_awaited { deadline } else { out.now + PREPARE });
     }
 
     pub(super) fn ping_created(&mut self, out: &mut Out<'_>, id: &RecoveryId, task: &TaskSid) {

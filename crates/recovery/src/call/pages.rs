@@ -84,17 +84,21 @@ impl Call {
             return self.await_leave(out, leg);
         }
         let older_may_live = older_may_live || agent.lives_beside >= Some(epoch);
-        // The page found the reservation accepted and has no call for it. If no older page is there that could have the call,
-        // the leg is a ghost.
-        let is_orphaned_leg = !older_may_live || self.diagnosis().is_absent(leg);
-        let is_accounted_for = self.diagnosis().is_accounted_for(leg, &agent);
-        let is_orphaned_leg = is_orphaned_leg && self.facts.roster.is_joined(leg) && !is_accounted_for;
+        let is_orphaned = self.is_orphaned_leg(leg, &agent, older_may_live);
         if !older_may_live {
             self.forget_refused_transfer(out, leg);
         }
-        if is_orphaned_leg {
+        if is_orphaned {
             self.leave_orphaned_leg(out, leg, epoch, holding.can_join);
         }
+    }
+
+    /// True if nobody is at this leg any more: a newer page of the agent found the reservation accepted and has no call for it, and no
+    /// older page may have the call.
+    fn is_orphaned_leg(&self, leg: &CallSid, agent: &Agent, older_may_live: bool) -> bool {
+        (!older_may_live || self.diagnosis().is_absent(leg))
+            && self.facts.roster.is_joined(leg)
+            && !self.diagnosis().is_accounted_for(leg, agent)
     }
 
     /// Nobody is at this leg. The agent joins in place, or the leg is removed.

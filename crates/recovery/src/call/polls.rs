@@ -97,10 +97,15 @@ impl Call {
         self.catch_up(out);
     }
 
+    /// True while the answer to a poll can still change anything: not once the call is over for the customer, too.
+    pub(super) fn is_answer_of_use(&self) -> bool {
+        !self.closed || self.stranding.decide_by.is_some()
+    }
+
     /// Twilio has answered a poll.
     pub(super) fn polled(&mut self, out: &mut Out<'_>, seen: &PollAnswer) {
         let Some(begun) = self.poll.since.take() else { return };
-        if self.closed && self.stranding.decide_by.is_none() {
+        if !self.is_answer_of_use() {
             return;
         }
         if self.poll.heard_at > begun && self.poll.heard_at <= out.now {

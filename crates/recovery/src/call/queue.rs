@@ -2,6 +2,7 @@
 
 use super::{Call, Out};
 use crate::absence::{Ending, Holding, Phase, Recovery, Trip};
+use crate::event::End;
 use crate::facts::{Agent, Participant};
 use crate::plan::SOON;
 use crate::{Action, Check, Note, Outcome, PollAnswer, Timer, UnreportedAgent};
@@ -67,28 +68,22 @@ impl Call {
 
     /// The request that sends the customer to the queue has ended, and they are still on the way there.
     fn requeue_ended(&mut self, out: &mut Out<'_>, target: Option<&WorkerSid>, outcome: &Outcome) {
+        if let Outcome::AgentFound(met) = outcome {
+            return self.keep_with_agent(out, target, met);
+        }
         let is_with_agent = self.is_connected();
-        match outcome {
+        match outcome.end() {
             // An agent has come before the customer was sent, and keeps them.
-            Outcome::Overtaken | Outcome::Failed { .. } if is_with_agent => {
+            End::Overtaken | End::Failed if is_with_agent => {
                 self.cancel_requeue();
                 self.end_if_covered(out);
             }
-            Outcome::AgentFound(met) => self.keep_with_agent(out, target, met),
             // Twilio says that the agent for whom the customer waited has them. A poll says who that is.
-            Outcome::Overtaken if target.is_none() => self.wait_for_lost_agent(out),
+            End::Overtaken if target.is_none() => self.wait_for_lost_agent(out),
             // The customer's call is over.
-            Outcome::Gone => self.end_recovery(out, &Ending::CustomerLeft),
-            Outcome::Failed { .. } => self.requeue_refused(out, target),
-            Outcome::Ok
-            | Outcome::Overtaken
-            | Outcome::PingCreated(_)
-            | Outcome::TaskRead { .. }
-            | Outcome::TaskLookedUp(_)
-            | Outcome::Number { .. }
-            | Outcome::Polled(_)
-            | Outcome::ReservationsRead { .. }
-            | Outcome::Activity { .. } => {}
+            End::Gone => self.end_recovery(out, &Ending::CustomerLeft),
+            End::Failed => self.requeue_refused(out, target),
+            End::Done | End::Overtaken => {}
         }
     }
 

@@ -3,47 +3,43 @@
 use super::{Call, HoldStage};
 use crate::absence::Phase;
 use crate::{Action, Wanted};
-use rejoin_protocol::RecoveryId;
+use rejoin_protocol::{RecoveryId, WorkerSid};
 
 impl Call {
     /// True if what the action needs to be still wanted is true of the call.
     pub(crate) fn wants(&self, action: &Action) -> bool {
-        let phase =
-            |id: &RecoveryId| self.recovery.as_ref().filter(|r| r.absence.id == *id).map(|r| &r.phase);
+        let roster = &self.facts.roster;
         match action.traits().wanted {
             Wanted::Always => true,
             Wanted::Recovering => self.has_open_recovery(),
-            Wanted::BeforeRequeue(recovery) => phase(recovery).is_some_and(Phase::is_before_requeue),
+            Wanted::BeforeRequeue(recovery) => self.phase_of(recovery).is_some_and(Phase::is_before_requeue),
+            // The action may have waited for its turn, and an agent may have come meanwhile.
             Wanted::Requeueing { recovery, target, resent } => {
-                let is_wanted = phase(recovery).is_some_and(|phase| match phase {
-                    Phase::Requeueing(trip) => trip.target.as_ref() == target,
-                    // One who waits in silence is in the queue already, and Twilio may say so late.
-                    Phase::Queued(trip) => resent > 0 && target.is_none() && trip.target.is_none(),
-                    Phase::Grace
-                    | Phase::Away
-                    | Phase::Rejoining
-                    | Phase::Holding(_)
-                    | Phase::Stranded
-                    | Phase::Ended(_) => false,
-                });
-                // It may have waited for its turn, and an agent have come meanwhile.
-                is_wanted && !self.is_connected()
+                self.is_requeue_current(recovery, target, resent) && !self.is_connected()
             }
-            Wanted::WaitingForAny(recovery) => {
-                phase(recovery).is_some_and(|phase| phase.target() == Some(None))
-            }
+            Wanted::WaitingForAny(recovery) => self.phase_of(recovery).and_then(Phase::target) == Some(None),
             Wanted::HoldBegins => self.wants_of_our_hold(HoldStage::Asked),
             Wanted::HoldEnds => self.wants_of_our_hold(HoldStage::Ending),
             Wanted::Orphaned => self.diagnosis().is_orphaned(),
             Wanted::MarkMissing => self.awaits_mark_in_task(),
-            Wanted::Polling => {
-                self.poll.since.is_some() && (!self.closed || self.stranding.decide_by.is_some())
-            }
-            Wanted::OnHold(leg) => self.facts.roster.is_joined(leg) && self.facts.roster.flags(leg).hold,
+            Wanted::Polling => self.poll.since.is_some() && self.is_answer_of_use(),
+            Wanted::OnHold(leg) => roster.is_joined(leg) && roster.flags(leg).hold,
             Wanted::HoldCarriedOver(leg) => self.wants_hold_of(leg),
-            Wanted::Coaching { coach, agent } => {
-                self.is_coaching(coach) && self.facts.roster.is_joined(agent)
-            }
+            Wanted::Coaching { coach, agent } => self.is_coaching(coach) && roster.is_joined(agent),
+        }
+    }
+
+    fn phase_of(&self, recovery: &RecoveryId) -> Option<&Phase> {
+        self.recovery.as_ref().filter(|it| it.absence.id == *recovery).map(|it| &it.phase)
+    }
+
+    /// True if the customer of this recovery is on the way to this target. A customer who waits in silence for any agent is in
+    /// the queue already, and is sent there again.
+    fn is_requeue_current(&self, recovery: &RecoveryId, target: Option<&WorkerSid>, resent: u32) -> bool {
+        match self.phase_of(recovery) {
+            Some(Phase::Requeueing(trip)) => trip.target.as_ref() == target,
+            Some(Phase::Queued(trip)) => resent > 0 && target.is_none() && trip.target.is_none(),
+            _ => false,
         }
     }
 }

@@ -273,27 +273,30 @@ pub(super) fn elsewhere(before: &Machine, event: &Event, after: &Machine) -> Vec
     let here = conferences(before, event);
     let mut cells = vec![];
     for new in here.iter().filter_map(|conference| after.call(conference)) {
-        let Some(customer) = &new.facts.roster.customer else { continue };
         let old = before.call(&new.conference);
-        let has_hung_up = |call: &Call| call.facts.roster.has_customer_hung_up();
-        let hung_up = has_hung_up(new) && !old.is_some_and(has_hung_up);
-        let connected = new.is_connected() && !old.is_some_and(Call::is_connected);
-        let who = new.diagnosis().agent_on_call().filter(|_| connected).map(|agent| &agent.worker);
-        if !hung_up && who.is_none() {
+        let became = |is: fn(&Call) -> bool| is(new) && !old.is_some_and(is);
+        let is_connected = became(Call::is_connected);
+        let present = new.diagnosis().agent_on_call().filter(|_| is_connected).map(|agent| &agent.worker);
+        if present.is_none() && !became(|call| call.facts.roster.has_customer_hung_up()) {
             continue;
         }
+        let customer = &new.facts.roster.customer;
         let others = before.calls().filter(|call| call.conference != new.conference);
-        for other in others.filter(|call| call.facts.roster.customer.as_ref() == Some(customer)) {
-            let row = match who {
-                Some(who) if agent(other) == Some(who) => {
-                    "the same agent has the customer in the next conference"
-                }
-                Some(_) => "another agent has the customer in the next conference",
-                None => "the customer hangs up in the next conference",
-            };
+        for other in others.filter(|call| call.facts.roster.customer == *customer) {
+            let row = row_elsewhere(other, present);
             let cell = Cell { state: state_of(Some(other)), row: Some(row) };
             cells.push((other.conference.clone(), cell));
         }
     }
     cells
+}
+
+fn row_elsewhere(call: &Call, present: Option<&WorkerSid>) -> &'static str {
+    match present {
+        Some(worker) if agent(call) == Some(worker) => {
+            "the same agent has the customer in the next conference"
+        }
+        Some(_) => "another agent has the customer in the next conference",
+        None => "the customer hangs up in the next conference",
+    }
 }

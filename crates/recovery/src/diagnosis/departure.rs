@@ -350,24 +350,30 @@ impl<'a> Diagnosis<'a> {
     /// Two agents removed each other in the same instant: each meant to keep the customer, who has nobody now. The leg
     /// that was removed last.
     fn removed_by_each_other(self, leg: &CallSid) -> Option<CallSid> {
-        let told = |leg: &CallSid| self.roster.report(leg);
-        let removed = |(other, agent): &(&CallSid, &Agent)| {
-            let left = self.roster.left(other);
-            left == Some(LeaveReason::UpdatedViaApi)
-                && !self.decisions.is_dead(other)
-                && !self.marks.is_given(&agent.reservation)
-                && !self.absences().any(|it| it.absence().lost_leg == **other)
+        let removed =
+            self.roster.agents.iter().filter(|(leg, agent)| self.was_removed_by_another(leg, agent));
+        let (_, this) = removed.clone().find(|(other, _)| *other == leg)?;
+        let is_other = |(other, agent): &(&CallSid, &Agent)| {
+            agent.worker != this.worker && self.is_reported_next_to(other, leg)
         };
-        let this = self.roster.agents.get_key_value(leg).filter(removed)?;
-        let are_next =
-            |a: Report, b: Report| a.sequence().zip(b.sequence()).is_some_and(|(a, b)| a.abs_diff(b) == 1);
-        let by_her = |other: &(&CallSid, &Agent)| {
-            other.1.worker != this.1.worker && are_next(told(other.0), told(leg)) && removed(other)
-        };
-        let other = self.roster.agents.iter().find(by_her)?;
-        let kept = self.agent_on_call().is_some() || self.has_open_recovery() || self.has_absence();
-        let last = if told(other.0) > told(leg) { other.0 } else { leg };
-        (!kept).then(|| last.clone())
+        let (other, _) = removed.clone().find(is_other)?;
+        let is_kept = self.agent_on_call().is_some() || self.has_open_recovery() || self.has_absence();
+        let last = if self.roster.report(other) > self.roster.report(leg) { other } else { leg };
+        (!is_kept).then(|| last.clone())
+    }
+
+    /// True if Twilio's API removed this leg, which was neither ours to remove nor missed, and whose agent had given no mark.
+    fn was_removed_by_another(self, leg: &CallSid, agent: &Agent) -> bool {
+        self.roster.left(leg) == Some(LeaveReason::UpdatedViaApi)
+            && !self.decisions.is_dead(leg)
+            && !self.marks.is_given(&agent.reservation)
+            && !self.absences().any(|it| it.absence().lost_leg == *leg)
+    }
+
+    /// True if the last callbacks about the two legs followed one another.
+    fn is_reported_next_to(self, leg: &CallSid, other: &CallSid) -> bool {
+        let sequence = |leg: &CallSid| self.roster.report(leg).sequence();
+        sequence(leg).zip(sequence(other)).is_some_and(|(a, b)| a.abs_diff(b) == 1)
     }
 
     /// The leg of an agent who was lost after this one had left, although callbacks said otherwise, or who seemed to be covered
@@ -405,18 +411,31 @@ impl<'a> Diagnosis<'a> {
 
     /// True if the other leg was gone after this leg, or if what is known does not say otherwise.
     fn was_lost_later(self, leg: &CallSid, other: &CallSid) -> bool {
-        let report = |leg: &CallSid| self.roster.leg(leg).map(Participant::report);
-        let is_found = self.roster.left(leg).is_some() && !self.roster.is_hang_up_reported(leg);
-        let said = self.said_to_leave_at(leg);
-        let is_covered_since =
-            is_found && said.zip(self.decisions.covered_at(other)).is_some_and(|(said, at)| said < at);
-        // The order of departures that polls found is not known.
-        let is_unordered = report(leg) == Some(Report::None)
-            && self.absences().any(|it| it.absence().lost_leg == *other && self.seemed_covered_by(leg, it));
-        let is_later = report(other) > report(leg) || is_unordered || is_covered_since;
-        // A leg that is being removed had no agent any more when that was found.
+        let is_covered_since = self.was_covered_since_mark(leg, other);
         let has_hung_up = self.roster.left(other) == Some(LeaveReason::HungUp);
-        (has_hung_up && is_later) || (self.decisions.is_dead(other) && is_covered_since)
+        // A leg that is being removed had no agent any more when that was found.
+        (has_hung_up && (is_covered_since || self.is_reported_after(leg, other)))
+            || (self.decisions.is_dead(other) && is_covered_since)
+    }
+
+    /// True if the other leg's last report is later than this leg's. The order of departures that polls found is not known.
+    fn is_reported_after(self, leg: &CallSid, other: &CallSid) -> bool {
+        let report = |leg: &CallSid| self.roster.leg(leg).map(Participant::report);
+        let is_unordered = || {
+            report(leg) == Some(Report::None)
+                && self
+                    .absences()
+                    .any(|it| it.absence().lost_leg == *other && self.seemed_covered_by(leg, it))
+        };
+        report(other) > report(leg) || is_unordered()
+    }
+
+    /// True if the other leg's agent counted as covered after this leg's agent had said that they leave, while no callback
+    /// reported that this leg hung up.
+    fn was_covered_since_mark(self, leg: &CallSid, other: &CallSid) -> bool {
+        let is_unreported = self.roster.left(leg).is_some() && !self.roster.is_hang_up_reported(leg);
+        let said = self.said_to_leave_at(leg).filter(|_| is_unreported);
+        said.zip(self.decisions.covered_at(other)).is_some_and(|(said, at)| said < at)
     }
 
     /// The dead leg that is all this graceful departure leaves with the customer. Its agent had counted as covered, and

@@ -26,18 +26,29 @@ impl<'a> Diagnosis<'a> {
     /// True if the conference ended with this leg, whose agent seemed to leave the customer to a colleague. Nothing
     /// happened between the two reports, and no agent has said that they leave.
     pub(crate) fn ended_while_covered(self, leg: &CallSid) -> bool {
+        let agent = self.roster.agent(leg);
+        agent.is_some_and(|agent| !self.decisions.is_dead(leg) && !agent.left_behind)
+            && self.marks.is_empty()
+            && self.is_customers_leave_next(leg)
+            && !self.was_missed(leg)
+            && self.ended_by_loss(leg)
+    }
+
+    /// True if callbacks reported the customer's leave after this leg's, with nothing between the two but the leaves of
+    /// others whom the end of the conference took along.
+    fn is_customers_leave_next(self, leg: &CallSid) -> bool {
         let ended = |leg: &&CallSid| self.roster.left(leg) == Some(LeaveReason::ModeratorEnded);
-        let with_it = self.roster.participants.keys().filter(ended).count() as u64;
+        let at_most = self.roster.participants.keys().filter(ended).count() as u64;
         let reported = self.roster.report(leg).sequence();
         let customer = self.roster.customer_leg().and_then(|customer| customer.report().sequence());
-        let at_once =
-            reported.zip(customer).is_some_and(|(leg, customer)| leg < customer && customer <= leg + with_it);
-        let of_agent =
-            self.roster.agent(leg).is_some_and(|agent| !self.decisions.is_dead(leg) && !agent.left_behind);
-        let missed = self.recovery.as_ref().is_some_and(|recovery| recovery.absence.lost_leg == *leg)
-            // An agent who was away then was taken for covered.
-            || self.covered.get(leg).is_some_and(|it| it.stage != CoveredStage::Over(Ending::Covered));
-        of_agent && at_once && !missed && self.marks.is_empty() && self.ended_by_loss(leg)
+        reported.zip(customer).is_some_and(|(leg, customer)| (leg + 1..=leg + at_most).contains(&customer))
+    }
+
+    /// True if the agent of this leg is, or was, missed. An absence that ended because a colleague had the customer does not
+    /// count.
+    fn was_missed(self, leg: &CallSid) -> bool {
+        self.recovery.as_ref().is_some_and(|recovery| recovery.absence.lost_leg == *leg)
+            || self.covered.get(leg).is_some_and(|it| it.stage != CoveredStage::Over(Ending::Covered))
     }
 
     /// True if another agent has taken the customer over since this agent marked a transfer. Either that agent has said
@@ -85,22 +96,25 @@ impl<'a> Diagnosis<'a> {
     /// True if the conference ended under the agent as well, with a leg that we removed, because another plugin had set
     /// that leg's exit flag again in that moment. Customer and agent still belong together.
     pub(crate) fn ended_by_removal(self, leg: &CallSid) -> bool {
-        let reason = |leg: &CallSid| self.roster.left(leg);
-        let gone = self.roster.participants.keys().filter(|other| {
-            let left = self.roster.left(other).is_some_and(|reason| reason != LeaveReason::ModeratorEnded);
-            !self.roster.is_customer(other) && left
-        });
-        let last = gone.max_by_key(|other| self.roster.report(other));
-        let removed = |leg: &CallSid| self.decisions.is_dead(leg);
-        // The removed leg's leave may be reported after the end of the conference.
-        let untold =
-            self.roster.participants.keys().any(|leg| removed(leg) && self.roster.left(leg).is_none());
-        let told =
-            last.is_some_and(|leg| self.roster.left(leg) == Some(LeaveReason::UpdatedViaApi) && removed(leg));
         self.roster.is_stranded()
-            && reason(leg) == Some(LeaveReason::ModeratorEnded)
+            && self.roster.left(leg) == Some(LeaveReason::ModeratorEnded)
             && self.marks.is_empty()
-            && (untold || told)
+            && self.was_dead_leg_last()
+    }
+
+    /// True if a leg that we removed was the last to leave before the end of the conference, or if no report says yet how such
+    /// a leg left: its leave may be reported after that end.
+    fn was_dead_leg_last(self) -> bool {
+        let left = |leg: &CallSid| self.roster.left(leg);
+        let left_before_the_end = |leg: &&CallSid| {
+            let is_before = left(leg).is_some_and(|reason| reason != LeaveReason::ModeratorEnded);
+            is_before && !self.roster.is_customer(leg)
+        };
+        let legs = self.roster.participants.keys();
+        let last = legs.clone().filter(left_before_the_end).max_by_key(|leg| self.roster.report(leg));
+        let removed = |leg: &CallSid| self.decisions.is_dead(leg);
+        last.is_some_and(|leg| left(leg) == Some(LeaveReason::UpdatedViaApi) && removed(leg))
+            || legs.clone().any(|leg| removed(leg) && left(leg).is_none())
     }
 
     /// True if the conference ended under the customer and no report says yet how this leg left it.

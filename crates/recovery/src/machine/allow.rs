@@ -38,16 +38,7 @@ impl Machine {
             Outcome::Number { allowed: true } => call.may_be_touched(out),
             Outcome::Number { allowed: false } | Outcome::Gone => call.may_not_be_touched(out),
             // Twilio could not be asked: once more.
-            Outcome::Ok
-            | Outcome::PingCreated(_)
-            | Outcome::TaskRead { .. }
-            | Outcome::TaskLookedUp(_)
-            | Outcome::Polled(_)
-            | Outcome::AgentFound(_)
-            | Outcome::ReservationsRead { .. }
-            | Outcome::Activity { .. }
-            | Outcome::Overtaken
-            | Outcome::Failed { .. } => call.allowance.permission = Permission::Unasked,
+            _ => call.allowance.permission = Permission::Unasked,
         });
     }
 

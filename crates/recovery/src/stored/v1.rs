@@ -238,20 +238,32 @@ impl Call {
     /// What was asked of Twilio for the call, as far as its fields say.
     fn requests(&self) -> Requests {
         let mut requests = Requests::default();
-        let conference = || self.conference.clone();
+        self.ask_for_participants(&mut requests);
+        if let (Some(recovery), Some(customer)) = (&self.recovery, &self.customer) {
+            self.ask_for_preparation(&mut requests, recovery, customer);
+            self.ask_for_requeues(&mut requests, recovery, customer);
+        }
+        requests
+    }
+
+    fn ask_for_participants(&self, requests: &mut Requests) {
         for (leg, there) in &self.participants {
+            let leg = leg.clone();
             if there.keeping {
-                requests.ask(&Action::ClearExitFlag { conference: conference(), leg: leg.clone() });
+                let conference = self.conference.clone();
+                requests.ask(&Action::ClearExitFlag { conference, leg: leg.clone() });
             }
             if there.moved {
-                let (leg, into) = (leg.clone(), self.task.clone());
+                let into = self.task.clone();
                 let (muted, end_on_exit, label, came_late) = (false, false, None, false);
                 requests.ask(&Action::MoveParticipant { leg, into, muted, end_on_exit, label, came_late });
             }
         }
-        let (Some(recovery), Some(customer)) = (&self.recovery, self.customer.clone()) else {
-            return requests;
-        };
+    }
+
+    /// What comes before the requeue.
+    fn ask_for_preparation(&self, requests: &mut Requests, recovery: &Recovery, customer: &CallSid) {
+        let conference = || self.conference.clone();
         let is_holding = matches!(recovery.phase, Phase::Holding);
         let Prepared { freed, marked, removed, .. } = recovery.prepared;
         if is_holding && !freed {
@@ -273,21 +285,28 @@ impl Call {
             let (task, reservation) = (self.task.clone(), recovery.agent.reservation.clone());
             requests.ask(&Action::CompleteReservation { task, reservation });
         }
+    }
+
+    fn ask_for_requeues(&self, requests: &mut Requests, recovery: &Recovery, customer: &CallSid) {
         let target = match &recovery.phase {
             Phase::Requeueing { target } | Phase::Queued { target } if !recovery.stranded => target.clone(),
             Phase::Ended(Ending::Failed { .. }) => None,
-            _ => return requests,
+            _ => return,
         };
         for resent in 0..=recovery.resent {
-            let (recovery, customer, target) = (recovery.id.clone(), customer.clone(), target.clone());
-            let conference = conference();
-            let sent = Action::Requeue { recovery, customer, conference, target, free: false, resent };
-            requests.ask(&sent);
-            if self.recovery.as_ref().is_some_and(|recovery| recovery.sent) {
-                requests.answer(&sent, &Outcome::Ok);
+            let requeue = Action::Requeue {
+                recovery: recovery.id.clone(),
+                customer: customer.clone(),
+                conference: self.conference.clone(),
+                target: target.clone(),
+                free: false,
+                resent,
+            };
+            requests.ask(&requeue);
+            if recovery.sent {
+                requests.answer(&requeue, &Outcome::Ok);
             }
         }
-        requests
     }
 }
 
