@@ -38,17 +38,8 @@ impl Machine {
             Event::Graceful { worker, mark } => {
                 self.calls_of(&mark.task).any(|call| call.is_foreign_mark(worker, mark))
             }
-            // These are about the worker who sends them, or come from Twilio or our server.
-            Event::Hello { .. }
-            | Event::Goodbye { .. }
-            | Event::PushLost { .. }
-            | Event::Conference(_)
-            | Event::EnteredQueue { .. }
-            | Event::LeftQueue { .. }
-            | Event::ActionUrlFetched { .. }
-            | Event::Task(_)
-            | Event::Done { .. }
-            | Event::Timer { .. } => false,
+            // The others are about the worker who sends them, or come from Twilio or our server.
+            _ => false,
         }
     }
 }

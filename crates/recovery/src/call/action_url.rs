@@ -3,7 +3,7 @@
 
 use super::{Call, Out};
 use crate::absence::{Phase, Recovery};
-use crate::facts::{Agent, Evidence};
+use crate::facts::{Agent, Evidence, Observation};
 use crate::plan::SOON;
 use crate::{KEPT_UNDECIDED, LeaveReason};
 use rejoin_protocol::{CallSid, Millis, RecoveryId};
@@ -86,8 +86,8 @@ impl Call {
     pub(crate) fn action_url_fetched_again(&mut self, out: &mut Out<'_>, customer: &CallSid) {
         let is_in_time = self.stranding.decide_by.is_some_and(|until| out.now < until);
         let is_open = !self.has_open_recovery() && self.is_undecided() && self.may_be_stranded(customer);
-        if self.facts.roster.is_customer(customer) && is_in_time && is_open && self.poll.since.is_none() {
-            self.poll_conference(out);
+        if self.facts.roster.is_customer(customer) && is_in_time && is_open {
+            self.poll_unless_in_flight(out);
         }
     }
 
@@ -104,7 +104,8 @@ impl Call {
         if !is_this_customer || !moved {
             return;
         }
-        self.facts.roster.is_gone(customer, LeaveReason::ModeratorEnded, Evidence::ActionUrl);
+        let (reason, evidence) = (LeaveReason::ModeratorEnded, Evidence::ActionUrl);
+        self.facts.roster.observe(customer, Observation::Gone { reason, evidence });
         let legs: Vec<_> = self.facts.roster.agents.keys().cloned().collect();
         for leg in legs {
             let is_found = self.facts.roster.left(&leg) == Some(LeaveReason::HungUp);
@@ -122,8 +123,8 @@ impl Call {
         self.stranding.decide_by = Some(until);
         if out.now >= until {
             self.requeue_by_document(out);
-        } else if self.poll.since.is_none() {
-            self.poll_conference(out);
+        } else {
+            self.poll_unless_in_flight(out);
         }
     }
 

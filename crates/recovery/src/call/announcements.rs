@@ -7,6 +7,7 @@
 use super::{Call, HoldStage, OurHold, Out};
 use crate::absence::{AgentHold, Ending, Phase};
 use crate::event::End;
+use crate::facts::Observation;
 use crate::plan::SOON;
 use crate::{Action, Announcement, Outcome, Timer};
 use rejoin_protocol::{CallSid, Millis};
@@ -37,16 +38,10 @@ impl Call {
     fn is_our_hold_wanted(&self) -> bool {
         let Some(recovery) = &self.recovery else { return false };
         let wanted = match &recovery.phase {
-            Phase::Grace
-            | Phase::Away
-            | Phase::Holding(_)
-            | Phase::Stranded
-            | Phase::Requeueing(_)
-            | Phase::Queued(_) => true,
             // Whose leg it is that has come will be known in a moment.
             Phase::Rejoining => !self.diagnosis().has_newcomer(),
-            Phase::Ended(Ending::Failed { .. }) => true,
-            Phase::Ended(_) => false,
+            Phase::Ended(ending) => matches!(ending, Ending::Failed { .. }),
+            _ => true,
         };
         wanted && self.diagnosis().agent_on_call().is_none()
     }
@@ -97,7 +92,7 @@ impl Call {
             self.poll_soon(out);
         }
         if let (Outcome::Ok, Some(customer)) = (outcome, self.facts.roster.customer.clone()) {
-            self.facts.roster.is_unheld(&customer);
+            self.facts.roster.observe(&customer, Observation::Unheld);
         }
         // Who had come is gone by now, or it was nobody: its page had said goodbye before it registered.
         let left_behind = self.facts.roster.agents.values().any(|agent| agent.left_behind);

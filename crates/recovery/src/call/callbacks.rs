@@ -1,7 +1,7 @@
 //! What the conference's callbacks report.
 
 use super::{Call, Out};
-use crate::facts::Report;
+use crate::facts::{Observation, Report};
 use crate::{ConferenceEvent, ConferenceEventKind, LeaveReason, ParticipantFlags, Timer};
 use rejoin_protocol::CallSid;
 
@@ -33,7 +33,7 @@ impl Call {
 
     fn leg_joins(&mut self, out: &mut Out<'_>, leg: &CallSid, sequence: u64, flags: ParticipantFlags) {
         let is_known = self.facts.roster.is_shown(leg);
-        self.facts.roster.joins(leg, sequence, flags);
+        self.facts.roster.observe(leg, Observation::Joined { sequence, flags });
         self.look_up_again();
         if !is_known && !self.lookup.begun && self.facts.roster.agents.is_empty() {
             self.set_timer(out, Timer::LookUp, out.now + out.config.learn_after);
@@ -44,7 +44,7 @@ impl Call {
         if self.facts.roster.is_customer(leg) {
             self.facts.roster.move_inferred_at = None; // reported, and not inferred any more
         }
-        self.facts.roster.leaves(leg, sequence, reason);
+        self.facts.roster.observe(leg, Observation::Left { sequence, reason });
         if reason == LeaveReason::HungUp {
             self.hung_up_completing(leg);
             self.poll_for_taker(out);
@@ -65,7 +65,7 @@ impl Call {
         let was_unset =
             self.facts.roster.is_reported_joined(leg) && !self.facts.roster.flags(leg).end_conference_on_exit;
         let is_new = Report::Callback(sequence) > self.facts.roster.report(leg);
-        self.facts.roster.flags_change(leg, sequence, flags);
+        self.facts.roster.observe(leg, Observation::Changed { sequence, flags });
         if is_new {
             self.requests.flag_is_reported(leg, flags.end_conference_on_exit);
         }

@@ -92,9 +92,8 @@ impl Call {
             return Ending::CustomerLeft;
         }
         let is_with_same_agent = match &recovery.phase {
-            Phase::Requeueing(trip) | Phase::Queued(trip) => trip.target.is_some(),
             Phase::Ended(ending) => matches!(ending, Ending::Rejoined { .. }),
-            Phase::Grace | Phase::Away | Phase::Rejoining | Phase::Holding(_) | Phase::Stranded => false,
+            phase => phase.target().flatten().is_some(),
         };
         let agent = &recovery.absence.agent;
         if is_with_same_agent && agent.worker == *worker {
@@ -145,9 +144,7 @@ impl Call {
         };
         absence.spared_until = Some(until);
         absence.deadline = until;
-        if self.poll.since.is_none() {
-            self.poll_conference(out);
-        }
+        self.poll_unless_in_flight(out);
         true
     }
 
@@ -182,12 +179,7 @@ impl Call {
         let stage = match recovery.phase {
             Phase::Away => CoveredStage::Away,
             Phase::Rejoining => CoveredStage::Rejoining,
-            Phase::Grace
-            | Phase::Holding(_)
-            | Phase::Stranded
-            | Phase::Requeueing(_)
-            | Phase::Queued(_)
-            | Phase::Ended(_) => return,
+            _ => return,
         };
         let Absence { lost_leg: leg, agent: missed, .. } = recovery.absence.clone();
         let is_another = |other: &CallSid| {
@@ -196,9 +188,7 @@ impl Call {
         if !self.diagnosis().is_accompanied(&leg) || !self.diagnosis().colleagues(&leg).all(is_another) {
             return;
         }
-        for timer in [Timer::Grace, Timer::Announce, Timer::Ping, Timer::Rejoin] {
-            self.clear_timer(out, timer);
-        }
+        self.clear_recovery_timers(out);
         if let Some(recovery) = self.recovery.take() {
             // The customer hears the agent who has come: the missed agent's hold of the customer is over.
             self.covered.insert(leg, Covered { absence: recovery.absence, stage });

@@ -1,8 +1,8 @@
 //! The end of a recovery.
 
 use super::{Call, Out};
+use crate::Note;
 use crate::absence::{Ending, Phase};
-use crate::{Note, Timer};
 
 impl Call {
     pub(super) fn end_recovery(&mut self, out: &mut Out<'_>, ending: &Ending) {
@@ -11,9 +11,7 @@ impl Call {
         let (lost, lost_at) = (recovery.absence.lost_leg.clone(), recovery.absence.lost_at);
         recovery.phase = Phase::Ended(ending.clone());
         self.discount_loss(lost_at, ending);
-        for timer in [Timer::Grace, Timer::Announce, Timer::Ping, Timer::Rejoin] {
-            self.clear_timer(out, timer);
-        }
+        self.clear_recovery_timers(out);
         if *ending == Ending::Covered {
             self.end_leftover_holds(out);
         }

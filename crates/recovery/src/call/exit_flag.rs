@@ -1,7 +1,7 @@
 //! Keeping the conference: it must not end because an agent leaves it.
 
 use super::{Call, Out};
-use crate::facts::Facts;
+use crate::facts::{Facts, Observation};
 use crate::plan::FLAG_TRIED_FOR;
 use crate::{Action, Note, Outcome};
 use rejoin_protocol::CallSid;
@@ -34,7 +34,7 @@ impl Call {
     pub(super) fn exit_flag_cleared(&mut self, out: &mut Out<'_>, leg: &CallSid, outcome: &Outcome) {
         if self.facts.roster.is_shown(leg) {
             let is_set_again = self.requests.take_set_again(leg);
-            self.facts.roster.exit_flag_is(leg, is_set_again);
+            self.facts.roster.observe(leg, Observation::ExitFlag { set: is_set_again });
         }
         match outcome {
             Outcome::Ok => self.note(out, Note::ExitFlagUndone),

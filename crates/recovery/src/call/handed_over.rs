@@ -2,6 +2,7 @@
 
 use super::{Call, Out};
 use crate::absence::{Absent, Ending, Phase};
+use crate::facts::Observation;
 use crate::{HandedOver, LeaveReason, Logged, LoggedWhat, Note, PollAnswer, Timer};
 use rejoin_protocol::{CallSid, Millis, ReservationSid};
 
@@ -48,7 +49,7 @@ impl Call {
         }
         let leg = CallSid::parse(&format!("CA{}", of.as_str().get(2..)?)).ok()?;
         let after = self.facts.roster.report(&last).sequence().unwrap_or(0);
-        self.facts.roster.is_gone_last(&leg, after);
+        self.facts.roster.observe(&leg, Observation::GoneLast { after });
         Some(leg)
     }
 

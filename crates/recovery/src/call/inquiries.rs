@@ -16,9 +16,7 @@ impl Call {
         self.poll.since = Some(out.now);
         self.poll.asked_at = self.poll.since.filter(|_| self.is_without_callbacks());
         let waits = |r: &&super::Recovery| r.phase.trip().is_some();
-        let asks_for_task = self.diagnosis().is_handed_over()
-            || self.diagnosis().is_replaced()
-            || self.diagnosis().is_orphaned_unconfirmed();
+        let asks_for_task = self.diagnosis().is_decided_by_polls() || self.diagnosis().is_replaced();
         let look = Action::PollConference {
             conference: self.conference.clone(),
             customer: self.facts.roster.customer.clone(),
@@ -26,6 +24,13 @@ impl Call {
             handed_over: asks_for_task.then(|| self.task.clone()),
         };
         self.act(out, look, SOON);
+    }
+
+    /// The same, unless a poll is in flight.
+    pub(super) fn poll_unless_in_flight(&mut self, out: &mut Out<'_>) {
+        if self.poll.since.is_none() {
+            self.poll_conference(out);
+        }
     }
 
     /// It is not known how the call stands, or nobody would tell.
@@ -84,8 +89,8 @@ impl Call {
 
     /// A page of a named leg has come or gone: what it says is to count at once.
     pub(super) fn poll_for_legs(&mut self, out: &mut Out<'_>) {
-        if self.awaits_legs() && self.poll.since.is_none() && !self.facts.roster.ended {
-            self.poll_conference(out);
+        if self.awaits_legs() && !self.facts.roster.ended {
+            self.poll_unless_in_flight(out);
         }
     }
 
@@ -95,8 +100,8 @@ impl Call {
         let unseen = self.facts.roster.is_customer_unseen()
             || self.facts.roster.unseen_agents().next().is_some()
             || self.awaits_legs();
-        if self.poll.since.is_none() && unseen {
-            self.poll_conference(out);
+        if unseen {
+            self.poll_unless_in_flight(out);
         }
     }
 }

@@ -86,10 +86,8 @@ impl Call {
     }
 
     fn heed_newer_page(&mut self, out: &mut Out<'_>) {
-        let Some(recovery) = &self.recovery else { return };
-        let newer_page =
-            self.facts.roster.agent(&recovery.absence.lost_leg).and_then(|agent| agent.newer_page);
-        if !recovery.absence.back && !recovery.too_often && newer_page.is_some() {
+        let is_back = |it: &Recovery| !it.absence.back && !it.too_often && self.has_newer_page(it);
+        if self.recovery.as_ref().is_some_and(is_back) {
             self.proved_reachable(out);
         }
     }
@@ -160,14 +158,8 @@ impl Call {
 
     /// No server ran when the wait ended: somebody may have taken the customer meanwhile, and lost them again.
     fn poll_before_giving_up(&mut self, out: &mut Out<'_>) {
-        let until = out.now + SOON;
-        if let Some(recovery) = &mut self.recovery {
-            recovery.absence.deadline = until;
-        }
-        self.set_timer(out, Timer::Rejoin, until);
-        if self.poll.since.is_none() {
-            self.poll_conference(out);
-        }
+        self.wait_until(out, Timer::Rejoin, out.now + SOON);
+        self.poll_unless_in_flight(out);
     }
 
     pub(super) fn grace_is_over(&mut self, out: &mut Out<'_>) {
@@ -181,13 +173,7 @@ impl Call {
                 self.note(out, Note::NotInPlace);
                 self.hold_the_line(out);
             }
-            Phase::Away
-            | Phase::Rejoining
-            | Phase::Holding(_)
-            | Phase::Stranded
-            | Phase::Requeueing(_)
-            | Phase::Queued(_)
-            | Phase::Ended(_) => {}
+            _ => {}
         }
     }
 }

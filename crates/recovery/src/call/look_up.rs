@@ -83,8 +83,8 @@ impl Call {
             self.lookup.begun = false;
             self.lookup.found_too_little = false;
             self.look_up_task(out);
-        } else if self.is_without_callbacks() && self.poll.since.is_none() {
-            self.poll_conference(out);
+        } else if self.is_without_callbacks() {
+            self.poll_unless_in_flight(out);
         }
     }
 

@@ -3,7 +3,7 @@
 use super::{Call, Out};
 use crate::absence::{Ending, Phase, Recovery};
 use crate::diagnosis::{Departure, Missing};
-use crate::facts::{Agent, Evidence};
+use crate::facts::{Evidence, Observation};
 use crate::{LeaveReason, Note, Timer};
 use rejoin_protocol::CallSid;
 
@@ -49,8 +49,8 @@ impl Call {
             Departure::Graceful | Departure::Moved => self.left_to_others(out, leg, departure),
             Departure::Covered => {
                 let is_doubtful = self.diagnosis().is_left_to_leavers(leg);
-                if is_doubtful && self.poll.since.is_none() {
-                    self.poll_conference(out); // they may be gone, unreported
+                if is_doubtful {
+                    self.poll_unless_in_flight(out); // they may be gone, unreported
                 }
                 self.covered(out, leg, is_doubtful);
             }
@@ -119,17 +119,16 @@ impl Call {
 
     /// Status callbacks are not repeated: one that came while the server was down is lost.
     pub(super) fn leave_is_overdue(&mut self, out: &mut Out<'_>) {
-        let missed = |(leg, agent): &(&CallSid, &Agent)| {
-            agent.reported_gone.is_some()
-                && !self.decisions.is_settled(leg)
+        let roster = &self.facts.roster;
+        let missed = roster.agent_legs(|leg, agent| {
+            self.diagnosis().awaits_leave_of(leg, agent)
                 && !self.decisions.is_dead(leg)
-                && self.facts.roster.is_joined(leg)
+                && roster.is_joined(leg)
                 && !self.facts.marks.is_given(&agent.reservation)
-        };
-        let missed: Vec<_> =
-            self.facts.roster.agents.iter().filter(missed).map(|(leg, _)| leg.clone()).collect();
+        });
         for leg in &missed {
-            self.facts.roster.is_gone(leg, LeaveReason::HungUp, Evidence::TaskRouter);
+            let (reason, evidence) = (LeaveReason::HungUp, Evidence::TaskRouter);
+            self.facts.roster.observe(leg, Observation::Gone { reason, evidence });
         }
         self.find_lost_agent(out);
         // A mark has had its time.

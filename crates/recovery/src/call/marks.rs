@@ -84,7 +84,7 @@ impl Call {
                 .roster
                 .agents
                 .iter()
-                .any(|(leg, agent)| agent.reported_gone.is_some() && !self.decisions.is_settled(leg))
+                .any(|(leg, agent)| self.diagnosis().awaits_leave_of(leg, agent))
     }
 
     /// The task has been read. A page that could not tell us has written there that its agent leaves: until the customer is

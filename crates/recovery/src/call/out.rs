@@ -56,6 +56,21 @@ impl Call {
         out.effects.push(Effect::SetTimer { conference: self.conference.clone(), timer, at });
     }
 
+    /// The recovery goes on by itself at this point in time.
+    pub(super) fn wait_until(&mut self, out: &mut Out<'_>, timer: Timer, deadline: Millis) {
+        if let Some(recovery) = &mut self.recovery {
+            recovery.absence.deadline = deadline;
+            self.set_timer(out, timer, deadline);
+        }
+    }
+
+    /// Clears the timers of a recovery.
+    pub(super) fn clear_recovery_timers(&self, out: &mut Out<'_>) {
+        for timer in [Timer::Grace, Timer::Announce, Timer::Ping, Timer::Rejoin] {
+            self.clear_timer(out, timer);
+        }
+    }
+
     pub(crate) fn clear_timer(&self, out: &mut Out<'_>, timer: Timer) {
         out.effects.push(Effect::ClearTimer { conference: self.conference.clone(), timer });
     }

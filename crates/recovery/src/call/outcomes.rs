@@ -28,12 +28,10 @@ impl Call {
 
     /// A conference that was left on purpose should have ended, or a transfer should have been taken.
     fn orphan_is_due(&mut self, out: &mut Out<'_>) {
-        let diagnosis = self.diagnosis();
-        let is_for_polls = diagnosis.is_handed_over() || diagnosis.is_orphaned_unconfirmed();
-        if diagnosis.is_orphaned() {
+        if self.diagnosis().is_orphaned() {
             self.act(out, Action::EndConference { conference: self.conference.clone() }, SOON);
-        } else if is_for_polls && self.poll.since.is_none() {
-            self.poll_conference(out);
+        } else if self.diagnosis().is_decided_by_polls() {
+            self.poll_unless_in_flight(out);
         }
         self.handle_refused_transfers(out);
     }

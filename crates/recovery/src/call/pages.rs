@@ -35,7 +35,7 @@ impl Call {
             Some(_) => {}
             None => self.page_is_alive(worker, hello.epoch),
         }
-        for leg in self.legs_of_worker(worker) {
+        for leg in self.facts.roster.agent_legs(|_, agent| agent.worker == *worker) {
             self.newer_page_says(out, &leg, hello.epoch, holding, older_may_live);
         }
         // After a join in place the reservation wraps up with the leg before, which says nothing about the new one.
@@ -113,11 +113,6 @@ impl Call {
         }
     }
 
-    fn legs_of_worker(&self, worker: &WorkerSid) -> Vec<CallSid> {
-        let own = self.facts.roster.agents.iter().filter(|(_, agent)| agent.worker == *worker);
-        own.map(|(leg, _)| leg.clone()).collect()
-    }
-
     /// The page whose leg is gone is there: only its phone has failed. It says hello when it has taken the ping.
     fn page_outlived_its_leg(&mut self, out: &mut Out<'_>, worker: &WorkerSid, epoch: u64) {
         let Some(recovery) = &self.recovery else { return };
@@ -151,8 +146,7 @@ impl Call {
         if !self.facts.ownership.registrations.is_empty() {
             return;
         }
-        let learnt = self.facts.roster.agents.iter().filter(|(_, agent)| agent.epoch.is_none());
-        for leg in learnt.map(|(leg, _)| leg.clone()).collect::<Vec<_>>() {
+        for leg in self.facts.roster.agent_legs(|_, agent| agent.epoch.is_none()) {
             self.handle_late_leg(out, &leg);
         }
     }
@@ -193,7 +187,7 @@ impl Call {
         if !is_customer_joined {
             return self.poll_for_legs(out);
         }
-        for leg in self.legs_of_worker(worker) {
+        for leg in self.facts.roster.agent_legs(|_, agent| agent.worker == *worker) {
             self.forget_old_mark(out, &leg);
             self.forget_refused_transfer(out, &leg);
             self.expect_transfer(out, &leg, epoch);

@@ -4,7 +4,7 @@
 
 use super::{Call, Out};
 use crate::absence::{Ending, Phase};
-use crate::facts::Agent;
+use crate::facts::{Agent, Observation};
 use crate::plan::SOON;
 use crate::{Action, LeaveReason, Note, PollAnswer, Reconnect, ReconnectState, Timer};
 use rejoin_protocol::{CallSid, Millis, WorkerSid};
@@ -137,8 +137,12 @@ impl Call {
 
     /// The answer is older than the news that came meanwhile. Twilio is polled again if nothing but a poll tells what is missing.
     fn poll_again(&mut self, out: &mut Out<'_>) {
-        let is_for_polls = self.diagnosis().is_handed_over() || self.diagnosis().is_orphaned_unconfirmed();
-        if self.poll.may_have_missed || is_for_polls || self.is_without_callbacks() || self.awaits_legs() {
+        let is_decided_by_polls = self.diagnosis().is_decided_by_polls();
+        if self.poll.may_have_missed
+            || is_decided_by_polls
+            || self.is_without_callbacks()
+            || self.awaits_legs()
+        {
             self.poll_conference(out);
         }
     }
@@ -148,7 +152,7 @@ impl Call {
         let before = self.facts.roster.legs();
         self.miss_legs(out.now, seen);
         for (leg, flags) in &seen.participants {
-            self.facts.roster.is_polled(leg, *flags);
+            self.facts.roster.observe(leg, Observation::Polled { flags: *flags });
         }
         self.settle_polled(out, seen);
         self.facts.roster.ended |= seen.participants.is_empty();
@@ -187,18 +191,17 @@ impl Call {
                 (true, None) => LeaveReason::UpdatedViaApi,
                 (false, _) => LeaveReason::HungUp,
             };
-            self.facts.roster.is_missed(&leg, reason);
+            self.facts.roster.observe(&leg, Observation::Missed { reason });
         }
     }
 
     /// Legs that nobody is at any more, and that were not removed after all.
     fn remove_dead_legs(&mut self, out: &mut Out<'_>, seen: &PollAnswer) {
-        let is_orphaned_leg = |leg: &&CallSid| {
-            self.decisions.is_dead(leg)
-                && seen.participants.contains_key(*leg)
-                && !self.requests.is_removing(leg)
+        let is_still_there = |leg: &CallSid, _: &Agent| {
+            let is_shown = seen.participants.contains_key(leg);
+            self.decisions.is_dead(leg) && is_shown && !self.requests.is_removing(leg)
         };
-        for leg in self.facts.roster.agents.keys().filter(is_orphaned_leg).cloned().collect::<Vec<_>>() {
+        for leg in self.facts.roster.agent_legs(is_still_there) {
             self.act(out, Action::RemoveLeg { conference: self.conference.clone(), leg }, SOON);
         }
     }

@@ -33,6 +33,11 @@ impl Call {
         self.requests.is_task_marked(&self.task, recovery.absence.lost_at)
     }
 
+    /// True if a newer page of this recovery's agent than the lost leg's has said hello.
+    pub(super) fn has_newer_page(&self, recovery: &Recovery) -> bool {
+        self.facts.roster.agent(&recovery.absence.lost_leg).is_some_and(|agent| agent.newer_page.is_some())
+    }
+
     /// True if customer and agent talk in a conference of which no callback has ever arrived. They were not asked for,
     /// because the agent took the call before the plugin was up in the page, or they are lost. No callback would report a
     /// loss either.

@@ -123,9 +123,7 @@ impl Call {
         let Some(recovery) = &mut self.recovery else { return };
         let agent = recovery.absence.agent.worker.clone();
         recovery.phase = Phase::Queued(recovery.next_trip(Some(agent), 0));
-        recovery.absence.deadline = out.now + out.config.rejoin_within;
-        let deadline = recovery.absence.deadline;
-        self.set_timer(out, Timer::Rejoin, deadline);
+        self.wait_until(out, Timer::Rejoin, out.now + out.config.rejoin_within);
         self.push(out);
         self.poll_conference(out);
     }
@@ -200,9 +198,7 @@ impl Call {
         recovery.phase =
             Phase::Requeueing(Trip { target: None, resent, by_document: true, ..before.clone() });
         if had_target {
-            let deadline = out.now + out.config.queue_within;
-            recovery.absence.deadline = deadline;
-            self.set_timer(out, Timer::Rejoin, deadline);
+            self.wait_until(out, Timer::Rejoin, out.now + out.config.queue_within);
             self.note(out, Note::Requeueing { same_agent: false });
         }
         self.push(out);
@@ -257,25 +253,17 @@ impl Call {
 
     /// A leg of an agent that came too late would keep the desktop busy, alone in the old conference.
     pub(super) fn remove_late_legs(&mut self, out: &mut Out<'_>) {
+        let roster = &self.facts.roster;
         let moved = |r: &Recovery| match r.phase {
             // A customer who is still here may have to be sent nowhere. Legs of a conference that has ended are gone.
-            Phase::Requeueing(_) => {
-                !self.facts.roster.is_customer_joined() && !self.facts.roster.is_stranded()
-            }
+            Phase::Requeueing(_) => !roster.is_customer_joined() && !roster.is_stranded(),
             Phase::Queued(_) => true,
-            Phase::Grace
-            | Phase::Away
-            | Phase::Rejoining
-            | Phase::Holding(_)
-            | Phase::Stranded
-            | Phase::Ended(_) => false,
+            _ => false,
         };
         if !self.recovery.as_ref().is_some_and(moved) {
             return;
         }
-        let late: Vec<_> =
-            self.facts.roster.agents.keys().filter(|leg| self.facts.roster.is_joined(leg)).cloned().collect();
-        for leg in late {
+        for leg in roster.agent_legs(|leg, _| roster.is_joined(leg)) {
             self.settle(&leg);
             self.remove_leg(out, &leg);
         }
@@ -325,11 +313,10 @@ impl Call {
 
     /// The customer was told that it did not work.
     pub(super) fn given_up(&mut self, out: &mut Out<'_>, id: &RecoveryId, gone: bool) {
-        let waits = |r: &super::Recovery| r.absence.id == *id && r.phase.target() == Some(None);
+        let waits = |r: &Recovery| r.absence.id == *id && r.phase.target() == Some(None);
         if self.recovery.as_ref().is_some_and(waits) {
-            let reason = rejoin_protocol::api::Failure::NobodyTookIt;
-            let ending = if gone { Ending::CustomerLeft } else { Ending::Failed { reason } };
-            self.end_recovery(out, &ending);
+            let failed = Ending::Failed { reason: Failure::NobodyTookIt };
+            self.end_recovery(out, &if gone { Ending::CustomerLeft } else { failed });
         }
     }
 }

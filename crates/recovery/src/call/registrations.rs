@@ -4,7 +4,7 @@
 use super::inquiries::CALLBACK_WITHIN;
 use super::{Call, Out};
 use crate::absence::Absent;
-use crate::facts::{Agent, Asking, Evidence, PendingRegistration};
+use crate::facts::{Agent, Asking, Evidence, Observation, PendingRegistration};
 use crate::{EarlyMark, Effect, LeaveReason, Outcome, PollAnswer, Timer};
 use rejoin_protocol::api::Registration;
 use rejoin_protocol::{CallSid, Millis, WorkerSid};
@@ -232,7 +232,8 @@ impl Call {
             && !is_known(last)
             && !self.facts.roster.agents.keys().any(|leg| self.facts.roster.is_joined(leg))
         {
-            self.facts.roster.is_gone(&last.registration.worker_leg, LeaveReason::HungUp, Evidence::Poll);
+            let gone = Observation::Gone { reason: LeaveReason::HungUp, evidence: Evidence::Poll };
+            self.facts.roster.observe(&last.registration.worker_leg, gone);
             self.facts.ownership.registrations.push(last.clone());
         }
         self.settle_registrations(out);

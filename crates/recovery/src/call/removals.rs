@@ -28,12 +28,11 @@ impl Call {
             return;
         }
         // One timer serves both: who waits for a leave that was not told has it.
-        let awaits_leave = self.facts.roster.agents.iter().any(|(other, agent)| {
-            agent.reported_gone.is_some()
-                && !self.decisions.is_settled(other)
-                && self.facts.roster.is_joined(other)
-        });
-        if awaits_leave {
+        let roster = &self.facts.roster;
+        let awaits_leave = |(other, agent): (&CallSid, &Agent)| {
+            self.diagnosis().awaits_leave_of(other, agent) && roster.is_joined(other)
+        };
+        if roster.agents.iter().any(awaits_leave) {
             return self.remove_leg(out, leg);
         }
         if self.facts.roster.agents.contains_key(leg) && !self.decisions.is_dead(leg) {
@@ -44,9 +43,8 @@ impl Call {
 
     /// Legs that Flex is to close, and that are still there.
     fn unclosed_legs(&self) -> Vec<CallSid> {
-        let unclosed =
-            |leg: &&CallSid| self.decisions.is_left_to_flex(leg) && self.facts.roster.is_joined(leg);
-        self.facts.roster.agents.keys().filter(unclosed).cloned().collect()
+        let roster = &self.facts.roster;
+        roster.agent_legs(|leg, _| self.decisions.is_left_to_flex(leg) && roster.is_joined(leg))
     }
 
     /// Legs that Flex was to close, whether their time is over or they are not waited for any longer.
@@ -68,11 +66,8 @@ impl Call {
 
     /// Legs that pages left behind go with the end of the recovery.
     pub(super) fn remove_left_behind(&mut self, out: &mut Out<'_>) {
-        let behind =
-            |(leg, agent): &(&CallSid, &Agent)| agent.left_behind && self.facts.roster.is_joined(leg);
-        for leg in
-            self.facts.roster.agents.iter().filter(behind).map(|(leg, _)| leg.clone()).collect::<Vec<_>>()
-        {
+        let roster = &self.facts.roster;
+        for leg in roster.agent_legs(|leg, agent| agent.left_behind && roster.is_joined(leg)) {
             self.settle(&leg);
             self.remove_leg(out, &leg);
         }

@@ -11,12 +11,10 @@ impl Call {
         let may_be = |r: &&mut Recovery| r.phase.is_before_requeue() && r.phase != Phase::Stranded;
         let Some(recovery) = self.recovery.as_mut().filter(may_be) else { return };
         recovery.phase = Phase::Stranded;
-        recovery.absence.deadline = out.now + out.config.released_within;
-        let deadline = recovery.absence.deadline;
         for timer in [Timer::Grace, Timer::Announce, Timer::Rejoin] {
             self.clear_timer(out, timer);
         }
-        self.set_timer(out, Timer::Ping, deadline);
+        self.wait_until(out, Timer::Ping, out.now + out.config.released_within);
         self.note(out, Note::ConferenceLost);
         self.push(out);
         self.go_on_stranded(out);
@@ -41,6 +39,7 @@ impl Call {
     }
 
     fn requeue_stranded(&mut self, out: &mut Out<'_>) {
+        let is_back = self.recovery.as_ref().is_some_and(|recovery| self.has_newer_page(recovery));
         let Some(recovery) = &mut self.recovery else { return };
         recovery.announced = true; // the document says it
         if recovery.too_often {
@@ -48,11 +47,7 @@ impl Call {
             return self.goes_to_queue(out, trip, out.now + out.config.queue_within);
         }
         let worker = recovery.absence.agent.worker.clone();
-        recovery.absence.back |= self
-            .facts
-            .roster
-            .agent(&recovery.absence.lost_leg)
-            .is_some_and(|agent| agent.newer_page.is_some());
+        recovery.absence.back |= is_back;
         let within = if recovery.absence.back { out.config.rejoin_within } else { out.config.ping_ttl };
         let trip = Trip { by_document: true, ..recovery.next_trip(Some(worker), 0) };
         self.goes_to_queue(out, trip, out.now + within);
@@ -60,21 +55,18 @@ impl Call {
 
     /// The agent comes back while the customer waits in the queue already.
     pub(super) fn back_while_queued(&mut self, out: &mut Out<'_>) {
-        let Some(recovery) = &mut self.recovery else { return };
-        let targeted = recovery.phase.trip().is_some_and(|trip| trip.is_stranded && trip.target.is_some());
-        let newer = self
-            .facts
-            .roster
-            .agent(&recovery.absence.lost_leg)
-            .is_some_and(|agent| agent.newer_page.is_some());
-        if !targeted || recovery.absence.back || !newer {
+        let comes_back = |it: &Recovery| {
+            let is_awaited = it.phase.trip().is_some_and(|trip| trip.is_stranded && trip.target.is_some());
+            is_awaited && !it.absence.back && self.has_newer_page(it)
+        };
+        if !self.recovery.as_ref().is_some_and(comes_back) {
             return;
         }
+        let Some(recovery) = &mut self.recovery else { return };
         recovery.absence.back = true;
-        recovery.absence.deadline = recovery.absence.deadline.max(out.now + out.config.rejoin_within);
-        let deadline = recovery.absence.deadline;
+        let deadline = recovery.absence.deadline.max(out.now + out.config.rejoin_within);
         self.note(out, Note::AgentBack);
-        self.set_timer(out, Timer::Rejoin, deadline);
+        self.wait_until(out, Timer::Rejoin, deadline);
         self.push(out);
     }
 }

@@ -1,7 +1,7 @@
 //! Who else is on the call: third parties, who go where the customer goes.
 
 use super::{Call, Out};
-use crate::facts::Participant;
+use crate::facts::{Observation, Participant};
 use crate::plan::SOON;
 use crate::{Action, ConferenceEvent, ConferenceEventKind, PollAnswer, Timer};
 use rejoin_protocol::{CallSid, Millis};
@@ -27,7 +27,8 @@ impl Call {
             return;
         };
         if let Some(label) = &event.label {
-            self.facts.roster.is_labelled(leg, event.sequence, label);
+            let (sequence, label) = (event.sequence, label.clone());
+            self.facts.roster.observe(leg, Observation::Labelled { sequence, label });
         }
     }
 
@@ -54,8 +55,8 @@ impl Call {
         self.set_timer(out, timer, until.min(out.now + STILL_THERE));
         if first {
             self.push(out);
-            if replaced && self.poll.since.is_none() {
-                self.poll_conference(out); // and every few seconds, while nothing is heard
+            if replaced {
+                self.poll_unless_in_flight(out); // and every few seconds, while nothing is heard
             }
         }
         true

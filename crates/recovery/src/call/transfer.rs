@@ -39,8 +39,8 @@ impl Call {
 
     /// An agent has handed the customer over, who is alone. A poll says whether anybody is asked to take them.
     pub(super) fn poll_transfer(&mut self, out: &mut Out<'_>) {
-        if self.diagnosis().is_handed_over() && self.poll.since.is_none() {
-            self.poll_conference(out);
+        if self.diagnosis().is_handed_over() {
+            self.poll_unless_in_flight(out);
         }
     }
 

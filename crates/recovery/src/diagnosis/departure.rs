@@ -305,9 +305,8 @@ impl<'a> Diagnosis<'a> {
     /// True once a request of ours may have sent the customer to the queue.
     fn may_be_sent(self, recovery: &Recovery) -> bool {
         match &recovery.phase {
-            Phase::Grace | Phase::Away | Phase::Rejoining | Phase::Holding(_) | Phase::Stranded => false,
             Phase::Requeueing(trip) => trip.resent > 0 || self.has_left_for_queue(recovery),
-            Phase::Queued(_) | Phase::Ended(_) => true,
+            phase => !phase.is_before_requeue(),
         }
     }
 

@@ -16,6 +16,11 @@ impl<'a> Diagnosis<'a> {
         self.left_alone_by().is_some_and(|reason| !is_transfer(reason)) && self.is_mark_unconfirmed()
     }
 
+    /// True while nothing but a poll says what becomes of the customer: after a hand-over, or a mark that only the task carries.
+    pub(crate) fn is_decided_by_polls(self) -> bool {
+        self.is_handed_over() || self.is_orphaned_unconfirmed()
+    }
+
     /// True if only the task's attributes carry the mark of the agent who left last.
     pub(crate) fn is_mark_unconfirmed(self) -> bool {
         self.roster.last_to_leave().is_some_and(|(_, agent)| self.marks.is_only_in_task(&agent.reservation))

@@ -30,6 +30,11 @@ impl<'a> Diagnosis<'a> {
         self.decisions.is_settled(leg) || self.decisions.is_dead(leg) || agent.left_behind
     }
 
+    /// True if another source reported this leg of an agent gone, and it is not decided what became of it.
+    pub(crate) fn awaits_leave_of(self, leg: &CallSid, agent: &Agent) -> bool {
+        agent.reported_gone.is_some() && !self.decisions.is_settled(leg)
+    }
+
     /// Legs of the agents who are on the call, except this one.
     pub(crate) fn colleagues(self, leg: &CallSid) -> impl Iterator<Item = &'a CallSid> {
         self.roster

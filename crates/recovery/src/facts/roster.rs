@@ -184,6 +184,11 @@ impl Roster {
         self.agents.is_empty() || self.customer.is_none()
     }
 
+    /// The agents' legs of which this is true.
+    pub(crate) fn agent_legs(&self, is: impl Fn(&CallSid, &Agent) -> bool) -> Vec<CallSid> {
+        self.agents.iter().filter(|(leg, agent)| is(leg, agent)).map(|(leg, _)| leg.clone()).collect()
+    }
+
     /// The agents' legs with this reservation.
     pub fn legs_of<'a>(
         &'a self,
@@ -207,15 +212,8 @@ impl Roster {
     /// True if the conference has ended under the customer: the customer did not leave it, and no request ended it for all.
     pub fn is_stranded(&self) -> bool {
         self.customer.as_ref().is_some_and(|customer| match self.left(customer) {
-            Some(LeaveReason::ModeratorEnded) => true,
+            Some(reason) => reason == LeaveReason::ModeratorEnded,
             None => self.ended && self.is_reported_joined(customer),
-            Some(
-                LeaveReason::HungUp
-                | LeaveReason::UpdatedViaApi
-                | LeaveReason::ConferenceEndedViaApi
-                | LeaveReason::AddFailed
-                | LeaveReason::Unknown,
-            ) => false,
         })
     }
 
@@ -233,30 +231,10 @@ impl Roster {
 
 /// The only writers of what is known about legs.
 impl Roster {
-    /// Each observation has a number of its own, in the order in which the call takes them.
-    fn observe(&mut self, leg: &CallSid, observation: Observation) {
+    /// Takes an observation of a leg. Each has a number of its own, in the order in which the call takes them.
+    pub(crate) fn observe(&mut self, leg: &CallSid, observation: Observation) {
         self.observations += 1;
         self.participants.entry(leg.clone()).or_default().observe(self.observations, observation);
-    }
-
-    /// A callback reported that the leg joined.
-    pub(crate) fn joins(&mut self, leg: &CallSid, sequence: u64, flags: ParticipantFlags) {
-        self.observe(leg, Observation::Joined { sequence, flags });
-    }
-
-    /// A callback reported that the leg left.
-    pub(crate) fn leaves(&mut self, leg: &CallSid, sequence: u64, reason: LeaveReason) {
-        self.observe(leg, Observation::Left { sequence, reason });
-    }
-
-    /// A callback reported the leg's flags.
-    pub(crate) fn flags_change(&mut self, leg: &CallSid, sequence: u64, flags: ParticipantFlags) {
-        self.observe(leg, Observation::Changed { sequence, flags });
-    }
-
-    /// A callback named the leg's label.
-    pub(crate) fn is_labelled(&mut self, leg: &CallSid, sequence: u64, label: &str) {
-        self.observe(leg, Observation::Labelled { sequence, label: label.to_owned() });
     }
 
     /// Twilio names the leg as one of this conference. What was observed of the leg counts more.
@@ -273,44 +251,11 @@ impl Roster {
         }
     }
 
-    /// The leg is gone, as other evidence than a callback says.
-    pub(crate) fn is_gone(&mut self, leg: &CallSid, reason: LeaveReason, evidence: Evidence) {
-        self.observe(leg, Observation::Gone { reason, evidence });
-    }
-
-    /// A leg that no callback will report was the last to leave.
-    pub(crate) fn is_gone_last(&mut self, leg: &CallSid, after: u64) {
-        self.observe(leg, Observation::GoneLast { after });
-    }
-
     /// A page came that is alone in its browser: the legs that are there may belong to an older page.
     pub(crate) fn joined_legs_may_be_older_pages(&mut self) {
-        let joined: Vec<_> =
-            self.participants.keys().filter(|leg| self.is_reported_joined(leg)).cloned().collect();
-        for leg in joined {
-            if let Some(there) = self.participants.get_mut(&leg) {
-                there.stood = true;
-            }
+        let agents = &self.agents;
+        for (leg, there) in &mut self.participants {
+            there.stood |= there.presence(agents.contains_key(leg)) == Presence::Joined;
         }
-    }
-
-    /// A poll showed the leg.
-    pub(crate) fn is_polled(&mut self, leg: &CallSid, flags: ParticipantFlags) {
-        self.observe(leg, Observation::Polled { flags });
-    }
-
-    /// A poll did not show the leg, which was there before.
-    pub(crate) fn is_missed(&mut self, leg: &CallSid, reason: LeaveReason) {
-        self.observe(leg, Observation::Missed { reason });
-    }
-
-    /// Twilio has ended the leg's hold at our request.
-    pub(crate) fn is_unheld(&mut self, leg: &CallSid) {
-        self.observe(leg, Observation::Unheld);
-    }
-
-    /// Twilio has set the leg's `endConferenceOnExit` at our request, or another plugin since.
-    pub(crate) fn exit_flag_is(&mut self, leg: &CallSid, set: bool) {
-        self.observe(leg, Observation::ExitFlag { set });
     }
 }

@@ -199,7 +199,7 @@ struct Recovery {
     moved_to: Option<TaskSid>,
 }
 
-#[derive(Clone, Deserialize)]
+#[derive(Deserialize)]
 struct Prepared {
     freed: bool,
     #[serde(default)]
@@ -208,7 +208,7 @@ struct Prepared {
     removed: bool,
 }
 
-#[derive(Clone, Deserialize)]
+#[derive(Deserialize)]
 enum Phase {
     Grace,
     Away,
@@ -219,7 +219,7 @@ enum Phase {
     Ended(Ending),
 }
 
-#[derive(Clone, Deserialize)]
+#[derive(Deserialize)]
 enum Ending {
     Rejoined,
     HandedOver { name: Option<String> },
@@ -457,19 +457,6 @@ impl From<Participant> for facts::Participant {
     }
 }
 
-impl From<Ending> for crate::Ending {
-    fn from(old: Ending) -> Self {
-        match old {
-            Ending::Rejoined => Self::Rejoined { into: None },
-            Ending::HandedOver { name } => Self::HandedOver { name, into: None },
-            Ending::Covered => Self::Covered,
-            Ending::CustomerLeft => Self::CustomerLeft,
-            Ending::Graceful => Self::Graceful,
-            Ending::Failed { reason } => Self::Failed { reason },
-        }
-    }
-}
-
 impl Recovery {
     fn phase(&self) -> crate::Phase {
         let Prepared { was_alone, .. } = self.prepared;
@@ -489,14 +476,19 @@ impl Recovery {
             Phase::Holding => crate::Phase::Holding(Holding { was_alone, is_pinged: false }),
             Phase::Requeueing { target } => crate::Phase::Requeueing(trip(target)),
             Phase::Queued { target } => crate::Phase::Queued(trip(target)),
-            Phase::Ended(Ending::Rejoined) => {
-                crate::Phase::Ended(crate::Ending::Rejoined { into: self.moved_to.clone() })
-            }
-            Phase::Ended(Ending::HandedOver { name }) => {
-                let (name, into) = (name.clone(), self.moved_to.clone());
-                crate::Phase::Ended(crate::Ending::HandedOver { name, into })
-            }
-            Phase::Ended(ending) => crate::Phase::Ended(ending.clone().into()),
+            Phase::Ended(ending) => crate::Phase::Ended(self.ending(ending)),
+        }
+    }
+
+    fn ending(&self, ending: &Ending) -> crate::Ending {
+        let into = self.moved_to.clone();
+        match ending {
+            Ending::Rejoined => crate::Ending::Rejoined { into },
+            Ending::HandedOver { name } => crate::Ending::HandedOver { name: name.clone(), into },
+            Ending::Covered => crate::Ending::Covered,
+            Ending::CustomerLeft => crate::Ending::CustomerLeft,
+            Ending::Graceful => crate::Ending::Graceful,
+            Ending::Failed { reason } => crate::Ending::Failed { reason: *reason },
         }
     }
 
@@ -519,10 +511,8 @@ impl From<Recovery> for Covered {
     fn from(old: Recovery) -> Self {
         let stage = match &old.phase {
             Phase::Rejoining => CoveredStage::Rejoining,
-            Phase::Ended(ending) => CoveredStage::Over(ending.clone().into()),
-            Phase::Grace | Phase::Away | Phase::Holding | Phase::Requeueing { .. } | Phase::Queued { .. } => {
-                CoveredStage::Away
-            }
+            Phase::Ended(ending) => CoveredStage::Over(old.ending(ending)),
+            _ => CoveredStage::Away,
         };
         Self { absence: old.into_absence(), stage }
     }
