@@ -6,13 +6,14 @@ use rejoin_protocol::{CallSid, Millis, RecoveryId, TaskSid, WorkerSid};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
-/// How long before the end of the wait what should come before the requeue is begun, when the leg stood till then.
+/// How long before the end of the wait the steps that precede the requeue begin, if the leg has stood until then.
 pub(crate) const AHEAD: Millis = Millis::seconds(1);
 
-/// So often a customer who waits in the queue in silence is sent there once more: over eight minutes.
+/// How often a customer who waits in the queue in silence is sent there again. With the pauses, that takes over eight
+/// minutes.
 const SILENT_AT_MOST: u32 = 6;
 
-/// An agent who is away from a call: since their leg, or their page, is gone, until they are back or given up.
+/// An agent who is away from a call: from the end of their leg, or of their page, until they are back or given up.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Absence {
     /// Named after the lost leg.
@@ -27,19 +28,19 @@ pub struct Absence {
     pub deadline: Millis,
     /// True once the agent has proved reachable.
     pub back: bool,
-    /// Until when a participant who joined after the loss is given time to register (point in time).
+    /// Until when the recovery waits for the registration of a participant who joined after the loss (point in time).
     #[serde(default)]
     pub spared_until: Option<Millis>,
     /// The participants who were on the call when the agent was lost.
     #[serde(default)]
     pub bystanders: BTreeSet<CallSid>,
-    /// Legs that joined after the loss while the agent's newest page was gone. No page of the agent's uses them: they may be
-    /// dead legs of the agent's.
+    /// Legs that joined after the loss while the agent's newest page was gone. No page of the agent has them, so they may be
+    /// orphaned legs.
     #[serde(default)]
     pub strangers: BTreeSet<CallSid>,
 }
 
-/// An absent agent whose customer has another agent. The customer is told nothing, and TaskRouter is asked nothing.
+/// An absent agent whose customer has another agent. No announcement is made, and no task is created.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Covered {
     /// The agent who is away.
@@ -72,13 +73,13 @@ pub struct Recovery {
     pub too_often: bool,
     /// How far the recovery is.
     pub phase: Phase,
-    /// True once the customer was told.
+    /// True once the announcement to the customer was requested.
     #[serde(default)]
     pub announced: bool,
     /// The task that asks whether the agent is back.
     #[serde(default)]
     pub ping: Ping,
-    /// What became of the agent's own hold of the customer.
+    /// The state of the hold that the lost agent had put the customer on.
     #[serde(default)]
     pub agent_hold: AgentHold,
     /// How often the queue has not kept the customer.
@@ -96,21 +97,22 @@ pub struct Ping {
     pub is_accepted: bool,
 }
 
-/// The customer is told and kept, in the conference.
+/// The customer waits in the conference, and has heard the announcement.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Holding {
-    /// The customer was alone, so that their leg needed no freeing. Somebody may join before the customer is moved.
+    /// The customer was alone, so their flags were not cleared. If a participant joins before the requeue, the requeue
+    /// clears them.
     pub was_alone: bool,
     /// The agent is asked by a ping whether they are back.
     pub is_pinged: bool,
 }
 
-/// The customer's way to an agent through the queue.
+/// The customer's trip to an agent through the queue.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Trip {
-    /// For whom; `None`: any agent.
+    /// The agent who is to get the customer; `None`: any agent.
     pub target: Option<WorkerSid>,
-    /// How often the customer was sent there before for this target, because they wait in silence or are here all the same.
+    /// Number of earlier requeues for this target: the customer still waited in silence, or was still in the conference.
     pub resent: u32,
     /// True once Twilio has fetched what the customer hears in the queue. Before that the customer waits in silence.
     pub music: bool,
@@ -131,28 +133,28 @@ pub enum Absent<'a> {
     Covered(&'a Covered),
 }
 
-/// What became of the hold that the agent had put the customer on.
+/// The state of the hold that the lost agent had put the customer on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AgentHold {
-    /// Nothing: there was none, or it stands.
+    /// There was no hold, or it is unchanged.
     #[default]
     AsItWas,
-    /// We have ended it.
+    /// We ended the hold.
     Ended,
-    /// We have put it back.
+    /// We put the customer on hold again.
     PutBack,
 }
 
 /// How far a recovery is: the three rungs, and the ends.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Phase {
-    /// A mark "on purpose" may still come.
+    /// The grace period: a graceful mark may still arrive.
     Grace,
     /// The page is gone and the leg still stands; the agent is awaited.
     Away,
     /// The agent is back and joins the same conference again.
     Rejoining,
-    /// The customer is told and kept; the agent is awaited.
+    /// The customer has heard the announcement and waits in the conference; the agent is awaited.
     Holding(Holding),
     /// The conference has ended under the customer, whose call goes on; the agent is awaited.
     Stranded,
@@ -185,9 +187,9 @@ pub enum Ending {
     Covered,
     /// The customer hung up.
     CustomerLeft,
-    /// It was on purpose after all.
+    /// A late graceful mark showed that the agent left on purpose.
     Graceful,
-    /// Twilio refused for good, or nobody took the call.
+    /// Twilio refused for good, or no agent took the call.
     Failed {
         /// Why.
         reason: Failure,
@@ -247,7 +249,7 @@ impl Covered {
         !matches!(self.stage, CoveredStage::Over(_))
     }
 
-    /// When the absence is given up (point in time). What follows then begins before the leg is gone.
+    /// When the absence is given up (point in time). That is before the deadline while the old leg still stands.
     pub(crate) fn due(&self) -> Millis {
         match self.stage {
             CoveredStage::Away => Millis(self.absence.deadline.0.saturating_sub(AHEAD.0)),
@@ -267,7 +269,7 @@ impl Covered {
 }
 
 impl Phase {
-    /// True until the customer is sent on.
+    /// True until the requeue begins.
     pub fn is_before_requeue(&self) -> bool {
         match self {
             Self::Grace | Self::Away | Self::Rejoining | Self::Holding(_) | Self::Stranded => true,
@@ -275,24 +277,24 @@ impl Phase {
         }
     }
 
-    /// The customer's way through the queue, while they are on it.
+    /// The customer's trip through the queue, while it lasts.
     pub fn trip(&self) -> Option<&Trip> {
         let (Self::Requeueing(trip) | Self::Queued(trip)) = self else { return None };
         Some(trip)
     }
 
-    /// The same, to be changed.
+    /// [`Self::trip`], mutable.
     pub(crate) fn trip_mut(&mut self) -> Option<&mut Trip> {
         let (Self::Requeueing(trip) | Self::Queued(trip)) = self else { return None };
         Some(trip)
     }
 
-    /// The target of that way. The inner `None` means any agent.
+    /// The target of the trip. The inner `None` means any agent.
     pub fn target(&self) -> Option<Option<&WorkerSid>> {
         self.trip().map(|trip| trip.target.as_ref())
     }
 
-    /// True while the customer is told and kept, with a conference or without.
+    /// True while the customer waits for the agent after the announcement, in the conference or stranded.
     pub fn is_kept(&self) -> bool {
         matches!(self, Self::Holding(_) | Self::Stranded)
     }
@@ -304,7 +306,7 @@ impl Phase {
 }
 
 impl Recovery {
-    /// A recovery from this absence, of which nothing was asked of Twilio yet.
+    /// A recovery from this absence. No request to Twilio was made for it yet.
     pub(crate) fn new(absence: Absence, generation: u32, too_often: bool, phase: Phase) -> Self {
         Self {
             absence,
@@ -318,7 +320,7 @@ impl Recovery {
         }
     }
 
-    /// The customer's next way through the queue, for this target.
+    /// The customer's next trip through the queue, for this target.
     pub(crate) fn next_trip(&self, target: Option<WorkerSid>, resent: u32) -> Trip {
         let before = match &self.phase {
             Phase::Requeueing(trip) | Phase::Queued(trip) => trip.clone(),
@@ -334,7 +336,7 @@ impl Recovery {
         self.phase.trip().map_or(0, |trip| trip.resent)
     }
 
-    /// True while the recovery is going on.
+    /// True until the recovery has ended.
     pub fn is_open(&self) -> bool {
         !matches!(self.phase, Phase::Ended(_))
     }

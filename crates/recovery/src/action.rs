@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 pub enum Action {
     /// `POST Conferences/{CF}` with `AnnounceUrl`.
     Announce {
-        /// The conference, in which everybody hears it.
+        /// The conference. All participants hear the announcement.
         conference: ConferenceSid,
         /// The text.
         what: Announcement,
@@ -68,8 +68,8 @@ pub enum Action {
         /// The call's task.
         task: TaskSid,
     },
-    /// Merge, `POST Tasks/{WT}` with `If-Match`: who left and when. `GET Tasks/{WT}` before, if it was not read yet or has
-    /// changed since. Outcome: `TaskRead`.
+    /// Merge, `POST Tasks/{WT}` with `If-Match`: the agent who left, and when. `GET Tasks/{WT}` before, if it was not read
+    /// yet or has changed since. Outcome: `TaskRead`.
     MarkTask {
         /// The call's task.
         task: TaskSid,
@@ -105,7 +105,7 @@ pub enum Action {
         recovery: RecoveryId,
         /// The customer's leg.
         customer: CallSid,
-        /// The customer's conference, by which a lost reply is told from a lost request.
+        /// The customer's conference. Whether the customer is still in it tells a lost reply from a lost request.
         conference: ConferenceSid,
         /// The agent who is to get the call; `None`: any.
         target: Option<WorkerSid>,
@@ -225,7 +225,8 @@ pub enum Action {
         customer: Option<CallSid>,
         /// The recovery whose customer is in the queue, or on the way there.
         queued: Option<RecoveryId>,
-        /// The call's task, if the poll also asks who has it: after a hand-over, or when another agent may have come.
+        /// The call's task, if the poll also asks which agents have it: after a hand-over, or when another agent may have
+        /// joined.
         #[serde(default)]
         handed_over: Option<TaskSid>,
     },
@@ -252,7 +253,7 @@ impl Action {
     /// How the action is paced, repeated, looked up and dropped.
     pub fn traits(&self) -> Traits<'_> {
         match self {
-            // These tell a customer, or keep the line until then.
+            // These make an announcement to a customer, or keep the line until then.
             Self::Announce { what: Announcement::Interrupted, .. } => {
                 Traits { wanted: Wanted::Recovering, shows_loss: true, ..Traits::voice(Rank::Announce) }
             }
@@ -274,7 +275,7 @@ impl Action {
                 Traits { wanted: Wanted::OnHold(leg), ..Traits::voice(Rank::KeepLine) }
             }
 
-            // These bring a customer to an agent, or must be done before.
+            // These bring a customer to an agent, or must precede that.
             Self::Requeue { recovery, customer, conference, target, free: _, resent } => {
                 let (target, resent) = (target.as_ref(), *resent);
                 let (sent, whom) = (recovery.clone(), target.cloned());
@@ -309,15 +310,15 @@ impl Action {
                 tidies_up: true,
                 ..Traits::task_router(Rank::Requeue)
             },
-            // Without these the agent does not get the customer back. Always wanted: only the outcome says which activity the agent
-            // was in, and whether ours was lent.
+            // Without these the agent does not get the customer back. They are always wanted, because only the outcome shows
+            // which activity the agent was in, and whether ours was lent.
             Self::ReadActivity { .. } | Self::LendActivity { .. } => Traits::task_router(Rank::Requeue),
             // The agent of a call that is being looked up may be lost.
             Self::LookUpTask { .. } | Self::CheckNumber { .. } | Self::ReadReservations { .. } => {
                 Traits::task_router(Rank::Requeue)
             }
 
-            // This looks for a lost agent.
+            // This asks a lost agent to come back.
             Self::CreatePing { recovery, .. } => Traits {
                 once: Some(Once::Ping(recovery.clone())),
                 lost_reply: LostReply::FindPing(recovery),

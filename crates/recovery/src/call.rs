@@ -1,16 +1,17 @@
-//! The rules of one call. Each event changes what is known, then [`Call::evaluate`] looks at the whole: what is decided
-//! depends on what is known, not on the order in which it became known.
+//! The rules of one call. Each event changes the facts, then [`Call::evaluate`] draws the conclusions from all of them: a decision
+//! depends on the facts, not on the order in which they arrived.
 //!
 //! The modules stand in an order, and each calls only those before it:
 //!
-//! 1. What the others need: `out` (effects), `queries` (questions about a call), `inquiries` (what Twilio is asked).
-//! 2. What is done about one leg or one customer: `holders`, `third_parties`, `coach`, `agent_hold`, `announcements`, `removals`,
+//! 1. Foundations: `out` (effects), `queries` (facts that several modules need), `inquiries` (queries to Twilio).
+//! 2. Actions for one leg or one customer: `holders`, `third_parties`, `coach`, `agent_hold`, `announcements`, `removals`,
 //!    `exit_flag`, `activity`.
-//! 3. How an absence begins, goes on and ends: `begin`, `end`, `marks`, `covered`, `queue`, `stranded`, `ladder`, `in_place`,
-//!    `transfer`, `loss`, `closing`.
-//! 4. What becomes known: `unclaimed_leg`, `pages`, `customer`, `registrations`, `callbacks`, `look_up`, `handed_over`, `polls`,
+//! 3. The course of an absence: `begin`, `end`, `marks`, `covered`, `queue`, `stranded`, `ladder`, `in_place`, `transfer`, `loss`,
+//!    `closing`.
+//! 4. Incoming facts: `unclaimed_leg`, `pages`, `customer`, `registrations`, `callbacks`, `look_up`, `handed_over`, `polls`,
 //!    `action_url`, `task_events`.
-//! 5. What came of it: `outcomes` (of actions and timers), `wants` (is an action still to be done), `evaluate`.
+//! 5. The entry points: `outcomes` (actions that have ended, timers that are due), `wants` (whether an action is still wanted),
+//!    `evaluate`.
 
 mod action_url;
 mod activity;
@@ -73,18 +74,18 @@ pub struct Call {
     pub conference: ConferenceSid,
     /// The task that the call belongs to.
     pub task: TaskSid,
-    /// What is known of the call.
+    /// The facts about the call.
     pub facts: Facts,
-    /// What is decided about the legs of the agents.
+    /// The decisions about the agents' legs.
     #[serde(default)]
     pub decisions: Decisions,
-    /// What was asked of Twilio for the call, and has come of it.
+    /// The requests to Twilio for the call, and their outcomes.
     #[serde(default)]
     pub requests: Requests,
-    /// The look-ups: who is on the call, as Twilio says when it is asked for the task.
+    /// The look-ups: Twilio is asked for the task, its agents and its customer.
     #[serde(default)]
     pub lookup: LookUp,
-    /// The polls: how the call stands, as Twilio says when it is asked for the conference.
+    /// The polls: Twilio is asked for the participants of the conference.
     #[serde(default)]
     pub poll: Poll,
     /// A customer whose conference has ended while their call goes on.
@@ -103,9 +104,9 @@ pub struct Call {
     /// Workers who are lent an activity, so that the requeued customer reaches them.
     #[serde(default)]
     pub lent: BTreeMap<WorkerSid, Lent>,
-    /// The recovery, once one has begun: the customer has nobody.
+    /// The recovery, once one has begun, because the customer has no agent.
     pub recovery: Option<Recovery>,
-    /// What the allow list says of the call, where there is one.
+    /// The answer of the allow list, if there is one.
     #[serde(default)]
     pub allowance: Allowance,
     /// Agents who are away while the customer has another agent, by leg. They may come back in place.
@@ -117,11 +118,11 @@ pub struct Call {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct LookUp {
-    /// The call was looked up, or is being looked up, and is not to be again.
+    /// A look-up was begun, and no further one is due.
     pub begun: bool,
     /// Number of look-ups.
     pub count: u32,
-    /// The last look-up found too little: the call is looked up again when somebody joins or leaves.
+    /// The last look-up found too little: the call is looked up again when a participant joins or leaves.
     pub found_too_little: bool,
     /// Twilio refused the last look-up, or did not answer.
     pub failed: bool,
@@ -131,7 +132,7 @@ pub struct LookUp {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Poll {
-    /// When anything was last heard of the call (point in time).
+    /// When the last evidence about the call arrived (point in time).
     pub heard_at: Millis,
     /// When the watchdog is due (point in time), while it is set.
     pub watch_at: Option<Millis>,
@@ -147,10 +148,11 @@ pub struct Poll {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Stranding {
-    /// Until when facts that decide about the customer are waited for (point in time). Set when Twilio fetches our action
-    /// URL for the customer.
+    /// Until when the machine waits for facts that decide about the customer (point in time). Set when Twilio fetches our
+    /// action URL for the customer.
     pub decide_by: Option<Millis>,
-    /// The claimed customer's leg for which Twilio fetches our action URL: the leg lives, and is in no conference any more.
+    /// The claimed customer's leg for which Twilio fetches our action URL: the call goes on, and is in no conference any
+    /// more.
     pub fetched_for: Option<CallSid>,
 }
 
@@ -163,29 +165,29 @@ pub struct Inherited {
     /// Until when a request that sends the customer to the queue, made before the customer came here, may still take effect
     /// (point in time).
     pub sent_on_until: Option<Millis>,
-    /// Third parties who were on hold where they come from, and are to be here.
+    /// Third parties who were on hold in the conference that they came from, and are put on hold here when they join.
     pub to_hold: BTreeSet<CallSid>,
 }
 
-/// The customer is on hold because of us.
+/// Our hold of the customer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OurHold {
-    /// How far it is.
+    /// The stage of the hold.
     pub stage: HoldStage,
 }
 
-/// How far our hold is.
+/// The stages of our hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum HoldStage {
-    /// Twilio is being asked for it.
+    /// The request is in flight.
     Asked,
     /// The customer is on hold.
     On,
-    /// Twilio has refused, or not said what came of it.
+    /// Twilio refused, or its reply was lost.
     Doubtful,
-    /// It is being ended.
+    /// The request that ends it is in flight.
     Ending,
-    /// Twilio has not ended it for as long as it was asked. It is asked again when it has said how the call stands.
+    /// All requests that end it have failed. They are repeated after the next poll.
     Refused,
 }
 

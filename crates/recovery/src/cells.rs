@@ -1,5 +1,5 @@
-//! The names that `docs/transitions.md` has for states and events, so that the simulation can count which of its cells
-//! occur. Nothing depends on them otherwise.
+//! The names of states and events in `docs/transitions.md`, so that the simulation can count which cells occur. Nothing else
+//! depends on them.
 
 mod row;
 mod state;
@@ -18,8 +18,8 @@ pub struct Cell {
     pub row: Option<&'static str>,
 }
 
-/// The cells of an event, with the conferences of the calls that it is about. `before` and `after` are the machine
-/// before and after the event.
+/// The cells of an event, with the conferences of its calls. `before` and `after` are the machine before and after the
+/// event.
 pub fn cells(before: &Machine, event: &Event, after: &Machine) -> Vec<(ConferenceSid, Cell)> {
     let mut cells = vec![];
     for conference in row::conferences(before, event) {
@@ -32,7 +32,7 @@ pub fn cells(before: &Machine, event: &Event, after: &Machine) -> Vec<(Conferenc
     cells
 }
 
-/// The agent whom the table means by “the agent”: the lost or covered one, else the first one.
+/// The agent whom the table calls “the agent”: the lost or covered one, else the first.
 fn agent(call: &Call) -> Option<&WorkerSid> {
     let away = || call.covered.values().find(|covered| covered.is_open()).map(|covered| &covered.absence);
     let lost = call.recovery.as_ref().map(|recovery| &recovery.absence).or_else(away);

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 /// Default of [`Config::keep_closed`].
 pub(crate) const KEEP_CLOSED: Millis = Millis::seconds(600);
 
-/// How long a stranded customer is kept while Twilio is out of order and it is unknown whether the agent left on purpose. Not a
+/// How long a stranded customer is kept while Twilio fails and it is unknown whether the agent left on purpose. Not a
 /// setting: both the machine and the documents that the customer gets meanwhile use it.
 pub const KEPT_UNDECIDED: Millis = Millis::seconds(600);
 

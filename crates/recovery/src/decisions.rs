@@ -1,5 +1,5 @@
-//! What is decided about the legs of agents. A decision is no fact: it says what the machine has made of the facts, and keeps it
-//! from beginning anything twice.
+//! The decisions about agents' legs. A decision is not a fact: it is what the machine concluded from the facts, and keeps it
+//! from acting twice.
 
 use rejoin_protocol::{CallSid, Millis};
 use serde::{Deserialize, Serialize};
@@ -13,22 +13,22 @@ pub struct Decisions(BTreeMap<CallSid, Decided>);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 struct Decided {
-    /// What became of the leg is decided: nothing more is begun because of it.
+    /// The departure of the leg is decided: nothing more follows from it.
     is_settled: bool,
     removal: Removal,
-    /// When the leg was gone (point in time), if the customer did not miss its agent at that time: a recovery was going on for
-    /// a colleague, or every colleague on the call had said that they leave.
+    /// When the leg was gone (point in time), if the customer did not miss its agent then: a recovery was open for a
+    /// colleague, or every colleague on the call had a mark.
     covered_at: Option<Millis>,
 }
 
-/// Whether a leg is proved dead.
+/// Whether a leg is proved dead, and who removes it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 enum Removal {
     #[default]
     No,
     /// The agent has joined in place by another leg, and Flex is to close this one.
     ByFlex,
-    /// It is being removed, or is gone.
+    /// Our removal was requested, or the leg is gone.
     Begun,
 }
 
@@ -37,7 +37,7 @@ impl Decisions {
         self.0.get(leg).copied().unwrap_or_default()
     }
 
-    /// True once it is decided what became of the leg.
+    /// True once the departure of the leg is decided.
     pub fn is_settled(&self, leg: &CallSid) -> bool {
         self.of(leg).is_settled
     }
@@ -61,12 +61,12 @@ impl Decisions {
         self.0.entry(leg.clone()).or_default()
     }
 
-    /// It is decided what became of the leg.
+    /// The departure of the leg is decided.
     pub(crate) fn settle(&mut self, leg: &CallSid) {
         self.change(leg).is_settled = true;
     }
 
-    /// What became of the leg is to be decided again, unless it is dead.
+    /// The departure of the leg is decided again, unless the leg is dead.
     pub(crate) fn reopen(&mut self, leg: &CallSid) {
         let is_dead = self.is_dead(leg);
         self.change(leg).is_settled &= is_dead;
@@ -87,7 +87,7 @@ impl Decisions {
         self.change(leg).covered_at = Some(at);
     }
 
-    /// The leg turns out to be another agent's: nothing is decided about that one.
+    /// The leg turns out to be another agent's: the decisions about it are void.
     pub(crate) fn forget(&mut self, leg: &CallSid) {
         self.0.remove(leg);
     }

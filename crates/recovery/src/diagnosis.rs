@@ -1,5 +1,5 @@
-//! What the facts of a call amount to: who is with the customer, and what kind of departure each was. Nothing is written here,
-//! and nothing is asked for.
+//! The diagnosis of a call from its facts: the agents who are with the customer, and the kind of each departure. It writes
+//! nothing and requests nothing.
 
 mod departure;
 mod ended;
@@ -15,7 +15,7 @@ use crate::requests::Requests;
 use rejoin_protocol::CallSid;
 use std::collections::BTreeMap;
 
-/// A call's facts, and what was made of them so far, borrowed to be judged.
+/// A call's facts, decisions, requests and absences, borrowed for the diagnosis.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Diagnosis<'a> {
     pub(crate) roster: &'a Roster,

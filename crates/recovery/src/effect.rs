@@ -82,7 +82,7 @@ pub enum Timer {
     /// The watchdog: no evidence about the call has arrived for a while.
     #[serde(rename = "watch")]
     Watchdog,
-    /// A poll is due for callbacks that no server received. The server sets this timer itself, for all calls that it
+    /// A poll is due, because callbacks may have been missed. The server sets this timer itself, for all calls that it
     /// watches.
     #[serde(rename = "missed")]
     CatchUp,

@@ -72,8 +72,8 @@ pub enum Event {
     },
     /// TaskRouter reports an event of a task. Identity: the event's id.
     Task(TaskEvent),
-    /// Twilio fetches the document that follows the conference of a caller who had an agent. [`crate::Machine::next`] decides
-    /// which it is.
+    /// Twilio fetches our action URL: the document that follows the conference of a caller who had an agent.
+    /// [`crate::Machine::next`] decides on the answer.
     ActionUrlFetched {
         /// The caller's leg.
         customer: CallSid,

@@ -1,5 +1,5 @@
-//! What is known of one call, by part. Facts are what Twilio and the pages have reported; no part holds an opinion about a
-//! departure or a plan for the customer.
+//! The facts about one call, by part. Facts are reports by Twilio and by pages; no part holds a judgement about a departure,
+//! or a plan for the customer.
 
 mod leg;
 mod marks;
@@ -23,7 +23,7 @@ pub use roster::{Agent, Roster};
 
 use serde::{Deserialize, Serialize};
 
-/// Everything that is known of one call.
+/// All facts about one call.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Facts {
@@ -39,6 +39,6 @@ pub struct Facts {
     pub ownership: Ownership,
     /// The pages of the agents.
     pub pages: Pages,
-    /// What was taken already, so that a repeated delivery changes nothing.
+    /// The deliveries that were taken, for deduplication.
     pub received: Received,
 }

@@ -1,5 +1,5 @@
-//! Keys, by which the calls of an event are found. Handling an event takes only the calls that share a key with it, and the
-//! other calls of their customers, see [`Machine::new`](crate::Machine::new).
+//! Keys that connect events and calls. Handling an event needs only the calls that share a key with it, and the other calls
+//! of their customers, see [`Machine::new`](crate::Machine::new).
 
 use crate::{Call, ConferenceEvent, ConferenceEventKind, Event, Outcome};
 use rejoin_protocol::{CallSid, ConferenceSid, RecoveryId, TaskSid, WorkerSid};
@@ -41,7 +41,7 @@ impl Event {
                 let mut keys = vec![Key::Conference(conference.clone())];
                 // An early mark may wait for the task.
                 keys.extend(task.clone().map(Key::Task));
-                // A customer who comes from another conference is recognised by this leg.
+                // This leg identifies a customer who comes from another conference.
                 if let ConferenceEventKind::Join { leg, .. } = kind {
                     keys.push(Key::Leg(leg.clone()));
                 }

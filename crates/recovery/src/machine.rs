@@ -1,4 +1,4 @@
-//! Finds the call that an event belongs to, and sees when a customer turns up in another conference.
+//! The machine: all calls, and the handling of each event by the calls that it concerns.
 
 mod allow;
 mod discovered;
@@ -112,7 +112,7 @@ impl Machine {
             let new = || Call::new(conference.clone(), task.clone());
             let call = self.calls.entry(conference.clone()).or_insert_with(new);
             if !call.facts.ownership.proven && call.task != task {
-                // The page's claim was wrong. Those of others may be right.
+                // The page's claim was wrong. The claims of other pages may be right.
                 let registrations = std::mem::take(&mut call.facts.ownership.registrations);
                 *call = new();
                 call.facts.ownership.registrations = registrations;
@@ -183,7 +183,7 @@ impl Machine {
                 || call.may_become_customer(customer)
         };
         for conference in self.calls_that(may_be) {
-            // A repeated fetch says nothing new, and the answer to a poll that began meanwhile counts.
+            // A repeated fetch is no new evidence: the answer to a poll in flight still counts.
             let is_first = self.calls.get(&conference).is_some_and(|call| call.stranding.decide_by.is_none());
             out.heard = is_first;
             self.with(out, &conference, |call, out| call.action_url_fetched(out, customer));
@@ -209,17 +209,17 @@ impl Machine {
         self.calls.get(conference)
     }
 
-    /// Is there a call of this task, as far as anybody has said?
+    /// True if there is a call of this task, even if only a page claims it.
     pub fn knows(&self, task: &TaskSid) -> bool {
         self.calls.values().any(|call| call.task == *task)
     }
 
-    /// All of them.
+    /// All calls.
     pub(crate) fn calls(&self) -> impl Iterator<Item = &Call> {
         self.calls.values()
     }
 
-    /// What a call goes by.
+    /// The durations of a call.
     pub fn config(&self, call: &Call) -> Config {
         self.policies.of(call.facts.origin.came_by(), call.facts.origin.queue.as_ref())
     }
@@ -229,7 +229,7 @@ impl Machine {
         self.calls.values().find(|call| call.recovery.as_ref().is_some_and(|r| &r.absence.id == recovery))
     }
 
-    /// What comes next for a customer whose conference has ended ([`Event::ActionUrlFetched`]).
+    /// The answer to Twilio for a customer whose conference has ended ([`Event::ActionUrlFetched`]).
     pub fn next(&self, now: Millis, customer: &CallSid) -> Next {
         let next = |call: &Call| match self.may_touch(&call.conference) {
             Some(true) => call.next(now, customer),
@@ -237,7 +237,7 @@ impl Machine {
             None => call.next(now, customer).map(|_| Next::Wait),
         };
         let said: Vec<_> = self.calls.values().filter_map(next).collect();
-        // Who only names this customer delays nothing that is decided for them.
+        // A call that only claims this customer does not delay the decision of their own call.
         let is_own = |call: &&Call| call.facts.roster.customer.as_ref() == Some(customer);
         let own = self.calls.values().filter(is_own).filter_map(next);
         if let Some(decided) = own.into_iter().find(|next| matches!(next, Next::Requeue(_))) {
@@ -253,8 +253,8 @@ impl Machine {
         waits.or_else(|| said.into_iter().next()).unwrap_or(unsaid)
     }
 
-    /// True if this action is still to be done. It may have been overtaken while it waited or was repeated, and would
-    /// then take a customer from the agent who has them.
+    /// True if this action is still to be done. An action that was overtaken while it waited, or before a retry, could take
+    /// a customer from their agent.
     pub fn wants(&self, conference: &ConferenceSid, action: &Action) -> bool {
         self.calls.get(conference).is_some_and(|call| call.wants(action))
     }
@@ -266,7 +266,7 @@ impl Machine {
         own.map(|(call, absent)| absent.view(now, &call.task)).collect()
     }
 
-    /// Lets a call take something in, and then look at the whole.
+    /// Lets a call take an event, and evaluates it then.
     fn with<T>(
         &mut self,
         out: &mut Out<'_>,
@@ -290,8 +290,8 @@ impl Machine {
         Some(taken)
     }
 
-    /// Does what this worker's page says count as news of the call? An answer of Twilio that is older than the last news is
-    /// asked for again: of others it does not, as they could keep the call from ever being polled.
+    /// True if a statement of this worker's page counts as evidence about the call. A poll is repeated if evidence arrived
+    /// after it began, so pages of other workers could keep a call from ever being polled.
     fn is_news_from(&self, worker: &WorkerSid, conference: &ConferenceSid) -> bool {
         let Some(call) = self.calls.get(conference) else { return false };
         call.facts.roster.agents.is_empty()
@@ -313,7 +313,7 @@ impl Machine {
         (call.facts.roster.customer.as_ref() == Some(customer)).then(|| call.conference.clone())
     }
 
-    /// A customer who is known from a recovery joins another conference, and need not be looked up.
+    /// Takes over the customer of an open recovery who joins another conference: no look-up is needed.
     fn adopt_customer(&mut self, conference: &ConferenceSid, event: &ConferenceEvent) {
         let crate::ConferenceEventKind::Join { leg, .. } = &event.kind else { return };
         let known = |call: &Call| {

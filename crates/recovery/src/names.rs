@@ -35,7 +35,7 @@ names! {
         Self::TakenBack => "reservation-taken-back",
         Self::WrapUp => "reservation-wrap-up",
     }
-    // As in JSON.
+    // As stored: rows of timers are found by these names.
     Timer, name {
         Self::Grace => "grace",
         Self::Announce => "announce",

@@ -1,5 +1,5 @@
-//! What is to be asked of Twilio as a call stands. Nothing is written here, and nothing is remembered: what was asked for
-//! already is left out by the [requests](crate::Requests), so that the effects are the difference.
+//! The desired actions at Twilio, from the diagnosis of a call. The plan writes and remembers nothing: the
+//! [requests](crate::Requests) leave out those that were made already, so that the effects are the difference.
 
 use crate::Action;
 use crate::absence::{Phase, Recovery, Trip};
@@ -7,18 +7,17 @@ use crate::diagnosis::Diagnosis;
 use crate::facts::{Agent, is_transfer};
 use rejoin_protocol::{CallSid, ConferenceSid, Millis, TaskSid};
 
-/// How long Twilio is tried for what must be done while the customer waits.
+/// How long an action is tried while the customer waits for it.
 pub(crate) const SOON: Millis = Millis::seconds(20);
-/// How long Twilio is tried for what must be done some time.
+/// How long an action is tried that may take effect at any time.
 pub(crate) const LATER: Millis = Millis::seconds(1800);
-/// How long Twilio is tried for a flag. If Twilio refuses everything, the call lasts as long as the agent's leg does, and no
-/// longer.
+/// How long the clearing of an exit flag is tried. If Twilio refuses all requests, the call ends with the agent's leg.
 pub(crate) const FLAG_TRIED_FOR: Millis = Millis::seconds(120);
 
-/// An action that is to be done, and for how long it is tried.
+/// A desired action, and how long it is tried.
 pub(crate) type Planned = (Action, Millis);
 
-/// A call as it stands.
+/// The input of the plan.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Plan<'a> {
     pub(crate) now: Millis,
@@ -28,7 +27,7 @@ pub(crate) struct Plan<'a> {
 }
 
 impl Plan<'_> {
-    /// All that is to be asked for, in the order in which it is to begin.
+    /// All desired actions, in the order in which they are to begin.
     pub(crate) fn all(self) -> Vec<Planned> {
         let keep = self.flags_to_clear().map(|action| (action, FLAG_TRIED_FOR));
         keep.chain(self.of.recovery.iter().flat_map(|recovery| self.for_recovery(recovery))).collect()
@@ -63,10 +62,10 @@ impl Plan<'_> {
         is_coming && !self.of.roster.is_customer(leg) && !self.of.is_bystander(leg)
     }
 
-    /// What a recovery asks for.
+    /// The actions of a recovery.
     fn for_recovery(self, recovery: &Recovery) -> Vec<Planned> {
         let mut planned = self.for_phase(recovery);
-        // The ping has done what it is for, or nobody waits for it any more.
+        // The ping was answered, or its answer is no longer awaited.
         let ping = recovery.ping.task.clone().filter(|_| !recovery.phase.is_kept());
         let accepted = recovery.ping.is_accepted;
         planned.extend(ping.map(|task| (Action::EndPing { task, accepted }, LATER)));
@@ -87,12 +86,12 @@ impl Plan<'_> {
         }
     }
 
-    /// The task says who was lost, and when.
+    /// Writes the lost agent and the time into the task's attributes.
     fn mark(self, recovery: &Recovery) -> Planned {
         (Action::MarkTask { task: self.task.clone(), at: recovery.absence.lost_at }, SOON)
     }
 
-    /// A task asks whether the agent is back.
+    /// Creates the Recovery Ping.
     fn ping(self, recovery: &Recovery) -> Planned {
         let absence = &recovery.absence;
         let ttl = self.now.until(absence.deadline);
@@ -106,7 +105,7 @@ impl Plan<'_> {
         (ping, ttl)
     }
 
-    /// The customer is sent to the queue, unless a document does it.
+    /// Sends the customer to the queue, unless a document does.
     fn requeue(self, recovery: &Recovery, trip: &Trip) -> Option<Planned> {
         let customer = self.of.roster.customer.clone().filter(|_| !trip.by_document)?;
         let has_others = self.of.roster.is_customer_joined() && self.of.others().next().is_some();
@@ -121,23 +120,23 @@ impl Plan<'_> {
         Some((requeue, self.now.until(recovery.absence.deadline)))
     }
 
-    /// The lost agent's reservation is completed, so that the agent can take the next one.
+    /// Completes the lost agent's reservation, so that the agent can take the next one.
     fn completion(self, recovery: &Recovery) -> Planned {
         let reservation = recovery.absence.agent.reservation.clone();
         (Action::CompleteReservation { task: self.task.clone(), reservation }, LATER)
     }
 
-    /// The customer is in the conference of this name: everybody else follows, with label and flags, also who comes late. The
-    /// queue was entered, even if its request was lost.
+    /// The customer is in the conference of this name: the other participants follow, with label and flags, also those who
+    /// join late. The reservation is completed here, too, in case the report of the queue was lost.
     fn follow(self, recovery: &Recovery, into: &TaskSid) -> Vec<Planned> {
         let others = self.of.others().map(|(leg, there)| {
             let (flags, was_there) = (there.flags(), self.of.was_there(recovery, leg));
             let action = Action::MoveParticipant {
                 leg: leg.clone(),
                 into: into.clone(),
-                // A coach was not heard by the customer, and who would be coached there is not known.
+                // The customer did not hear a coach, and the leg to coach there is unknown.
                 muted: flags.muted || flags.coaching,
-                // A leg that joined since may be the agent's, and dead by now: Flex sets the flag on agents' legs.
+                // A leg that joined since may be an orphaned leg of the agent: Flex sets the flag on agents' legs.
                 end_on_exit: flags.end_conference_on_exit && was_there,
                 label: there.label().map(str::to_owned),
                 came_late: !was_there,

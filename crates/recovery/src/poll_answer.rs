@@ -60,9 +60,9 @@ pub struct Holder {
     pub reservation: ReservationSid,
 }
 
-/// What Twilio is asked in the moment before a customer is sent to the queue, because an unreported agent may have them by
-/// then. The answer is part of the attempt, and no poll of the machine's: a request may wait minutes for its turn, and an
-/// answer from before the wait would say nothing any more.
+/// The queries that precede a requeue, because an unreported agent may have the customer by then. They are part of the
+/// attempt, and not a poll by the machine: a request may wait minutes for its turn, and an answer from before the wait would
+/// be stale.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Check {
     /// Whether an agent has taken a task that is to bring the customer back: [`PollAnswer::reconnects`].

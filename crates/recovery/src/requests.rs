@@ -1,5 +1,4 @@
-//! What was asked of Twilio for a call and has come of it. Whether something is asked for again is decided here, and nowhere
-//! else.
+//! The requests to Twilio for a call, and their outcomes. Only this module decides whether an action is requested again.
 
 use crate::{Action, Once, Outcome};
 use rejoin_protocol::{CallSid, Millis, RecoveryId, ReservationSid, TaskSid, WorkerSid};
@@ -9,15 +8,15 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Requests {
-    /// Actions that were asked for and are not answered yet, the oldest first.
+    /// Actions in flight, the oldest first.
     in_flight: Vec<Action>,
-    /// Actions that are asked for once, and what has come of them.
+    /// Actions that are requested at most once, and their answers.
     once: Vec<(Once, Answer)>,
     /// Legs whose `endConferenceOnExit` was reported true while it was being set back: another plugin may have set it since.
     set_again: Vec<CallSid>,
 }
 
-/// What has come of an action that is asked for once.
+/// The answer to an action that is requested at most once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum Answer {
     Awaited,
@@ -26,7 +25,7 @@ enum Answer {
 }
 
 impl Requests {
-    /// True if the action may go out now, which is noted: one that is asked for once does so once.
+    /// Notes the action as in flight. False if it is requested at most once, and was.
     pub(crate) fn ask(&mut self, action: &Action) -> bool {
         if let Some(once) = action.traits().once {
             if self.answer_of(&once).is_some() {
@@ -47,7 +46,7 @@ impl Requests {
         }
     }
 
-    /// Nobody waits for the answer to this action any more.
+    /// The answer to this action is no longer awaited.
     pub(crate) fn forget(&mut self, action: &Action) {
         if let Some(at) = self.in_flight.iter().position(|it| it == action) {
             self.in_flight.remove(at);
@@ -68,14 +67,14 @@ impl Requests {
     }
 }
 
-/// What the machine asks about its requests.
+/// State of the requests.
 impl Requests {
     /// True while the customer's leg is being freed, so that the conference goes on without it.
     pub fn is_clearing_customer_flags(&self) -> bool {
         self.awaits(|it| matches!(it, Action::ClearCustomerFlags { .. }))
     }
 
-    /// True once it has an outcome that the task says that its agent was lost at this point in time.
+    /// True once the request that writes this loss into the task has an outcome.
     pub fn is_task_marked(&self, task: &TaskSid, at: Millis) -> bool {
         let answer = self.answer_of(&Once::Mark { task: task.clone(), at });
         answer.is_some_and(|answer| answer != Answer::Awaited)

@@ -1,5 +1,5 @@
-//! Which statements of a worker's page about a call count. The machine ignores the others; the server asks here, to refuse
-//! them.
+//! The right of a worker's page to make a statement about a call. The machine ignores statements without it, and the server
+//! refuses them.
 
 use crate::{Call, Event, Machine};
 use rejoin_protocol::WorkerSid;

@@ -7,7 +7,7 @@ pub enum Rank {
     KeepLine,
     /// A customer hears that the agent was lost.
     Announce,
-    /// A customer goes to an agent who is back and waits, with everything that this requires.
+    /// A customer is sent to an agent who is back, with all requests that must precede that.
     Requeue,
     /// A customer goes to any agent.
     NextAgent,
@@ -19,8 +19,8 @@ pub enum Rank {
     MoveOthers,
     /// It can be done later as well.
     Bookkeeping,
-    /// A look-up of an unknown call that a page names. No action has this rank. Any agent's page can cause these, so nothing for
-    /// a known call waits for one.
+    /// A look-up of an unknown call that a page names. No action has this rank. Any agent's page can cause such look-ups, so
+    /// no request for a known call waits for one.
     LookUp,
 }
 

@@ -72,7 +72,7 @@ pub enum Once {
     },
     /// The agent of this recovery is asked by a ping whether they are back.
     Ping(RecoveryId),
-    /// The task says that its agent was lost at this point in time.
+    /// The task's attributes state that its agent was lost at this point in time.
     Mark {
         /// The task.
         task: TaskSid,
@@ -85,7 +85,7 @@ pub enum Once {
     Complete(ReservationSid),
     /// This leg follows the customer.
     Move(CallSid),
-    /// The customer of this recovery is told that it did not work.
+    /// The customer of this recovery hears that no agent was found, and the call ends.
     GiveUp(RecoveryId),
 }
 
@@ -188,7 +188,7 @@ pub enum Wanted<'a> {
     Polling,
     /// This leg is in the conference, on hold.
     OnHold(&'a CallSid),
-    /// This leg is in the conference, and was on hold in the one that it comes from.
+    /// This leg is in the conference, and was on hold in the conference that it came from.
     HoldCarriedOver(&'a CallSid),
     /// The supervisor coaches, and the agent's new leg is in the conference.
     Coaching {

@@ -8,21 +8,21 @@ use crate::plan::SOON;
 use crate::{KEPT_UNDECIDED, LeaveReason};
 use rejoin_protocol::{CallSid, Millis, RecoveryId};
 
-/// What comes next for a customer whose conference has ended, or who has left the queue.
+/// The answer to Twilio for a customer whose conference has ended, or who has left the queue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Next {
     /// The queue again, as this recovery has decided.
     Requeue(RecoveryId),
-    /// It is not decided yet: in a moment.
+    /// It is not decided yet: Twilio is to ask again in a moment.
     Wait,
-    /// The call was over: whatever comes after calls.
+    /// The call was over: the flow goes on as after any call.
     Over,
     /// Nothing is known of this customer. Callbacks of their call arrive at the same time, if they were asked for.
     Unknown,
 }
 
 impl Call {
-    /// What comes next for a customer whose recovery is going on. A customer who comes out of the queue is sent there again.
+    /// The answer for a customer whose recovery is open. A customer who comes out of the queue is sent there again.
     fn next_of(&self, recovery: &Recovery, is_in_time: bool) -> Next {
         let trip = recovery.phase.trip();
         let is_decided = trip.is_some_and(|trip| trip.is_stranded);
@@ -45,7 +45,7 @@ impl Call {
     /// Twilio fetches our action URL for a customer whose conference has ended, as far as Twilio knows.
     pub(crate) fn action_url_fetched(&mut self, out: &mut Out<'_>, customer: &CallSid) {
         if !self.facts.ownership.proven {
-            // To be known once the call is proven.
+            // Kept until the call is proven.
             self.stranding.decide_by.get_or_insert(out.now + out.config.released_within);
             self.stranding.fetched_for = Some(customer.clone());
             return;
@@ -73,7 +73,7 @@ impl Call {
     }
 
     fn strand_customer(&mut self, out: &mut Out<'_>, customer: &CallSid) {
-        // Only a customer comes out of the queue.
+        // Only customers have our action URL.
         self.facts.roster.customer.get_or_insert_with(|| customer.clone());
         let until = *self.stranding.decide_by.get_or_insert(out.now + out.config.released_within);
         if out.now < until {
@@ -81,8 +81,8 @@ impl Call {
         }
     }
 
-    /// Twilio fetches our action URL again, and what became of the agent is still not known. Callbacks would have come at the
-    /// same time as the first fetch, so Twilio is polled.
+    /// Twilio fetches our action URL again, and the agent's departure is still unknown. Callbacks arrive at the same time as
+    /// the first fetch, so Twilio is polled now.
     pub(crate) fn action_url_fetched_again(&mut self, out: &mut Out<'_>, customer: &CallSid) {
         let is_in_time = self.stranding.decide_by.is_some_and(|until| out.now < until);
         let is_open = !self.has_open_recovery() && self.is_undecided() && self.may_be_stranded(customer);
@@ -91,8 +91,8 @@ impl Call {
         }
     }
 
-    /// A poll missed the customer just now, and a move was inferred. Twilio does not ask for a customer who was moved, so the
-    /// conference has ended. Agents whom the same poll missed are classified again.
+    /// A poll missed the customer just now, and a move was inferred. Twilio fetches no action URL for a customer who was
+    /// moved, so the conference has ended. Agents whom the same poll missed are classified again.
     fn was_not_moved(&mut self, out: &Out<'_>, customer: &CallSid) {
         let found = self.facts.roster.move_inferred_at.take().is_some_and(|at| out.now < at + SOON);
         let stayed = |r: &Recovery| {
@@ -115,8 +115,7 @@ impl Call {
         }
     }
 
-    /// An agent has taken the customer from the queue and has them no longer, and no report says who, nor why. Twilio is
-    /// polled.
+    /// An unreported agent took the customer from the queue, and has them no longer. Twilio is polled.
     fn taken_unseen(&mut self, out: &mut Out<'_>) {
         let waited = self.stranding.decide_by.filter(|until| out.now < *until + SOON);
         let until = waited.unwrap_or(out.now + out.config.released_within);
@@ -128,10 +127,10 @@ impl Call {
         }
     }
 
-    /// What comes next for the customer; `None`: not decided by this call.
+    /// The answer for the customer; `None`: another call decides.
     pub(crate) fn next(&self, now: Millis, customer: &CallSid) -> Option<Next> {
         if !self.facts.ownership.proven {
-            // Whoever has registered may have spoken the truth.
+            // A registration that is not confirmed yet may be right.
             return self.may_become_customer(customer).then_some(Next::Wait);
         }
         if self.may_be_customer(customer) {
@@ -171,7 +170,7 @@ impl Call {
             && self.facts.roster.agents.iter().any(is_open)
     }
 
-    /// True while it is not known of some agent what became of their leg.
+    /// True while the departure of any agent's leg is undecided.
     fn is_undecided(&self) -> bool {
         let agents = &self.facts.roster.agents;
         agents.is_empty() || agents.keys().any(|leg| !self.decisions.is_settled(leg))

@@ -1,5 +1,6 @@
-//! An agent who is back in an activity that receives no tasks: the customer would not reach them through the queue. They are put
-//! into an available activity of our own for as long as they are awaited, and back into their own afterwards.
+//! The loan of an activity. An agent who is back in an activity that receives no tasks would not get the customer through
+//! the queue. We put such an agent into an available activity of ours while they are awaited, and afterwards back into their
+//! own.
 
 use super::{Call, Out};
 use crate::absence::Phase;
@@ -33,7 +34,7 @@ impl Call {
         )
     }
 
-    /// Lends an activity to who needs one, and takes it back.
+    /// Lends an activity to an agent who needs one, and takes it back.
     pub(super) fn lend_activity(&mut self, out: &mut Out<'_>) {
         let missed = self.recovery.as_ref().map(|recovery| recovery.absence.agent.worker.clone());
         if let Some(worker) = missed.filter(|worker| out.policies.lends_activity && self.is_awaited(worker))
@@ -49,7 +50,7 @@ impl Call {
             .filter(|(worker, _)| !self.is_awaited(worker))
             .filter_map(|(worker, lent)| match lent {
                 Lent::Out(before) => Some((worker.clone(), before.clone())),
-                Lent::Asking | Lent::Lending(_) | Lent::Returning => None, // when that has been done
+                Lent::Asking | Lent::Lending(_) | Lent::Returning => None, // the request in flight comes first
             })
             .collect();
         for (worker, before) in over {
@@ -70,7 +71,7 @@ impl Call {
                 self.lent.insert(worker.clone(), Lent::Lending(before.clone()));
                 self.act(out, Action::LendActivity { worker, before }, SOON);
             }
-            // It is not known, or the agent has changed it.
+            // Twilio did not answer, or the agent has changed their activity.
             _ => self.facts.pages.availability_is_shown(worker, true),
         }
     }
@@ -78,10 +79,10 @@ impl Call {
     pub(super) fn activity_lent(&mut self, worker: &WorkerSid, outcome: &Outcome) {
         let Some(Lent::Lending(before)) = self.lent.get(worker).cloned() else { return };
         if matches!(outcome, Outcome::Overtaken | Outcome::Gone) {
-            self.lent.remove(worker); // the agent has changed it
+            self.lent.remove(worker); // the agent has changed their activity
             self.facts.pages.availability_is_shown(worker, true);
         } else {
-            // Also when it did not work, as far as is known.
+            // Also after a failure: the request may have had its effect.
             self.lent.insert(worker.clone(), Lent::Out(before));
         }
     }

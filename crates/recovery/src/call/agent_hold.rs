@@ -1,5 +1,5 @@
-//! The agent's own hold of the customer. It is ended so that the customer can be told what is going on, and put back as
-//! soon as the same agent comes back: the agent sees it in Flex as it was, and must not be heard unawares.
+//! The lost agent's own hold of the customer. We end it so that the customer hears the announcement, and restore it as soon
+//! as the agent is back in place: the agent expects the customer to be on hold, and must not be heard unawares.
 
 use super::{Call, HoldStage, Out};
 use crate::Action;
@@ -8,12 +8,12 @@ use crate::plan::SOON;
 use rejoin_protocol::CallSid;
 
 impl Call {
-    /// Is there a hold that has to be ended, because the customer is to hear us? If it was the agent's, that is
-    /// remembered.
+    /// True if the customer is on hold, so that the hold must end before they can hear us. Remembers that it was the
+    /// agent's.
     pub(super) fn ends_agent_hold(&mut self) -> bool {
         let held = self.diagnosis().is_customer_held();
         let Some(recovery) = &mut self.recovery else { return held };
-        // What we have put back may not have been told yet.
+        // No callback may have reported the hold that we restored.
         let held = held || recovery.agent_hold == AgentHold::PutBack;
         if held && self.our_hold.is_none() {
             recovery.agent_hold = AgentHold::Ended;
@@ -21,7 +21,7 @@ impl Call {
         held
     }
 
-    /// Whoever comes back in place finds the customer on hold already, before any word is spoken.
+    /// Restores the hold before an agent who comes back in place can be heard.
     pub(super) fn put_back_agent_hold(&mut self, out: &mut Out<'_>) {
         let Some(customer) = self.facts.roster.customer.clone() else { return };
         if !self.facts.roster.is_customer_joined() || !self.is_to_be_held_here() {
@@ -31,7 +31,7 @@ impl Call {
             return;
         };
         let is_held = match self.our_hold.map(|ours| ours.stage) {
-            // Twilio has not answered yet. Whatever is asked for now could come before that.
+            // A request is in flight. Another one could overtake it.
             Some(HoldStage::Asked | HoldStage::Ending) => return,
             None if self.requests.is_clearing_customer_flags() => return,
             // Our hold becomes the agent's.
@@ -58,18 +58,18 @@ impl Call {
         self.recovery.as_ref().is_some_and(|recovery| recovery.agent_hold != AgentHold::AsItWas)
     }
 
-    /// Is this hold still wanted?
+    /// True if this hold is still wanted.
     pub(super) fn wants_hold_of(&self, leg: &CallSid) -> bool {
         !self.has_agent_held_customer() || !self.facts.roster.is_customer(leg) || self.is_to_be_held_here()
     }
 
-    /// The customer, if the agent who has come back in another conference had put them on hold.
+    /// The customer, if the agent had put them on hold and is back in another conference.
     pub(super) fn to_be_held_elsewhere(&self, ending: &Ending) -> Option<CallSid> {
         let held = self.has_agent_held_customer();
         self.facts.roster.customer.clone().filter(|_| held && matches!(ending, Ending::Rejoined { .. }))
     }
 
-    /// Ends the holds that an agent who is gone has put others on, if one agent is left: that one did not mean them.
+    /// Ends the holds that a departed agent left behind, if one agent remains: the remaining agent did not ask for them.
     pub(super) fn end_leftover_holds(&mut self, out: &mut Out<'_>) {
         let roster = &self.facts.roster;
         let is_on_call =

@@ -1,5 +1,6 @@
-//! What the customer is told, and our hold on which they hear it. A customer who is alone is told and comforted on hold: a
-//! hold is over at once when the agent is back, while an announcement to the conference would play on over what they say.
+//! Announcements to the customer, and our hold during which they hear them. A customer who is alone hears announcement and
+//! comfort audio on hold: a hold ends at once when the agent is back, while an announcement to the conference would play
+//! over the agent.
 //!
 //! We end a hold that we began: [`OurHold`] remembers it. If the agent had held the customer before, the customer stays on
 //! hold for that agent ([`AgentHold`]).
@@ -13,14 +14,14 @@ use crate::{Action, Announcement, Outcome, Timer};
 use rejoin_protocol::{CallSid, Millis};
 
 impl Call {
-    /// Puts a customer who is alone on hold, to be told there (unless they were) and comforted. False: the customer is to
-    /// be told by an announcement.
+    /// Puts a customer who is alone on hold, where they hear the announcement (unless they were told) and comfort audio.
+    /// False if the announcement must go to the conference instead.
     pub(super) fn hold_customer(&mut self, out: &mut Out<'_>, told: bool) -> bool {
         let (Some(recovery), Some(customer)) = (&self.recovery, self.facts.roster.customer.clone()) else {
             return false;
         };
         if let Some(ours) = self.our_hold {
-            // Somebody may have come since: the audio goes on all the same.
+            // The audio goes on even if a participant has joined since.
             return ours.stage != HoldStage::Ending;
         }
         if !out.config.customer_hold || !self.diagnosis().is_customer_alone() {
@@ -34,11 +35,11 @@ impl Call {
         true
     }
 
-    /// Has the customer nobody, so that our hold goes on?
+    /// True while our hold is to go on, because the customer has no agent.
     fn is_our_hold_wanted(&self) -> bool {
         let Some(recovery) = &self.recovery else { return false };
         let wanted = match &recovery.phase {
-            // Whose leg it is that has come will be known in a moment.
+            // The newcomer's registration is due within moments.
             Phase::Rejoining => !self.diagnosis().has_newcomer(),
             Phase::Ended(ending) => matches!(ending, Ending::Failed { .. }),
             _ => true,
@@ -46,7 +47,7 @@ impl Call {
         wanted && self.diagnosis().agent_on_call().is_none()
     }
 
-    /// Is this what is to be done about our hold?
+    /// True if our hold is at this stage, and the step is still wanted.
     pub(super) fn wants_of_our_hold(&self, stage: HoldStage) -> bool {
         let is_on_call =
             self.facts.roster.is_customer_joined() && self.our_hold.is_some_and(|ours| ours.stage == stage);
@@ -60,7 +61,7 @@ impl Call {
         if *outcome == Outcome::Overtaken
             && let Some(recovery) = self.recovery.as_mut().filter(|it| it.agent_hold == AgentHold::Ended)
         {
-            recovery.agent_hold = AgentHold::AsItWas; // nothing was done: it stands
+            recovery.agent_hold = AgentHold::AsItWas; // the request was not sent, so the agent's hold stands
         }
         let is_to_be_told = self.has_open_recovery() && self.facts.roster.is_customer_joined();
         if stage != Some(HoldStage::On) && is_to_be_told && self.is_our_hold_wanted() {
@@ -94,28 +95,28 @@ impl Call {
         if let (Outcome::Ok, Some(customer)) = (outcome, self.facts.roster.customer.clone()) {
             self.facts.roster.observe(&customer, Observation::Unheld);
         }
-        // Who had come is gone by now, or it was nobody: its page had said goodbye before it registered.
+        // The newcomer is gone, or its page had said goodbye before it registered.
         let left_behind = self.facts.roster.agents.values().any(|agent| agent.left_behind);
         if self.is_our_hold_wanted() && (left_behind || self.diagnosis().is_newest_page_gone()) {
             self.tell_customer(out);
         }
     }
 
-    /// Twilio has said how the call stands: is a hold of ours still to be ended?
+    /// After a poll: a hold whose end Twilio had refused is ended again if the customer is still on hold.
     pub(super) fn our_hold_seen(&mut self) {
         if self.our_hold.is_some_and(|ours| ours.stage == HoldStage::Refused) {
             self.our_hold = self.diagnosis().is_customer_held().then_some(OurHold { stage: HoldStage::On });
         }
     }
 
-    /// Somebody else has ended it: the next one is not ours.
+    /// Another client ended our hold: a later hold is not ours.
     pub(super) fn unheld(&mut self, leg: &CallSid) {
         if self.facts.roster.is_customer(leg) && !self.diagnosis().is_customer_held() {
             self.our_hold = self.our_hold.filter(|ours| ours.stage != HoldStage::Refused);
         }
     }
 
-    /// Our hold lasts as long as the customer has nobody.
+    /// Ends our hold when the customer has an agent.
     pub(super) fn end_our_hold(&mut self, out: &mut Out<'_>) {
         let (Some(ours), Some(customer)) = (self.our_hold, self.facts.roster.customer.clone()) else {
             return;
@@ -131,19 +132,19 @@ impl Call {
         }
     }
 
-    /// Does the customer hear us on hold?
+    /// True while the customer hears us on hold.
     fn hears_us_on_hold(&self) -> bool {
         self.our_hold.is_some_and(|ours| matches!(ours.stage, HoldStage::Asked | HoldStage::On))
     }
 
     pub(super) fn tell_customer(&mut self, out: &mut Out<'_>) {
         let comes = self.diagnosis().has_newcomer();
-        // On hold there is no silence, and whoever joins again is to find the customer there.
+        // On hold there is no silence, and the agent who joins again expects the customer to be on hold.
         let stays_on_hold = self.diagnosis().is_customer_held();
         let Some(recovery) = &mut self.recovery else { return };
         match recovery.phase {
             Phase::Away | Phase::Holding(_) => {}
-            // Whoever has come is about to talk. If that is not the agent, the customer is told with the second rung.
+            // The newcomer is about to talk. If the newcomer is not the agent, the second rung makes the announcement.
             Phase::Rejoining if comes || stays_on_hold => return,
             Phase::Rejoining => {}
             Phase::Grace | Phase::Stranded | Phase::Requeueing(_) | Phase::Queued(_) | Phase::Ended(_) => {
@@ -155,11 +156,11 @@ impl Call {
             return;
         }
         if told {
-            // Nobody has come after all, and what was played is over.
+            // No agent joined, and the announcement is over.
             return self.announce(out, Announcement::Comfort);
         }
         match self.facts.roster.customer.clone().filter(|_| self.ends_agent_hold()) {
-            // As soon as the customer can hear it.
+            // The announcement follows when the customer can hear it.
             Some(customer) => {
                 let conference = self.conference.clone();
                 self.act(out, Action::ClearCustomerFlags { conference, customer, unhold: true }, SOON);
@@ -173,7 +174,7 @@ impl Call {
     }
 
     pub(super) fn clear_customer_flags(&mut self, out: &mut Out<'_>, customer: CallSid, told: bool) {
-        // A held customer is told as soon as they can hear it; one who was told is not told again.
+        // A customer on hold hears the announcement after the hold has ended. No customer hears it twice.
         let unhold = self.ends_agent_hold();
         if !unhold && !told {
             self.announce(out, Announcement::Interrupted);
@@ -190,7 +191,7 @@ impl Call {
             Phase::Away | Phase::Holding(_) | Phase::Stranded => true,
             // Third parties wait until they are moved.
             Phase::Requeueing(_) | Phase::Queued(_) => self.diagnosis().others().next().is_some(),
-            // The agent is about to be there, and what plays cannot be stopped.
+            // The agent is about to join, and audio that plays cannot be stopped.
             Phase::Grace | Phase::Rejoining | Phase::Ended(_) => false,
         });
         if self.facts.roster.ended || self.hears_us_on_hold() {
@@ -199,7 +200,7 @@ impl Call {
         if still {
             self.announce(out, Announcement::Comfort);
         } else if self.recovery.as_ref().is_some_and(|r| r.phase == Phase::Rejoining) {
-            // If nobody has come by then, there is silence.
+            // If no agent has joined by then, the customer hears silence.
             self.set_timer(out, Timer::Announce, out.now + out.config.announce_after);
         }
     }

@@ -1,5 +1,4 @@
-//! A recovery begins. An agent who is lost again and again is counted: after a few times the customer is better off with
-//! another one.
+//! The begin of a recovery. The losses of a customer are counted: after a few of them the next agent gets the call.
 
 use super::{Call, Out};
 use crate::absence::{Absence, Ending, Phase, Recovery};
@@ -8,7 +7,7 @@ use rejoin_protocol::{CallSid, Millis, RecoveryId};
 use std::collections::BTreeSet;
 
 impl Call {
-    /// How often the customer has been lost lately, this time included: the recovery's generation.
+    /// Number of the customer's losses lately, this one included: the recovery's generation.
     fn count_loss(&mut self, out: &Out<'_>) -> u32 {
         let lately = |at: &Millis| *at + out.config.again_within > out.now;
         self.inherited.losses.retain(lately);
@@ -22,24 +21,24 @@ impl Call {
         if losses.contains(&at) { u32::try_from(losses.len()).unwrap_or(u32::MAX) } else { 0 }
     }
 
-    /// A loss that was none.
+    /// Takes a loss back that was graceful or covered.
     pub(super) fn discount_loss(&mut self, at: Millis, ending: &Ending) {
         if matches!(ending, Ending::Graceful | Ending::Covered) {
             self.inherited.losses.remove(&at);
         }
     }
 
-    /// The customer comes from another conference: what happened there counts here, too.
+    /// Takes over the losses of the conference that the customer comes from.
     pub(crate) fn inherit(&mut self, losses: &BTreeSet<Millis>) {
         self.inherited.losses.extend(losses);
     }
 
-    /// Has the agent been lost so often that somebody else is to have the customer?
+    /// True if the agent was lost so often that the next agent gets the customer.
     pub(super) fn is_lost_too_often(&self) -> bool {
         self.recovery.as_ref().is_some_and(|recovery| recovery.too_often)
     }
 
-    /// The absence of the agent of this leg, from now on.
+    /// An absence of the agent of this leg that begins now.
     pub(super) fn absence_of(&self, out: &Out<'_>, leg: &CallSid) -> Option<Absence> {
         Some(Absence {
             id: RecoveryId::of(leg),
@@ -61,14 +60,14 @@ impl Call {
         }
     }
 
-    /// A recovery begins, in the place of one that is over.
+    /// Begins a recovery in the place of one that has ended.
     pub(super) fn recover(&mut self, out: &mut Out<'_>, absence: Absence, generation: u32, phase: Phase) {
-        self.reconcile(out); // what the recovery before leaves to be done
+        self.reconcile(out); // requests that the ended recovery leaves
         let too_often = generation > out.config.again_at_most;
         self.recovery = Some(Recovery::new(absence, generation, too_often, phase));
     }
 
-    /// A mark may still come.
+    /// The agent is lost, unless a mark arrives within the grace period.
     pub(super) fn lose(&mut self, out: &mut Out<'_>, leg: &CallSid) {
         self.note(out, Note::AgentLost);
         self.begin(out, leg, Phase::Grace);

@@ -1,4 +1,4 @@
-//! What the conference's callbacks report.
+//! Handles the conference's status callbacks.
 
 use super::{Call, Out};
 use crate::facts::{Observation, Report};
@@ -42,7 +42,7 @@ impl Call {
 
     fn leg_leaves(&mut self, out: &mut Out<'_>, leg: &CallSid, sequence: u64, reason: LeaveReason) {
         if self.facts.roster.is_customer(leg) {
-            self.facts.roster.move_inferred_at = None; // reported, and not inferred any more
+            self.facts.roster.move_inferred_at = None; // a callback replaces the inference
         }
         self.facts.roster.observe(leg, Observation::Left { sequence, reason });
         if reason == LeaveReason::HungUp {

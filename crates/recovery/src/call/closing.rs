@@ -1,4 +1,4 @@
-//! The customer is gone, and the end of the call.
+//! The departure of the customer, and the end of the call.
 
 use super::{Call, Out};
 use crate::absence::{Ending, Phase};
@@ -18,7 +18,7 @@ impl Call {
             return;
         }
         let left = self.facts.roster.left(customer);
-        // Our own requeue takes the leg out of the conference, too, and says so.
+        // Our own requeue takes the leg out of the conference for the same reason.
         let moved = !recovery.phase.is_before_requeue();
         if left == Some(LeaveReason::UpdatedViaApi)
             && !moved
@@ -37,8 +37,7 @@ impl Call {
         }
     }
 
-    /// True when nobody is left in the conference, and no agent is awaited. While the customer's leg is not known to be there,
-    /// that cannot be said.
+    /// True when no leg is left in the conference, and no agent is awaited. False while the customer's leg was never shown.
     fn is_over(&self) -> bool {
         let roster = &self.facts.roster;
         let is_anybody_known = !roster.participants.is_empty() && !roster.is_customer_unseen();
@@ -50,7 +49,7 @@ impl Call {
     pub(super) fn close(&mut self, out: &mut Out<'_>) {
         let over = self.is_over();
         if self.closed && !over {
-            // The call was not over: a report came late.
+            // A late report shows that the call was not over.
             self.closed = false;
             self.clear_timer(out, Timer::Forget);
         }
@@ -61,7 +60,7 @@ impl Call {
         for timer in [Timer::Leave, Timer::Orphan, Timer::LookUp, Timer::Owners, Timer::Covered] {
             self.clear_timer(out, timer);
         }
-        // A customer whom we moved is on another call.
+        // The call of a customer whom we moved goes on elsewhere.
         let left = self.facts.roster.customer_left();
         if self.recovery.is_none() || left != Some(LeaveReason::UpdatedViaApi) {
             self.note(out, Note::CallEnded);

@@ -1,4 +1,4 @@
-//! Supervisors who coach: one agent alone hears them, and the customer never does.
+//! Supervisors who coach: only one agent hears them, and the customer never does.
 
 use super::{Call, Out};
 use crate::Action;
@@ -10,8 +10,8 @@ impl Call {
         self.facts.roster.is_joined(leg) && self.facts.roster.flags(leg).coaching
     }
 
-    /// The agent of this leg may be in the conference by another one: a supervisor who has coached them goes on with that
-    /// one. Twilio knows legs, not agents, and nobody would hear the coach.
+    /// Lets supervisors who coached the agent of this leg coach their new leg. Twilio binds a coach to a leg, not to an
+    /// agent, so the agent would not hear the coach.
     pub(super) fn retarget_coaches(&mut self, out: &mut Out<'_>, before: &CallSid) {
         let Some(worker) = self.facts.roster.agent(before).map(|agent| &agent.worker) else { return };
         let mut legs = self.facts.roster.agents.iter().filter(|(leg, agent)| {

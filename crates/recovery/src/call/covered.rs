@@ -1,5 +1,5 @@
-//! Agents who are away while the customer has another agent. The customer is told nothing, and TaskRouter is asked nothing. The
-//! leg may stand until the agent is back in place. An agent who does not come back leaves the customer to the other one.
+//! Agents who are away while the customer has another agent. No announcement is made and no task is created. The leg may
+//! stand until the agent is back in place. If the agent does not come back, the customer stays with the other agent.
 
 use super::{Call, Out};
 use crate::absence::{AHEAD, Absence, Covered, CoveredStage, Ending, Phase};
@@ -19,10 +19,10 @@ impl Call {
         self.wake_covered(out);
     }
 
-    /// The agent is back, and their page can join again.
+    /// The agent is back, and their page can join in place.
     pub(super) fn joins_covered(&mut self, out: &mut Out<'_>, leg: &CallSid) {
         if !self.diagnosis().is_away_covered(leg) {
-            // A crash: the page said no goodbye.
+            // The page crashed: it sent no goodbye.
             self.goes_away_covered(out, leg);
         }
         let (now, within, ttl) = (out.now, out.config.in_place_within, out.config.ping_ttl);
@@ -45,7 +45,7 @@ impl Call {
         }
     }
 
-    /// Ends the absences that the facts end.
+    /// Ends absences that facts have ended.
     pub(super) fn settle_covered(&mut self, out: &mut Out<'_>) {
         let open = self.covered.iter().filter(|(_, covered)| covered.is_open());
         let open: Vec<_> = open.map(|(leg, covered)| (leg.clone(), covered.absence.agent.clone())).collect();
@@ -84,7 +84,8 @@ impl Call {
         // The conference's end may be reported before the customer's leave.
         let is_unreported = left.is_none() && !self.diagnosis().is_requeued();
         if left == Some(LeaveReason::ModeratorEnded) || is_unreported {
-            // The conference ended under the customer, whose call may go on. Only that another agent had them is known.
+            // The conference ended under the customer, whose call may go on. All that is known is that another agent had
+            // them.
             return Ending::Covered;
         }
         let Some(recovery) = &self.recovery else { return Ending::CustomerLeft };
@@ -97,7 +98,7 @@ impl Call {
         };
         let agent = &recovery.absence.agent;
         if is_with_same_agent && agent.worker == *worker {
-            return Ending::Covered; // the recovery tells this agent that the customer comes to them by another leg
+            return Ending::Covered; // the recovery shows this agent that the customer comes back by another leg
         }
         let name = is_with_same_agent.then(|| agent.name.clone()).filter(|name| !name.is_empty());
         Ending::HandedOver { name, into: None }
@@ -112,7 +113,7 @@ impl Call {
         if matches!(ending, Ending::Rejoined { .. }) {
             self.leave_leg_to_flex(out, leg);
         } else if self.facts.roster.is_joined(leg) {
-            self.remove_leg(out, leg); // nobody is at it
+            self.remove_leg(out, leg); // no page has it
         }
         if *ending == Ending::Covered {
             self.end_leftover_holds(out);
@@ -123,7 +124,7 @@ impl Call {
         self.wake_covered(out);
     }
 
-    /// The timer is due: agents who are not back in time are given up.
+    /// The timer is due: absences past their deadline end.
     pub(super) fn covered_is_due(&mut self, out: &mut Out<'_>) {
         let late = self.covered.iter().filter(|(_, covered)| covered.is_open() && covered.due() <= out.now);
         for leg in late.map(|(leg, _)| leg.clone()).collect::<Vec<_>>() {
@@ -134,7 +135,7 @@ impl Call {
         self.wake_covered(out);
     }
 
-    /// True if a poll comes first, because all covering agents have said that they leave and no report says that they did.
+    /// True if a poll comes first, because all covering agents have marks and none is reported gone.
     fn is_cover_polled(&mut self, out: &mut Out<'_>, leg: &CallSid) -> bool {
         let is_doubtful = self.diagnosis().is_left_to_leavers(leg);
         let until = out.now + SOON + AHEAD;
@@ -148,7 +149,7 @@ impl Call {
         true
     }
 
-    /// The customer has no agent any more, and misses the absent one who is most likely to be back first.
+    /// If the customer has no agent any more, recovers the absent agent who is most likely to be back first.
     pub(super) fn miss_covered(&mut self, out: &mut Out<'_>) {
         let is_alone = self.diagnosis().agent_on_call().is_none();
         if !is_alone || self.has_open_recovery() || !self.facts.roster.is_customer_joined() {
@@ -173,7 +174,8 @@ impl Call {
         self.push(out);
     }
 
-    /// Another agent has come to the customer while the missed agent is away, who may still come back, but is not missed any more.
+    /// If another agent joins while the missed agent is away, turns the recovery into a covered absence: the agent may still
+    /// come back.
     pub(super) fn cover_missed(&mut self, out: &mut Out<'_>) {
         let Some(recovery) = &self.recovery else { return };
         let stage = match recovery.phase {
@@ -190,7 +192,7 @@ impl Call {
         }
         self.clear_recovery_timers(out);
         if let Some(recovery) = self.recovery.take() {
-            // The customer hears the agent who has come: the missed agent's hold of the customer is over.
+            // The customer hears the agent who joined: the missed agent's hold of the customer is over.
             self.covered.insert(leg, Covered { absence: recovery.absence, stage });
         }
         self.wake_covered(out);

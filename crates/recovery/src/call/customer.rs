@@ -1,11 +1,11 @@
-//! Which leg is the customer's. A page may name any leg; only a leg that a callback or a poll has shown in this call's
-//! conference is joined, or has a role. A leg that no callback shows within a moment is polled.
+//! Which leg is the customer's. A page may claim any leg. Only a leg that a callback or a poll has shown in this call's
+//! conference gets a role. If no callback shows a claimed leg within a moment, the conference is polled.
 
 use super::{Call, Out};
 use crate::plan::SOON;
 use rejoin_protocol::CallSid;
 
-/// More legs than can truly be named as one customer's.
+/// Limit of claimed legs, above what one call has.
 const CLAIMED: usize = 8;
 
 impl Call {
@@ -20,8 +20,8 @@ impl Call {
         }
     }
 
-    /// A claimed leg counts as the customer's when Twilio has shown it here, unless it is an agent's. What was said
-    /// meanwhile of the page of an agent counts then.
+    /// A claimed leg counts as the customer's when Twilio has shown it here, unless it is an agent's. Goodbyes that arrived
+    /// before are applied then.
     pub(super) fn settle_customer(&mut self, out: &mut Out<'_>) {
         if self.facts.roster.customer.is_none() {
             let is_here = |leg: &&CallSid| {
@@ -38,22 +38,22 @@ impl Call {
         self.facts.roster.customer_claims.clear();
     }
 
-    /// The task itself names this leg as the customer's. It counts, too, if Twilio asks what comes next for it: then it has
+    /// The task itself names this leg as the customer's. It also counts if Twilio fetches our action URL for it: then it has
     /// left its conference.
     pub(super) fn task_names_customer(&mut self, out: &mut Out<'_>, leg: &CallSid) {
         if self.facts.roster.customer.is_none() && self.stranding.fetched_for.as_ref() == Some(leg) {
             self.facts.roster.customer = Some(leg.clone());
             self.facts.roster.customer_claims.clear();
             if self.facts.roster.ended {
-                self.facts.roster.assume_joined(leg); // until it ended
+                self.facts.roster.assume_joined(leg); // until the conference ended
             }
         }
         self.claim_customer(out, leg);
     }
 
-    /// Twilio asks what comes next for a leg that is said to be the customer's. If the task says so, too, it is: the leg has
-    /// left its conference. One that a poll missed long ago has had another call since, unless Twilio had asked for it
-    /// before: it asks again every second.
+    /// Twilio fetches our action URL for a leg that is claimed as the customer's. If the task names the leg, too, the leg is
+    /// the customer's and has left its conference. A leg that a poll missed long ago belongs to another call by now, unless
+    /// Twilio fetched before: it repeats the fetch every second.
     pub(super) fn action_url_fetched_for_claimed(&mut self, out: &mut Out<'_>, leg: &CallSid) {
         let had_asked = self.stranding.fetched_for.as_ref() == Some(leg);
         if self.facts.roster.move_inferred_at.is_some_and(|at| at + SOON <= out.now) && !had_asked {

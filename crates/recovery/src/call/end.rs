@@ -18,13 +18,13 @@ impl Call {
         self.remove_left_behind(out);
         if *ending == Ending::CustomerLeft && self.facts.roster.is_joined(&lost) {
             self.settle(&lost);
-            self.remove_leg(out, &lost); // nobody is at it, and nobody is left to talk to
+            self.remove_leg(out, &lost); // no page has it, and no customer is left
         }
         self.note(out, Note::Ended { outcome: ending.name().to_owned(), after });
         self.push(out);
     }
 
-    /// An agent has come to the customer before we moved the customer, who is not moved any more.
+    /// An agent joined the customer before the requeue, which is cancelled.
     pub(super) fn end_if_covered(&mut self, out: &mut Out<'_>) {
         let Some(recovery) = &self.recovery else { return };
         let may_be_covered = recovery.phase == Phase::Grace || recovery.phase.is_kept();

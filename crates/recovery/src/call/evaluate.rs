@@ -1,10 +1,10 @@
-//! What is looked at after every event, and in which order.
+//! The evaluation of a call after every event: its steps, in their order.
 
 use super::{Call, Out};
 use crate::Note;
 
 impl Call {
-    /// Looks at the whole after every event.
+    /// Draws the conclusions from all facts, after every event.
     pub(crate) fn evaluate(&mut self, out: &mut Out<'_>) {
         if !self.facts.ownership.proven {
             return;

@@ -1,4 +1,4 @@
-//! Keeping the conference: it must not end because an agent leaves it.
+//! The exit flag: a conference must not end because an agent leaves it.
 
 use super::{Call, Out};
 use crate::facts::{Facts, Observation};
@@ -7,7 +7,7 @@ use crate::{Action, Note, Outcome};
 use rejoin_protocol::CallSid;
 
 impl Call {
-    /// The flag was set on a leg that no page has registered yet: an agent's, because it is set on no others. That agent may be
+    /// Clears the flag of a leg that no page has registered yet. Flex sets it only on agents' legs, and the agent may be
     /// lost before their registration is confirmed.
     pub(super) fn clear_flag_before_registration(&mut self, out: &mut Out<'_>, leg: &CallSid) {
         let Facts { roster, marks, ownership, .. } = &self.facts;
@@ -22,15 +22,15 @@ impl Call {
         Action::ClearExitFlag { conference: self.conference.clone(), leg: leg.clone() }
     }
 
-    /// The flag was undone, as is told, and set again, and Twilio has not answered yet that it has undone it: it is undone once
-    /// more, if it is to be.
+    /// A callback reported the flag cleared and another one reported it set, while our request is in flight. The request no
+    /// longer counts as in flight, so the flag is cleared again if need be.
     pub(super) fn clear_flag_again(&mut self, leg: &CallSid) {
         if self.requests.take_set_again(leg) {
             self.requests.forget(&self.clearing_flag(leg));
         }
     }
 
-    /// The flag is undone, or could not be. Whoever has set it meanwhile finds it undone once more.
+    /// Our request has ended. A flag that another plugin set meanwhile is cleared again.
     pub(super) fn exit_flag_cleared(&mut self, out: &mut Out<'_>, leg: &CallSid, outcome: &Outcome) {
         if self.facts.roster.is_shown(leg) {
             let is_set_again = self.requests.take_set_again(leg);
@@ -38,7 +38,7 @@ impl Call {
         }
         match outcome {
             Outcome::Ok => self.note(out, Note::ExitFlagUndone),
-            // Nobody tells of a flag that stays as it is.
+            // No callback reports a flag that stays as it is.
             Outcome::Failed { .. } => self.poll_soon(out),
             _ => {}
         }

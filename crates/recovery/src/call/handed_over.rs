@@ -1,4 +1,4 @@
-//! A customer whom an agent has handed over: who takes them, and whether anybody does.
+//! A customer whom an agent has handed over: the agent who takes the call, if any.
 
 use super::{Call, Out};
 use crate::absence::{Absent, Ending, Phase};
@@ -7,8 +7,8 @@ use crate::{HandedOver, LeaveReason, Logged, LoggedWhat, Note, PollAnswer, Timer
 use rejoin_protocol::{CallSid, Millis, ReservationSid};
 
 impl Call {
-    /// Twilio had its time to take the legs of agents away who marked a transfer and whose page is gone. Those that still stand
-    /// were refused it.
+    /// Handles transfers whose agent has no page any more. Twilio takes the leg of a transferring agent away within moments:
+    /// if the leg still stands, the transfer was refused.
     pub(super) fn handle_refused_transfers(&mut self, out: &mut Out<'_>) {
         let agents: Vec<_> = self
             .facts
@@ -38,14 +38,14 @@ impl Call {
         }
     }
 
-    /// The leg of the agent of this reservation, of which no callback has reported anything: no server ran. A leg that
-    /// nobody will ever name stands for it, named after the reservation. It was the last to leave.
+    /// A substitute for the agent's leg that no callback has reported, because no server ran. It is named after the
+    /// reservation, and counts as the last to leave.
     fn unreported_leg_of(&mut self, of: &ReservationSid) -> Option<CallSid> {
         let last = self.facts.roster.last_to_leave().map(|(leg, _)| leg.clone())?;
         let known =
             |leg: &CallSid| self.facts.roster.is_customer(leg) || self.facts.roster.agents.contains_key(leg);
         if !self.facts.roster.participants.keys().all(known) {
-            return None; // it may be that one's
+            return None; // one of these legs may be that agent's
         }
         let leg = CallSid::parse(&format!("CA{}", of.as_str().get(2..)?)).ok()?;
         let after = self.facts.roster.report(&last).sequence().unwrap_or(0);
@@ -53,7 +53,7 @@ impl Call {
         Some(leg)
     }
 
-    /// The customer is taken by the agent whose reservation wraps up and of whom no leg is known.
+    /// Finds the agent who took the customer: their reservation wraps up, and their leg is unknown.
     fn find_taker(&mut self, out: &mut Out<'_>, seen: &PollAnswer) {
         let known = |reservation: &ReservationSid| {
             (self.facts.marks.is_given(reservation)
@@ -76,9 +76,8 @@ impl Call {
         }
     }
 
-    /// Twilio has deleted the task, so that it will never say whose the reservations were. Somebody took the transfer, as callbacks
-    /// reported, and one worker alone has registered that leg all along. The agent who handed the customer over is not to be asked
-    /// in that worker's place.
+    /// Twilio has deleted the task, so the owners of its reservations can no longer be read. Callbacks reported a leg that
+    /// took the transfer. If exactly one worker registered that leg, that worker took the transfer.
     fn find_taker_of_deleted_task(&mut self, out: &mut Out<'_>) {
         let Some(leg) = self.diagnosis().taker_leg() else { return };
         let customer = self.facts.roster.customer.clone();
@@ -96,8 +95,7 @@ impl Call {
         }
     }
 
-    /// True if TaskRouter's log says that the agent who left last has not handed the customer over, whoever has put the
-    /// customer on hold.
+    /// True if TaskRouter's log shows no transfer by the agent who left last, although the customer is on hold.
     fn was_not_transferred(&self, seen: &PollAnswer) -> bool {
         self.facts
             .roster
@@ -105,13 +103,12 @@ impl Call {
             .is_some_and(|(_, agent)| denies_transfer(&seen.log, &agent.reservation))
     }
 
-    /// A poll answered how a task stands whose agent has handed it over, with the customer alone ever since. `heard`: when
-    /// anything was last heard of the call.
+    /// Handles the answer to a poll after a hand-over that left the customer alone. `heard`: when the last evidence arrived.
     pub(super) fn handle_transfer_poll(&mut self, out: &mut Out<'_>, seen: &PollAnswer, heard: Millis) {
         let is_wrapped_up = matches!(seen.task, Some(HandedOver::Wraps | HandedOver::Over));
         let comes_nobody = self.comes_nobody(seen);
         if is_wrapped_up && !self.diagnosis().is_replaced() {
-            self.find_taker(out, seen); // once known, that agent is missed
+            self.find_taker(out, seen); // from then on the customer misses that agent
         }
         if !comes_nobody || !self.diagnosis().is_handed_over() {
             return;
@@ -131,7 +128,7 @@ impl Call {
         }
     }
 
-    /// True if nobody will take the customer over. While a transfer goes on the customer is on hold.
+    /// True if no agent will take the customer over. During a transfer the customer is on hold.
     fn comes_nobody(&self, seen: &PollAnswer) -> bool {
         match seen.task {
             Some(HandedOver::Over) => true,
@@ -143,8 +140,8 @@ impl Call {
         }
     }
 
-    /// The transfer of the agent of this leg was refused, or taken by nobody. The customer misses that agent, unless the agent
-    /// has left for good.
+    /// The transfer by the agent of this leg was refused, or no agent took it. The customer misses that agent, unless the
+    /// agent has left for good.
     fn transfer_came_to_nothing(
         &mut self,
         out: &mut Out<'_>,
@@ -159,15 +156,15 @@ impl Call {
         self.refuse_mark_in_task(out.now);
         self.unmark(reservation);
         if out.now < heard + out.config.grace {
-            return self.lose(out, leg); // the agent may have left just now, and a mark be on its way
+            return self.lose(out, leg); // the agent may have left just now, and a mark may be on its way
         }
         self.note(out, Note::AgentLost);
         self.begin(out, leg, Phase::Grace);
         self.hold_the_line(out);
     }
 
-    /// True if the agent of this leg has completed the task, or seemed to and no report says when they left, or was missed before.
-    /// A leg is missed once; one that was missed until its mark was known does not count.
+    /// True if the agent of this leg completed the task, completed it as far as is known and hung up, or was missed before.
+    /// A leg is missed once. A recovery that ended by a late mark does not count.
     fn has_left_for_good(&self, leg: &CallSid, reservation: &ReservationSid) -> bool {
         let was_missed =
             |it: Absent<'_>| it.absence().lost_leg == *leg && it.ending() != Some(&Ending::Graceful);
@@ -178,8 +175,8 @@ impl Call {
     }
 }
 
-/// True if the log goes as far as the end of the agent's talk, without a transfer since they took the task. An earlier
-/// transfer, by which the task may have come to them, was before. What the log does not say it does not deny.
+/// True if the log covers the time from the agent's acceptance to their wrap-up, and has no transfer in it. An earlier
+/// transfer may have brought the task to them. An incomplete log denies nothing.
 fn denies_transfer(log: &[Logged], of: &ReservationSid) -> bool {
     let at = |what: LoggedWhat| log.iter().find(|line| line.what == what)?.at;
     let (Some(took), Some(_)) = (at(LoggedWhat::Accepted(of.clone())), at(LoggedWhat::Wraps(of.clone())))

@@ -1,4 +1,4 @@
-//! Who has a reservation, as Twilio says, and who is with the customer by a leg that no page has registered.
+//! Holders of reservations, as Twilio reports them, and agents who are with the customer by an unregistered leg.
 
 use super::Call;
 use crate::facts::Agent;
@@ -7,16 +7,16 @@ use rejoin_protocol::{CallSid, ReservationSid, WorkerSid};
 use std::collections::BTreeMap;
 
 impl Call {
-    /// Twilio says whose this reservation is.
+    /// Twilio reports the owner of this reservation.
     pub(super) fn know_owner(&mut self, reservation: &ReservationSid, worker: &WorkerSid) {
         self.facts.ownership.owners.record(reservation, Some(worker));
     }
 
-    /// Twilio says who has the task, or had it, and this is their leg.
+    /// Twilio reports an agent who has or had the task, and this is their leg.
     pub(super) fn know_holder(&mut self, leg: &CallSid, holder: &Holder) {
         self.know_owner(&holder.reservation, &holder.worker);
         let mut agent = Agent::new(holder.worker.clone(), holder.name.clone(), holder.reservation.clone());
-        // A leg that was not there when the agent's newest page said hello is the one for which that page has asked.
+        // A leg that joined after the hello of the agent's newest page is the one that this page asked for.
         if self.facts.roster.leg(leg).is_some_and(|there| !there.stood)
             && let Some(newest) = self.facts.pages.newest_alone(&holder.worker)
         {
@@ -27,7 +27,7 @@ impl Call {
         self.apply_earlier_hello(leg);
     }
 
-    /// A page may have said hello before it was known whose leg this is.
+    /// Applies a hello that arrived before the leg's agent was known.
     pub(super) fn apply_earlier_hello(&mut self, leg: &CallSid) {
         if let Some(agent) = self.facts.roster.agents.get_mut(leg)
             && let newest @ Some(_) =

@@ -1,4 +1,4 @@
-//! The first rung: the agent joins the same conference again while the old leg stands.
+//! The first rung, in place: the agent joins the same conference again while the old leg stands.
 
 use super::{Call, Out};
 use crate::absence::{Ending, Phase};
@@ -16,7 +16,7 @@ impl Call {
             return self.joins_covered(out, leg);
         }
         if !self.has_open_recovery() {
-            // A crash: nobody said goodbye.
+            // The page crashed: it sent no goodbye.
             self.note(out, Note::PageGone);
             self.begin(out, leg, Phase::Away);
             self.set_timer(out, Timer::Announce, out.now + out.config.announce_after);
@@ -26,9 +26,9 @@ impl Call {
         }
         let Some(recovery) = self.recovery.as_mut().filter(|r| r.absence.lost_leg == *leg) else { return };
         if !matches!(recovery.phase, Phase::Away | Phase::Rejoining) {
-            return; // a rung further down already
+            return; // the recovery is past this rung
         }
-        // However often the page is loaded again: the first rung ends.
+        // The limit holds however often the page is loaded again.
         let latest = recovery.absence.lost_at + out.config.ping_ttl;
         recovery.absence.deadline = latest.min(out.now + out.config.in_place_within).max(out.now);
         recovery.phase = Phase::Rejoining;
@@ -40,7 +40,7 @@ impl Call {
         self.push(out);
     }
 
-    /// A registered leg of an agent is in the same conference beside the one that nobody is at.
+    /// Ends the recovery when the agent has a new registered leg in the conference.
     pub(super) fn rejoined_in_place(&mut self, out: &mut Out<'_>) {
         let Some(recovery) = &self.recovery else { return };
         if !matches!(recovery.phase, Phase::Away | Phase::Rejoining)
@@ -63,12 +63,12 @@ impl Call {
         self.end_recovery(out, &Ending::Rejoined { into: None });
     }
 
-    /// The old leg has left while its agent was away, or on the way back in.
+    /// The old leg left while its agent was away, or was joining in place.
     pub(super) fn away_leg_gone(&mut self, out: &mut Out<'_>, leg: &CallSid, removed_by_us: bool) {
         self.settle(leg);
         let rejoining = self.recovery.as_ref().is_some_and(|r| r.phase == Phase::Rejoining);
         if rejoining && !removed_by_us {
-            // Flex closes the old leg itself when the new one is in; the two may be told in any order.
+            // Flex closes the old leg when the new one has joined. The callbacks of the two may arrive in any order.
             if !self.diagnosis().has_newcomer() {
                 self.set_timer(out, Timer::Grace, out.now + out.config.grace);
             }
@@ -78,7 +78,8 @@ impl Call {
         self.hold_the_line(out);
     }
 
-    /// Who has come while the agent joins again is gone before it was known who that is, and the old leg was gone already.
+    /// An unidentified participant joined while the agent was joining in place, and left. If the old leg is gone, too, the
+    /// wait in place ends.
     pub(super) fn newcomer_gone(&mut self, out: &mut Out<'_>, leg: &CallSid) {
         let rejoining = self.recovery.as_ref().filter(|recovery| recovery.phase == Phase::Rejoining);
         let Some(lost) = rejoining.map(|recovery| &recovery.absence.lost_leg) else { return };

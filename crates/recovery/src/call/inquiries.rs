@@ -1,5 +1,5 @@
-//! What Twilio is asked about a call: the look-up of its task, the poll of its conference, the owners of its
-//! reservations, and the mark that a page may have left in the task.
+//! Queries to Twilio about a call: the look-up of its task, the poll of its conference, the owners of its reservations, and
+//! the mark that a page may have written into the task.
 
 use super::{Call, Out};
 use crate::facts::{Asking, RESERVATIONS};
@@ -7,11 +7,12 @@ use crate::plan::SOON;
 use crate::{Action, Timer};
 use rejoin_protocol::{Millis, ReservationSid};
 
-/// How long the callback may take that shows a leg or names an owner, before Twilio is asked: a page may be faster.
+/// How long the server waits for a callback that shows a leg or names an owner before it asks Twilio: a page may be faster
+/// than a callback.
 pub(super) const CALLBACK_WITHIN: Millis = Millis::seconds(1);
 
 impl Call {
-    /// Asks Twilio how the call stands.
+    /// Polls the conference.
     pub(super) fn poll_conference(&mut self, out: &mut Out<'_>) {
         self.poll.since = Some(out.now);
         self.poll.asked_at = self.poll.since.filter(|_| self.is_without_callbacks());
@@ -26,14 +27,14 @@ impl Call {
         self.act(out, look, SOON);
     }
 
-    /// The same, unless a poll is in flight.
+    /// Polls the conference, unless a poll is in flight.
     pub(super) fn poll_unless_in_flight(&mut self, out: &mut Out<'_>) {
         if self.poll.since.is_none() {
             self.poll_conference(out);
         }
     }
 
-    /// It is not known how the call stands, or nobody would tell.
+    /// The state of the call is unknown, or no callback would report a change: the watchdog polls soon.
     pub(super) fn poll_soon(&mut self, out: &Out<'_>) {
         self.poll.may_have_missed = true;
         self.poll.heard_at = out.now;
@@ -48,20 +49,20 @@ impl Call {
         }
     }
 
-    /// Somebody has joined or left, or Twilio answers again: a look-up that found too little may find more now.
+    /// A participant joined or left, or Twilio answers again: a look-up that found too little may find more now.
     pub(super) fn look_up_again(&mut self) {
         self.lookup.begun &= !std::mem::take(&mut self.lookup.found_too_little);
     }
 
-    /// A leg is gone and nobody has said that it was on purpose. A page that cannot reach us writes it into the task.
+    /// A leg is gone and no mark has arrived. A page that cannot reach the server writes its mark into the task.
     pub(super) fn read_task_for_mark(&mut self, out: &mut Out<'_>) {
         self.act(out, Action::ReadTask { task: self.task.clone() }, SOON);
     }
 
-    /// A page speaks for a reservation whose worker is not known.
+    /// A page makes a statement about a reservation whose worker is unknown.
     pub(super) fn ask_for_owner(&mut self, out: &mut Out<'_>, reservation: &ReservationSid) {
         if self.facts.ownership.asking == Asking::Asked {
-            return; // the answer may be about this one, too; if not, it is asked again
+            return; // the answer in flight may name it; if not, Twilio is asked again
         }
         if self.facts.ownership.sought.len() < RESERVATIONS {
             self.facts.ownership.sought.insert(reservation.clone());
@@ -80,22 +81,22 @@ impl Call {
         self.act(out, Action::ReadReservations { task: self.task.clone(), conference }, SOON);
     }
 
-    /// The callbacks that show the named legs may be on their way. If not, Twilio is polled.
+    /// Waits a moment for callbacks that show the claimed legs, then polls.
     pub(super) fn poll_for_legs_later(&self, out: &mut Out<'_>) {
         if self.awaits_legs() && self.poll.since.is_none() {
             self.set_timer(out, Timer::LookUp, out.now + CALLBACK_WITHIN);
         }
     }
 
-    /// A page of a named leg has come or gone: what it says is to count at once.
+    /// A page of a claimed leg said hello or goodbye: a poll confirms the leg now, so that the statement counts.
     pub(super) fn poll_for_legs(&mut self, out: &mut Out<'_>) {
         if self.awaits_legs() && !self.facts.roster.ended {
             self.poll_unless_in_flight(out);
         }
     }
 
-    /// The customer, or the agent, is known by the task alone: no callback has shown the leg, because no server ran when
-    /// it came.
+    /// Polls if customer or agent is known from the task alone: no callback showed the leg, because no server ran when it
+    /// joined.
     pub(super) fn poll_for_unshown(&mut self, out: &mut Out<'_>) {
         let unseen = self.facts.roster.is_customer_unseen()
             || self.facts.roster.unseen_agents().next().is_some()

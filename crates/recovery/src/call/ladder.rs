@@ -1,5 +1,5 @@
-//! The second rung: the customer is told and kept, the agent is pinged and awaited; and what follows when a rung of the ladder
-//! is given up.
+//! The second rung, holding the line: the customer hears the announcement and waits, the agent is pinged. Also the steps
+//! from one rung to the next.
 
 use super::{Call, Out};
 use crate::absence::{AHEAD, Ending, Holding, Phase, Recovery};
@@ -8,15 +8,15 @@ use crate::{Action, Note, Timer};
 use rejoin_protocol::api::Failure;
 use rejoin_protocol::{CallSid, Millis, RecoveryId, TaskSid};
 
-/// How long a reachable agent waits for what should come before the requeue.
+/// How long the steps before the requeue may delay it once the agent is reachable.
 const PREPARE: Millis = Millis::seconds(2);
 
 impl Call {
-    /// The second rung: the leg is gone, or going.
+    /// Begins the second rung: the leg is gone, or is being removed.
     pub(super) fn hold_the_line(&mut self, out: &mut Out<'_>) {
         let lost = self.recovery.as_ref().map(|recovery| recovery.absence.lost_leg.clone());
         if lost.is_some_and(|leg| self.diagnosis().is_covered(&leg)) {
-            // A colleague on hold is better than the queue: they know what the call is about.
+            // A colleague on hold is better than the queue: they know the call.
             return self.end_recovery(out, &Ending::Covered);
         }
         if self.facts.roster.is_stranded() {
@@ -48,7 +48,7 @@ impl Call {
         self.push(out);
     }
 
-    /// The agent is pinged and awaited, unless they are back, or are not to get the customer.
+    /// The agent is pinged and awaited, unless they are back, or were lost too often.
     fn begin_wait(&mut self, out: &mut Out<'_>, was_alone: bool) {
         let Some(recovery) = &mut self.recovery else { return };
         let deadline = recovery.absence.deadline;
@@ -61,14 +61,14 @@ impl Call {
     pub(super) fn ping_created(&mut self, out: &mut Out<'_>, id: &RecoveryId, task: &TaskSid) {
         match &mut self.recovery {
             Some(recovery) if recovery.absence.id == *id => recovery.ping.task = Some(task.clone()),
-            // That recovery is over.
+            // The recovery of this ping is over.
             Some(_) | None => {
                 self.act(out, Action::EndPing { task: task.clone(), accepted: false }, LATER);
             }
         }
     }
 
-    /// From the second rung on: the agent is back, or the time is over.
+    /// Requeues the customer once the agent is back and the steps before the requeue are done.
     pub(super) fn go_on(&mut self, out: &mut Out<'_>) {
         self.go_on_stranded(out);
         self.back_while_queued(out);
@@ -92,17 +92,17 @@ impl Call {
         }
     }
 
-    /// By a newer page, or by the ping.
+    /// A newer page or the accepted ping shows that the agent is reachable.
     pub(super) fn proved_reachable(&mut self, out: &mut Out<'_>) {
         if let Some(recovery) = &mut self.recovery {
             recovery.absence.back = true;
             self.note(out, Note::AgentBack);
-            // What has to come first must not keep the customer for long.
+            // The steps before the requeue must not delay it for long.
             self.set_timer(out, Timer::Ping, out.now + PREPARE);
         }
     }
 
-    /// The time is over, or TaskRouter says that nobody will answer.
+    /// The wait is over, or TaskRouter reports that the ping will not be accepted.
     pub(super) fn ping_is_over(&mut self, out: &mut Out<'_>) {
         let waits = |r: &Recovery| matches!(r.phase, Phase::Away | Phase::Holding(_));
         if self.recovery.as_ref().is_some_and(waits) && self.waits_for_newcomer(out, Timer::Ping) {
@@ -110,7 +110,7 @@ impl Call {
         }
         if let Some(recovery) = self.recovery.as_ref().filter(|r| r.phase == Phase::Away) {
             let leg = recovery.absence.lost_leg.clone();
-            return self.give_up_in_place(out, &leg); // what must come first is done when the wait is over
+            return self.give_up_in_place(out, &leg); // the steps before the requeue end with the wait
         }
         let Some(recovery) = self.recovery.as_ref().filter(|r| r.phase.is_kept()) else { return };
         if recovery.phase == Phase::Stranded {
@@ -123,7 +123,7 @@ impl Call {
         self.requeue(out, None, out.now + out.config.queue_within);
     }
 
-    /// Down to the second rung: the leg that stands is of no use.
+    /// Goes on to the second rung: no page joins in place, and the old leg is removed.
     fn give_up_in_place(&mut self, out: &mut Out<'_>, leg: &CallSid) {
         self.settle(leg);
         if self.facts.roster.is_joined(leg) {
@@ -156,7 +156,7 @@ impl Call {
         }
     }
 
-    /// No server ran when the wait ended: somebody may have taken the customer meanwhile, and lost them again.
+    /// No server ran when the wait ended: an agent may have taken the customer since, and been lost again.
     fn poll_before_giving_up(&mut self, out: &mut Out<'_>) {
         self.wait_until(out, Timer::Rejoin, out.now + SOON);
         self.poll_unless_in_flight(out);

@@ -1,4 +1,4 @@
-//! The look-up: what Twilio says about the task when it is asked who is on the call.
+//! The look-up: Twilio is asked for the task, its reservations and its worker.
 
 use super::{Call, Out};
 use crate::facts::Agent;
@@ -6,13 +6,13 @@ use crate::plan::SOON;
 use crate::{KEPT_UNDECIDED, LeaveReason, LookUpAnswer, Outcome, Timer};
 use rejoin_protocol::{CallSid, Millis};
 
-/// Number of look-ups of a call of which too little is found.
+/// Limit of look-ups of a call whose look-ups find too little.
 const LOOKUPS: u32 = 5;
-/// So often it is asked again meanwhile.
+/// Time between look-ups while a stranded customer is kept.
 const ASKED_EVERY: Millis = Millis::seconds(10);
 
 impl Call {
-    /// Twilio has named the call. Who is on it, it says when it is asked.
+    /// A poll of another call discovered this one: its participants are looked up.
     pub(crate) fn look_up_discovered(&mut self, out: &mut Out<'_>) {
         self.look_up_task(out);
     }
@@ -27,7 +27,7 @@ impl Call {
         }
         let (Some((worker, name)), Some(reservation)) = (&found.worker, &found.reservation) else { return };
         self.know_owner(reservation, worker);
-        // Without the leg in the attributes: the only one that is not the customer's.
+        // If the attributes do not name the leg: the only leg that is not the customer's.
         let mut strangers =
             self.facts.roster.participants.keys().filter(|leg| !self.facts.roster.is_customer(leg));
         let only = strangers.next().filter(|_| strangers.next().is_none()).cloned();
@@ -42,8 +42,8 @@ impl Call {
         }
     }
 
-    /// The task names the leg of the agent who took it first. If a transfer has taken that leg away and one leg has
-    /// joined since, that one is the next agent's.
+    /// The leg of the next agent. The task names the leg of the first agent: if a transfer has taken that leg away and
+    /// exactly one leg has joined since, that leg is the next agent's.
     fn leg_of_next(&self, first: &CallSid) -> Option<CallSid> {
         let roster = &self.facts.roster;
         let moved = |leg: &CallSid| roster.left(leg) == Some(LeaveReason::UpdatedViaApi);
@@ -57,7 +57,7 @@ impl Call {
         came.next().filter(|_| came.next().is_none()).cloned()
     }
 
-    /// Twilio has answered a look-up, or has not.
+    /// A look-up has ended.
     pub(super) fn looked_up(&mut self, out: &mut Out<'_>, outcome: &Outcome) {
         self.lookup.failed = matches!(outcome, Outcome::Failed { .. });
         if let Outcome::TaskLookedUp(found) = outcome {
@@ -74,7 +74,7 @@ impl Call {
         }
     }
 
-    /// No page has registered in time, or no callback has shown a leg.
+    /// The timer is due: no page has registered in time, or no callback has shown a claimed leg.
     pub(super) fn look_up_is_due(&mut self, out: &mut Out<'_>) {
         let roster = &self.facts.roster;
         if self.awaits_legs() && !roster.ended {
@@ -88,14 +88,14 @@ impl Call {
         }
     }
 
-    /// Does a customer whose conference has ended wait for what Twilio did not say?
+    /// True while a stranded customer waits for a look-up that failed.
     fn is_waited_for(&self, now: Millis) -> bool {
         self.stranding.decide_by.is_some_and(|until| now < until + SOON)
             && self.facts.roster.is_unknown()
             && self.lookup.count < LOOKUPS
     }
 
-    /// Twilio did not answer, or had not put it together yet.
+    /// Plans the next look-up if this one found too little, or failed.
     fn look_up_later(&mut self, out: &mut Out<'_>, outcome: &Outcome) {
         self.lookup.found_too_little |= self.stranding.decide_by.is_some() && self.facts.roster.is_unknown();
         if self.facts.roster.is_unknown() && self.is_kept(out.now) {
@@ -108,13 +108,13 @@ impl Call {
             self.lookup.found_too_little = true;
             self.set_timer(out, Timer::LookUp, out.now + SOON);
         } else if matches!(outcome, Outcome::Failed { .. }) {
-            // Out of order for long: it is looked up when Twilio has said how the call stands.
+            // Twilio has failed for long: the next look-up follows the next poll.
             self.lookup.found_too_little = true;
             self.poll_soon(out);
         }
     }
 
-    /// And for how long, while Twilio is out of order?
+    /// True while a stranded customer is kept because Twilio fails.
     pub(super) fn is_kept(&self, now: Millis) -> bool {
         self.lookup.failed && self.stranding.decide_by.is_some_and(|until| now < until + KEPT_UNDECIDED)
     }

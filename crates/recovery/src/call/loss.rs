@@ -1,4 +1,4 @@
-//! A leg of an agent is gone: on purpose, moved, or lost.
+//! The departure of an agent's leg: what follows from each kind.
 
 use super::{Call, Out};
 use crate::absence::{Ending, Phase, Recovery};
@@ -8,9 +8,9 @@ use crate::{LeaveReason, Note, Timer};
 use rejoin_protocol::CallSid;
 
 impl Call {
-    /// Looks for a leg of an agent that is gone and not accounted for.
+    /// Handles agents' legs that are gone and not accounted for.
     pub(super) fn find_lost_agent(&mut self, out: &mut Out<'_>) {
-        // A stranger has left: was it the agent? The page had no time to say.
+        // An unidentified participant left. It may have been an agent whose page had no time to register.
         let roster = &self.facts.roster;
         let stranger_left =
             roster.participants.keys().any(|leg| roster.left(leg).is_some() && !roster.is_customer(leg));
@@ -50,7 +50,7 @@ impl Call {
             Departure::Covered => {
                 let is_doubtful = self.diagnosis().is_left_to_leavers(leg);
                 if is_doubtful {
-                    self.poll_unless_in_flight(out); // they may be gone, unreported
+                    self.poll_unless_in_flight(out); // their leaves may be unreported
                 }
                 self.covered(out, leg, is_doubtful);
             }
@@ -67,15 +67,14 @@ impl Call {
         }
     }
 
-    /// What the agent's mark says was refused, if there is one.
+    /// Withdraws the mark of this leg's agent: the transfer was refused.
     fn refuse_mark_of(&mut self, leg: &CallSid) {
         if let Some(reservation) = self.facts.roster.agent(leg).map(|agent| agent.reservation.clone()) {
             self.unmark(&reservation);
         }
     }
 
-    /// The leg of an agent whose page is gone has left. The agent's colleagues may be gone as well, unreported: then the
-    /// customer misses this agent.
+    /// The leg of an absent agent has left. If the colleagues' leaves were unreported, the customer misses this agent.
     fn absent_leg_gone(&mut self, out: &mut Out<'_>, leg: &CallSid) {
         if self.diagnosis().is_away_covered(leg) {
             self.miss_covered(out);
@@ -88,7 +87,7 @@ impl Call {
         }
     }
 
-    /// The agent left on purpose, or was moved. Another agent may be missed for it.
+    /// The agent left on purpose, or was moved. The customer may miss another agent because of it.
     fn left_to_others(&mut self, out: &mut Out<'_>, leg: &CallSid, departure: Departure) {
         self.settle(leg);
         self.note(out, Note::AgentLeft);
@@ -108,7 +107,7 @@ impl Call {
         }
     }
 
-    /// Another agent has the customer, or the customer is being recovered already. If that is doubtful, it is remembered when.
+    /// Another agent has the customer, or a recovery is open already. A doubtful cover is remembered with its time.
     pub(super) fn covered(&mut self, out: &mut Out<'_>, leg: &CallSid, is_doubtful: bool) {
         if is_doubtful {
             self.decisions.cover(leg, out.now);
@@ -117,7 +116,8 @@ impl Call {
         self.end_leftover_holds(out);
     }
 
-    /// Status callbacks are not repeated: one that came while the server was down is lost.
+    /// The timer is due: a leave that another source reported did not arrive. Twilio does not repeat callbacks, so it counts
+    /// as lost.
     pub(super) fn leave_is_overdue(&mut self, out: &mut Out<'_>) {
         let roster = &self.facts.roster;
         let missed = roster.agent_legs(|leg, agent| {
@@ -131,7 +131,7 @@ impl Call {
             self.facts.roster.observe(leg, Observation::Gone { reason, evidence });
         }
         self.find_lost_agent(out);
-        // A mark has had its time.
+        // The grace period for a mark is over.
         let waits = |r: &Recovery| r.phase == Phase::Grace && missed.contains(&r.absence.lost_leg);
         if self.recovery.as_ref().is_some_and(waits) {
             self.clear_timer(out, Timer::Grace);
@@ -139,7 +139,7 @@ impl Call {
         }
     }
 
-    /// Twilio says that this leg is gone while it is taken for joined.
+    /// Another source than a callback reports this leg gone: waits a moment for the callback.
     pub(super) fn await_leave(&mut self, out: &mut Out<'_>, leg: &CallSid) {
         let joined = self.facts.roster.is_joined(leg);
         let is_done = self.decisions.is_settled(leg) || self.decisions.is_dead(leg);
@@ -150,7 +150,7 @@ impl Call {
         };
         if joined && agent.reported_gone.is_none() && !is_done {
             agent.reported_gone = Some(Evidence::TaskRouter);
-            self.remove_unclosed_legs(out); // the timer is needed for this one
+            self.remove_unclosed_legs(out); // one timer serves both
             self.set_timer(out, Timer::Leave, out.now + out.config.leave_within);
             self.read_task_for_mark(out);
         }

@@ -1,4 +1,4 @@
-//! Leaving on purpose: the marks, and the customer who may be left alone by one.
+//! Graceful marks, and customers whom a graceful departure leaves alone.
 
 use super::{Call, Out};
 use crate::absence::{Ending, Phase};
@@ -10,19 +10,19 @@ use rejoin_protocol::{CallSid, Millis, ReservationSid, WorkerSid};
 use serde::Deserialize;
 use serde_json::Value;
 
-/// More marks than can be true of one call.
+/// Limit of marks whose owner is unknown, above what one call has.
 const CLAIMS: usize = 20;
 
-/// How long a mark that only the task tells waits for something that confirms it.
+/// How long a mark that only the task carries waits for its confirmation.
 const UNCONFIRMED_FOR: Millis = Millis::seconds(60);
 
 impl Call {
-    /// Nobody marks another agent's leave.
+    /// True if the mark is about another worker's reservation.
     pub(crate) fn is_foreign_mark(&self, worker: &WorkerSid, mark: &GracefulMark) -> bool {
         self.is_foreign_reservation(worker, &mark.reservation)
     }
 
-    /// Said at this point in time.
+    /// Takes a mark that was sent at this point in time.
     pub(crate) fn graceful(
         &mut self,
         out: &mut Out<'_>,
@@ -46,7 +46,7 @@ impl Call {
         }
     }
 
-    /// Marks for reservations whose worker was not known.
+    /// Takes marks whose owner has become known.
     pub(super) fn settle_claims(&mut self, out: &Out<'_>) {
         for claim in std::mem::take(&mut self.facts.marks.unattributed) {
             match self.owner(&claim.mark.reservation) {
@@ -57,7 +57,7 @@ impl Call {
         }
     }
 
-    /// `by_page`: false if only the task's attributes say so.
+    /// `by_page`: false if only the task's attributes carry the mark.
     fn mark(&mut self, out: &Out<'_>, mark: &GracefulMark, at: Millis, by_page: bool) {
         if by_page {
             self.facts.marks.confirm(&mark.reservation);
@@ -65,7 +65,7 @@ impl Call {
         let roster = &self.facts.roster;
         let mut legs = roster.legs_of(&mark.reservation);
         if is_transfer(mark.reason) && legs.clone().any(|leg| roster.ended_with(leg)) {
-            return; // it was refused
+            return; // the transfer was refused
         }
         let is_complete = mark.reason == GracefulReason::Complete;
         let completes = is_complete && legs.any(|leg| roster.is_joined(leg));
@@ -76,7 +76,7 @@ impl Call {
             .give(&mark.reservation, Said { reason: mark.reason, at, by_page, completes, has_completed });
     }
 
-    /// Later the task is read anyway, to mark it.
+    /// True while the task is read for a mark. Later it is read anyway, to be marked by us.
     pub(super) fn awaits_mark_in_task(&self) -> bool {
         self.recovery.as_ref().is_some_and(|recovery| recovery.phase == Phase::Grace)
             || self
@@ -87,12 +87,12 @@ impl Call {
                 .any(|(leg, agent)| self.diagnosis().awaits_leave_of(leg, agent))
     }
 
-    /// The task has been read. A page that could not tell us has written there that its agent leaves: until the customer is
-    /// sent to the queue, nobody is recovered then. The conference is not ended for it alone.
+    /// The task was read. A page that could not reach the server writes its mark there. Until the requeue, such a mark ends
+    /// the recovery. It alone does not end the conference.
     pub(super) fn read_mark(&mut self, out: &mut Out<'_>) {
         let Some(mark) = self.mark_in_task(out.now) else { return };
         let is_known = self.facts.marks.is_only_in_task(&mark.reservation);
-        // Read again it is no newer.
+        // A mark that is read again keeps its time.
         let first = self.facts.marks.said_at(&mark.reservation).filter(|_| is_known);
         let at = first.unwrap_or(out.now);
         self.mark(out, &mark, at, false);
@@ -105,9 +105,9 @@ impl Call {
         }
     }
 
-    /// What is in a task stays there, and anybody may write it. So a mark counts only for an agent of this call, only with the
-    /// epoch of a page of theirs that is known, and only if their pages have said nothing after it: an agent who registers after
-    /// saying that they leave has stayed, or is back.
+    /// The mark in the task, if it counts. Any client may write attributes, and they stay. So a mark counts only for an
+    /// agent of this call, only with a known epoch of one of their pages, and only if no page of theirs sent anything after
+    /// it: an agent who registers after a mark has stayed, or is back.
     fn mark_in_task(&self, now: Millis) -> Option<GracefulMark> {
         let attributes: Value = serde_json::from_str(&self.facts.task.attributes).ok()?;
         let mark = GracefulMark::deserialize(attributes.get(LEFT)?).ok()?;
@@ -117,8 +117,8 @@ impl Call {
         (!later && self.is_known_epoch(now, agent, id.epoch)).then_some(mark)
     }
 
-    /// Has a page of this agent with this epoch spoken of the call? Where none has, as the server cannot be reached from there,
-    /// any epoch will do that can be one.
+    /// True if a page of this agent with this epoch has made a statement about the call. If no page of theirs could reach
+    /// the server, any plausible epoch counts.
     fn is_known_epoch(&self, now: Millis, agent: &Agent, epoch: u64) -> bool {
         let own = self.facts.roster.agents.values().filter(|other| other.reservation == agent.reservation);
         let unheard = own.clone().any(|other| other.epoch.is_none()) && is_plausible_epoch(now, epoch);
@@ -128,8 +128,8 @@ impl Call {
             || self.facts.received.requests_of(&agent.worker).any(|said| said.epoch == epoch)
     }
 
-    /// True if a page registers the call while its agent leaves: the page or another one of the agent's may do so. An
-    /// agent who stays after all is registered again 15 s later.
+    /// True if the registration belongs to an agent who is about to leave: any of their pages may register once more. An
+    /// agent who stays registers again 15 s later.
     pub(super) fn is_being_left(&self, out: &Out<'_>, worker: &WorkerSid, said: &Registration) -> bool {
         let marked = self.facts.marks.said_at(&said.reservation);
         let of_page = |other: DeliveryId| other.epoch == said.epoch && Some(other) != said.id;
@@ -138,7 +138,7 @@ impl Call {
                 || self.facts.received.requests_of(worker).any(of_page))
     }
 
-    /// What the task says came to nothing, and counts no more.
+    /// The mark in the task was refused, and does not count any more.
     pub(super) fn refuse_mark_in_task(&mut self, now: Millis) {
         let Some(mark) = self.mark_in_task(now) else { return };
         let agent = self.facts.roster.agent_of(&mark.reservation);
@@ -152,8 +152,8 @@ impl Call {
         self.facts.marks.withdraw(reservation);
     }
 
-    /// An agent who marked that they leave, and was seen on the call long after, has stayed: the next departure needs a
-    /// mark of its own.
+    /// Withdraws an old mark: an agent who is on the call long after their mark has stayed. The next departure needs a mark
+    /// of its own.
     pub(super) fn forget_old_mark(&mut self, out: &Out<'_>, leg: &CallSid) {
         let Some(reservation) = self.facts.roster.agent(leg).map(|agent| agent.reservation.clone()) else {
             return;
@@ -165,7 +165,7 @@ impl Call {
         }
     }
 
-    /// The mark has come within the grace period: it was on purpose after all.
+    /// A mark arrived during the recovery: the departure was graceful.
     pub(super) fn end_grace(&mut self, out: &mut Out<'_>) {
         let Some(recovery) = &self.recovery else { return };
         let waits = matches!(recovery.phase, Phase::Grace | Phase::Away | Phase::Rejoining);
@@ -180,18 +180,17 @@ impl Call {
         };
         self.end_recovery(out, &Ending::Graceful);
         if self.facts.roster.is_joined(&lost) {
-            self.remove_leg(out, &lost); // nobody is at it
+            self.remove_leg(out, &lost); // no page has it
         } else if let Some(later) = self.diagnosis().lost_after(&lost)
             && self.decisions.covered_at(&later).is_some()
         {
-            return self.lose(out, &later); // for whom nothing was begun, as that was for this one
+            return self.lose(out, &later); // whose recovery did not begin, because this one was open
         }
         self.set_timer(out, Timer::Orphan, out.now + out.config.orphan_after);
     }
 
-    /// Twilio has said how the task stands that says that its agent has left on purpose. One that is over confirms it, and so
-    /// does a minute in which the customer stayed alone and none of the agent's pages came back: an agent who signs out
-    /// completes nothing.
+    /// Confirms a mark that only the task carries. A task that is over confirms it, and so does a minute in which the
+    /// customer stayed alone and no page of the agent came back: an agent who signs out does not complete the task.
     pub(super) fn confirm_mark(&mut self, out: &mut Out<'_>, seen: &PollAnswer) {
         if !self.diagnosis().is_orphaned_unconfirmed() {
             return;

@@ -1,4 +1,4 @@
-//! What comes of an event: the effects, in their order.
+//! The output of an event: its effects, in their order.
 
 use super::Call;
 use crate::absence::Absence;
@@ -8,19 +8,19 @@ use rejoin_protocol::api::RecoveryView;
 use rejoin_protocol::{ConferenceSid, Millis};
 use std::collections::BTreeSet;
 
-/// The time, the durations of the call that is looked at, the effects so far, and the calls that they are of.
+/// The time, the durations of the current call, the effects so far, and the calls that they belong to.
 pub(crate) struct Out<'a> {
     pub(crate) policies: &'a Policies,
     pub(crate) now: Millis,
     pub(crate) config: Config,
     pub(crate) effects: Vec<Effect>,
     pub(crate) touched: BTreeSet<ConferenceSid>,
-    /// Does it come from outside, so that something was heard of the calls that it is about?
+    /// True if the event is evidence about its calls.
     pub(crate) heard: bool,
 }
 
 impl Call {
-    /// Asks for an action. One that is asked for once, and was, is not asked for again.
+    /// Requests an action, unless it is requested at most once and was.
     pub(super) fn act(&mut self, out: &mut Out<'_>, action: Action, within: Millis) {
         if self.requests.ask(&action) {
             let (conference, deadline) = (self.conference.clone(), out.now + within);
@@ -28,7 +28,7 @@ impl Call {
         }
     }
 
-    /// Asks for what is to be asked for and was not asked for yet.
+    /// Requests all planned actions that were not requested yet.
     pub(super) fn reconcile(&mut self, out: &mut Out<'_>) {
         let (now, conference, task) = (out.now, &self.conference, &self.task);
         for (action, within) in (Plan { now, conference, task, of: self.diagnosis() }).all() {
@@ -47,7 +47,7 @@ impl Call {
         }
     }
 
-    /// Tells the desktop of an absent agent.
+    /// Sends the view to an absent agent's desktop.
     pub(crate) fn push_view(&self, out: &mut Out<'_>, view: RecoveryView, absence: &Absence) {
         out.effects.push(Effect::Push { worker: absence.agent.worker.clone(), view });
     }
@@ -56,7 +56,7 @@ impl Call {
         out.effects.push(Effect::SetTimer { conference: self.conference.clone(), timer, at });
     }
 
-    /// The recovery goes on by itself at this point in time.
+    /// Sets the deadline of the recovery, and the timer for it.
     pub(super) fn wait_until(&mut self, out: &mut Out<'_>, timer: Timer, deadline: Millis) {
         if let Some(recovery) = &mut self.recovery {
             recovery.absence.deadline = deadline;

@@ -1,4 +1,4 @@
-//! What was waited for: a timer that is due, an action that has ended.
+//! Handles what a call waits for: timers that are due, and actions that have ended.
 
 use super::{Call, Out};
 use crate::plan::SOON;
@@ -26,7 +26,8 @@ impl Call {
         }
     }
 
-    /// A conference that was left on purpose should have ended, or a transfer should have been taken.
+    /// The timer is due: a conference that was left on purpose should have ended, or an agent should have taken the
+    /// transfer.
     fn orphan_is_due(&mut self, out: &mut Out<'_>) {
         if self.diagnosis().is_orphaned() {
             self.act(out, Action::EndConference { conference: self.conference.clone() }, SOON);
@@ -43,7 +44,7 @@ impl Call {
         }
         match action {
             Action::LookUpTask { .. } => self.looked_up(out, outcome),
-            Action::ReadReservations { task, .. } if *task != self.task => {} // of what only a page had said
+            Action::ReadReservations { task, .. } if *task != self.task => {} // about a task that only a page had named
             Action::ReadReservations { .. } => self.owners_found(out, outcome),
             Action::ReadActivity { worker } => self.activity_read(out, worker, outcome),
             Action::LendActivity { worker, .. } => self.activity_lent(worker, outcome),
@@ -59,7 +60,7 @@ impl Call {
             Action::ReadTask { .. } => self.task_read(out, outcome),
             Action::MarkTask { .. } => {
                 self.task_read(out, outcome);
-                self.facts.task.version = None; // it is another one now
+                self.facts.task.version = None; // writing changed it
             }
             Action::RemoveLeg { leg, .. } => {
                 if matches!(outcome, Outcome::Ok | Outcome::Gone) {
@@ -79,7 +80,7 @@ impl Call {
                 _ => self.not_polled(out),
             },
             Action::GiveUp { recovery, .. } => self.given_up(out, recovery, *outcome == Outcome::Gone),
-            // The machine sees to it.
+            // The machine handles the outcome, or there is nothing to do.
             Action::CheckNumber { .. }
             | Action::Announce { .. }
             | Action::EndPing { .. }

@@ -1,4 +1,4 @@
-//! Pages come and go: a hello of a newer one, the goodbye of one that leaves its leg standing.
+//! Pages that come and go: the hello of a newer page, and the goodbye of a page that leaves its leg standing.
 
 use super::{Call, Out};
 use crate::absence::{AHEAD, Phase};
@@ -8,7 +8,7 @@ use rejoin_protocol::api::{Hello, Holding};
 use rejoin_protocol::{CallSid, WorkerSid};
 
 impl Call {
-    /// A page of the worker has loaded, and says what it found.
+    /// A page of the worker has loaded, and reports the reservations that it found.
     pub(crate) fn hello(
         &mut self,
         out: &mut Out<'_>,
@@ -20,7 +20,7 @@ impl Call {
             holding.task == self.task && !self.is_foreign_reservation(worker, &holding.reservation)
         };
         let holding = hello.holdings.iter().find(own);
-        // The pages of another browser are not known: one whose channel is cut may live all the same.
+        // The pages of another browser are unknown: such a page may live although its push channel is down.
         let older_may_live = older_page_connected || holding.is_some_and(|holding| holding.other_browser);
         if let Some(holding) = holding {
             self.page_finds_task(out, worker, hello.epoch, holding, older_may_live);
@@ -61,7 +61,7 @@ impl Call {
             self.facts.roster.joined_legs_may_be_older_pages();
         }
         if self.facts.roster.agents.is_empty() && !self.closed {
-            // A refresh before the registration: the page had no time to say what is looked up now.
+            // The page was refreshed before it registered: the call is looked up instead.
             self.look_up_task(out);
         }
     }
@@ -93,7 +93,7 @@ impl Call {
         }
     }
 
-    /// True if nobody is at this leg any more: a newer page of the agent found the reservation accepted and has no call for it, and no
+    /// True if this leg is orphaned: a newer page of the agent found the reservation accepted and has no call for it, and no
     /// older page may have the call.
     fn is_orphaned_leg(&self, leg: &CallSid, agent: &Agent, older_may_live: bool) -> bool {
         (!older_may_live || self.diagnosis().is_absent(leg))
@@ -101,19 +101,19 @@ impl Call {
             && !self.diagnosis().is_accounted_for(leg, agent)
     }
 
-    /// Nobody is at this leg. The agent joins in place, or the leg is removed.
+    /// Handles an orphaned leg: the agent joins in place, or the leg is removed.
     fn leave_orphaned_leg(&mut self, out: &mut Out<'_>, leg: &CallSid, epoch: u64, can_join: bool) {
         if !(out.config.in_place && can_join) {
             self.remove_leg(out, leg);
         } else if self.diagnosis().may_be_taken_away(leg, out.now, out.config.leave_within) {
-            // Until Twilio has had its time it is not known whether the transfer was refused.
+            // Twilio may still take the leg away for the transfer, or refuse it.
             self.expect_transfer(out, leg, epoch);
         } else {
             self.join_in_place(out, leg);
         }
     }
 
-    /// The page whose leg is gone is there: only its phone has failed. It says hello when it has taken the ping.
+    /// The page of the lost leg lives: only its phone connection failed. Its hello follows its acceptance of the ping.
     fn page_outlived_its_leg(&mut self, out: &mut Out<'_>, worker: &WorkerSid, epoch: u64) {
         let Some(recovery) = &self.recovery else { return };
         let lost = self.facts.roster.agent(&recovery.absence.lost_leg);
@@ -127,8 +127,8 @@ impl Call {
         }
     }
 
-    /// A page that was taken for gone is there, and does not miss the call: its registration was no last word. It may be in
-    /// another browser, in which the phone has rung that its agent's newest page has asked for.
+    /// A page that counted as gone lives, and has its call: its registration was not its last request. It may be in another
+    /// browser, which answered the leg that the agent's newest page asked for.
     pub(super) fn page_is_alive(&mut self, worker: &WorkerSid, epoch: u64) {
         for agent in
             self.facts.roster.agents.values_mut().filter(|it| it.worker == *worker && it.epoch == Some(epoch))
@@ -140,8 +140,8 @@ impl Call {
         }
     }
 
-    /// Legs that became known only after their agent's next page had said hello: nobody is at them. They are treated as that
-    /// hello would have treated them.
+    /// Handles legs that became known after their agent's next page had said hello: they are orphaned. They are treated as
+    /// that hello would have treated them.
     pub(super) fn handle_looked_up_legs(&mut self, out: &mut Out<'_>) {
         if !self.facts.ownership.registrations.is_empty() {
             return;
@@ -151,12 +151,12 @@ impl Call {
         }
     }
 
-    /// The same for one leg.
+    /// Handles one such leg.
     pub(super) fn handle_late_leg(&mut self, out: &mut Out<'_>, leg: &CallSid) {
         let Some(agent) = self.facts.roster.agent(leg) else { return };
         let alone = self.facts.pages.newest_alone(&agent.worker);
         let is_orphaned_leg = agent.newer_page.is_some() && agent.newer_page == alone;
-        // The agent is at it in another browser.
+        // The agent has the leg in another browser.
         let lives_beside = agent.lives_beside.is_some() && agent.lives_beside >= alone;
         if !is_orphaned_leg
             || lives_beside
@@ -172,7 +172,7 @@ impl Call {
         }
     }
 
-    /// The page is gone and has left its leg standing.
+    /// The page has said goodbye and left its leg standing.
     pub(crate) fn goodbye(&mut self, out: &mut Out<'_>, worker: &WorkerSid, epoch: u64) {
         if !out.config.in_place || self.closed {
             return;
@@ -227,7 +227,7 @@ impl Call {
         self.push(out);
     }
 
-    /// The page that was about to join in place is gone, too: the customer is told as if it had not come.
+    /// The page that was about to join in place is gone, too: the announcement is due as if the page had not come.
     fn joining_page_gone(&mut self, out: &mut Out<'_>) {
         let joins = self.recovery.as_ref().filter(|recovery| recovery.phase == Phase::Rejoining);
         let Some(lost_at) = joins.map(|recovery| recovery.absence.lost_at) else { return };
@@ -236,8 +236,8 @@ impl Call {
         }
     }
 
-    /// True if this is the last registration of a page that is known to be gone, while its agent is missed: nobody is at
-    /// its leg, and the agent is not back by it. A page that comes to life again registers again.
+    /// True if this registration is the last request of a page that is gone, while its agent is missed: its leg is orphaned,
+    /// and the agent is not back by it. A page that lives registers again.
     pub(super) fn leaves_behind(&mut self, worker: &WorkerSid, leg: &CallSid, epoch: u64) -> bool {
         let missed = |r: &super::Recovery| {
             r.is_open() && r.absence.agent.worker == *worker && r.absence.lost_leg != *leg
@@ -253,14 +253,14 @@ impl Call {
         said || (newer && !self.is_in_another_browser(worker, leg, epoch))
     }
 
-    /// Is this a page of another browser than the newest one is alone in, and has its leg come after that one?
+    /// True if this page is in another browser than the newest page that is alone, and its leg joined after that page's
+    /// hello.
     fn is_in_another_browser(&self, worker: &WorkerSid, leg: &CallSid, epoch: u64) -> bool {
         let stood = self.facts.roster.leg(leg).is_some_and(|there| there.stood);
         self.facts.pages.other_browser(worker) == Some(epoch) && !stood
     }
 
-    /// A page that has registered may have said goodbye before that was taken. That counts once: a page that comes to
-    /// life again may register again.
+    /// Applies a goodbye that arrived before the registration. It is applied once: a page that lives may register again.
     pub(crate) fn apply_earlier_goodbye(
         &mut self,
         out: &mut Out<'_>,

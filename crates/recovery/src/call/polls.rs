@@ -1,6 +1,5 @@
-//! The watchdog and its polls. Status callbacks are not repeated: of a call that nothing was heard of for a while, Twilio is asked
-//! how it stands, and what was missed is made up for. What Twilio says counts only if nothing was heard meanwhile: news may be
-//! newer than the answer.
+//! The watchdog and its polls. Twilio does not repeat callbacks, so a call without evidence for a while is polled. An answer
+//! counts only if no evidence arrived while the poll was in flight: such evidence may be newer than the answer.
 
 use super::{Call, Out};
 use crate::absence::{Ending, Phase};
@@ -9,13 +8,13 @@ use crate::plan::SOON;
 use crate::{Action, LeaveReason, Note, PollAnswer, Reconnect, ReconnectState, Timer};
 use rejoin_protocol::{CallSid, Millis, WorkerSid};
 
-/// So long an answer may take before Twilio is asked again.
+/// How long an answer may take before the poll is repeated.
 const ANSWERED_WITHIN: Millis = Millis::seconds(120);
-/// No timer is so late while a server runs.
+/// How late a timer can be while a server runs.
 const OVERDUE: Millis = Millis::seconds(1);
 
 impl Call {
-    /// How long nothing may be heard before Twilio is asked; `None`: it is not asked.
+    /// How long a call may be without evidence before it is polled; `None`: it is not polled.
     fn watched_after(&self, out: &Out<'_>) -> Option<Millis> {
         let (call, recovery) = (out.config.watch_call, out.config.watch_recovery);
         let recovering = self.has_open_recovery() || !self.covered.is_empty();
@@ -29,19 +28,20 @@ impl Call {
         (!self.closed && after > Millis(0)).then_some(after)
     }
 
-    /// When Twilio is to be asked (point in time).
+    /// When the next poll is due (point in time).
     pub(super) fn due(&self, out: &Out<'_>) -> Option<Millis> {
         let after = self.watched_after(out)?;
         Some(match self.poll.since {
             Some(since) => since + after.max(ANSWERED_WITHIN),
-            // What a page says does not replace the callbacks that are missing.
+            // Statements of pages do not replace the missing callbacks.
             None if self.is_without_callbacks() => self.poll.asked_at.unwrap_or(self.poll.heard_at) + after,
             None if self.poll.heard_at > out.now => out.now, // a clock was set back
             None => self.poll.heard_at + after,
         })
     }
 
-    /// The timer is moved only to be earlier: when it is due, it is seen whether something was heard meanwhile.
+    /// Sets the timer of the watchdog. A set timer is moved only to an earlier time: when it is due, the watchdog checks for
+    /// evidence since.
     pub(super) fn keep_watch(&mut self, out: &mut Out<'_>) {
         let due = self.due(out);
         match (due, self.poll.watch_at) {
@@ -57,31 +57,31 @@ impl Call {
         }
     }
 
-    /// The timer is due.
+    /// The timer of the watchdog is due.
     pub(super) fn watch(&mut self, out: &mut Out<'_>) {
         let overdue = self.poll.watch_at.take().is_some_and(|at| at + OVERDUE < out.now);
         if overdue {
-            // No server was there at that time. That the call would not be asked about any more by now says nothing.
+            // No server ran when the timer was due, so callbacks may have been missed, even if no poll is due any more.
             return self.catch_up(out);
         }
         if self.due(out).is_some_and(|due| due <= out.now) {
-            self.poll_conference(out); // if not, it is set anew
+            self.poll_conference(out); // otherwise the timer is set again
         }
     }
 
-    /// No server was there for a while. Until it is known how the call stands it is asked again and again.
+    /// Callbacks may have been missed. The call is polled until a poll is answered.
     pub(super) fn catch_up(&mut self, out: &mut Out<'_>) {
         self.poll.may_have_missed = self.watched_after(out).is_some();
         let asks = self.poll.since.is_some_and(|since| out.now < since + ANSWERED_WITHIN);
         if self.poll.may_have_missed && asks {
-            self.poll.heard_at = out.now; // the answer may be older than what was missed: Twilio is asked again
+            self.poll.heard_at = out.now; // the answer in flight may be older than the missed callbacks, so it will not count
         } else if self.poll.may_have_missed {
             self.poll_conference(out);
         }
     }
 
-    /// Is the agent on the call by a leg of this page, as far as is known? Of a leg that the server looked up itself nobody said
-    /// which page has it.
+    /// True if the agent is on the call by a leg of this page, as far as is known. The page of a leg that the server looked
+    /// up itself is unknown.
     pub(crate) fn has_leg_of_page(&self, worker: &WorkerSid, epoch: u64) -> bool {
         let of_page = |(leg, agent): (&CallSid, &Agent)| {
             agent.worker == *worker
@@ -91,8 +91,8 @@ impl Call {
         self.facts.ownership.proven && !self.closed && self.facts.roster.agents.iter().any(of_page)
     }
 
-    /// The page of an agent who is on the call is not heard of any more. The page may be gone, and the callback that reported it
-    /// lost: poll now instead of when the watchdog is due. Only what Twilio answers counts.
+    /// The push channel of an agent who is on the call has ended. The page may be gone, and the callback about its leg lost,
+    /// so the call is polled before the watchdog is due. Only the answer of the poll counts.
     pub(crate) fn push_lost(&mut self, out: &mut Out<'_>) {
         self.catch_up(out);
     }
@@ -118,11 +118,11 @@ impl Call {
         self.our_hold_seen();
         if self.facts.roster.is_unknown() && (!self.facts.roster.ended || self.stranding.decide_by.is_some())
         {
-            self.look_up_again(); // Twilio answers
+            self.look_up_again(); // Twilio answers again
             self.look_up_task(out);
         }
         if self.facts.received.callbacks().is_empty() {
-            self.announcement_ended(out); // no callback would report the end
+            self.announcement_ended(out); // no callback would report its end
         }
         self.identify_newcomer(seen);
         self.handle_reconnects(out, seen);
@@ -135,7 +135,7 @@ impl Call {
         }
     }
 
-    /// The answer is older than the news that came meanwhile. Twilio is polled again if nothing but a poll tells what is missing.
+    /// Evidence that arrived meanwhile may be newer than the answer. Polls again if only a poll can show what is missing.
     fn poll_again(&mut self, out: &mut Out<'_>) {
         let is_decided_by_polls = self.diagnosis().is_decided_by_polls();
         if self.poll.may_have_missed
@@ -147,7 +147,7 @@ impl Call {
         }
     }
 
-    /// What the poll shows of the legs becomes known.
+    /// Takes over what the poll shows of the legs.
     fn take_poll(&mut self, out: &mut Out<'_>, seen: &PollAnswer) {
         let before = self.facts.roster.legs();
         self.miss_legs(out.now, seen);
@@ -161,17 +161,17 @@ impl Call {
         }
     }
 
-    /// Twilio did not answer, or refused. It is asked again, but not at once.
+    /// Twilio did not answer, or refused. The poll is repeated later.
     pub(super) fn not_polled(&mut self, out: &Out<'_>) {
         self.poll.since = None;
         self.poll_soon(out);
     }
 
-    /// Legs that are gone, unreported.
+    /// Notes legs that the poll does not show as gone.
     fn miss_legs(&mut self, now: Millis, seen: &PollAnswer) {
         let customer = self.facts.roster.customer.clone();
         if let Some(unseen) = customer.clone().filter(|_| self.facts.roster.is_customer_unseen()) {
-            self.facts.roster.assume_joined(&unseen); // and missed, if the poll does not show it
+            self.facts.roster.assume_joined(&unseen); // and gone, if the poll does not show it
         }
         for unseen in self.facts.roster.unseen_agents().cloned().collect::<Vec<_>>() {
             self.facts.roster.assume_joined(&unseen);
@@ -179,8 +179,8 @@ impl Call {
         let roster = &self.facts.roster;
         let gone = |leg: &&CallSid| roster.is_reported_joined(leg) && !seen.participants.contains_key(*leg);
         for leg in roster.participants.keys().filter(gone).cloned().collect::<Vec<_>>() {
-            // A customer who is on the line, but not here, was moved, or their conference has ended. So is a leg for which
-            // Twilio fetches our action URL, although it is not known yet to be the customer's.
+            // A customer who is on the line, but not here, was moved, or their conference has ended. The same holds for a
+            // leg for which Twilio fetches our action URL before it is known as the customer's.
             let fetched_for = customer.is_none() && self.stranding.fetched_for.as_ref() == Some(&leg);
             let on_line = fetched_for || (customer.as_ref() == Some(&leg) && seen.on_line == Some(true));
             if on_line {
@@ -195,7 +195,7 @@ impl Call {
         }
     }
 
-    /// Legs that nobody is at any more, and that were not removed after all.
+    /// Removes dead legs again whose removal had no effect.
     fn remove_dead_legs(&mut self, out: &mut Out<'_>, seen: &PollAnswer) {
         let is_still_there = |leg: &CallSid, _: &Agent| {
             let is_shown = seen.participants.contains_key(leg);
@@ -206,14 +206,14 @@ impl Call {
         }
     }
 
-    /// A customer who was sent to the queue.
+    /// Handles what a poll shows of the reconnect tasks of a customer who was sent to the queue.
     fn handle_reconnects(&mut self, out: &mut Out<'_>, seen: &PollAnswer) {
         let Some(recovery) = &self.recovery else { return };
         let Some(target) = recovery.phase.target().map(|target| target.cloned()) else { return };
         if seen.on_line == Some(false) {
             return self.end_recovery(out, &Ending::CustomerLeft);
         }
-        // An older request may have come through after the one that was to follow it.
+        // An older request may have taken effect after a newer one.
         let (tasks, others): (Vec<&Reconnect>, Vec<&Reconnect>) =
             seen.reconnects.iter().partition(|task| task.target == target);
         let mut taken = tasks.iter().filter_map(|task| Some((task.task.clone(), task.taker()?)));
@@ -225,15 +225,15 @@ impl Call {
                 self.entered_queue(out);
             }
         } else if others.iter().any(|task| task.state == ReconnectState::Waits) {
-            // The customer waits for another target than the recovery's: whoever takes the task has them.
+            // The customer waits for another target than the recovery's: any agent who takes that task has them.
         } else if !tasks.is_empty() && seen.on_line == Some(true) && self.stranding.decide_by.is_none() {
-            // While our action URL is being answered, the agent who has had the customer is looked for first.
+            // While our action URL is being answered, the search for the agent who had the customer comes first.
             self.reconnect_canceled(out, target.as_ref());
         }
     }
 
-    /// Sending the customer to the queue was given up, and they are here all the same, with nobody: Twilio, or our
-    /// server, was out of order for so long.
+    /// Requeues a customer who is still alone here although the recovery has failed: Twilio, or our server, had an outage
+    /// that was too long.
     fn requeue_after_failure(&mut self, out: &mut Out<'_>, seen: &PollAnswer) {
         let failed = |r: &super::Recovery| matches!(r.phase, Phase::Ended(Ending::Failed { .. }));
         let gave_up = self.recovery.as_ref().is_some_and(failed);

@@ -1,4 +1,4 @@
-//! Questions about a call that several of its parts ask.
+//! Facts about a call that several modules need.
 
 use super::Call;
 use crate::absence::{Absent, Recovery};
@@ -21,14 +21,14 @@ impl Call {
         self.diagnosis().is_connected()
     }
 
-    /// True while the task is being read for the first time and what the customer is told may wait for it. When the agent
-    /// is back, the customer is sent on as soon as it is read, and is to be told before.
+    /// True while the task is read for the first time and the announcement may wait for it. When the agent is back, the
+    /// requeue follows as soon as the task is read, so the announcement does not wait.
     pub fn is_task_awaited(&self) -> bool {
         let awaited = |r: &Recovery| r.phase.is_kept() && !r.absence.back && !self.is_task_marked(r);
         self.facts.task.attributes.is_empty() && self.recovery.as_ref().is_some_and(awaited)
     }
 
-    /// True once the task says that the agent of this recovery was lost, or cannot be made to say so.
+    /// True once the loss of this recovery is written into the task, or the attempt has failed.
     pub(super) fn is_task_marked(&self, recovery: &Recovery) -> bool {
         self.requests.is_task_marked(&self.task, recovery.absence.lost_at)
     }
@@ -38,20 +38,20 @@ impl Call {
         self.facts.roster.agent(&recovery.absence.lost_leg).is_some_and(|agent| agent.newer_page.is_some())
     }
 
-    /// True if customer and agent talk in a conference of which no callback has ever arrived. They were not asked for,
-    /// because the agent took the call before the plugin was up in the page, or they are lost. No callback would report a
-    /// loss either.
+    /// True if customer and agent talk in a conference of which no callback has ever arrived. The agent may have accepted
+    /// the call before the plugin was running, so that no callbacks were requested, or they were lost. No callback would
+    /// report a loss either.
     pub(super) fn is_without_callbacks(&self) -> bool {
         self.facts.received.callbacks().is_empty() && self.is_connected()
     }
 
-    /// Whose reservation this is, as far as is known.
+    /// The owner of this reservation, as far as is known.
     pub(crate) fn owner(&self, reservation: &ReservationSid) -> Option<&WorkerSid> {
         let of_agent = || self.facts.roster.agent_of(reservation);
         self.facts.ownership.owners.of(reservation).or_else(|| of_agent().map(|agent| &agent.worker))
     }
 
-    /// Has Twilio said whose it is, and that it is somebody else's or nobody's?
+    /// True if Twilio has named another owner of this reservation, or does not know it.
     pub(crate) fn is_foreign_reservation(&self, worker: &WorkerSid, reservation: &ReservationSid) -> bool {
         match self.owner(reservation) {
             Some(owner) => owner != worker,
@@ -59,12 +59,12 @@ impl Call {
         }
     }
 
-    /// True while a page has registered the call and it is not known yet whether the call is its worker's.
+    /// True while a page's registration waits for the owner of its reservation.
     pub(super) fn awaits_owner(&self) -> bool {
         self.facts.ownership.asking != Asking::No && !self.facts.ownership.registrations.is_empty()
     }
 
-    /// Is this leg said to be the customer's, and nothing better known?
+    /// True if a page or the task names this leg as the customer's, and the customer is not known.
     pub(super) fn names_customer(&self, leg: &CallSid) -> bool {
         let named = |kept: &PendingRegistration| kept.registration.customer_leg == *leg;
         self.facts.roster.customer.is_none()
@@ -72,20 +72,20 @@ impl Call {
                 || self.facts.ownership.registrations.iter().any(named))
     }
 
-    /// Has Twilio said whose the reservation of a registration is, and not shown its leg yet?
+    /// True if the owner of the registration is known, and its leg was not shown yet.
     pub(super) fn awaits_leg(&self, kept: &PendingRegistration) -> bool {
         self.owner(&kept.registration.reservation).is_some()
             && !self.facts.roster.is_shown(&kept.registration.worker_leg)
     }
 
-    /// Is a leg named that neither a callback nor a poll has told of?
+    /// True if a claimed leg was shown by neither a callback nor a poll.
     pub(super) fn awaits_legs(&self) -> bool {
         (self.facts.roster.customer.is_none()
             && self.facts.roster.customer_claims.values().any(|polled| !polled))
             || self.facts.ownership.registrations.iter().any(|kept| self.awaits_leg(kept))
     }
 
-    /// The same, while Twilio is being asked.
+    /// True if the leg is claimed as the customer's and a query to Twilio may still confirm it.
     pub(super) fn may_be_customer(&self, leg: &CallSid) -> bool {
         let asks = self.awaits_legs()
             || self.poll.since.is_some()
@@ -93,7 +93,7 @@ impl Call {
         self.names_customer(leg) && asks
     }
 
-    /// Is it still to be found out whether somebody's registration counts, by which this is the customer?
+    /// True if this leg becomes the customer's once a waiting registration or a claim is confirmed.
     pub(crate) fn may_become_customer(&self, customer: &CallSid) -> bool {
         let named = || {
             self.facts.ownership.registrations.iter().any(|kept| kept.registration.customer_leg == *customer)

@@ -1,4 +1,4 @@
-//! Through the queue: to the same agent (second rung), to the next one (third rung), and into the new conference.
+//! The requeue: to the same agent (second rung) or to the next one (third rung), and into the new conference.
 
 use super::{Call, Out};
 use crate::absence::{Ending, Holding, Phase, Recovery, Trip};
@@ -10,13 +10,13 @@ use rejoin_protocol::api::Failure;
 use rejoin_protocol::{CallSid, Millis, RecoveryId, TaskSid, WorkerSid};
 use std::collections::BTreeSet;
 
-/// So often a queue that does not keep the customer is tried.
+/// How often a queue that does not keep the customer is tried.
 const TRIES: u32 = 10;
 /// The pause before a customer who waits in silence is sent to the queue for the second time. It doubles.
 const RESENT_AFTER: Millis = Millis::seconds(15);
 
 impl Call {
-    /// To the agent who was lost, as long as that does not happen too often.
+    /// Requeues the customer for the lost agent, or for any agent if the lost one was lost too often.
     pub(super) fn requeue_as_decided(&mut self, out: &mut Out<'_>) {
         if self.is_lost_too_often() {
             return self.requeue(out, None, out.now + out.config.queue_within);
@@ -34,7 +34,7 @@ impl Call {
         self.goes_to_queue(out, trip, deadline);
     }
 
-    /// The customer is on the way into the queue.
+    /// Notes that the customer is on the way into the queue.
     pub(super) fn goes_to_queue(&mut self, out: &mut Out<'_>, trip: Trip, deadline: Millis) {
         let Some(recovery) = &mut self.recovery else { return };
         let same_agent = trip.target.is_some();
@@ -58,7 +58,7 @@ impl Call {
             Some(Phase::Requeueing(trip)) if trip.target.as_ref() == target => {
                 self.requeue_ended(out, target, outcome);
             }
-            // The music of an earlier trip had said that the customer was in the queue, and their call is over.
+            // Waiting music of an earlier trip had put the customer into the queue, and their call is over.
             Some(Phase::Queued(trip)) if trip.target.as_ref() == target && *outcome == Outcome::Gone => {
                 self.end_recovery(out, &Ending::CustomerLeft);
             }
@@ -73,12 +73,12 @@ impl Call {
         }
         let is_with_agent = self.is_connected();
         match outcome.end() {
-            // An agent has come before the customer was sent, and keeps them.
+            // An agent joined before the customer was sent, and keeps them.
             End::Overtaken | End::Failed if is_with_agent => {
                 self.cancel_requeue();
                 self.end_if_covered(out);
             }
-            // Twilio says that the agent for whom the customer waited has them. A poll says who that is.
+            // The agent for whom the customer waited has them. A poll shows which agent.
             End::Overtaken if target.is_none() => self.wait_for_lost_agent(out),
             // The customer's call is over.
             End::Gone => self.end_recovery(out, &Ending::CustomerLeft),
@@ -87,7 +87,7 @@ impl Call {
         }
     }
 
-    /// Twilio has refused to send the customer to the queue: for the agent, or for any.
+    /// Twilio refused to send the customer to the queue, for the agent or for any.
     fn requeue_refused(&mut self, out: &mut Out<'_>, target: Option<&WorkerSid>) {
         if target.is_some() {
             self.requeue(out, None, out.now + out.config.queue_within);
@@ -96,8 +96,8 @@ impl Call {
         }
     }
 
-    /// Twilio says that somebody is with the customer: the agent again, or a colleague. If that one is gone meanwhile,
-    /// the customer is sent to the queue.
+    /// Twilio shows an unreported agent with the customer: the lost agent, or a colleague. If that agent has left since, the
+    /// requeue goes on.
     fn keep_with_agent(&mut self, out: &mut Out<'_>, target: Option<&WorkerSid>, met: &UnreportedAgent) {
         let left = self.facts.roster.left(&met.leg).is_some();
         let Some(recovery) = self.recovery.as_mut() else { return };
@@ -111,7 +111,7 @@ impl Call {
         self.end_if_covered(out);
     }
 
-    /// The customer is not sent to the queue after all, as far as is known.
+    /// Cancels the requeue, as far as is known.
     fn cancel_requeue(&mut self) {
         if let Some(recovery) = &mut self.recovery {
             let was_alone = recovery.phase.trip().is_some_and(|trip| trip.was_alone);
@@ -128,7 +128,7 @@ impl Call {
         self.poll_conference(out);
     }
 
-    /// Twilio asks for what the customer hears in the queue.
+    /// Twilio fetches the waiting music.
     pub(crate) fn music_is_fetched(&mut self, out: &mut Out<'_>) {
         if let Some(trip) = self.recovery.as_mut().and_then(|it| it.phase.trip_mut()) {
             trip.music = true;
@@ -136,9 +136,9 @@ impl Call {
         self.entered_queue(out);
     }
 
-    /// True if the customer waits for any agent, and Twilio has never fetched what they are to hear, because its one
-    /// request was lost. Then the customer is sent to the queue again, and waits behind others who came meanwhile, but
-    /// not in silence. As long as that is in vain, the pauses grow.
+    /// True if the customer waits for any agent in silence, because Twilio's only request for the waiting music was lost.
+    /// The customer is then sent to the queue again: behind customers who came since, but not in silence. The pauses between
+    /// attempts grow.
     pub(super) fn resend_if_silent(&mut self, out: &mut Out<'_>) -> bool {
         let Some(recovery) = &self.recovery else { return false };
         let Phase::Queued(trip) = &recovery.phase else { return false };
@@ -148,7 +148,7 @@ impl Call {
         let sent_at = Millis(recovery.absence.deadline.0.saturating_sub(out.config.queue_within.0));
         let pause = trip.resent.checked_sub(1).map_or(0, |times| RESENT_AFTER.0 << times);
         if sent_at.until(out.now).0 < pause {
-            return true; // in a while
+            return true; // after the pause
         }
         self.requeue(out, None, out.now + out.config.queue_within);
         true
@@ -161,7 +161,7 @@ impl Call {
             let (trip, is_stranded) = (trip.clone(), trip.is_stranded);
             recovery.phase = Phase::Queued(trip);
             if !is_stranded {
-                self.stranding.decide_by = None; // what came before is over
+                self.stranding.decide_by = None; // the conference that ended is replaced
             }
             self.note(out, Note::Queued);
             self.push(out);
@@ -176,8 +176,8 @@ impl Call {
         }
     }
 
-    /// True if a customer whom the queue has not kept goes into it again. Otherwise they are told that it did not work. A
-    /// customer who has an agent as far as is known is not given up.
+    /// True if a customer whom the queue has not kept goes into it again. Otherwise they hear that no agent was found. A
+    /// customer who has an agent, as far as is known, is not given up.
     pub fn goes_to_queue_again(&self) -> bool {
         self.recovery.as_ref().is_none_or(|recovery| {
             recovery.let_go < TRIES && !matches!(recovery.phase, Phase::Ended(Ending::Failed { .. }))
@@ -204,13 +204,13 @@ impl Call {
         self.push(out);
     }
 
-    /// What Twilio is asked before the customer is sent to the queue for this target; `None`: for any agent.
+    /// The queries that precede a requeue for this target; `None`: any agent.
     pub fn check_before_requeue(&self, target: Option<&WorkerSid>) -> Check {
-        // A customer who goes to any agent has waited for the one whom they lost: they were in the queue when that agent's
-        // reservation was completed.
+        // A customer who goes to any agent may have waited for the lost one: the reservation of the lost agent is completed
+        // once the customer is in the queue.
         let has_waited = self.recovery.as_ref().is_some_and(|it| self.diagnosis().has_freed_reservation(it));
-        // An unidentified participant who can be heard may be an agent, and so may the owner of a leg that nothing has shown
-        // yet. If callbacks were missed, or none come, nobody would have reported an agent.
+        // An unidentified participant who can talk may be an agent, and so may the owner of a leg that was not shown yet. If
+        // callbacks were missed, or none arrive, an agent would be unreported.
         let talks = |(_, there): (&CallSid, &Participant)| there.flags().can_talk();
         let is_reported_by_nobody = self.facts.received.callbacks().is_empty()
             || self.poll.may_have_missed
@@ -222,7 +222,7 @@ impl Call {
         }
     }
 
-    /// How a requeue ends that is not to be sent, as the answers to its check say.
+    /// The outcome of a requeue that the answers to its check rule out.
     pub fn ended_by_check(&self, seen: &PollAnswer) -> Option<Outcome> {
         if seen.reconnects.iter().any(|task| task.taker().is_some()) {
             return Some(Outcome::Overtaken);
@@ -231,17 +231,16 @@ impl Call {
         Some(Outcome::AgentFound(Box::new(met)))
     }
 
-    /// True while the customer is on the way into the queue, as far as is known. The request for it may take effect
-    /// whatever has happened since.
+    /// True while the customer is on the way into the queue, as far as is known. The request may still take effect.
     pub(crate) fn is_sent_on(&self) -> bool {
         self.recovery.as_ref().is_some_and(|recovery| matches!(recovery.phase, Phase::Requeueing(_)))
     }
 
-    /// A request from before has sent the customer into the queue. They wait there, for any agent as far as is known
-    /// here.
+    /// A request of an earlier recovery has sent the customer into the queue. They wait there, for any agent as far as is
+    /// known.
     pub(super) fn is_in_queue_as_asked_before(&mut self, out: &mut Out<'_>) {
         let Some(trip) = self.recovery.as_ref().map(|it| it.next_trip(None, 0)) else { return };
-        // Nobody is told here when the music is asked for.
+        // The fetch of the waiting music names the earlier recovery, not this one.
         let trip = Trip { music: true, ..trip };
         self.goes_to_queue(out, trip.clone(), out.now + out.config.queue_within);
         if let Some(recovery) = &mut self.recovery {
@@ -251,11 +250,11 @@ impl Call {
         self.push(out);
     }
 
-    /// A leg of an agent that came too late would keep the desktop busy, alone in the old conference.
+    /// Removes agents' legs that joined after the requeue: alone in the old conference, they would keep the desktop busy.
     pub(super) fn remove_late_legs(&mut self, out: &mut Out<'_>) {
         let roster = &self.facts.roster;
         let moved = |r: &Recovery| match r.phase {
-            // A customer who is still here may have to be sent nowhere. Legs of a conference that has ended are gone.
+            // While the customer is still here the requeue may be cancelled. Legs of a conference that has ended are gone.
             Phase::Requeueing(_) => !roster.is_customer_joined() && !roster.is_stranded(),
             Phase::Queued(_) => true,
             _ => false,
@@ -269,7 +268,7 @@ impl Call {
         }
     }
 
-    /// The customer is with an agent in another conference. Gives back who was on hold here and is to be
+    /// The customer is with an agent in another conference. Returns the legs that were on hold here and are to be on hold
     /// there.
     pub(crate) fn connected_elsewhere(
         &mut self,
@@ -293,25 +292,25 @@ impl Call {
         held
     }
 
-    /// The customer was in another conference, on the way to an agent, and hung up there.
+    /// The customer hung up in another conference, on the way to an agent.
     pub(crate) fn hung_up_elsewhere(&mut self, out: &mut Out<'_>) {
         self.end_recovery(out, &Ending::CustomerLeft);
     }
 
-    /// The reconnect task is over without an agent, and the customer hears music and is nobody's.
+    /// The reconnect task is over without an agent, while the customer hears waiting music.
     pub(super) fn reconnect_canceled(&mut self, out: &mut Out<'_>, target: Option<&WorkerSid>) {
         if target.is_some() {
             self.note(out, Note::AgentNotBack);
             return self.requeue(out, None, out.now + out.config.queue_within);
         }
-        // No agent is found for the customer, and none will be.
+        // No agent will take the customer.
         let (Some(recovery), Some(customer)) = (&self.recovery, self.facts.roster.customer.clone()) else {
             return;
         };
         self.act(out, Action::GiveUp { recovery: recovery.absence.id.clone(), customer }, SOON);
     }
 
-    /// The customer was told that it did not work.
+    /// The customer has heard that no agent was found.
     pub(super) fn given_up(&mut self, out: &mut Out<'_>, id: &RecoveryId, gone: bool) {
         let waits = |r: &Recovery| r.absence.id == *id && r.phase.target() == Some(None);
         if self.recovery.as_ref().is_some_and(waits) {

@@ -1,5 +1,5 @@
-//! Registrations by pages. Nobody is believed about a call who has no part in it, and only Twilio says who has: with the
-//! callbacks that the plugin has asked it for, by TaskRouter's events, or when it is asked.
+//! Registrations by pages. A registration counts only for the owner of its reservation, whom only Twilio names: in the
+//! callbacks that the plugin requested, in TaskRouter's events, or in answer to a query.
 
 use super::inquiries::CALLBACK_WITHIN;
 use super::{Call, Out};
@@ -9,14 +9,14 @@ use crate::{EarlyMark, Effect, LeaveReason, Outcome, PollAnswer, Timer};
 use rejoin_protocol::api::Registration;
 use rejoin_protocol::{CallSid, Millis, WorkerSid};
 
-/// More registrations than can be true of one call while it is asked.
+/// Limit of registrations that wait, above what one call has.
 const UNSETTLED: usize = 20;
 
-/// Callbacks of a call come at the same time as its registration, if they do.
+/// How long after its registration the first callback of a call may arrive.
 const FIRST_CALLBACK_WITHIN: Millis = Millis::seconds(1);
 
 impl Call {
-    /// The callback has not come, or did not say it.
+    /// The timer is due: no callback has named the owners.
     pub(super) fn owners_are_late(&mut self, out: &mut Out<'_>) {
         if self.facts.ownership.asking != Asking::Soon {
             return;
@@ -27,7 +27,7 @@ impl Call {
         }
     }
 
-    /// Nobody knows yet whose this is.
+    /// Keeps a registration whose owner is unknown, or whose leg was not shown.
     fn keep_registration(&mut self, out: &Out<'_>, worker: &WorkerSid, registration: &Registration) {
         let same = |kept: &PendingRegistration| {
             kept.worker == *worker && kept.registration.worker_leg == registration.worker_leg
@@ -45,7 +45,7 @@ impl Call {
         });
     }
 
-    /// The claims that count: the agent's own, of legs that Twilio has shown by now.
+    /// Takes the waiting registrations that count by now: the owner's own, about legs that Twilio has shown.
     pub(super) fn settle_registrations(&mut self, out: &mut Out<'_>) {
         for kept in std::mem::take(&mut self.facts.ownership.registrations) {
             let PendingRegistration { worker, registration, at, lives } = &kept;
@@ -57,7 +57,7 @@ impl Call {
                     self.facts.ownership.registrations.push(kept);
                 }
             } else if !self.facts.roster.is_shown(&registration.worker_leg) {
-                self.facts.ownership.registrations.push(kept); // until a poll has answered
+                self.facts.ownership.registrations.push(kept); // until a poll is answered
             } else if self.facts.received.take_request(worker, registration.id) {
                 self.take_registration(out, worker, registration);
                 if *lives {
@@ -69,7 +69,7 @@ impl Call {
         }
     }
 
-    /// The answer was not about them, or there was none.
+    /// Asks again for owners that the last answer did not name.
     fn ask_for_the_rest(&mut self, out: &mut Out<'_>) {
         let waits = |kept: &&PendingRegistration| {
             let reservation = &kept.registration.reservation;
@@ -84,8 +84,8 @@ impl Call {
         }
     }
 
-    /// Twilio has said whose they are, or could not be asked. A conference that is not the task's is forgotten, and one of
-    /// which that cannot be found out in time.
+    /// The query for the owners has ended. A conference that does not belong to the task is forgotten, and so is one whose
+    /// task stays unknown.
     pub(super) fn owners_found(&mut self, out: &mut Out<'_>, outcome: &Outcome) {
         self.facts.ownership.asking = Asking::No;
         let mut untold = false;
@@ -100,8 +100,8 @@ impl Call {
                     self.facts.ownership.owners.record(unknown, None);
                 }
             }
-            Outcome::Failed { .. } => {} // it did not answer
-            // The task is deleted, and nobody will ever say it: a page that registers again asks again.
+            Outcome::Failed { .. } => {} // Twilio did not answer
+            // The task is deleted, so the owners stay unknown. Another registration repeats the query.
             Outcome::Gone if self.facts.ownership.proven => return self.settle_unclaimed(),
             _ if self.facts.ownership.proven => {}
             _ => return out.effects.push(Effect::Forget { conference: self.conference.clone() }),
@@ -113,7 +113,7 @@ impl Call {
         self.settle_unclaimed();
         self.ask_for_the_rest(out);
         if untold {
-            // Not one callback has come: who registered may have left since.
+            // No callback has arrived: the agents who registered may have left since.
             self.poll_conference(out);
         } else {
             self.poll_for_legs_later(out);
@@ -148,8 +148,7 @@ impl Call {
         is_new
     }
 
-    /// It is this worker's own, and Twilio has shown the leg. What else it says is what only a page can know, and whom it takes
-    /// for the customer.
+    /// Takes a registration that counts. Its other fields are facts that only a page knows, and a claim about the customer.
     fn take_registration(&mut self, out: &mut Out<'_>, worker: &WorkerSid, registration: &Registration) {
         self.facts.origin.claimed_workflow = Some(registration.workflow.clone());
         self.facts.origin.queue = registration.queue.clone().or(self.facts.origin.queue.take());
@@ -163,11 +162,11 @@ impl Call {
         agent.left_behind = left_behind;
         agent.lives_beside = agent.lives_beside.max(lives_beside);
         agent.epoch = agent.epoch.max(registration.page());
-        // The page that seemed to be a newer one than the leg's is the leg's: it has taken over from another one.
+        // The page that counted as newer than the leg's page has the leg itself: it took over from another page.
         agent.newer_page = agent.newer_page.filter(|newer| Some(*newer) > agent.epoch);
         self.apply_earlier_hello(&registration.worker_leg);
-        // An agent who registers after marking that they leave has stayed. The last words of a page may overtake that it
-        // had registered before.
+        // An agent who registers after a mark has stayed. A registration that arrives after later requests of the page does
+        // not show that.
         let is_overtaken = self.facts.received.requests_of(worker).any(|other| Some(other) > registration.id);
         if registration.id.is_some()
             && self.facts.roster.is_joined(&registration.worker_leg)
@@ -177,7 +176,7 @@ impl Call {
             self.unmark(&registration.reservation);
         }
         if self.is_without_callbacks() {
-            // Nobody tells of what has happened to it so far: flags that were set, legs that are gone.
+            // No callback reported flags that were set, or legs that are gone: a poll will.
             self.set_timer(out, Timer::LookUp, out.now + FIRST_CALLBACK_WITHIN);
         } else {
             self.clear_timer(out, Timer::LookUp);
@@ -185,8 +184,8 @@ impl Call {
         }
     }
 
-    /// A page joins in place, and the phone of another one of its agent's browsers has answered: by its epoch the page that
-    /// asked for the leg, which has not got it.
+    /// A page asked for a new leg to join in place, and another browser of its agent answered it. Returns the epoch of the
+    /// page that asked, and does not have the leg.
     fn rings_elsewhere(&self, worker: &WorkerSid, leg: &CallSid, epoch: u64) -> Option<u64> {
         let joins = |it: Absent<'_>| {
             let absence = it.absence();
@@ -196,7 +195,7 @@ impl Call {
         asked.filter(|_| self.absences().any(joins))
     }
 
-    /// Another task's conference, or somebody else's leg or reservation?
+    /// True if the registration names another task's conference, or another agent's leg or reservation.
     pub(crate) fn is_foreign_registration(&self, worker: &WorkerSid, registration: &Registration) -> bool {
         let foreign =
             |agent: &Agent| agent.worker != *worker || agent.reservation != registration.reservation;
@@ -208,9 +207,9 @@ impl Call {
                 || self.facts.roster.agent(&registration.worker_leg).is_some_and(foreign))
     }
 
-    /// A poll has shown who is here. It drops a registration whose leg it did not show, with one exception: the customer is
-    /// alone or the conference is over, and Twilio has named the owner of a reservation that no known agent has. The owner was
-    /// on this call, and that leg is gone. An agent who took a transfer and was lost while no server ran is such an owner.
+    /// Applies a poll to registrations. A registration whose leg the poll did not show is dropped, with one exception: the
+    /// customer is alone or the conference is over, and the owner of a reservation without a known agent registered. That
+    /// owner was on this call, and their leg is gone, as when they took a transfer and were lost while no server ran.
     pub(super) fn settle_polled(&mut self, out: &mut Out<'_>, seen: &PollAnswer) {
         self.settle_customer(out);
         let is_left = |kept: &PendingRegistration| {
@@ -224,7 +223,7 @@ impl Call {
             .into_iter()
             .partition(|kept| self.awaits_leg(kept));
         self.facts.ownership.registrations = kept;
-        // Twilio says that the reservation is the worker's: that agent was on a call that is over, by whichever leg.
+        // An agent of the reservation is known by another leg.
         let is_known =
             |kept: &PendingRegistration| self.facts.roster.agent_of(&kept.registration.reservation).is_some();
         if let [.., last] = &unshown[..]

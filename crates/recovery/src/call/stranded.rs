@@ -1,12 +1,12 @@
-//! The conference has ended under the customer, and a document of ours keeps them on the line: they are taken back
-//! into the queue.
+//! A customer whose conference has ended under them: a document of ours keeps them on the line and sends them back into the
+//! queue.
 
 use super::{Call, Out};
 use crate::absence::{Ending, Phase, Recovery, Trip};
 use crate::{Note, Timer};
 
 impl Call {
-    /// The second rung without a conference: nobody is there to whom anything could be announced.
+    /// Begins the second rung without a conference, in which no announcement is possible.
     pub(super) fn hold_stranded(&mut self, out: &mut Out<'_>) {
         let may_be = |r: &&mut Recovery| r.phase.is_before_requeue() && r.phase != Phase::Stranded;
         let Some(recovery) = self.recovery.as_mut().filter(may_be) else { return };
@@ -20,7 +20,7 @@ impl Call {
         self.go_on_stranded(out);
     }
 
-    /// The task is read and Twilio has asked: back into the queue, by the document that is the answer.
+    /// Once the task is read and Twilio has fetched our action URL, the document that answers it requeues the customer.
     pub(super) fn go_on_stranded(&mut self, out: &mut Out<'_>) {
         let is_ready = |it: &Recovery| it.phase == Phase::Stranded && self.is_task_marked(it);
         if self.stranding.decide_by.is_some() && self.recovery.as_ref().is_some_and(is_ready) {
@@ -28,12 +28,12 @@ impl Call {
         }
     }
 
-    /// The time in which the task is read and Twilio asks is over.
+    /// The time for reading the task and for the fetch of our action URL is over.
     pub(super) fn stranded_is_over(&mut self, out: &mut Out<'_>) {
         if self.stranding.decide_by.is_some() {
             self.requeue_stranded(out);
         } else {
-            // The customer's call has no document of ours to go on with.
+            // Twilio did not fetch our action URL: the customer's call has ended, or goes on without us.
             self.end_recovery(out, &Ending::CustomerLeft);
         }
     }
@@ -41,7 +41,7 @@ impl Call {
     fn requeue_stranded(&mut self, out: &mut Out<'_>) {
         let is_back = self.recovery.as_ref().is_some_and(|recovery| self.has_newer_page(recovery));
         let Some(recovery) = &mut self.recovery else { return };
-        recovery.announced = true; // the document says it
+        recovery.announced = true; // the document announces it
         if recovery.too_often {
             let trip = Trip { by_document: true, ..recovery.next_trip(None, 0) };
             return self.goes_to_queue(out, trip, out.now + out.config.queue_within);
@@ -53,7 +53,7 @@ impl Call {
         self.goes_to_queue(out, trip, out.now + within);
     }
 
-    /// The agent comes back while the customer waits in the queue already.
+    /// The agent is back while the customer waits in the queue already: gives the agent more time.
     pub(super) fn back_while_queued(&mut self, out: &mut Out<'_>) {
         let comes_back = |it: &Recovery| {
             let is_awaited = it.phase.trip().is_some_and(|trip| trip.is_stranded && trip.target.is_some());

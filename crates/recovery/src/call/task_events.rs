@@ -1,6 +1,5 @@
-//! TaskRouter's events about a call's tasks: a second way to learn what the page, the conference's callbacks or the queue's
-//! documents say, and the only one when those do not get through. Late or repeated they change nothing: a recovery, a target
-//! and a reservation are each meant once.
+//! TaskRouter's events about a call's tasks: evidence beside pages, callbacks and documents, and the only evidence when
+//! those are lost. Late or repeated events change nothing, because they name recovery, target and reservation.
 
 use super::{Call, Out};
 use crate::absence::{Ending, Phase};
@@ -31,12 +30,12 @@ impl Call {
         }
     }
 
-    /// The leave of a wrapping agent may only be late.
+    /// A reservation wraps up: the callback about its leg may only be late.
     fn wraps_up(&mut self, out: &mut Out<'_>, reservation: &ReservationSid) {
         let of_reservation = |(_, agent): &(&CallSid, &Agent)| agent.reservation == *reservation;
         let mut legs = self.facts.roster.agents.iter().filter(of_reservation);
         let leg = legs.next().map(|(leg, _)| leg.clone());
-        // Of an agent who joins in place the old leg is meant, which may have fallen, and not the new one.
+        // With two legs, the agent has joined in place: the event is about the old leg, not the new one.
         if let Some(leg) = leg.filter(|_| legs.next().is_none()) {
             self.await_leave(out, &leg);
         }
@@ -55,7 +54,7 @@ impl Call {
         };
         match event.kind {
             TaskEventKind::Accepted if event.worker.as_ref() == Some(&recovery.absence.agent.worker) => {
-                // The agent's page has not named their activity yet, and the ping reaches them on a break as well.
+                // The agent's page has not reported their activity yet, and the ping also reaches an agent on a break.
                 self.facts.pages.availability_is_shown(&recovery.absence.agent.worker, false);
                 self.proved_reachable(out);
             }
@@ -66,7 +65,7 @@ impl Call {
         }
     }
 
-    /// Of a recovery one reconnect task follows the other, for another target.
+    /// Handles an event of a reconnect task for the current target. An earlier task was for another target.
     fn reconnect_event(&mut self, out: &mut Out<'_>, event: &TaskEvent, target: Option<&WorkerSid>) {
         if self.recovery.as_ref().and_then(|recovery| recovery.phase.target()) != Some(target) {
             return;
@@ -74,11 +73,12 @@ impl Call {
         match event.kind {
             TaskEventKind::EnteredQueue => self.entered_queue(out),
             TaskEventKind::Canceled { hung_up: true } => self.end_recovery(out, &Ending::CustomerLeft),
-            // The customer hears music and is nobody's, or the agent whom they wait for does not take the call.
+            // The task of a customer who hears waiting music is gone, or the agent whom they wait for does not take the
+            // call.
             TaskEventKind::Canceled { hung_up: false } | TaskEventKind::NotTaken if target.is_some() => {
                 self.reconnect_canceled(out, target);
             }
-            // For any agent: the queue's document may have sent the customer in again, which the watchdog will see.
+            // For any agent: the queue's document may have requeued the customer, which the watchdog will find.
             TaskEventKind::Canceled { .. }
             | TaskEventKind::NotTaken
             | TaskEventKind::TakenBack

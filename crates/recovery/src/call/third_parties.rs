@@ -1,4 +1,4 @@
-//! Who else is on the call: third parties, who go where the customer goes.
+//! Third parties and unidentified participants: who follows the customer, and whose registration is awaited.
 
 use super::{Call, Out};
 use crate::facts::{Observation, Participant};
@@ -7,18 +7,18 @@ use crate::{Action, ConferenceEvent, ConferenceEventKind, PollAnswer, Timer};
 use rejoin_protocol::{CallSid, Millis};
 use std::collections::BTreeSet;
 
-/// So long after the wait for the agent a registration may take: the page gives up a request after 10 s and sends it again,
-/// and the wait in place is 8 s by default.
+/// How long after the wait for the agent a registration may arrive: the page repeats a request after 10 s, and the wait in
+/// place is 8 s by default.
 const REGISTERED_WITHIN: Millis = Millis::seconds(6);
-/// The same for a leg that joined instead of the agent's: the agent's page closed the old leg, which it does when it is
-/// in by the new one. It may be unable to register for a while, as when Flex's token has expired. If the agent is gone,
-/// Twilio reports that the leg is.
+/// The same for a leg that replaced the agent's: the agent's page closed the old leg, which it does once it has joined by
+/// the new one. The page may be unable to register for a while, as when Flex's token has expired. If the agent is gone,
+/// Twilio reports the leg gone.
 const REPLACED_WITHIN: Millis = Millis::seconds(60);
-/// How often it is seen whether somebody who is waited for is still there.
+/// How often the wait checks whether the newcomer is still there.
 const STILL_THERE: Millis = Millis::seconds(2);
 
 impl Call {
-    /// Labels are told with every event about a leg.
+    /// Takes over the label, which every callback about a leg carries.
     pub(super) fn seen_label(&mut self, event: &ConferenceEvent) {
         let (ConferenceEventKind::Join { leg, .. }
         | ConferenceEventKind::Leave { leg, .. }
@@ -32,8 +32,8 @@ impl Call {
         }
     }
 
-    /// Somebody is with the customer who came after the loss and has not registered: the agent, very likely, or a colleague,
-    /// whose registration is late. The customer is not taken from them before the registration had its time.
+    /// True while a participant who joined after the loss has time to register: very likely the agent, or a colleague, whose
+    /// registration is late. The customer is not taken from them before that.
     pub(super) fn waits_for_newcomer(&mut self, out: &mut Out<'_>, timer: Timer) -> bool {
         let talks =
             |(leg, p): (&CallSid, &Participant)| !self.diagnosis().is_bystander(leg) && p.flags().can_talk();
@@ -41,7 +41,7 @@ impl Call {
             return false;
         }
         if self.diagnosis().is_newest_page_gone() {
-            return false; // nobody is at the leg that it left
+            return false; // the leg that it left is orphaned
         }
         let replaced = self.diagnosis().is_leg_replaced();
         let Some(recovery) = &mut self.recovery else { return false };
@@ -56,14 +56,14 @@ impl Call {
         if first {
             self.push(out);
             if replaced {
-                self.poll_unless_in_flight(out); // and every few seconds, while nothing is heard
+                self.poll_unless_in_flight(out); // and every few seconds, while no evidence arrives
             }
         }
         true
     }
 
-    /// Twilio has said who has the task. That agent's page may be unable to register: Flex never hears of a leg that joins
-    /// while Flex asks who is in the conference.
+    /// A poll shows which agent has the task: the newcomer is that agent. The page may be unable to register, because Flex
+    /// misses a leg that joins while Flex reads the participants.
     pub(super) fn identify_newcomer(&mut self, seen: &PollAnswer) {
         if self.diagnosis().is_replaced()
             && let Some(met) = self.unreported_agent(&seen.accepted, &seen.participants)
@@ -72,7 +72,7 @@ impl Call {
         }
     }
 
-    /// Who has come for a page that is gone again is not the one who is awaited for the next.
+    /// Participants who joined for a page that is gone count as bystanders for the next page.
     pub(super) fn newcomers_are_bystanders(&mut self) {
         let strangers: Vec<_> = self.diagnosis().others().map(|(leg, _)| leg.clone()).collect();
         if let Some(recovery) = self.recovery.as_mut().filter(|recovery| recovery.is_open()) {
@@ -80,13 +80,13 @@ impl Call {
         }
     }
 
-    /// These legs were on hold where they come from.
+    /// These legs were on hold in the conference that they come from.
     pub(crate) fn expect_held(&mut self, out: &mut Out<'_>, held: BTreeSet<CallSid>) {
         self.inherited.to_hold.extend(held);
         self.hold_again(out);
     }
 
-    /// Who has come and was on hold before is put on hold.
+    /// Puts legs on hold that have joined and were on hold before.
     pub(super) fn hold_again(&mut self, out: &mut Out<'_>) {
         let come: Vec<_> =
             self.inherited.to_hold.iter().filter(|leg| self.facts.roster.is_joined(leg)).cloned().collect();

@@ -1,13 +1,13 @@
-//! A transfer that may be refused. TaskRouter may refuse it after its agent has marked it, and nothing reports that: the agent
-//! has stayed then, and the customer is theirs until they leave again.
+//! Transfers that may be refused. TaskRouter may refuse a transfer after the mark, and no event reports that: the agent has
+//! stayed then, and keeps the customer.
 
 use super::{Call, Out};
 use crate::Timer;
 use rejoin_protocol::{CallSid, Millis};
 
 impl Call {
-    /// A transfer takes the agent's leg away at once. A page that still has it some time later, or has left it behind,
-    /// had its transfer refused.
+    /// Withdraws the mark of a refused transfer. A transfer takes the agent's leg away within moments: if the leg still
+    /// stands later, it was refused.
     pub(super) fn forget_refused_transfer(&mut self, out: &Out<'_>, leg: &CallSid) {
         let Some(reservation) = self.facts.roster.agent(leg).map(|agent| agent.reservation.clone()) else {
             return;
@@ -19,14 +19,14 @@ impl Call {
         }
     }
 
-    /// A callback reports that the agent's leg has hung up. A transfer would have taken it away.
+    /// A callback reports that the agent's leg hung up. After a transfer Twilio would have removed it.
     pub(super) fn hung_up_completing(&mut self, leg: &CallSid) {
         let Some(agent) = self.facts.roster.agent(leg) else { return };
         self.facts.marks.hangs_up(&agent.reservation);
     }
 
-    /// The page goes while Twilio may still take its leg away. If Twilio does not, the transfer was refused, and nobody
-    /// is at the leg.
+    /// The page is gone while Twilio may still take its leg away. If Twilio does not, the transfer was refused, and the leg
+    /// is orphaned.
     pub(super) fn expect_transfer(&mut self, out: &mut Out<'_>, leg: &CallSid, epoch: u64) {
         let Some(agent) = self.facts.roster.agent(leg).cloned() else { return };
         let transfers = self.facts.marks.is_transfer(&agent.reservation);
@@ -37,14 +37,14 @@ impl Call {
         }
     }
 
-    /// An agent has handed the customer over, who is alone. A poll says whether anybody is asked to take them.
+    /// Polls after a hand-over that left the customer alone: the answer shows whether an agent is offered the task.
     pub(super) fn poll_transfer(&mut self, out: &mut Out<'_>) {
         if self.diagnosis().is_handed_over() {
             self.poll_unless_in_flight(out);
         }
     }
 
-    /// An unidentified participant has come since the transfer, and is gone. If it was an agent, their page may be gone, too.
+    /// An unidentified participant joined after the transfer, and left. If it was an agent, their page may be gone, too.
     pub(super) fn poll_for_taker(&mut self, out: &mut Out<'_>) {
         if self.diagnosis().taker_leg().is_some() {
             self.poll_transfer(out);

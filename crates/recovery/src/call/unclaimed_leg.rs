@@ -1,16 +1,16 @@
-//! An agent who takes a transfer and is lost before their page has registered: another agent's leg is known, theirs is not, and only
-//! their next page tells of it.
+//! The unidentified leg of an agent who took a transfer and was lost before their page registered. Only their next page's
+//! hello names the reservation.
 
 use super::{Call, Out};
 use crate::facts::Agent;
 use rejoin_protocol::api::Holding;
 use rejoin_protocol::{ReservationSid, WorkerSid};
 
-/// More than take part in a call.
+/// Limit of such reservations, above what one call has.
 const MOST: usize = 20;
 
 impl Call {
-    /// A page has found a reservation of this task that no agent is known by. Twilio has to say whose it is.
+    /// A page has found a reservation of this task whose agent is unknown. Twilio is asked for its owner.
     pub(super) fn note_unclaimed(&mut self, out: &mut Out<'_>, worker: &WorkerSid, holding: &Holding) {
         let reservation = &holding.reservation;
         let told = self.facts.roster.agent_of(reservation).is_some();
@@ -28,7 +28,7 @@ impl Call {
         self.settle_unclaimed();
     }
 
-    /// The worker whose page found such a reservation has lost the unidentified leg, if nobody is with the customer.
+    /// Assigns the unidentified leg to the worker whose page found such a reservation, if no agent is with the customer.
     pub(super) fn settle_unclaimed(&mut self) {
         let known = |reservation: &ReservationSid| {
             self.owner(reservation).is_some() || self.facts.ownership.owners.is_unowned(reservation)

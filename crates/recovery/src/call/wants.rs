@@ -1,4 +1,4 @@
-//! Whether an action is still to be done.
+//! Whether a call still wants an action.
 
 use super::{Call, HoldStage};
 use crate::absence::Phase;

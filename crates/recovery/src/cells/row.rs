@@ -1,4 +1,4 @@
-//! The rows of the table, and which of them an event belongs to.
+//! The rows of the table, and the row of each event.
 
 use super::{Cell, agent, state_of};
 use crate::{
@@ -232,7 +232,7 @@ fn done(
     }
 }
 
-/// The row of a poll's answer; the more significant finding comes first.
+/// The row of a poll's answer: that of its most significant finding.
 fn looked(call: &Call, seen: &PollAnswer) -> &'static str {
     let mut states = seen.reconnects.iter().map(|reconnect| &reconnect.state);
     let gone = |leg: &CallSid| call.facts.roster.is_joined(leg) && !seen.participants.contains_key(leg);

@@ -31,7 +31,7 @@ pub fn state_of(call: Option<&Call>) -> &'static str {
 fn without_recovery(call: &Call) -> &'static str {
     let roster = &call.facts.roster;
     let joined = |leg: &CallSid| roster.is_reported_joined(leg);
-    // Not when the conference has ended under the customer: that may have been a loss.
+    // A customer whose conference ended under them may be stranded, and has not left.
     let left = roster.customer_left();
     let customer_left = left.is_some_and(|reason| reason != LeaveReason::ModeratorEnded);
     match call.facts.roster.agents.keys().filter(|leg| joined(leg)).count() {

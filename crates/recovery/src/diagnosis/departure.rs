@@ -1,5 +1,5 @@
-//! What kind of departure it was when an agent's leg is gone: a decision table, read from top to bottom. The first row that
-//! holds decides. `docs/departures.md` is drawn from it.
+//! The kind of a departure, when an agent's leg is gone: a decision table, read from top to bottom. The first row that holds
+//! decides. `docs/departures.md` is drawn from it.
 
 use super::Diagnosis;
 use crate::LeaveReason;
@@ -280,8 +280,8 @@ impl Departed<'_> {
         self.of.absences().any(|it| it.absence().lost_leg == *self.leg && !it.is_open())
     }
 
-    /// True if the agent whom the open recovery awaits was back on the call by this leg, which was reported too late, and hung up
-    /// on purpose. False once a request of ours may have sent the customer to the queue: that customer is not given up.
+    /// True if the awaited agent was back on the call by this leg, which was reported late, and hung up on purpose. False
+    /// once a request of ours may have sent the customer to the queue: then the recovery goes on.
     fn was_back_and_left(self) -> bool {
         let Some(recovery) = self.of.recovery else { return false };
         let is_moved = self.of.roster.customer_left() == Some(LeaveReason::UpdatedViaApi);
@@ -322,8 +322,8 @@ impl<'a> Diagnosis<'a> {
         self.requests.has_completed(&recovery.absence.agent.reservation)
     }
 
-    /// Legs of agents that are gone and not accounted for. One that is settled is classified again if the conference turns out
-    /// to have ended with it.
+    /// Agents' legs that are gone and not accounted for. A settled leg is classified again if the conference turns out to
+    /// have ended with it.
     pub(crate) fn departed(self) -> Vec<CallSid> {
         let is_gone = |leg: &CallSid| self.decisions.is_dead(leg) || self.roster.left(leg).is_some();
         let is_open = |leg: &CallSid| {
@@ -340,14 +340,14 @@ impl<'a> Diagnosis<'a> {
         MISSED.iter().find_map(|row| Some(((row.finds)(self, leg)?, row)))
     }
 
-    /// What kind of departure it was when this leg of an agent left.
+    /// The kind of the departure of this agent's leg.
     pub(crate) fn classify(self, leg: &'a CallSid) -> Option<&'static Row> {
         let departed = Departed { of: self, leg, agent: self.roster.agent(leg)? };
         DEPARTURES.iter().find(|row| (row.holds)(departed))
     }
 
-    /// Two agents removed each other in the same instant: each meant to keep the customer, who has nobody now. The leg
-    /// that was removed last.
+    /// The leg that was removed last, if two agents removed each other in the same instant: each meant to keep the customer,
+    /// who has no agent now.
     fn removed_by_each_other(self, leg: &CallSid) -> Option<CallSid> {
         let removed =
             self.roster.agents.iter().filter(|(leg, agent)| self.was_removed_by_another(leg, agent));
@@ -375,8 +375,8 @@ impl<'a> Diagnosis<'a> {
         sequence(leg).zip(sequence(other)).is_some_and(|(a, b)| a.abs_diff(b) == 1)
     }
 
-    /// The leg of an agent who was lost after this one had left, although callbacks said otherwise, or who seemed to be covered
-    /// by this one, who had said long before that they leave.
+    /// The leg of an agent who was lost after this leg's agent had left, or who seemed to be covered by this leg's agent,
+    /// whose mark was older.
     pub(crate) fn lost_after(self, leg: &CallSid) -> Option<CallSid> {
         if self.is_covered(leg) || self.has_open_recovery() {
             return None;
@@ -412,7 +412,7 @@ impl<'a> Diagnosis<'a> {
     fn was_lost_later(self, leg: &CallSid, other: &CallSid) -> bool {
         let is_covered_since = self.was_covered_since_mark(leg, other);
         let has_hung_up = self.roster.left(other) == Some(LeaveReason::HungUp);
-        // A leg that is being removed had no agent any more when that was found.
+        // A dead leg had no agent any more when its removal began.
         (has_hung_up && (is_covered_since || self.is_reported_after(leg, other)))
             || (self.decisions.is_dead(other) && is_covered_since)
     }
@@ -437,8 +437,7 @@ impl<'a> Diagnosis<'a> {
         said.zip(self.decisions.covered_at(other)).is_some_and(|(said, at)| said < at)
     }
 
-    /// The dead leg that is all this graceful departure leaves with the customer. Its agent had counted as covered, and
-    /// was not missed any more.
+    /// The dead leg, if a graceful departure leaves the customer with nothing else. Its agent had counted as covered.
     fn left_to_dead_leg(self, leg: &CallSid) -> Option<CallSid> {
         let is_somebody_here = self.roster.agents.iter().any(|(leg, agent)| self.is_on_call(leg, agent));
         if self.has_open_recovery() || is_somebody_here || self.others().next().is_some() {

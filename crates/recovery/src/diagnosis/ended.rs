@@ -51,15 +51,14 @@ impl<'a> Diagnosis<'a> {
             || self.covered.get(leg).is_some_and(|it| it.stage != CoveredStage::Over(Ending::Covered))
     }
 
-    /// True if another agent has taken the customer over since this agent marked a transfer. Either that agent has said
-    /// since that they leave, and was not gone before this leg; or that agent's leg is unreported, and so is when this
-    /// one left.
+    /// True if another agent took the customer over after this agent's mark of a transfer. Either that agent has a later
+    /// mark and was not gone before this leg, or callbacks reported neither that agent's leg nor the departure of this one.
     fn was_taken_over(self, leg: &CallSid, handed_over: &ReservationSid) -> bool {
         let Some(handed_over_at) = self.marks.said_at(handed_over) else { return false };
         let later = |(other, mark): (&ReservationSid, &Mark)| {
             other != handed_over && mark.said_at() > handed_over_at && !self.was_gone_before(other, leg)
         };
-        // The order of departures that polls found is not known. A transfer takes a leg away, so that it does not hang up.
+        // The order of departures that polls found is unknown. A transfer takes a leg away, so that it does not hang up.
         let is_found_gone = self.roster.is_shown(leg) && !self.roster.is_hang_up_reported(leg);
         let may_be_other = |(other, agent): (&CallSid, &Agent)| {
             agent.reservation != *handed_over && self.may_have_taken_over(other, agent, handed_over_at)
@@ -74,7 +73,7 @@ impl<'a> Diagnosis<'a> {
         self.roster.legs_of(other).any(|other| gone(other) && report(other) < report(leg))
     }
 
-    /// True if this agent, of whose leg no callback has reported anything, may have taken the customer over at that time.
+    /// True if this agent may have taken the customer over at that time, because no callback has reported their leg.
     fn may_have_taken_over(self, leg: &CallSid, agent: &Agent, at: Millis) -> bool {
         let missed = || self.absences().any(|it| it.absence().lost_leg == *leg && it.absence().lost_at > at);
         self.roster.report(leg) == Report::None

@@ -37,8 +37,8 @@ impl<'a> Diagnosis<'a> {
         !self.roster.participants.iter().any(talks) && self.left_by().is_some_and(is_transfer)
     }
 
-    /// The agent who has said since this point in time that they leave, and was with the customer. `None` once the
-    /// customer was lost: then the mark may only be late.
+    /// The agent whose mark is later than this point in time, and who was with the customer. `None` once the customer has a
+    /// recovery: then the mark may only be late.
     pub(crate) fn left_since(self, since: Millis) -> Option<&'a Agent> {
         let left = |agent: &&Agent| self.marks.said_at(&agent.reservation).is_some_and(|at| at > since);
         self.roster.agents.values().find(left).filter(|_| self.recovery.is_none())
@@ -64,7 +64,7 @@ impl<'a> Diagnosis<'a> {
     }
 
     /// True if Twilio's API took this leg out of the conference, and an unidentified participant joined after it and has
-    /// hung up. The customer was handed over, and this agent's page could not say so.
+    /// hung up. The customer was handed over, and this agent's mark did not arrive.
     pub(crate) fn was_taken_away(self, leg: &CallSid) -> bool {
         let taken = self.roster.left(leg) == Some(LeaveReason::UpdatedViaApi);
         let next = self.unidentified_leg().filter(|next| self.roster.is_hang_up_reported(next));
@@ -81,7 +81,7 @@ impl<'a> Diagnosis<'a> {
         if last.is_some_and(|(last, _)| told(last) > told(&leg)) {
             return None;
         }
-        // An agent who marked before the last agent did had left before that agent, too.
+        // An agent whose mark is older than the last agent's had also left before that agent.
         let said = |of: &ReservationSid| self.marks.said_at(of);
         let before = last.and_then(|(_, agent)| said(&agent.reservation));
         let registered = |of: &ReservationSid| self.roster.agent_of(of).is_some();

@@ -6,7 +6,7 @@ use rejoin_protocol::CallSid;
 use std::collections::BTreeSet;
 
 impl<'a> Diagnosis<'a> {
-    /// True if the page of this leg is gone and the leg still stands: nobody is at it.
+    /// True if the page of this leg is gone and the leg still stands.
     pub(crate) fn is_absent(self, leg: &CallSid) -> bool {
         self.is_away(leg) || self.is_away_covered(leg)
     }
@@ -24,8 +24,8 @@ impl<'a> Diagnosis<'a> {
             && !self.is_absent(leg)
     }
 
-    /// True if nothing more is to be done about the leg of this agent: what became of it is decided, it is being removed, or
-    /// nobody was ever at it.
+    /// True if nothing more follows for this leg: its departure is decided, it is being removed, or it was orphaned from the
+    /// start.
     pub(crate) fn is_accounted_for(self, leg: &CallSid, agent: &Agent) -> bool {
         self.decisions.is_settled(leg) || self.decisions.is_dead(leg) || agent.left_behind
     }
@@ -49,7 +49,7 @@ impl<'a> Diagnosis<'a> {
         self.colleagues(leg).next().is_some()
     }
 
-    /// True if other agents are on the call as far as is known, and all of them have said that they leave.
+    /// True if other agents are on the call as far as is known, and all of them have marks.
     pub(crate) fn is_left_to_leavers(self, leg: &CallSid) -> bool {
         let leaves = |other: &CallSid| {
             self.roster.agent(other).is_some_and(|agent| self.marks.is_given(&agent.reservation))
@@ -89,7 +89,7 @@ impl<'a> Diagnosis<'a> {
         self.recovery.iter().map(Absent::Missed).chain(self.covered.values().map(Absent::Covered))
     }
 
-    /// True while the customer is being recovered.
+    /// True while a recovery is open.
     pub(crate) fn has_open_recovery(self) -> bool {
         self.recovery.as_ref().is_some_and(Recovery::is_open)
     }
@@ -132,8 +132,8 @@ impl<'a> Diagnosis<'a> {
         })
     }
 
-    /// True if this participant was on the call when the agent was lost, or joined while the agent's newest page was gone: the
-    /// agent does not come back by this leg.
+    /// True if this participant was on the call when the agent was lost, or joined while the agent's newest page was gone.
+    /// The agent is not back by such a leg.
     pub(crate) fn is_bystander(self, leg: &CallSid) -> bool {
         let Some(recovery) = self.recovery else { return false };
         self.was_there(recovery, leg) || recovery.absence.strangers.contains(leg)
@@ -144,7 +144,7 @@ impl<'a> Diagnosis<'a> {
         recovery.absence.bystanders.contains(leg)
     }
 
-    /// The participants who are there when this leg of an agent is gone. If a poll alone found it gone, an unreported
+    /// The participants who are there when this agent's leg is gone. If a poll alone found it gone, an unreported
     /// participant may be the same agent by another leg, and is not a bystander.
     pub(crate) fn bystanders_of(self, lost: &CallSid) -> BTreeSet<CallSid> {
         let told = self.roster.is_reported_joined(lost) || self.roster.is_hang_up_reported(lost);
@@ -152,7 +152,7 @@ impl<'a> Diagnosis<'a> {
         others.map(|(leg, _)| leg.clone()).collect()
     }
 
-    /// True if nobody else is in the conference. A leg that nobody is at does not count.
+    /// True if the customer is alone in the conference. Orphaned legs do not count.
     pub(crate) fn is_customer_alone(self) -> bool {
         let is_nobody = |leg| match self.roster.agent(leg) {
             Some(agent) => !self.is_on_call(leg, agent),
@@ -167,7 +167,8 @@ impl<'a> Diagnosis<'a> {
                 .all(|leg| self.roster.is_customer(leg) || is_nobody(leg))
     }
 
-    /// True if the conference would end with this leg, and nothing is being done about it. On hold the flag has no effect.
+    /// True if the conference would end with this leg, and no request in flight clears the flag. On hold the flag has no
+    /// effect.
     pub(crate) fn has_exit_flag(self, leg: &CallSid) -> bool {
         let flags = self.roster.flags(leg);
         flags.end_conference_on_exit
@@ -181,8 +182,8 @@ impl<'a> Diagnosis<'a> {
         self.roster.customer_leg().is_some_and(|customer| customer.flags().hold)
     }
 
-    /// The last unidentified leg to leave, in a call whose customer has no agent. A leg that stands may belong to
-    /// anybody, who must not be hung up on.
+    /// The last unidentified leg to leave, in a call whose customer has no agent. A leg that still stands may belong to any
+    /// participant, who must not be hung up on.
     pub(crate) fn unidentified_leg(self) -> Option<CallSid> {
         if !self.roster.is_customer_joined() || self.agent_on_call().is_some() || self.has_open_recovery() {
             return None;

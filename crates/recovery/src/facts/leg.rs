@@ -1,5 +1,5 @@
-//! One leg of the conference: what was observed of it, from each source. Of each kind of observation the latest one stays, so
-//! that neither the order of deliveries nor their repetition matters. What the observations amount to is computed.
+//! One leg of the conference: its observations, from each source. Of each kind of observation the latest one stays, so that
+//! neither the order of deliveries nor their repetition matters. Presence and flags are computed from them.
 
 use super::observed::{Observed, observed};
 use crate::{LeaveReason, ParticipantFlags};
@@ -60,7 +60,7 @@ pub enum Presence {
     Removed,
     /// The leg has left.
     Gone {
-        /// Why. If no callback says so, the reason is inferred.
+        /// The reason. Without a callback it is inferred.
         reason: LeaveReason,
         /// How this is known.
         evidence: Evidence,
@@ -72,7 +72,7 @@ pub enum Presence {
 pub enum Evidence {
     /// A conference callback reported it.
     Callback,
-    /// A poll showed it. A poll says which legs are in the conference, and not why one is missing.
+    /// A poll showed it. A poll shows the legs in the conference, and not why one is missing.
     Poll,
     /// TaskRouter, or a page that asked TaskRouter, reported that the reservation wraps up.
     TaskRouter,
@@ -82,7 +82,7 @@ pub enum Evidence {
     Inferred,
 }
 
-/// The last report about a leg. Ordered by what was reported later.
+/// The last report about a leg. Later reports are greater.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Report {
     /// No callback has reported anything: a poll showed the leg, or the task names it.
@@ -158,7 +158,7 @@ fn reported<T>(known: &mut Option<Callback<T>>, number: u64, sequence: u64, what
     }
 }
 
-/// What is observed.
+/// Takes observations.
 impl Participant {
     pub(crate) fn observe(&mut self, number: u64, observation: Observation) {
         match observation {
@@ -194,7 +194,7 @@ impl Participant {
     }
 }
 
-/// What the observations amount to.
+/// Computes facts from the observations.
 impl Participant {
     /// The last report about the leg.
     pub fn report(&self) -> Report {
@@ -208,8 +208,8 @@ impl Participant {
         last.map_or(after, Report::Callback)
     }
 
-    /// Whether the leg is there: the later observation counts more. A leg that `joins_once` is not there again because its
-    /// join is reported late.
+    /// Whether the leg is in the conference, by its latest observations. A leg that `joins_once` does not join again by a
+    /// late report of its join.
     pub(crate) fn presence(&self, joins_once: bool) -> Presence {
         let mut events: Vec<(u64, Event)> = vec![];
         events.extend(self.poll.map(|poll| (poll.number, Event::Poll(poll.what))));

@@ -18,30 +18,30 @@ pub struct Marks {
     pub unattributed: Vec<EarlyMark>,
 }
 
-/// What was observed of one agent's leaving on purpose. Of each kind of observation the latest one stays; what was said before
-/// the mark was withdrawn does not count.
+/// The observations of one agent's mark. Of each kind the latest one stays; observations before the mark's withdrawal do not
+/// count.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Mark {
-    /// When it was said last that the agent leaves (point in time).
+    /// When the mark was last given (point in time).
     said: Option<Observed<Millis>>,
     /// The last reason other than that the task was completed.
     reason: Option<Observed<GracefulReason>>,
-    /// A page said so, or Twilio has confirmed what the task's attributes say.
+    /// A page sent the mark, or Twilio confirmed the mark in the task's attributes.
     confirmed: Last,
     completes: Last,
     has_completed: Last,
     withdrawn: Last,
 }
 
-/// What a page, or the task's attributes, say about an agent's leaving.
+/// A mark as a page sent it, or as the task's attributes carry it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Said {
     /// How the agent leaves.
     pub(crate) reason: GracefulReason,
     /// When (point in time).
     pub(crate) at: Millis,
-    /// False if only the task's attributes say so.
+    /// False if only the task's attributes carry the mark.
     pub(crate) by_page: bool,
     /// See [`Mark::completes`].
     pub(crate) completes: bool,
@@ -52,9 +52,9 @@ pub(crate) struct Said {
 /// One observation of a mark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Observation {
-    /// The agent leaves.
+    /// The mark was given.
     Said(Said),
-    /// What the task's attributes say is true.
+    /// Twilio confirms the mark in the task's attributes.
     Confirmed,
     /// The agent has completed the task on the call.
     HasCompleted,
@@ -62,7 +62,7 @@ enum Observation {
     Withdrawn,
 }
 
-/// True for a reason by which the agent hands the customer over to somebody else.
+/// True for a reason by which the agent hands the customer over.
 pub(crate) fn is_transfer(reason: GracefulReason) -> bool {
     matches!(reason, GracefulReason::ColdTransfer | GracefulReason::WarmTransfer)
 }
@@ -95,13 +95,14 @@ impl Mark {
         Last::of(&self.said).is_after(self.withdrawn)
     }
 
-    /// How the agent leaves. An agent who completes the task has left before, in a way that says more.
+    /// How the agent leaves. `Complete` counts only without another reason, because an agent completes the task after they
+    /// left.
     pub fn reason(&self) -> GracefulReason {
         let counts = Last::of(&self.reason).is_after(self.withdrawn);
         self.reason.filter(|_| counts).map_or(GracefulReason::Complete, |reason| reason.what)
     }
 
-    /// When it was said last (point in time).
+    /// When the mark was last given (point in time).
     pub fn said_at(&self) -> Millis {
         self.said.map(|said| said.what).unwrap_or_default()
     }
@@ -132,7 +133,7 @@ impl Marks {
         marks
     }
 
-    /// The mark of this reservation, if its agent has said that they leave.
+    /// The mark of this reservation, if it has one that counts.
     pub fn get(&self, of: &ReservationSid) -> Option<&Mark> {
         self.of.get(of).filter(|mark| mark.is_given())
     }
@@ -142,12 +143,12 @@ impl Marks {
         self.of.iter().filter(|(_, mark)| mark.is_given())
     }
 
-    /// True if the agent of this reservation has said that they leave.
+    /// True if this reservation has a mark.
     pub fn is_given(&self, of: &ReservationSid) -> bool {
         self.get(of).is_some()
     }
 
-    /// True if no agent has said that they leave.
+    /// True if no reservation has a mark.
     pub fn is_empty(&self) -> bool {
         self.iter().next().is_none()
     }
@@ -162,12 +163,12 @@ impl Marks {
         self.get(of).map(Mark::reason)
     }
 
-    /// When the agent of this reservation said last that they leave (point in time).
+    /// When the mark of this reservation was last given (point in time).
     pub fn said_at(&self, of: &ReservationSid) -> Option<Millis> {
         self.get(of).map(Mark::said_at)
     }
 
-    /// True if the agent of this reservation has said that they hand the customer over.
+    /// True if the mark of this reservation is a transfer.
     pub fn is_transfer(&self, of: &ReservationSid) -> bool {
         self.reason(of).is_some_and(is_transfer)
     }
@@ -200,7 +201,7 @@ impl Marks {
         self.observe(of, Observation::Said(said));
     }
 
-    /// A page says what the task's attributes say, or Twilio confirms it.
+    /// A page repeats the mark that the task's attributes carry, or Twilio confirms it.
     pub(crate) fn confirm(&mut self, of: &ReservationSid) {
         if self.is_given(of) {
             self.observe(of, Observation::Confirmed);
@@ -213,7 +214,7 @@ impl Marks {
         given.iter().for_each(|of| self.confirm(of));
     }
 
-    /// The agent of this reservation hung up, whatever their page said. Said at this point in time, if the page said nothing.
+    /// The agent of this reservation hung up, whatever their mark stated. A mark that is new gets this point in time.
     pub(crate) fn leaves_by_hang_up(&mut self, of: &ReservationSid, now: Millis) {
         let at = self.said_at(of).unwrap_or(now);
         let by_page = !self.is_only_in_task(of);
@@ -228,7 +229,7 @@ impl Marks {
         }
     }
 
-    /// The mark of this reservation counts no longer: the agent has stayed.
+    /// Withdraws the mark of this reservation: the agent has stayed.
     pub(crate) fn withdraw(&mut self, of: &ReservationSid) {
         if self.is_given(of) {
             self.observe(of, Observation::Withdrawn);

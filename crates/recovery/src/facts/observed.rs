@@ -18,7 +18,7 @@ pub(super) fn observed<T>(known: &mut Option<Observed<T>>, number: u64, what: T)
     }
 }
 
-/// The number of the last observation of one kind that says nothing but that it was made.
+/// The number of the last observation of one kind that has no content.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(super) struct Last(Option<u64>);
@@ -28,7 +28,7 @@ impl Last {
         self.0 = self.0.max(Some(number));
     }
 
-    /// True if one was made since this one.
+    /// True if this observation is later than the other.
     pub(super) fn is_after(self, other: Self) -> bool {
         self > other
     }

@@ -1,5 +1,5 @@
-//! Which worker each reservation belongs to. A page is not believed about a call that its worker has no part in, and only
-//! Twilio says who has.
+//! Which worker each reservation belongs to. Statements of a page count only about its own worker's reservations, and only
+//! Twilio names the owner.
 
 use rejoin_protocol::api::Registration;
 use rejoin_protocol::{Millis, ReservationSid, WorkerSid};
@@ -9,7 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Number of reservations that are remembered, of each kind: more than a call has.
 pub(crate) const RESERVATIONS: usize = 100;
 
-/// What Twilio has said about whose the reservations are. That a reservation has a worker counts more than that it has none.
+/// The owners of the reservations, as Twilio has named them. A named owner counts more than the answer that a reservation is
+/// unknown.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Owners {
@@ -37,7 +38,7 @@ impl Owners {
         self.of.get(reservation) == Some(&None)
     }
 
-    /// Twilio says whose this reservation is, or that it does not know it.
+    /// Records the owner that Twilio names for this reservation; `None`: Twilio does not know the reservation.
     pub(crate) fn record(&mut self, reservation: &ReservationSid, worker: Option<&WorkerSid>) {
         let is_full =
             || self.of.values().filter(|it| it.is_some() == worker.is_some()).count() >= RESERVATIONS;
@@ -52,18 +53,18 @@ impl Owners {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Ownership {
-    /// True once Twilio has said that the conference is the task's. Until then the call is only what a page claims, and
-    /// nothing is done about it.
+    /// True once Twilio has confirmed that the conference belongs to the task. Until then the call is only a page's claim,
+    /// and the machine takes no action.
     pub proven: bool,
-    /// The workers, as Twilio has said.
+    /// The owners, as Twilio has named them.
     pub owners: Owners,
-    /// Reservations that a page speaks for and whose worker is to be asked for.
+    /// Reservations that a page named and whose owner is to be queried.
     pub sought: BTreeSet<ReservationSid>,
-    /// Whether Twilio is being asked.
+    /// Whether the query for owners is in flight.
     pub asking: Asking,
-    /// Registrations that wait until the worker of their reservation is known and their leg was shown.
+    /// Registrations that wait until the owner of their reservation is known and their leg was shown.
     pub registrations: Vec<PendingRegistration>,
-    /// Reservations that the next page of an agent who never registered has found, and that agent.
+    /// Reservations that the next page of an agent who never registered has found, with that agent.
     pub unclaimed: BTreeMap<ReservationSid, WorkerSid>,
 }
 
@@ -80,13 +81,13 @@ impl Default for Ownership {
     }
 }
 
-/// Whether Twilio is being asked which workers the reservations belong to.
+/// Whether the query for the owners of reservations is in flight.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Asking {
     /// No.
     #[default]
     No,
-    /// In a moment, unless a callback or an event says it before.
+    /// It follows in a moment, unless a callback or an event names the owners before.
     Soon,
     /// Yes.
     Asked,
@@ -102,7 +103,7 @@ pub struct PendingRegistration {
     pub registration: Registration,
     /// Since when it waits (point in time).
     pub at: Millis,
-    /// True once the page has said hello while the registration waited: the page lives on.
+    /// True once the page has said hello while the registration waited: the page lives.
     #[serde(default)]
     pub lives: bool,
 }

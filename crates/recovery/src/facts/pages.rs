@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Number of a worker's pages whose goodbyes are remembered: more than an agent opens during a call.
 const GOODBYES: usize = 8;
 
-/// What the pages of each worker have said about this call.
+/// The statements of each worker's pages about this call.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Pages {
@@ -18,25 +18,24 @@ pub struct Pages {
     of: BTreeMap<WorkerSid, PagesOf>,
 }
 
-/// What was observed of one worker's pages. Of each kind of observation that of the newest page stays, and of one page the
-/// latest.
+/// The observations of one worker's pages. Of each kind that of the newest page stays, and of one page the latest.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 struct PagesOf {
     newest: Option<u64>,
     newest_alone: Option<OfPage>,
     other_browser: Option<u64>,
-    /// For each page that has said goodbye before its leg was known the number of its last goodbye.
+    /// The number of the last goodbye of each page that said goodbye before its leg was known.
     goodbyes: BTreeMap<u64, u64>,
-    /// The goodbyes up to this one were heeded.
+    /// The goodbyes up to this observation were handled.
     heeded: Last,
-    /// Whether the newest page says that its worker's activity receives tasks.
+    /// Whether the worker's activity receives tasks, as the newest page reports.
     is_available: Option<OfPage>,
-    /// The same, as TaskRouter shows it.
+    /// Whether it does as TaskRouter shows it.
     is_shown_available: Option<Observed<bool>>,
 }
 
-/// What a page says. Of two, the newer page's stays, and of one page's the later one.
+/// A statement of a page. Of two, that of the newer page stays, and of one page the later one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 struct OfPage {
     epoch: u64,
@@ -53,7 +52,7 @@ enum Observation {
     FoundTaskAlone { epoch: u64, can_join: bool },
     /// A page said goodbye.
     Goodbye { epoch: u64 },
-    /// What the goodbyes say was done.
+    /// The goodbyes were handled.
     Heeded,
     /// A page says whether its worker's activity receives tasks.
     Available { epoch: u64, is_so: bool },
@@ -105,17 +104,17 @@ impl Pages {
         self.of.get(worker)
     }
 
-    /// The workers whose pages have said anything.
+    /// The workers whose pages have made statements.
     pub fn workers(&self) -> impl Iterator<Item = &WorkerSid> {
         self.of.keys()
     }
 
-    /// The newest page that has found the task, but had no call for it.
+    /// The newest page that found the task and had no call for it.
     pub fn newest(&self, worker: &WorkerSid) -> Option<u64> {
         self.of(worker)?.newest
     }
 
-    /// The newest page that has found the task while no older page was connected: the older pages are gone.
+    /// The newest page that found the task while no older page was connected: the older pages are gone.
     pub fn newest_alone(&self, worker: &WorkerSid) -> Option<u64> {
         Some(self.of(worker)?.newest_alone?.epoch)
     }
@@ -125,13 +124,13 @@ impl Pages {
         self.of(worker).and_then(|pages| pages.newest_alone).is_some_and(|alone| alone.is_so)
     }
 
-    /// The newest page that says that another browser had the call. A page that is alone in that other browser proves nothing
+    /// The newest page that reports the call in another browser. A page that is alone in that other browser proves nothing
     /// about this one.
     pub fn other_browser(&self, worker: &WorkerSid) -> Option<u64> {
         self.of(worker)?.other_browser
     }
 
-    /// The newest page that has said goodbye before its leg was known, unless the goodbye was heeded.
+    /// The newest page that said goodbye before its leg was known, unless the goodbye was handled.
     pub fn gone(&self, worker: &WorkerSid) -> Option<u64> {
         self.of(worker)?.gone()
     }
@@ -197,7 +196,7 @@ impl Pages {
         self.observe(worker, Observation::Goodbye { epoch });
     }
 
-    /// What the goodbyes of this worker's pages say was done.
+    /// The goodbyes of this worker's pages were handled.
     pub(crate) fn goodbyes_are_handled(&mut self, worker: &WorkerSid) {
         self.observe(worker, Observation::Heeded);
     }

@@ -1,4 +1,4 @@
-//! What was taken already: callbacks, requests of pages and TaskRouter's events are each delivered at least once.
+//! Deduplication: callbacks, requests of pages and TaskRouter's events are each delivered at least once.
 
 use rejoin_protocol::WorkerSid;
 use rejoin_protocol::api::DeliveryId;
@@ -12,7 +12,7 @@ const REQUESTS: usize = 100;
 /// Number of TaskRouter's events that are remembered: more than a call has.
 const TASK_EVENTS: usize = 200;
 
-/// What was taken already, so that a repeated delivery changes nothing.
+/// The deliveries that were taken, so that a repeated one changes nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Received {
@@ -54,7 +54,7 @@ impl Received {
         self.requests.iter().filter(move |(who, _)| who == worker).map(|(_, id)| *id)
     }
 
-    /// Takes a callback. False if it was taken before. One that is older than all that are remembered was.
+    /// Takes a callback. False if it was taken before, as is assumed of one that is older than all that are remembered.
     pub(crate) fn take_callback(&mut self, sequence: u64) -> bool {
         let is_full = self.callbacks.len() >= CALLBACKS;
         if is_full && self.callbacks.first().is_some_and(|oldest| sequence < *oldest) {
@@ -76,7 +76,7 @@ impl Received {
         self.requests.insert((worker.clone(), id))
     }
 
-    /// The oldest one of the worker who has most: what others said hours ago is not forgotten for it.
+    /// Forgets the oldest request of the worker with the most requests, so that those of other workers stay.
     fn forget_oldest_request(&mut self) {
         let mut counts: BTreeMap<&WorkerSid, (usize, DeliveryId)> = BTreeMap::new();
         for (worker, id) in &self.requests {

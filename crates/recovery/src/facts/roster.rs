@@ -43,11 +43,11 @@ pub struct Agent {
     /// How else than by a callback the leg is reported gone, if it is, while the roster has it joined.
     #[serde(default)]
     pub reported_gone: Option<Evidence>,
-    /// The epoch of the newest page of the same worker that had said hello before this leg came. This leg's page is another
-    /// one, in another browser, and lives as far as that page knows.
+    /// The epoch of the newest page of the same worker at the time when this leg joined. The leg's page is another one, in
+    /// another browser, and counts as alive for hellos up to this epoch.
     #[serde(default)]
     pub lives_beside: Option<u64>,
-    /// The leg's page was gone before the leg was known: nobody is at the leg.
+    /// True if the leg's page was gone before the leg was known: the leg is orphaned.
     #[serde(default)]
     pub left_behind: bool,
 }
@@ -94,7 +94,7 @@ impl Roster {
         self.leg(leg).map_or(Presence::Unknown, |there| there.presence(joins_once))
     }
 
-    /// Every leg that was ever seen, with what its observations amount to.
+    /// Every leg that was ever seen, with its presence and its flags.
     pub fn legs(&self) -> Vec<(CallSid, Presence, ParticipantFlags)> {
         let legs = self.participants.keys();
         legs.map(|leg| (leg.clone(), self.presence(leg), self.flags(leg))).collect()
@@ -184,7 +184,7 @@ impl Roster {
         self.agents.is_empty() || self.customer.is_none()
     }
 
-    /// The agents' legs of which this is true.
+    /// The agents' legs for which this is true.
     pub(crate) fn agent_legs(&self, is: impl Fn(&CallSid, &Agent) -> bool) -> Vec<CallSid> {
         self.agents.iter().filter(|(leg, agent)| is(leg, agent)).map(|(leg, _)| leg.clone()).collect()
     }
@@ -237,7 +237,7 @@ impl Roster {
         self.participants.entry(leg.clone()).or_default().observe(self.observations, observation);
     }
 
-    /// Twilio names the leg as one of this conference. What was observed of the leg counts more.
+    /// Twilio names the leg as one of this conference. Observations of the leg count more.
     pub(crate) fn assume_joined(&mut self, leg: &CallSid) {
         if !self.is_shown(leg) {
             self.observe(leg, Observation::Named);

@@ -1,8 +1,8 @@
-//! The allow list: outside production no call is touched whose customer's number is not on it.
+//! The allow list: outside production only the calls of customers whose number is on it are touched.
 //!
-//! The machine knows no numbers. For each call it asks whether the customer's is on the list, and until that is answered it
-//! keeps back what it wants done: the call is followed meanwhile, so that nothing is missed if it may be touched. What is not
-//! on the list is forgotten, and stock Flex goes on with it.
+//! The machine knows no numbers. It asks for each call whether the customer's number is on the list, and withholds its
+//! actions until the answer. It follows the call meanwhile, so that no fact is missed if it may be touched. A call whose
+//! number is not on the list is forgotten, and goes on as in stock Flex.
 
 use super::Machine;
 use crate::call::{Call, Out};
@@ -11,7 +11,7 @@ use crate::{Action, Allowance, Effect, Note, Outcome, Permission, Timer};
 use rejoin_protocol::{ConferenceSid, TaskSid};
 
 impl Machine {
-    /// May the call of this conference be touched? `None`: that is not known yet.
+    /// True if the call of this conference may be touched; `None`: that is not known yet.
     pub fn may_touch(&self, conference: &ConferenceSid) -> Option<bool> {
         if !self.policies.allow_list {
             return Some(true);
@@ -27,7 +27,7 @@ impl Machine {
         self.may_touch(conference) == Some(false)
     }
 
-    /// The customer's number was looked up, or could not be.
+    /// The check of the customer's number has ended.
     pub(super) fn number_checked(
         &mut self,
         out: &mut Out<'_>,
@@ -37,12 +37,12 @@ impl Machine {
         self.with(out, conference, |call, out| match outcome {
             Outcome::Number { allowed: true } => call.may_be_touched(out),
             Outcome::Number { allowed: false } | Outcome::Gone => call.may_not_be_touched(out),
-            // Twilio could not be asked: once more.
+            // Twilio did not answer: the check is repeated.
             _ => call.allowance.permission = Permission::Unasked,
         });
     }
 
-    /// Keeps back what is not allowed, or not yet, and asks where nobody was asked.
+    /// Withholds actions that are not allowed, or not yet, and requests the checks that are missing.
     pub(super) fn hold_back(&mut self, out: &mut Out<'_>) {
         if !self.policies.allow_list {
             return;
@@ -50,7 +50,7 @@ impl Machine {
         let mut let_through = vec![];
         for effect in std::mem::take(&mut out.effects) {
             match effect {
-                // Nothing is done to anybody by it.
+                // It only reads.
                 effect @ Effect::Act { action: Action::ReadReservations { .. }, .. } => {
                     let_through.push(effect);
                 }
@@ -96,7 +96,7 @@ impl Machine {
 }
 
 impl Call {
-    /// What was kept back goes out; what has become too late by now is told so by the queue, as ever.
+    /// The withheld actions go out. The job queue gives up those whose deadline has passed.
     fn may_be_touched(&mut self, out: &mut Out<'_>) {
         self.allowance.permission = Permission::Given;
         for (action, deadline) in std::mem::take(&mut self.allowance.withheld) {
@@ -107,7 +107,7 @@ impl Call {
         }
     }
 
-    /// From now on nothing is seen of it.
+    /// The call is left alone from now on.
     fn may_not_be_touched(&mut self, out: &mut Out<'_>) {
         self.allowance = Allowance { permission: Permission::Refused, withheld: vec![] };
         self.recovery = None;

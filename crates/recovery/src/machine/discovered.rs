@@ -1,4 +1,4 @@
-//! Calls that nobody reported, and that Twilio names when it is polled for another call of the customer.
+//! Calls without any report that Twilio names in the answer to a poll of the customer's earlier call.
 
 use super::Machine;
 use crate::call::Out;
@@ -30,8 +30,8 @@ impl Machine {
     }
 }
 
-/// True if an agent has the customer of this call by this task, or had and may have lost them: the customer waits for what comes
-/// next, or is on the line and waits for another agent by now. A customer who waits for that very agent is sent on.
+/// True if an agent has the customer of this call by this task, or had them and may have been lost: the customer is
+/// stranded, or is on the line and waits for another agent. A customer who waits for that same agent is requeued instead.
 fn was_taken(recovered: &Call, answer: &PollAnswer, found: &Reconnect) -> bool {
     let target = recovered.recovery.as_ref().and_then(|recovery| recovery.phase.target());
     let waits_for_other = answer.on_line == Some(true) && target != Some(found.target.as_ref());

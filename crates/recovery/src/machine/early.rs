@@ -1,4 +1,4 @@
-//! Marks that have overtaken everything else that is told of their call: they wait until it is known.
+//! Early marks: graceful marks that arrive before any other evidence of their call, and wait until the call is known.
 
 use super::Machine;
 use crate::call::Out;
@@ -21,7 +21,7 @@ impl EarlyMarks {
     fn put(&mut self, early: EarlyMark) {
         let worker = early.worker.clone();
         let before = self.waiting.get(&early.key());
-        // Who wraps up has left already, in a way that says more.
+        // An agent who completes the task left before, and the earlier mark has the better reason.
         if before.is_none() || early.mark.reason != GracefulReason::Complete {
             self.changed.insert(early.key());
             self.waiting.insert(early.key(), early);
@@ -45,7 +45,7 @@ impl EarlyMarks {
 }
 
 impl Machine {
-    /// The same, with marks that wait. All will do, and so will those whose worker or task an event shares as a
+    /// The machine with these early marks. All will do, and so will those whose worker or task an event shares as a
     /// [`Key`](crate::Key), and those of the tasks of the calls.
     #[must_use]
     pub fn with_early(mut self, marks: impl IntoIterator<Item = EarlyMark>) -> Self {
@@ -60,13 +60,13 @@ impl Machine {
         changed.into_iter().map(|key| (key.clone(), self.early.waiting.get(&key).cloned())).collect()
     }
 
-    /// Nothing is known of the call yet that this is about.
+    /// Keeps a mark whose call is unknown.
     pub(super) fn keep_early_mark(&mut self, now: Millis, worker: WorkerSid, mark: GracefulMark) {
         self.early.put(EarlyMark { worker, mark, at: now });
     }
 
-    /// Marks whose call has become known are as good as if they came now. Another server may have begun the call while
-    /// this one took the mark, so that it is looked for them with every event.
+    /// Applies marks whose call has become known. Another server may have begun the call while this one took the mark, so
+    /// the marks are checked with every event.
     pub(super) fn apply_early_marks(&mut self, out: &mut Out<'_>) {
         if self.early.waiting.is_empty() {
             return;

@@ -1,4 +1,4 @@
-//! Customers who turn up in another conference: with an agent, which ends their recovery, or to hang up there.
+//! Customers who turn up in another conference. Their recovery ends when they have an agent there, or hang up there.
 
 use super::Machine;
 use crate::Call;
@@ -8,7 +8,7 @@ use crate::plan::SOON;
 use rejoin_protocol::{CallSid, ConferenceSid, Millis, TaskSid};
 use std::collections::BTreeSet;
 
-/// A customer who is recovered in one conference, and has an agent in another.
+/// A customer with an open recovery in one conference, and an agent in another.
 struct Reunion {
     old: ConferenceSid,
     new: ConferenceSid,

@@ -1,4 +1,4 @@
-//! Calls of format 0 and 1, as releases before 0.2 have stored them: all fields beside each other. Read for one release.
+//! Calls of format 0 and 1, as releases before 0.2 have stored them: a call without parts. Read for one release.
 
 use crate::absence::{Absence, Covered, CoveredStage, Holding, Ping, Trip};
 use crate::facts::{
@@ -229,13 +229,13 @@ enum Ending {
     Failed { reason: Failure },
 }
 
-/// Format 0 has no such field: Twilio had said so of every call.
+/// The default of `proven`: format 0 has only calls that Twilio has confirmed.
 fn yes() -> bool {
     true
 }
 
 impl Call {
-    /// What was asked of Twilio for the call, as far as its fields say.
+    /// The requests to Twilio, as far as the fields show them.
     fn requests(&self) -> Requests {
         let mut requests = Requests::default();
         self.ask_for_participants(&mut requests);
@@ -261,7 +261,7 @@ impl Call {
         }
     }
 
-    /// What comes before the requeue.
+    /// The steps before the requeue.
     fn ask_for_preparation(&self, requests: &mut Requests, recovery: &Recovery, customer: &CallSid) {
         let conference = || self.conference.clone();
         let is_holding = matches!(recovery.phase, Phase::Holding);
