@@ -378,8 +378,8 @@ pub enum Announcement {
 names! {
     Action, name {
         Self::Announce { .. } => "announcing",
-        Self::ClearCustomerFlags { .. } => "keeping the conference when the customer leaves it",
-        Self::ClearExitFlag { .. } => "keeping the conference when the agent leaves it",
+        Self::ClearCustomerFlags { .. } => "clearing the customer's exit flag",
+        Self::ClearExitFlag { .. } => "clearing the exit flag",
         Self::ReadTask { .. } => "reading the task",
         Self::MarkTask { .. } => "marking the task",
         Self::CreatePing { .. } => "creating the ping",
@@ -396,11 +396,11 @@ names! {
         Self::EndConference { .. } => "ending the conference",
         Self::LookUpTask { .. } => "looking up the task",
         Self::CheckNumber { .. } => "looking up the customer's number",
-        Self::ReadReservations { .. } => "looking up whose the reservations are",
+        Self::ReadReservations { .. } => "reading the task's reservations",
         Self::ReadActivity { .. } => "looking up the agent's activity",
         Self::LendActivity { .. } => "putting the agent into an activity that receives tasks",
         Self::ReturnActivity { .. } => "putting the agent back into their former activity",
-        Self::PollConference { .. } => "looking how the call stands",
-        Self::GiveUp { .. } => "telling the customer that it did not work",
+        Self::PollConference { .. } => "polling the call",
+        Self::GiveUp { .. } => "telling the customer that no agent was found",
     }
 }

@@ -175,7 +175,7 @@ impl Killing {
 /// The steps of the recovery, and those of the start, each with its number among all. Of repeated steps the first is
 /// enough.
 fn worth((steps, before): &Steps) -> BTreeMap<String, usize> {
-    let repeated = |step: &str| step.contains("watch") || step.contains("looking how the call stands");
+    let repeated = |step: &str| step.contains("watch") || step.contains("polling the call");
     let start = |step: &str| ["migrating", "migrated", "keys"].contains(&place(step));
     let numbered = steps.iter().enumerate().map(|(at, step)| (step.clone(), at + 1));
     // Documents for Twilio change nothing; a kill there is tested without a proxy.

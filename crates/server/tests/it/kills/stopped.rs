@@ -33,7 +33,7 @@ async fn a_server_that_stood_still_sends_nothing_more() {
     let folder = tempfile::tempdir().unwrap();
     let ((steps, before), _) = run(folder.path(), None).await;
     let asks = |step: &&String| step.starts_with("request for ") || step.starts_with("answer to ");
-    let looks = |step: &str| step.contains("looking how the call stands");
+    let looks = |step: &str| step.contains("polling the call");
     let steps: BTreeSet<String> =
         steps[before..].iter().filter(asks).filter(|step| !looks(step)).cloned().collect();
     let room = Arc::new(Semaphore::new(AT_ONCE));
