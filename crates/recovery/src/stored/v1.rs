@@ -19,105 +19,71 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 /// A call of format 0 or 1.
 #[derive(Deserialize)]
 pub(super) struct Call {
-    #[serde(default)]
-    quarantine: Option<Quarantine>,
     conference: ConferenceSid,
     task: TaskSid,
     workflow: Option<WorkflowSid>,
-    #[serde(default)]
-    task_workflow: Option<WorkflowSid>,
-    #[serde(default)]
-    queue: Option<TaskQueueSid>,
     customer: Option<CallSid>,
-    #[serde(default)]
-    claimed: BTreeMap<CallSid, bool>,
-    #[serde(default)]
-    asked_for: Option<CallSid>,
     attributes: String,
-    #[serde(default)]
-    version: Option<String>,
     agents: BTreeMap<CallSid, Agent>,
     participants: BTreeMap<CallSid, Participant>,
     on_purpose: BTreeMap<ReservationSid, GracefulReason>,
-    #[serde(default)]
+    seen: BTreeSet<u64>,
+    ended: bool,
+    learning: bool,
+    connected: bool,
+    closed: bool,
+    recovery: Option<Recovery>,
+    #[serde(flatten)]
+    later: Later,
+}
+
+/// The fields that were added after format 0 was first stored.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Later {
+    quarantine: Option<Quarantine>,
+    task_workflow: Option<WorkflowSid>,
+    queue: Option<TaskQueueSid>,
+    claimed: BTreeMap<CallSid, bool>,
+    asked_for: Option<CallSid>,
+    version: Option<String>,
     marked_at: BTreeMap<ReservationSid, Millis>,
-    #[serde(default)]
     marked_in_task: BTreeSet<ReservationSid>,
-    #[serde(default)]
     completed: BTreeSet<ReservationSid>,
-    #[serde(default)]
     completing: BTreeSet<ReservationSid>,
-    #[serde(default)]
     claims: Vec<EarlyMark>,
-    #[serde(default)]
     unsettled: Vec<PendingRegistration>,
-    #[serde(default)]
     unregistered: BTreeMap<ReservationSid, WorkerSid>,
-    #[serde(default)]
     owners: BTreeMap<ReservationSid, WorkerSid>,
-    #[serde(default)]
     sought: BTreeSet<ReservationSid>,
-    #[serde(default)]
     nobodys: BTreeSet<ReservationSid>,
-    #[serde(default)]
     asking: Asking,
     #[serde(default = "yes")]
     proven: bool,
-    #[serde(default)]
     hellos: BTreeMap<WorkerSid, u64>,
-    #[serde(default)]
     newest_alone: BTreeMap<WorkerSid, u64>,
-    #[serde(default)]
     elsewhere: BTreeMap<WorkerSid, u64>,
-    #[serde(default)]
     joinable: BTreeSet<WorkerSid>,
-    #[serde(default)]
     goodbyes: BTreeMap<WorkerSid, u64>,
-    #[serde(default)]
     unavailable: BTreeSet<WorkerSid>,
-    #[serde(default)]
     lent: BTreeMap<WorkerSid, Lent>,
-    seen: BTreeSet<u64>,
-    #[serde(default)]
     delivered: BTreeSet<(WorkerSid, DeliveryId)>,
-    #[serde(default)]
     told: VecDeque<String>,
-    ended: bool,
-    learning: bool,
-    #[serde(default)]
     lookups: u32,
-    #[serde(default)]
     unlearnt: bool,
-    #[serde(default)]
     refused: bool,
-    connected: bool,
-    closed: bool,
-    #[serde(default)]
     heard_at: Millis,
-    #[serde(default)]
     watch_at: Option<Millis>,
-    #[serde(default)]
     asked_at: Option<Millis>,
-    #[serde(default)]
     looking: Option<Millis>,
-    #[serde(default)]
     unsure: bool,
-    #[serde(default)]
     released: Option<Millis>,
-    #[serde(default)]
     found_moved: Option<Millis>,
-    #[serde(default)]
     to_hold: BTreeSet<CallSid>,
-    #[serde(default)]
     losses: BTreeSet<Millis>,
-    #[serde(default)]
     sent_on_until: Option<Millis>,
-    #[serde(default)]
     our_hold: Option<OurHold>,
-    recovery: Option<Recovery>,
-    #[serde(default)]
     allowance: Allowance,
-    #[serde(default)]
     beside: BTreeMap<CallSid, Recovery>,
 }
 
@@ -333,51 +299,56 @@ impl Call {
 impl From<Call> for crate::Call {
     fn from(old: Call) -> Self {
         let (requests, decisions) = (old.requests(), old.decisions());
+        let later = old.later;
         let mut marks = BTreeMap::new();
         for (reservation, reason) in old.on_purpose {
             let mark = Said {
                 reason,
-                at: old.marked_at.get(&reservation).copied().unwrap_or_default(),
-                by_page: !old.marked_in_task.contains(&reservation),
-                completes: old.completing.contains(&reservation),
-                has_completed: old.completed.contains(&reservation),
+                at: later.marked_at.get(&reservation).copied().unwrap_or_default(),
+                by_page: !later.marked_in_task.contains(&reservation),
+                completes: later.completing.contains(&reservation),
+                has_completed: later.completed.contains(&reservation),
             };
             marks.insert(reservation, mark);
         }
         let facts = Facts {
-            origin: Origin { claimed_workflow: old.workflow, workflow: old.task_workflow, queue: old.queue },
-            task: TaskCopy { attributes: old.attributes, version: old.version },
+            origin: Origin {
+                claimed_workflow: old.workflow,
+                workflow: later.task_workflow,
+                queue: later.queue,
+            },
+            task: TaskCopy { attributes: old.attributes, version: later.version },
             roster: Roster {
                 customer: old.customer,
-                customer_claims: old.claimed,
+                customer_claims: later.claimed,
                 agents: each(old.agents),
                 participants: each(old.participants),
                 ended: old.ended,
-                move_inferred_at: old.found_moved,
+                move_inferred_at: later.found_moved,
                 observations: 2,
             },
-            marks: Marks::stored(marks, old.claims),
+            marks: Marks::stored(marks, later.claims),
             ownership: Ownership {
-                proven: old.proven,
-                owners: Owners::stored(old.owners, old.nobodys),
-                sought: old.sought,
-                asking: old.asking,
-                registrations: old.unsettled,
-                unclaimed: old.unregistered,
+                proven: later.proven,
+                owners: Owners::stored(later.owners, later.nobodys),
+                sought: later.sought,
+                asking: later.asking,
+                registrations: later.unsettled,
+                unclaimed: later.unregistered,
             },
             pages: Pages::stored(
-                &old.hellos,
-                &old.elsewhere,
-                &old.newest_alone,
-                &old.joinable,
-                &old.goodbyes,
-                &old.unavailable,
+                &later.hellos,
+                &later.elsewhere,
+                &later.newest_alone,
+                &later.joinable,
+                &later.goodbyes,
+                &later.unavailable,
             ),
-            received: Received::stored(old.seen, old.delivered, old.told),
+            received: Received::stored(old.seen, later.delivered, later.told),
         };
         Self {
             format: Format,
-            quarantine: old.quarantine,
+            quarantine: later.quarantine,
             conference: old.conference,
             task: old.task,
             facts,
@@ -385,30 +356,30 @@ impl From<Call> for crate::Call {
             requests,
             lookup: LookUp {
                 begun: old.learning,
-                count: old.lookups,
-                found_too_little: old.unlearnt,
-                failed: old.refused,
+                count: later.lookups,
+                found_too_little: later.unlearnt,
+                failed: later.refused,
             },
             poll: Poll {
-                heard_at: old.heard_at,
-                watch_at: old.watch_at,
-                asked_at: old.asked_at,
-                since: old.looking,
-                may_have_missed: old.unsure,
+                heard_at: later.heard_at,
+                watch_at: later.watch_at,
+                asked_at: later.asked_at,
+                since: later.looking,
+                may_have_missed: later.unsure,
             },
-            stranding: Stranding { decide_by: old.released, fetched_for: old.asked_for },
+            stranding: Stranding { decide_by: later.released, fetched_for: later.asked_for },
             inherited: Inherited {
-                losses: old.losses,
-                sent_on_until: old.sent_on_until,
-                to_hold: old.to_hold,
+                losses: later.losses,
+                sent_on_until: later.sent_on_until,
+                to_hold: later.to_hold,
             },
             connected: old.connected,
             closed: old.closed,
-            our_hold: old.our_hold,
-            lent: old.lent,
+            our_hold: later.our_hold,
+            lent: later.lent,
             recovery: old.recovery.map(Into::into),
-            allowance: old.allowance,
-            covered: each(old.beside),
+            allowance: later.allowance,
+            covered: each(later.beside),
         }
     }
 }
