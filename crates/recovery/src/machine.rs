@@ -152,8 +152,7 @@ impl Machine {
     fn hello(&mut self, out: &mut Out<'_>, worker: &WorkerSid, hello: &Hello, older_page_connected: bool) {
         let held: BTreeSet<_> = hello.holdings.iter().map(|holding| &holding.task).collect();
         let is_concerned = |call: &Call| {
-            (call.facts.ownership.proven && held.contains(&call.task))
-                || call.facts.roster.agents.values().any(|agent| agent.worker == *worker)
+            (call.facts.ownership.proven && held.contains(&call.task)) || call.facts.roster.has_worker(worker)
         };
         for conference in self.calls_that(is_concerned) {
             out.heard = self.is_news_from(worker, &conference);
@@ -294,8 +293,7 @@ impl Machine {
     /// after it began, so pages of other workers could keep a call from ever being polled.
     fn is_news_from(&self, worker: &WorkerSid, conference: &ConferenceSid) -> bool {
         let Some(call) = self.calls.get(conference) else { return false };
-        call.facts.roster.agents.is_empty()
-            || call.facts.roster.agents.values().any(|agent| agent.worker == *worker)
+        call.facts.roster.agents.is_empty() || call.facts.roster.has_worker(worker)
     }
 
     /// The calls of a task.

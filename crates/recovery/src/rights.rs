@@ -47,7 +47,6 @@ impl Machine {
 impl Call {
     /// True if this worker is or was an agent of the call.
     pub fn concerns(&self, worker: &WorkerSid) -> bool {
-        self.facts.roster.agents.values().any(|agent| agent.worker == *worker)
-            || self.absences().any(|it| it.absence().agent.worker == *worker)
+        self.facts.roster.has_worker(worker) || self.absences().any(|it| it.absence().agent.worker == *worker)
     }
 }

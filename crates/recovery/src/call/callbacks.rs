@@ -52,9 +52,7 @@ impl Call {
         self.look_up_again();
         self.newcomer_gone(out, leg);
         self.flex_has_closed(out, leg);
-        if self.diagnosis().is_orphaned() {
-            self.set_timer(out, Timer::Orphan, out.now + out.config.orphan_after);
-        }
+        self.expect_conference_end(out);
         let was_awaited = self.facts.roster.agent(leg).is_some_and(|agent| agent.reported_gone.is_some());
         if was_awaited && !self.facts.roster.awaits_leave() {
             self.clear_timer(out, Timer::Leave);

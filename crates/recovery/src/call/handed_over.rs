@@ -42,9 +42,8 @@ impl Call {
     /// reservation, and counts as the last to leave.
     fn unreported_leg_of(&mut self, of: &ReservationSid) -> Option<CallSid> {
         let last = self.facts.roster.last_to_leave().map(|(leg, _)| leg.clone())?;
-        let known =
-            |leg: &CallSid| self.facts.roster.is_customer(leg) || self.facts.roster.agents.contains_key(leg);
-        if !self.facts.roster.participants.keys().all(known) {
+        let roster = &self.facts.roster;
+        if roster.participants.keys().any(|leg| roster.is_unidentified(leg)) {
             return None; // one of these legs may be that agent's
         }
         let leg = CallSid::parse(&format!("CA{}", of.as_str().get(2..)?)).ok()?;

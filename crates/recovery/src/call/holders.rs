@@ -62,9 +62,8 @@ impl Call {
         there: &'a BTreeMap<CallSid, ParticipantFlags>,
     ) -> Option<&'a CallSid> {
         let roster = &self.facts.roster;
-        let is_unidentified = |(leg, flags): &(&CallSid, &ParticipantFlags)| {
-            !roster.is_customer(leg) && !roster.agents.contains_key(*leg) && flags.can_talk()
-        };
+        let is_unidentified =
+            |(leg, flags): &(&CallSid, &ParticipantFlags)| roster.is_unidentified(leg) && flags.can_talk();
         let legs = there.iter().filter(is_unidentified).map(|(leg, _)| leg);
         legs.max_by_key(|leg| (!roster.is_shown(leg), roster.report(leg)))
     }

@@ -9,7 +9,7 @@ use rejoin_protocol::{Millis, ReservationSid};
 
 /// How long the server waits for a callback that shows a leg or names an owner before it asks Twilio: a page may be faster
 /// than a callback.
-pub(super) const CALLBACK_WITHIN: Millis = Millis::seconds(1);
+const CALLBACK_WITHIN: Millis = Millis::seconds(1);
 
 impl Call {
     /// Polls the conference.
@@ -70,9 +70,13 @@ impl Call {
         if self.facts.ownership.proven {
             self.find_owners(out);
         } else if self.facts.ownership.asking == Asking::No {
-            self.facts.ownership.asking = Asking::Soon;
-            self.set_timer(out, Timer::Owners, out.now + CALLBACK_WITHIN);
+            self.ask_for_owners_soon(out);
         }
+    }
+
+    pub(super) fn ask_for_owners_soon(&mut self, out: &mut Out<'_>) {
+        self.facts.ownership.asking = Asking::Soon;
+        self.set_timer(out, Timer::Owners, out.now + CALLBACK_WITHIN);
     }
 
     pub(super) fn find_owners(&mut self, out: &mut Out<'_>) {

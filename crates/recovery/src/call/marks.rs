@@ -41,6 +41,11 @@ impl Call {
             return self.ask_for_owner(out, &mark.reservation);
         }
         self.mark(out, mark, at, true);
+        self.expect_conference_end(out);
+    }
+
+    /// A conference with only the customer in it, who was left on purpose, is to end soon.
+    pub(super) fn expect_conference_end(&self, out: &mut Out<'_>) {
         if self.diagnosis().is_orphaned() {
             self.set_timer(out, Timer::Orphan, out.now + out.config.orphan_after);
         }

@@ -129,10 +129,7 @@ impl Call {
         self.requeue_after_failure(out, seen);
         self.handle_transfer_poll(out, seen, heard);
         self.confirm_mark(out, seen);
-        if self.diagnosis().is_orphaned() {
-            // Twilio may not have ended the conference when it was asked to.
-            self.set_timer(out, Timer::Orphan, out.now + out.config.orphan_after);
-        }
+        self.expect_conference_end(out); // an earlier request to end it may have failed
     }
 
     /// Evidence that arrived meanwhile may be newer than the answer. Polls again if only a poll can show what is missing.

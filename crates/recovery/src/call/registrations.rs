@@ -1,7 +1,6 @@
 //! Registrations by pages. A registration counts only for the owner of its reservation, whom only Twilio names: in the
 //! callbacks that the plugin requested, in TaskRouter's events, or in answer to a query.
 
-use super::inquiries::CALLBACK_WITHIN;
 use super::{Call, Out};
 use crate::absence::Absent;
 use crate::facts::{Agent, Asking, Evidence, Observation, PendingRegistration};
@@ -79,8 +78,7 @@ impl Call {
         let rest: Vec<_> = rest.into_iter().map(|kept| kept.registration.reservation.clone()).collect();
         if !rest.is_empty() {
             self.facts.ownership.sought.extend(rest);
-            self.facts.ownership.asking = Asking::Soon;
-            self.set_timer(out, Timer::Owners, out.now + CALLBACK_WITHIN);
+            self.ask_for_owners_soon(out);
         }
     }
 

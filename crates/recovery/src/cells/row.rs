@@ -26,7 +26,7 @@ pub(super) fn conferences(machine: &Machine, event: &Event) -> BTreeSet<Conferen
         Event::Graceful { mark, .. } => of(&|call| call.facts.ownership.proven && call.task == mark.task),
         Event::Hello { worker, hello, .. } => {
             let found = |call: &Call| hello.holdings.iter().any(|holding| holding.task == call.task);
-            of(&|call| found(call) || call.facts.roster.agents.values().any(|agent| agent.worker == *worker))
+            of(&|call| found(call) || call.facts.roster.has_worker(worker))
         }
         Event::Goodbye { goodbye, .. } => {
             of(&|call| call.facts.ownership.proven && goodbye.tasks.contains(&call.task))

@@ -97,10 +97,7 @@ impl<'a> Diagnosis<'a> {
     /// Legs in the conference that are neither the customer's nor an agent's.
     pub(crate) fn others(self) -> impl Iterator<Item = (&'a CallSid, &'a Participant)> {
         self.roster.participants.iter().filter(move |(leg, _)| {
-            self.roster.is_joined(leg)
-                && !self.requests.has_moved(leg)
-                && !self.roster.is_customer(leg)
-                && !self.roster.agents.contains_key(*leg)
+            self.roster.is_joined(leg) && self.roster.is_unidentified(leg) && !self.requests.has_moved(leg)
         })
     }
 
@@ -189,10 +186,9 @@ impl<'a> Diagnosis<'a> {
             return None;
         }
         let nobodys = self.roster.participants.iter().filter(move |(leg, _)| {
-            !self.roster.is_customer(leg)
-                && self.roster.left(leg).is_some()
+            self.roster.left(leg).is_some()
+                && self.roster.is_unidentified(leg)
                 && !self.requests.has_moved(leg)
-                && !self.roster.agents.contains_key(*leg)
         });
         nobodys.max_by_key(|(_, p)| p.report()).map(|(leg, _)| leg.clone())
     }

@@ -143,6 +143,16 @@ impl Roster {
         self.customer.as_ref() == Some(leg)
     }
 
+    /// True if the leg is neither the customer's nor an agent's, as far as is known.
+    pub(crate) fn is_unidentified(&self, leg: &CallSid) -> bool {
+        !self.is_customer(leg) && !self.agents.contains_key(leg)
+    }
+
+    /// True if this worker is or was an agent of the call.
+    pub(crate) fn has_worker(&self, worker: &WorkerSid) -> bool {
+        self.agents.values().any(|agent| agent.worker == *worker)
+    }
+
     /// True while the customer is in the conference.
     pub fn is_customer_joined(&self) -> bool {
         self.customer.as_ref().is_some_and(|leg| self.is_joined(leg))
