@@ -156,10 +156,13 @@ impl Survey {
     }
 }
 
-/// This machine's clock when the answer was written, about, minus the answer's date, which has whole seconds: half of one is added.
+/// This machine's clock minus the answer's date, which has whole seconds: half of one is added. The answer was written some time
+/// between `before` and `after`, so half of that time may be no skew at all, and is left out.
 fn skew(before: Millis, after: Millis, date: Millis) -> i64 {
     let signed = |at: u64| i64::try_from(at).unwrap_or(i64::MAX);
-    signed(before.0.midpoint(after.0)) - signed(date.0) - 500
+    let skew = signed(before.0.midpoint(after.0)) - signed(date.0) - 500;
+    let uncertain = signed(before.until(after).0 / 2);
+    skew.signum() * (skew.abs() - uncertain).max(0)
 }
 
 fn now() -> Millis {
@@ -234,7 +237,8 @@ mod tests {
 
     #[test]
     fn the_skew_is_measured_in_the_middle_of_the_request_and_of_the_second() {
-        assert_eq!(skew(Millis(10_000), Millis(10_200), Millis(10_000)), -400);
-        assert_eq!(skew(Millis(13_900), Millis(14_100), Millis(10_000)), 3_500);
+        assert_eq!(skew(Millis(10_000), Millis(10_200), Millis(10_000)), -300);
+        assert_eq!(skew(Millis(13_900), Millis(14_100), Millis(10_000)), 3_400);
+        assert_eq!(skew(Millis(10_000), Millis(20_000), Millis(10_000)), 0, "a slow answer proves nothing");
     }
 }
