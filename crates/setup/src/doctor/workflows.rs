@@ -44,13 +44,13 @@ fn one(workflow: &Workflow, taskrouter: &TaskRouter, expected: &Expected) -> Fin
         );
     };
     let Some(place) = routing.reconnects else {
+        // `rejoin provision` refuses a workflow without one.
+        let first = if routing.default_queue.is_none() { "give it a default queue first; " } else { "" };
         return Finding::warning(
             check,
             format!("{name} has no filter for customers who come back"),
-            format!("if calls go through it: {ELSEWHERE}"),
-            format!(
-                "`rejoin provision --workflow {sid}` adds it; leave it if no customers' calls go through this workflow"
-            ),
+            format!("if customers' calls go through it: {ELSEWHERE}"),
+            format!("{first}`rejoin provision --workflow {sid}` adds the filter; else leave it"),
         );
     };
     if place > 0 {
