@@ -527,3 +527,25 @@ async fn a_certificate_is_good_when_it_is_trusted_for_this_name_and_not_expired(
         world.stop();
     }
 }
+
+/// A supervisor that has read the first line, or none, and closes its end of the pipe.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_whose_output_nobody_reads_goes_on() {
+    let world = World::bare("http").await;
+    world.provision(&[]);
+    let mut command = world.command(&["serve", "--config", "rejoin.toml"], &[("REJOIN_LOG", "off")]);
+    let listen = world.url.split_once("://").unwrap().1;
+    command.env("REJOIN_LISTEN", listen).env("REJOIN_OPERATOR_LISTEN", "127.0.0.1:0");
+    let mut server = command.stdout(Stdio::piped()).spawn().unwrap();
+    drop(server.stdout.take());
+    let live = async {
+        let address = format!("{}/health/live", world.url);
+        while reqwest::get(&address).await.is_err() {
+            assert_eq!(server.try_wait().unwrap(), None, "it has ended");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(BOUNDED, live).await.unwrap();
+    server.kill().unwrap();
+    server.wait().unwrap();
+}

@@ -3,6 +3,7 @@
 use crate::signals::Signals;
 use clap::Args;
 use rejoin_server::{Config, Error, Server, failpoint};
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -32,9 +33,9 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode, Error> {
     }
     let mut server = Server::start(options.config).await?;
     // For a caller who started the server on port 0.
-    println!("listening on {}", server.address());
+    announce(&format!("listening on {}", server.address()));
     if let Some(address) = server.operator_address() {
-        println!("operators on {address}");
+        announce(&format!("operators on {address}"));
     }
     let code = tokio::select! {
         () = signals.next() => ExitCode::SUCCESS,
@@ -42,4 +43,9 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode, Error> {
     };
     server.stop().await;
     Ok(code)
+}
+
+/// Prints a line. A caller who has gone away must not end the server, as `println!` would.
+fn announce(line: &str) {
+    let _ = writeln!(std::io::stdout(), "{line}");
 }
