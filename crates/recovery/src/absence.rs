@@ -36,8 +36,8 @@ pub struct Absence {
     pub bystanders: BTreeSet<CallSid>,
     /// Legs that joined after the loss while the agent's newest page was gone. No page of the agent has them, so they may be
     /// orphaned legs.
-    #[serde(default)]
-    pub strangers: BTreeSet<CallSid>,
+    #[serde(default, rename = "strangers")]
+    pub newcomers: BTreeSet<CallSid>,
 }
 
 /// An absent agent whose customer has another agent. No announcement is made, and no task is created.

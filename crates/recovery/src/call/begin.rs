@@ -49,7 +49,7 @@ impl Call {
             back: false,
             spared_until: None,
             bystanders: self.diagnosis().bystanders_of(leg),
-            strangers: BTreeSet::new(),
+            newcomers: BTreeSet::new(),
         })
     }
 

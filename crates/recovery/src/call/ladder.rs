@@ -37,7 +37,7 @@ impl Call {
         let told = std::mem::replace(&mut recovery.announced, true);
         self.note(out, Note::HoldingTheLine);
         // An agent whose page has said hello already is not pinged.
-        self.heed_newer_page(out);
+        self.check_newer_page(out);
         self.clear_timer(out, Timer::Announce);
         self.clear_timer(out, Timer::Rejoin);
         let was_alone = self.hold_customer(out, told);
@@ -78,14 +78,14 @@ impl Call {
         let ready = self.is_task_marked(recovery)
             && !self.requests.is_clearing_customer_flags()
             && !self.requests.is_removing_leg();
-        self.heed_newer_page(out);
+        self.check_newer_page(out);
         let goes = ready && self.recovery.as_ref().is_some_and(|r| r.absence.back || r.too_often);
         if goes && !self.waits_for_newcomer(out, Timer::Ping) {
             self.requeue_as_decided(out);
         }
     }
 
-    fn heed_newer_page(&mut self, out: &mut Out<'_>) {
+    fn check_newer_page(&mut self, out: &mut Out<'_>) {
         let is_back = |it: &Recovery| !it.absence.back && !it.too_often && self.has_newer_page(it);
         if self.recovery.as_ref().is_some_and(is_back) {
             self.proved_reachable(out);

@@ -28,9 +28,9 @@ impl Call {
         let (Some((worker, name)), Some(reservation)) = (&found.worker, &found.reservation) else { return };
         self.know_owner(reservation, worker);
         // If the attributes do not name the leg: the only leg that is not the customer's.
-        let mut strangers =
+        let mut others =
             self.facts.roster.participants.keys().filter(|leg| !self.facts.roster.is_customer(leg));
-        let only = strangers.next().filter(|_| strangers.next().is_none()).cloned();
+        let only = others.next().filter(|_| others.next().is_none()).cloned();
         let next = found.worker_leg.as_ref().and_then(|first| self.leg_of_next(first));
         if let Some(leg) = next.or_else(|| found.worker_leg.clone()).or(only) {
             self.facts

@@ -12,10 +12,10 @@ impl Call {
     pub(super) fn find_lost_agent(&mut self, out: &mut Out<'_>) {
         // An unidentified participant left. It may have been an agent whose page had no time to register.
         let roster = &self.facts.roster;
-        let stranger_left =
+        let unidentified_left =
             roster.participants.keys().any(|leg| roster.left(leg).is_some() && !roster.is_customer(leg));
         if self.facts.roster.agents.is_empty()
-            && stranger_left
+            && unidentified_left
             && (!self.facts.roster.ended || self.stranding.decide_by.is_some())
         {
             self.look_up_task(out);

@@ -104,8 +104,9 @@ impl Call {
         if !self.facts.marks.is_given(&mark.reservation) {
             return;
         }
-        let told = |r: &super::Recovery| r.phase.is_kept() && r.absence.agent.reservation == mark.reservation;
-        if self.recovery.as_ref().is_some_and(told) {
+        let is_kept =
+            |r: &super::Recovery| r.phase.is_kept() && r.absence.agent.reservation == mark.reservation;
+        if self.recovery.as_ref().is_some_and(is_kept) {
             self.end_on_purpose(out);
         }
     }

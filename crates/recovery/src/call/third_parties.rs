@@ -74,9 +74,9 @@ impl Call {
 
     /// Participants who joined for a page that is gone count as bystanders for the next page.
     pub(super) fn newcomers_are_bystanders(&mut self) {
-        let strangers: Vec<_> = self.diagnosis().others().map(|(leg, _)| leg.clone()).collect();
+        let newcomers: Vec<_> = self.diagnosis().others().map(|(leg, _)| leg.clone()).collect();
         if let Some(recovery) = self.recovery.as_mut().filter(|recovery| recovery.is_open()) {
-            recovery.absence.strangers.extend(strangers);
+            recovery.absence.newcomers.extend(newcomers);
         }
     }
 

@@ -443,13 +443,14 @@ impl<'a> Diagnosis<'a> {
         if self.has_open_recovery() || is_somebody_here || self.others().next().is_some() {
             return None;
         }
-        let told = |leg: &CallSid| self.roster.leg(leg).map(Participant::report);
+        let report = |leg: &CallSid| self.roster.leg(leg).map(Participant::report);
         // Our own removal of the leg may be reported first.
         let removed = |dead: &CallSid| {
             let left = self.roster.left(dead);
             left == Some(LeaveReason::UpdatedViaApi) && self.decisions.is_dead(dead)
         };
-        let stood = |dead: &CallSid| self.roster.is_joined(dead) || (removed(dead) && told(dead) > told(leg));
+        let stood =
+            |dead: &CallSid| self.roster.is_joined(dead) || (removed(dead) && report(dead) > report(leg));
         let dead = |it: &Absent<'_>| it.ending() == Some(&Ending::Covered) && stood(&it.absence().lost_leg);
         let last = self.absences().filter(dead).max_by_key(|it| it.absence().lost_at)?;
         Some(last.absence().lost_leg.clone())

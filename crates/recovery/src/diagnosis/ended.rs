@@ -85,11 +85,11 @@ impl<'a> Diagnosis<'a> {
     /// unidentified participant. Customer and agent still belong together.
     pub(crate) fn ended_by_unidentified(self, leg: &CallSid) -> bool {
         let left = self.roster.left(leg);
-        let mut strangers =
+        let mut others =
             self.roster.participants.keys().filter(|other| !self.roster.agents.contains_key(*other));
         left == Some(LeaveReason::ModeratorEnded)
             && self.marks.is_empty()
-            && strangers.any(|stranger| self.roster.ended_with(stranger))
+            && others.any(|other| self.roster.ended_with(other))
     }
 
     /// True if the conference ended under the agent as well, with a leg that we removed, because another plugin had set
@@ -118,8 +118,8 @@ impl<'a> Diagnosis<'a> {
 
     /// True if the conference ended under the customer and no report says yet how this leg left it.
     pub(crate) fn may_have_ended_with(self, leg: &CallSid) -> bool {
-        let untold = self.roster.is_shown(leg) && self.roster.left(leg).is_none();
-        untold && self.roster.is_stranded() && !self.is_requeued()
+        let is_unreported = self.roster.is_shown(leg) && self.roster.left(leg).is_none();
+        is_unreported && self.roster.is_stranded() && !self.is_requeued()
     }
 
     /// True while the customer is on the way to an agent through the queue. That ends the conference as well.

@@ -75,10 +75,10 @@ impl<'a> Diagnosis<'a> {
     /// The mark of an agent whose page had no time to register: an unidentified participant was on the call after all
     /// known agents and has left, and one reservation without a leg has a mark.
     pub(crate) fn left_by_unregistered(self) -> Option<GracefulReason> {
-        let told = |leg: &CallSid| self.roster.report(leg);
+        let report = |leg: &CallSid| self.roster.report(leg);
         let leg = self.unidentified_leg().filter(|leg| self.roster.flags(leg).can_talk())?;
         let last = self.roster.last_to_leave();
-        if last.is_some_and(|(last, _)| told(last) > told(&leg)) {
+        if last.is_some_and(|(last, _)| report(last) > report(&leg)) {
             return None;
         }
         // An agent whose mark is older than the last agent's had also left before that agent.
@@ -107,8 +107,8 @@ impl<'a> Diagnosis<'a> {
     /// The leg of an unidentified participant who joined after the hand-over and is gone.
     pub(crate) fn taker_leg(self) -> Option<CallSid> {
         let handed_over = self.roster.last_to_leave().filter(|_| self.is_handed_over())?;
-        let told = |leg: &CallSid| self.roster.report(leg);
-        self.unidentified_leg().filter(|leg| told(leg) > told(handed_over.0))
+        let report = |leg: &CallSid| self.roster.report(leg);
+        self.unidentified_leg().filter(|leg| report(leg) > report(handed_over.0))
     }
 
     /// True if a callback reported that the agent who marked a cold transfer hung up. A transfer takes the leg away

@@ -133,7 +133,7 @@ impl<'a> Diagnosis<'a> {
     /// The agent is not back by such a leg.
     pub(crate) fn is_bystander(self, leg: &CallSid) -> bool {
         let Some(recovery) = self.recovery else { return false };
-        self.was_there(recovery, leg) || recovery.absence.strangers.contains(leg)
+        self.was_there(recovery, leg) || recovery.absence.newcomers.contains(leg)
     }
 
     /// True if this participant was on the call when the agent of this recovery was lost.

@@ -28,7 +28,8 @@ struct PagesOf {
     /// The number of the last goodbye of each page that said goodbye before its leg was known.
     goodbyes: BTreeMap<u64, u64>,
     /// The goodbyes up to this observation were handled.
-    heeded: Last,
+    #[serde(rename = "heeded")]
+    handled: Last,
     /// Whether the worker's activity receives tasks, as the newest page reports.
     is_available: Option<OfPage>,
     /// Whether it does as TaskRouter shows it.
@@ -53,7 +54,7 @@ enum Observation {
     /// A page said goodbye.
     Goodbye { epoch: u64 },
     /// The goodbyes were handled.
-    Heeded,
+    Handled,
     /// A page says whether its worker's activity receives tasks.
     Available { epoch: u64, is_so: bool },
     /// TaskRouter shows whether the worker's activity receives tasks.
@@ -79,7 +80,7 @@ impl PagesOf {
                     self.goodbyes.pop_first();
                 }
             }
-            Observation::Heeded => self.heeded.observe(number),
+            Observation::Handled => self.handled.observe(number),
             Observation::Available { epoch, is_so } => {
                 self.is_available = self.is_available.max(Some(OfPage { epoch, number, is_so }));
             }
@@ -88,7 +89,7 @@ impl PagesOf {
     }
 
     fn gone(&self) -> Option<u64> {
-        let counts = |(_, number): &(&u64, &u64)| Last::at(**number).is_after(self.heeded);
+        let counts = |(_, number): &(&u64, &u64)| Last::at(**number).is_after(self.handled);
         self.goodbyes.iter().filter(counts).map(|(epoch, _)| *epoch).max()
     }
 
@@ -198,7 +199,7 @@ impl Pages {
 
     /// The goodbyes of this worker's pages were handled.
     pub(crate) fn goodbyes_are_handled(&mut self, worker: &WorkerSid) {
-        self.observe(worker, Observation::Heeded);
+        self.observe(worker, Observation::Handled);
     }
 
     /// A page says whether its worker's activity receives tasks.
@@ -226,7 +227,7 @@ mod tests {
             (epoch.clone(), any::<bool>())
                 .prop_map(|(epoch, can_join)| Observation::FoundTaskAlone { epoch, can_join }),
             epoch.clone().prop_map(|epoch| Observation::Goodbye { epoch }),
-            Just(Observation::Heeded),
+            Just(Observation::Handled),
             (epoch, any::<bool>()).prop_map(|(epoch, is_so)| Observation::Available { epoch, is_so }),
             any::<bool>().prop_map(|is_so| Observation::ShownAvailable { is_so }),
         ]
@@ -252,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn a_goodbye_counts_until_it_is_heeded_and_again_when_it_is_said_again() {
+    fn a_goodbye_counts_until_it_is_handled_and_again_when_it_is_said_again() {
         let (mut pages, ada) = (Pages::default(), WorkerSid::numbered(1));
         pages.says_goodbye(&ada, 5);
         pages.says_goodbye(&ada, 3);

@@ -473,7 +473,7 @@ impl Recovery {
             back: self.back,
             spared_until: self.spared_until,
             bystanders: self.bystanders,
-            strangers: BTreeSet::new(),
+            newcomers: BTreeSet::new(),
         }
     }
 }
