@@ -1,6 +1,6 @@
 //! Carries out actions with Twilio's REST API, and checks whether one has been carried out.
 
-mod see;
+mod poll;
 
 use crate::allowed::{self, Number};
 use crate::config::Config;
@@ -199,7 +199,7 @@ impl Executor {
                 }
                 self.client.end_conference(conference).await.map(ok)
             }
-            Action::LookUpTask { task } => self.learn(task).await,
+            Action::LookUpTask { task } => self.look_up_task(task).await,
             Action::ReadActivity { worker } => {
                 let found = self.client.fetch_worker(worker).await?;
                 Ok(Outcome::Activity { activity: found.activity_sid, available: found.available })
@@ -225,7 +225,7 @@ impl Executor {
             Action::CheckNumber { task } => self.check_number(task).await,
             Action::PollConference { conference, customer, queued, handed_over } => {
                 let (customer, queued) = (customer.as_ref(), queued.as_ref());
-                let seen = self.see(conference, customer, queued, handed_over.as_ref()).await?;
+                let seen = self.poll(conference, customer, queued, handed_over.as_ref()).await?;
                 Ok(Outcome::Polled(Box::new(seen)))
             }
             Action::GiveUp { recovery, customer } => {
@@ -407,7 +407,7 @@ impl Executor {
         if over { Ok(Outcome::Ok) } else { Err(refused) }
     }
 
-    async fn learn(&self, task: &TaskSid) -> Result<Outcome, Error> {
+    async fn look_up_task(&self, task: &TaskSid) -> Result<Outcome, Error> {
         let (found, reservations) =
             tokio::try_join!(self.client.fetch_task(task), self.client.list_reservations(task))?;
         let Some(workflow) = found.workflow_sid else {

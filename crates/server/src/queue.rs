@@ -317,7 +317,7 @@ async fn attempt(
         read = executor.read_before(job, call).await?;
     }
     if read.is_some() {
-        wanted = is_wanted(parts, job).await; // somebody may have joined while the task was read
+        wanted = is_wanted(parts, job).await; // an agent may have joined while the task was read
     }
     if let Wanted::Yes(Some(call)) = &wanted {
         match executor.ask_before(job, call).await? {

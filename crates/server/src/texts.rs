@@ -1,4 +1,4 @@
-//! What callers hear, and in which language. Our own texts name nobody.
+//! What callers hear, and in which language. Our own texts name no person.
 
 use clap::Args;
 use serde::Deserialize;

@@ -91,7 +91,7 @@ pub(crate) enum Coming {
         body: String,
     },
     Posted(PageId, PostId, Result<String, PostError>),
-    /// The push channel is to be opened; news on it arrives; it has been silent for too long.
+    /// The push channel is due to open; a message on it arrives; it has been silent for too long.
     OpenPush(PageId, u64),
     PushArrives(PageId, u64, PushNews),
     PushSilence(PageId, u64),

@@ -256,7 +256,7 @@ impl World {
         self.put(2_500, Coming::Foreign(page));
     }
 
-    /// Ends calls after the plan's end, so that everybody in a queue has a turn.
+    /// Ends calls after the plan's end, so that each customer in a queue has a turn.
     pub(crate) fn ends_talk(&mut self, agent: usize) {
         self.agents[agent].ending = false;
         let listens = self.page_of(agent).filter(|page| self.pages[*page].flex.on_call().is_none());

@@ -1,4 +1,4 @@
-//! What is to happen in a world: data drawn from a seed, which can be printed, stored and shortened.
+//! The plan of a world: its events, drawn from a seed, as data that can be printed, stored and shortened.
 
 mod asked_for;
 mod corners;

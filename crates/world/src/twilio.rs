@@ -24,7 +24,7 @@ use std::sync::Arc;
 /// Who waits for an answer of our server.
 #[derive(Debug)]
 pub(crate) enum Reply {
-    /// Nobody: the request was a page's last words.
+    /// No receiver: the request was the page's last.
     Nobody,
     /// Twilio, for a callback.
     Callback(Vec<(String, String)>),

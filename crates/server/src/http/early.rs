@@ -1,8 +1,7 @@
-//! A response that comes before the whole of its request, on HTTP/1.1: hyper closes that connection, and this layer
-//! tells the client. Otherwise a client that shares its connections, as a proxy does, may put the next request on one
-//! that is about to close: a callback of Twilio's would be lost because somebody else had sent too much
-//! (<https://www.rfc-editor.org/rfc/rfc9112.html#section-9.3>,
-//! <https://www.rfc-editor.org/rfc/rfc9112.html#section-9.6>).
+//! A response that comes before the whole of its request, on HTTP/1.1: hyper closes that connection, and this layer tells
+//! the client. Otherwise a client that shares its connections, as a proxy does, may put the next request on one that is
+//! about to close: a callback of Twilio's would be lost because another client had sent too much
+//! (<https://www.rfc-editor.org/rfc/rfc9112.html#section-9.3>, <https://www.rfc-editor.org/rfc/rfc9112.html#section-9.6>).
 
 use axum::body::{Body, HttpBody};
 use hyper::body::{Frame, Incoming, SizeHint};

@@ -48,7 +48,7 @@ impl FromRequestParts<Arc<App>> for Operator {
             app.config.operator_token.as_ref().map(|token| token.expose_secret()).unwrap_or_default();
         // Compares hashes: not even the length affects the time.
         let same: bool = Sha256::digest(wanted).ct_eq(&Sha256::digest(token)).into();
-        // Without a token in the settings nobody is an operator.
+        // Without a token in the settings no request is an operator's.
         if !same || wanted.is_empty() {
             app.guesses.refused(source);
             return Err(Problem::TokenRefused);

@@ -4,7 +4,7 @@ use super::auth::Agent;
 use super::lenient::{ReadBeacon, ReadHello, ReadMark};
 use super::problem::Problem;
 use super::signed::is_of_kind;
-use super::{App, body, untold, versions};
+use super::{App, body, discover_call, versions};
 use crate::config::InPlace;
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
@@ -97,7 +97,7 @@ pub(crate) async fn hello(
         app.engine.event_then(event, move |machine| machine.views(surroundings.now(), &worker)).await?;
     if !hello.holdings.is_empty() && !older_page_connected {
         let named = hello.holdings.into_iter().map(|holding| (holding.task, holding.reservation));
-        untold::look(&app, &agent.worker, named.collect());
+        discover_call::look_up(&app, &agent.worker, named.collect());
     }
     let reply = HelloReply { recoveries, in_place: app.config.in_place == InPlace::Auto, superseded };
     Ok(([(versions::HEADER, versions::OURS)], Json(reply)))
@@ -168,13 +168,12 @@ pub(crate) async fn graceful(
     if !known {
         // The registration was lost, or refused. If the agent does not leave after all, or leaves the customer
         // behind, nothing else reports it.
-        untold::look(&app, &agent.worker, vec![named]);
+        discover_call::look_up(&app, &agent.worker, vec![named]);
     }
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// A page goes away: a beacon, whose answer nobody reads. The token is in the body, because a beacon can set no
-/// header.
+/// A page goes away: a beacon, whose answer is not read. The token is in the body, because a beacon can set no header.
 #[utoipa::path(
     post,
     path = "/v1/goodbye",

@@ -18,7 +18,7 @@ pub(crate) enum Problem {
     TokenRefused,
     /// A valid token of a user who is not a worker.
     NotAWorker,
-    /// A statement, or a question, about somebody else's call.
+    /// A statement, or a query, about another agent's call.
     NotYourCall,
     /// The worker has reached the rate limit.
     TooMany {

@@ -103,7 +103,7 @@ impl Tokens {
         }))
     }
 
-    /// True when Twilio has failed to answer for a token since then. It may have been anybody's.
+    /// True when Twilio has failed to answer for a token since then, whoever sent it.
     pub(crate) fn is_unanswered_since(&self, since: Millis) -> bool {
         self.0.unanswered.load(Ordering::Relaxed) > since.0
     }

@@ -58,7 +58,7 @@ impl Job {
         }
     }
 
-    /// Since when somebody waits for it (point in time): since the agent was lost, or else since it is in the queue.
+    /// Since when a customer waits for it (point in time): since the loss of the agent, or else since the job was queued.
     pub(crate) fn waits_since(&self) -> Millis {
         self.recovery.as_ref().map_or(self.since, |(_, lost_at)| *lost_at)
     }

@@ -20,8 +20,8 @@ pub struct Turns {
 #[derive(Debug)]
 struct Inner {
     surroundings: Surroundings,
-    /// The beginning, by the wall clock and by a monotonic one. A wall clock that is set back by an hour must not
-    /// make everybody wait for an hour.
+    /// The beginning, by the wall clock and by a monotonic one. A wall clock that is set back by an hour must not delay all
+    /// requests by an hour.
     began: (Millis, Instant),
     state: Mutex<State>,
     /// Something changed: the next wake-up may be at another time.

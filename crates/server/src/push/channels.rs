@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-/// Maximum number of channels of a worker: more tabs than anybody works in.
+/// Maximum number of channels of a worker: more tabs than an agent works in.
 const AT_ONCE: usize = 16;
 /// Number of remembered departures of workers before old ones are forgotten.
 const GONE: usize = 10_000;
@@ -220,7 +220,7 @@ impl Channels {
         self.of.values().flatten().filter(|channel| !channel.sender.is_closed()).count()
     }
 
-    /// Closes channels of a worker: those for which `stays` is false, and those that nobody reads.
+    /// Closes channels of a worker: those for which `stays` is false, and those that are not read.
     fn keep(&mut self, worker: &WorkerSid, mut stays: impl FnMut(&mut Channel) -> bool) {
         if let Some(channels) = self.of.get_mut(worker) {
             channels.retain_mut(|channel| !channel.sender.is_closed() && stays(channel));

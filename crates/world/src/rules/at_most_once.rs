@@ -91,8 +91,8 @@ impl World {
         }
     }
 
-    /// True when an attended leg, or a third party, is in this leg's conference too. An agent alone, or with dead
-    /// legs, talks to nobody: the customer has been taken elsewhere.
+    /// True when an attended leg, or a third party, is in this leg's conference too. An agent alone, or with dead legs only,
+    /// has no customer: the customer has been taken elsewhere.
     fn has_company(&self, call: &CallSid, attended: &[CallSid]) -> bool {
         let Some(LegPlace::Conference(room)) = self.twilio.model.place(call) else { return false };
         let is_there = |other: &ParticipantView<'_>| other.agent.is_none() || attended.contains(other.call);

@@ -93,7 +93,7 @@ pub(crate) fn answer_to(question: &str) -> String {
     asked.map_or_else(|_| String::new(), |_| answer)
 }
 
-/// Asks at a terminal. Nobody is there elsewhere, and nothing is changed.
+/// Asks at a terminal. Without one, nothing is changed.
 pub(crate) fn is_confirmed(question: &str) -> bool {
     if !is_terminal() {
         println!("{question} Nobody can be asked here: `--yes` says so.");

@@ -128,7 +128,7 @@ pub(crate) async fn comfort(State(app): State<Arc<App>>, _: Signed) -> Twiml {
     Twiml(comforting(&app))
 }
 
-/// `/audio/comfort.wav`. Not signed: it is the same for everybody, and Twilio may cache it.
+/// `/audio/comfort.wav`. Not signed: it is the same for all callers, and Twilio may cache it.
 pub(crate) async fn comfort_audio() -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "audio/wav"), (header::CACHE_CONTROL, "public, max-age=86400")], COMFORT)
 }

@@ -7,9 +7,9 @@ use super::enqueue::{enqueued_as_decided, in_a_moment};
 use super::{AT_ONCE, Twiml, comforting, voice_request};
 use crate::error::Error;
 use crate::http::App;
+use crate::http::discover_call;
 use crate::http::problem::Problem;
 use crate::http::signed::Signed;
-use crate::http::untold;
 use crate::texts::Phrase;
 use axum::extract::{Query, State};
 use rejoin_protocol::{CallSid, Millis};
@@ -60,7 +60,7 @@ pub(super) async fn after_bridge(app: &App, customer: &CallSid, asked: u32) -> T
         match next(app, customer).await? {
             // The call is unknown: look it up.
             Next::Unknown => {
-                untold::find(app, customer, app.store.surroundings().now()).await?;
+                discover_call::find(app, customer, app.store.surroundings().now()).await?;
                 next(app, customer).await
             }
             next => Ok(next),

@@ -52,7 +52,7 @@ pub(super) async fn way(
         match found.await? {
             Some((Some(way), _)) => Ok(Some(way)),
             Some((None, call)) => {
-                // Nobody could read the task so far, and only Twilio says by which workflow it came.
+                // The task was not read so far, and only Twilio names its workflow.
                 let client = app.twilio(Rank::Bookkeeping, app.store.now());
                 match client.fetch_task(&call.task).await {
                     Ok(task) => {

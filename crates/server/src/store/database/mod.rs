@@ -175,10 +175,9 @@ impl Database {
         }
     }
 
-    /// After an unanswered commit nothing is begun before another commit was answered. When commits wait for a
-    /// standby that is gone, each of them holds a connection of the database until the standby is back: all would be
-    /// used up, and nobody could repair it. This commit renews our lease, so that further ones wait for the first,
-    /// and are refused.
+    /// After an unanswered commit nothing is begun before another commit was answered. When commits wait for a standby that
+    /// is gone, each of them holds a connection of the database until the standby is back: all would be used up, and no
+    /// repair could connect. This commit renews our lease, so that further ones wait for the first, and are refused.
     async fn settle(&self, servers: &Servers) -> Result<(), Error> {
         if !servers.is_in_doubt() {
             return Ok(());

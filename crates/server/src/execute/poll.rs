@@ -11,7 +11,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 
 impl Executor {
-    pub(super) async fn see(
+    pub(super) async fn poll(
         &self,
         conference: &ConferenceSid,
         customer: Option<&CallSid>,

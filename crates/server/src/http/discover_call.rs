@@ -17,7 +17,7 @@ use std::sync::Arc;
 pub(super) type Named = (TaskSid, ReservationSid);
 
 /// Looks up those of these calls that are not known, in the background.
-pub(super) fn look(app: &Arc<App>, worker: &WorkerSid, named: Vec<Named>) {
+pub(super) fn look_up(app: &Arc<App>, worker: &WorkerSid, named: Vec<Named>) {
     let (app, worker) = (Arc::clone(app), worker.clone());
     let surroundings = app.store.surroundings().clone();
     tokio::spawn(surroundings.task(async move {
@@ -69,7 +69,7 @@ async fn ask(app: &App, (worker, task, reservation): &Claim) -> Result<Answer, T
     let reservations = client.list_reservations(task).await?;
     let open = |status: &str| matches!(status, "pending" | "accepted" | "wrapping");
     let open: Vec<_> = reservations.into_iter().filter(|found| open(&found.reservation_status)).collect();
-    let mut untold = UnreportedCall {
+    let mut call = UnreportedCall {
         open: open.iter().map(|found| (found.sid.clone(), found.worker_sid.clone())).collect(),
         there: vec![],
     };
@@ -78,9 +78,9 @@ async fn ask(app: &App, (worker, task, reservation): &Claim) -> Result<Answer, T
     let task = client.fetch_task(task).await?;
     let Some(registration) = registration(task, own) else { return Ok(Answer::NotLeft) };
     let there = client.list_participants(&registration.conference).await?;
-    untold.there = there.into_iter().map(|it| it.call_sid).collect();
+    call.there = there.into_iter().map(|it| it.call_sid).collect();
     let is_left =
-        untold.is_left_to((reservation, worker), &registration.customer_leg, &registration.worker_leg);
+        call.is_left_to((reservation, worker), &registration.customer_leg, &registration.worker_leg);
     Ok(if is_left { Answer::Left(Box::new(registration)) } else { Answer::NotLeft })
 }
 
