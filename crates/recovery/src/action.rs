@@ -14,7 +14,7 @@ use rejoin_protocol::{
 use serde::{Deserialize, Serialize};
 
 /// A change or a query that the machine wants at Twilio. Each takes at most a few REST requests, which its first line lists in
-/// order.
+/// order. Jobs are stored: a variant that is renamed keeps its stored name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Action {
     /// `POST Conferences/{CF}` with `AnnounceUrl`.

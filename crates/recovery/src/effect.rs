@@ -55,7 +55,7 @@ pub enum Effect {
     },
 }
 
-/// Timers of a call.
+/// Timers of a call. Rows are found by [`Timer::name`]: a variant that is renamed keeps its stored name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Timer {
