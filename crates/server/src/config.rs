@@ -86,6 +86,9 @@ pub struct Config {
     /// Token for reading timelines and metrics, at least 32 characters. Not set: they cannot be read.
     #[arg(long, env = "REJOIN_OPERATOR_TOKEN", hide_env_values = true, value_parser = secret, help_heading = "Server")]
     pub operator_token: Option<SecretString>,
+    /// The previous operator token, during a rotation: it is accepted, too.
+    #[arg(long = "operator-token-previous", env = "REJOIN_OPERATOR_TOKEN_PREVIOUS", hide_env_values = true, value_parser = secret, help_heading = "Server")]
+    pub previous_operator_token: Option<SecretString>,
     /// Outside production: restricts recovery to calls whose customer has one of these numbers, comma separated. Empty:
     /// all calls.
     #[arg(

@@ -62,6 +62,10 @@ impl Config {
         let short = |token: &secrecy::SecretString| token.expose_secret().chars().count() < OPERATOR_TOKEN;
         let why = "shorter than 32 characters, so it can be guessed: `openssl rand -hex 32` makes a good one";
         say(true, "REJOIN_OPERATOR_TOKEN", self.operator_token.as_ref().is_some_and(short), why);
+        let previous = self.previous_operator_token.as_ref();
+        say(true, "REJOIN_OPERATOR_TOKEN_PREVIOUS", previous.is_some_and(short), why);
+        let why = "set without REJOIN_OPERATOR_TOKEN: set that one to the new token, or, after the rotation, unset this one";
+        say(true, "REJOIN_OPERATOR_TOKEN_PREVIOUS", previous.is_some() && self.operator_token.is_none(), why);
         let same = self.operator_listen.is_some_and(|address| address == self.listen && address.port() != 0);
         let why = "the same as REJOIN_LISTEN: give operators an address of their own, or unset it";
         say(true, "REJOIN_OPERATOR_LISTEN", same, why);
