@@ -1,5 +1,6 @@
 //! Commands of operators that read the database, or change it, in a process of their own beside running servers.
 
+use crate::config::Config;
 use crate::error::Error;
 use crate::explain::{self, Story, Subject};
 use crate::given_up;
@@ -11,6 +12,11 @@ use rejoin_protocol::{ConferenceSid, Millis};
 use rejoin_setup::doctor::database::Tables;
 use sqlx::any::AnyPoolOptions;
 use sqlx::{AnyPool, Row as _};
+use rejoin_recovery::{Call, Timer};
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
 use std::time::Duration;
 
 /// Timeout of a connection to a server of the database.
@@ -43,6 +49,117 @@ pub async fn release(database_url: &str, conference: &ConferenceSid, now: Millis
     let pool = writing(database_url).await?;
     let is_file = database_url.starts_with("sqlite:");
     asked(held_back::release(&pool, is_file, conference, now)).await
+}
+
+/// Copies a database file while servers use it, as one consistent state. The copy is complete when this returns: it gets
+/// its name last. Only this user may read it.
+///
+/// Fails when the file exists, or the database is not a file.
+pub async fn backup(database_url: &str, file: &Path) -> Result<(), Error> {
+    if !database_url.starts_with("sqlite:") {
+        return Err(Error::Setting {
+            name: "DATABASE_URL",
+            why: "not a file: PostgreSQL has programs for backups of its own, such as pg_dump",
+        });
+    }
+    if file.try_exists().map_err(Error::Backup)? {
+        return Err(Error::Backup(io::ErrorKind::AlreadyExists.into()));
+    }
+    let mut part = file.as_os_str().to_owned();
+    part.push(".part");
+    let part = Path::new(&part);
+    // A run that was cut off may have left it.
+    match std::fs::remove_file(part) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(Error::Backup(error)),
+        _ => {}
+    }
+    // It contains what Twilio knows about customers.
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(part).map_err(Error::Backup)?;
+    let pool = reading(database_url).await?;
+    let copy = sqlx::query("vacuum into $1").bind(part.to_string_lossy().into_owned());
+    copy.execute(&pool).await?;
+    pool.close().await;
+    let whole = || {
+        File::open(part)?.sync_all()?;
+        std::fs::rename(part, file)?;
+        // The name is durable, too.
+        let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+        File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+    };
+    whole().map_err(Error::Backup)
+}
+
+/// What [`restored`] did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Restored {
+    /// Calls that go on: they are polled before anything else is done about them.
+    pub kept: usize,
+    /// Calls that were deleted, because their customer is not in the conference any more.
+    pub deleted: usize,
+}
+
+/// Makes a database that was restored from a backup usable, before servers start on it: Twilio has gone on since. A
+/// call whose customer has left its conference is deleted: the customer may be talking to an agent in another one,
+/// and must not be requeued out of that. Jobs of the others count as begun, so that they are looked up.
+///
+/// Fails without any change if Twilio does not say where a customer is.
+pub async fn restored(config: &Config) -> Result<Restored, Error> {
+    let url = &config.storage.database_url;
+    // A backup of an earlier release lacks tables.
+    config.storage.open().await?.close().await;
+    let (client, pool) = (config.client()?, writing(url).await?);
+    let calls =
+        sqlx::query("select conference, state from calls order by conference").fetch_all(&pool).await?;
+    let (mut restored, mut over) = (Restored::default(), vec![]);
+    for row in calls {
+        let (conference, state): (String, String) = (row.try_get(0)?, row.try_get(1)?);
+        // A call that cannot be read is held back in any case.
+        let customer =
+            Call::read(&state).ok().and_then(|call| Some((call.conference, call.facts.roster.customer?)));
+        let gone = match customer {
+            None => false,
+            Some((conference, customer)) => match client.fetch_participant(&conference, &customer).await {
+                Ok(_) => false,
+                Err(rejoin_twilio::Error::Gone) => true,
+                Err(error) => return Err(error.into()),
+            },
+        };
+        if gone {
+            restored.deleted += 1;
+            over.push(conference);
+        } else {
+            restored.kept += 1;
+        }
+    }
+    asked(async {
+        let mut transaction = pool.begin().await?;
+        let db = &mut *transaction;
+        for conference in over {
+            for delete in [
+                "delete from calls where conference = $1",
+                "delete from keys where conference = $1",
+                "delete from timers where conference = $1",
+                "update jobs set closed = 1 where conference = $1 and closed = 0",
+            ] {
+                sqlx::query(delete).bind(&conference).execute(&mut *db).await?;
+            }
+        }
+        // Before all that was due since the backup.
+        let look = "insert into timers (conference, timer, at) select conference, $1, 0 from calls where true
+                    on conflict (conference, timer) do update set at = excluded.at";
+        sqlx::query(look).bind(Timer::Missed.name()).execute(&mut *db).await?;
+        sqlx::query("update jobs set fence = 1 where closed = 0 and fence = 0").execute(&mut *db).await?;
+        // Pages have heard numbers that this database does not know.
+        let instance = if url.starts_with("sqlite:") {
+            "update meta set value = cast(abs(random() >> 1) as text) where name = 'instance'"
+        } else {
+            "update meta set value = floor(random() * 9e18)::bigint::text where name = 'instance'"
+        };
+        sqlx::query(instance).execute(&mut *db).await?;
+        transaction.commit().await?;
+        Ok(restored)
+    })
+    .await
 }
 
 /// How recoveries have ended, by day.

@@ -17,6 +17,9 @@ pub enum Error {
     /// Another server has the database.
     #[error("the database is in use by another rejoin: stop that one, or set another DATABASE_URL")]
     InUse,
+    /// A backup could not be written.
+    #[error("the backup cannot be written ({0}): name a new file, in a folder that this user may write to")]
+    Backup(#[source] std::io::Error),
     /// A value could not be turned into JSON or back.
     #[error("a value could not be written or read as JSON ({0}): this is a defect of rejoin")]
     Json(#[from] serde_json::Error),

@@ -238,7 +238,7 @@ fn guard(folder: &Path, owner: u32) -> (Child, BufReader<ChildStderr>) {
 }
 
 /// The folder of `initdb`, `pg_basebackup` and `postgres`: in the path, or where Debian puts them.
-fn programs() -> PathBuf {
+pub(crate) fn programs() -> PathBuf {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
     // The highest version first.

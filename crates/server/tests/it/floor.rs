@@ -77,6 +77,7 @@ pub(crate) enum Running {
     Here(Server),
     Program(Child),
     Watched(Watched),
+    Elsewhere,
 }
 
 pub(crate) fn read(arguments: &[String]) -> Config {

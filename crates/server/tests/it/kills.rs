@@ -2,6 +2,7 @@
 //! run without a kill finds the steps. It is restarted at once, and the recovery goes on.
 
 mod front;
+mod replaced;
 mod stopped;
 mod watched;
 

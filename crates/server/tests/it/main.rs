@@ -33,6 +33,7 @@ mod kills;
 mod limits;
 mod lists;
 mod look_ups;
+mod maintenance;
 mod network;
 mod openapi;
 mod operations;

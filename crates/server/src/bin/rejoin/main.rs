@@ -2,15 +2,18 @@
 
 mod administrator;
 mod asked;
+mod backup;
 mod check;
 mod demo;
 mod deploy;
 mod doctor;
 mod explain;
+mod health;
 mod logs;
 mod migrate;
 mod provision;
 mod release;
+mod restored;
 mod serve;
 mod settings;
 mod signals;
@@ -40,6 +43,8 @@ First steps:
   rejoin report                             outcomes of recoveries, by day
   rejoin given-up                           jobs that were given up, which may need an operator
   rejoin held-back                          calls that are held back; `rejoin release CF…` releases one
+  rejoin backup FILE                        copies an SQLite database, beside a running server
+  rejoin restored                           after a backup was restored, before the server starts
   rejoin serve --config rejoin.toml         runs until SIGTERM or Ctrl-C; may be killed at any time
 
 It needs a Twilio account's SID and auth token, the SIDs of the workspace and of the workflow \"Recovery Ping\", and the
@@ -70,6 +75,13 @@ enum Command {
     HeldBack(asked::Asked),
     /// Releases a quarantined call: it is polled, and events about it are handled again.
     Release(release::Options),
+    /// Copies an SQLite database into a new file, while a server may use it. PostgreSQL: pg_dump.
+    Backup(backup::Options),
+    /// Prepares a database that was restored from a backup, before a server starts: Twilio is asked which calls are over, and
+    /// the others are polled before anything is done about them.
+    Restored(Box<restored::Options>),
+    /// Asks the server on this machine whether it is live. Exit code 0: yes. For health checks of containers.
+    Health(health::Options),
     /// Prints the effective settings with their origins, and what is wrong with them. Changes nothing, and asks Twilio only about
     /// a configured activity.
     CheckConfig(Box<check::Options>),
@@ -127,6 +139,9 @@ fn main() -> ExitCode {
             run(&plain, async { options.print(beside::held_back(options.url()).await) })
         }
         Command::Release(options) => run(&plain, release::run(&options)),
+        Command::Backup(options) => run(&plain, backup::run(&options)),
+        Command::Restored(options) => run(&plain, Box::pin(restored::run(&options))),
+        Command::Health(options) => run(&plain, health::run(&options)),
         Command::CheckConfig(options) => {
             run(&plain, async { Ok(check::run(&options, &matches, &layered).await) })
         }

@@ -12,6 +12,9 @@ use tokio::process::{Child, Command};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+/// Set to another program, it is started instead. Not a variable of the program's environment.
+pub(super) const PROGRAM: &str = "(program)";
+
 /// Runs until it is dropped.
 pub(crate) struct Watched(JoinHandle<()>);
 
@@ -103,8 +106,12 @@ pub(super) async fn start(
     log: &Path,
 ) -> (Child, Option<SocketAddr>) {
     let log = std::fs::OpenOptions::new().create(true).append(true).open(log).unwrap();
-    let mut program = Command::new(env!("CARGO_BIN_EXE_rejoin"));
-    program.arg("serve").args(arguments).envs(environment).env("REJOIN_LOG", "info");
+    let (mut variables, mut executable) = (vec![], OsStr::new(env!("CARGO_BIN_EXE_rejoin")));
+    for (name, value) in environment {
+        if name == PROGRAM { executable = value } else { variables.push((name, value)) }
+    }
+    let mut program = Command::new(executable);
+    program.arg("serve").args(arguments).envs(variables).env("REJOIN_LOG", "info");
     let mut child = program.stdout(Stdio::piped()).stderr(log).kill_on_drop(true).spawn().expect("starts");
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let address = lines.next_line().await.unwrap().map(|line| {
