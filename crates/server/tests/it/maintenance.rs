@@ -192,3 +192,18 @@ async fn a_rotation_of_the_operator_token_refuses_no_operator() {
     assert_eq!((asked(&desk, old).await, asked(&desk, new).await), (401, 200));
     server.stop().await;
 }
+
+/// `tests/deploy.test.mjs` has the other files of the folder.
+#[test]
+fn the_settings_for_fly_io_are_good_ones() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/fly.toml");
+    let fly: toml::Table = toml::from_str(&std::fs::read_to_string(path).unwrap()).expect("TOML");
+    let settings = fly["env"].as_table().unwrap();
+    let mut environment: Vec<(&str, &str)> =
+        settings.iter().map(|(name, value)| (name.as_str(), value.as_str().unwrap())).collect();
+    environment.extend([("TWILIO_AUTH_TOKEN", AUTH_TOKEN), ("REJOIN_OPERATOR_TOKEN", OPERATOR_TOKEN)]);
+    let checked = rejoin(&["check-config"], &environment);
+    assert!(checked.status.success(), "{}", said(&checked));
+    let port = fly["http_service"]["internal_port"].as_integer().unwrap();
+    assert_eq!(settings["REJOIN_LISTEN"].as_str(), Some(format!("0.0.0.0:{port}").as_str()));
+}
