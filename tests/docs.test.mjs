@@ -98,3 +98,34 @@ test('every link leads somewhere', () => {
   );
   assert.deepEqual(broken, []);
 });
+
+test('the privacy page names every table, and everything that the browser keeps', () => {
+  const page = read('docs/privacy.md');
+  const named = (/** @type {string} */ heading) =>
+    [...(page.split(`## ${heading}\n`)[1]?.split('\n## ')[0] ?? '').matchAll(/^\| `([^`]+)`/gm)].map(
+      ([, name]) => name,
+    );
+  const tables = ['sqlite', 'postgres'].flatMap((database) => {
+    const folder = `crates/server/migrations/${database}`;
+    const all = readdirSync(path.join(root, folder)).map((file) => read(`${folder}/${file}`));
+    return [...all.join('\n').matchAll(/^create table (?:if not exists )?(\w+)/gim)].map(([, name]) => name);
+  });
+  assert.deepEqual(named('On the server').sort(), [...new Set(tables)].sort());
+
+  const storage = 'src/shell/storage.rs';
+  const keys = [...read(storage).matchAll(/^const \w+: &str = "(rejoin\.[\w.]+)";/gm)].map(([, key]) => key);
+  assert.deepEqual(
+    named("In the agent's browser")
+      .map((key) => key.replace(/(WR)?…$/, ''))
+      .sort(),
+    keys.sort(),
+  );
+  // Nothing else is kept, and nowhere else.
+  const kept = ['src', 'js-shim']
+    .flatMap((folder) =>
+      readdirSync(path.join(root, folder), { recursive: true }).map((file) => `${folder}/${file}`),
+    )
+    .filter((file) => /\.(rs|js)$/.test(file))
+    .filter((file) => /localStorage|sessionStorage|indexedDB|\.cookie|caches\.open/.test(read(file)));
+  assert.deepEqual(kept, [storage]);
+});
