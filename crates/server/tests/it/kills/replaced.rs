@@ -10,7 +10,7 @@ use rejoin_protocol::CallSid;
 use rejoin_twin::flex::agent::Agent;
 use serde_json::Value;
 use std::ffi::OsStr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
@@ -104,14 +104,18 @@ async fn rejoin(arguments: &[&str]) {
     assert!(output.status.success(), "{arguments:?}: {output:?}");
 }
 
+/// A program of PostgreSQL's, beside the server's programs or in the path.
+fn of_postgres(name: &str) -> PathBuf {
+    Some(programs().join(name)).filter(|program| program.exists()).unwrap_or_else(|| name.into())
+}
+
 /// A backup of a running server's database, as docs/deployment.md says.
 async fn backup(database: &Database, folder: &Path) {
     let copy = folder.join("backup");
     let copy = copy.to_str().unwrap();
     if database.is_postgres() {
         let dump = ["--format=custom", "--file", copy, &database.url];
-        let program = programs().join("pg_dump");
-        assert!(Command::new(program).args(dump).status().await.unwrap().success());
+        assert!(Command::new(of_postgres("pg_dump")).args(dump).status().await.unwrap().success());
     } else {
         rejoin(&["backup", copy, "--database-url", &database.url]).await;
     }
@@ -122,9 +126,8 @@ async fn restore(site: &Site, database: &Database, folder: &Path) -> Database {
     let copy = folder.join("backup");
     let restored = if database.is_postgres() {
         let restored = Database::postgres().await;
-        let program = programs().join("pg_restore");
         let restore = [OsStr::new("--dbname"), OsStr::new(&restored.url), copy.as_os_str()];
-        assert!(Command::new(program).args(restore).status().await.unwrap().success());
+        assert!(Command::new(of_postgres("pg_restore")).args(restore).status().await.unwrap().success());
         restored
     } else {
         let restored = Database::sqlite();
