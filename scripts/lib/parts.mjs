@@ -33,6 +33,8 @@ export const PARTS = [
   },
   { name: 'security advisories' },
   { name: 'what the documents name', runs: 'always', command: node('tests/docs.test.mjs') },
+  { name: 'what deploys it', runs: 'always', command: node('tests/deploy.test.mjs') },
+  { name: 'what a release is', runs: 'always', command: node('tests/release.test.mjs') },
   { name: 'what the parts of this are', runs: 'always', command: node('tests/parts.test.mjs') },
   { name: 'lints', runs: 'always', command: clippy('--workspace', '--all-targets') },
   { name: 'lints of the wasm', command: clippy('-p', 'rejoin-plugin', '--target', WASM, '--tests') },

@@ -136,6 +136,31 @@ export async function chromium({ driver = false } = {}) {
   return browser;
 }
 
+/**
+ * A C compiler and Rust's library for static programs.
+ * @param {string} target such as x86_64-unknown-linux-musl
+ */
+export async function musl(target) {
+  if (!(await tryRun('musl-gcc', ['--version']))) {
+    if (process.getuid?.() !== 0 || !(await tryRun('apt-get', ['--version']))) {
+      throw new Advice('musl-gcc is missing. On Debian: sudo apt-get install musl-tools');
+    }
+    await step('install musl-gcc', async (heard) => {
+      const options = { heard, env: { DEBIAN_FRONTEND: 'noninteractive' } };
+      await run('apt-get', ['update', '-q'], options);
+      await run('apt-get', ['install', '-y', '-q', '--no-install-recommends', 'musl-tools'], options);
+    });
+  }
+  const library = await tryRun('rustc', ['--print', 'target-libdir', '--target', target]);
+  if (library && existsSync(library.trim())) return;
+  if (!(await tryRun('rustup', ['--version']))) {
+    throw new Advice(`Rust's target ${target} is missing, and rustup is not there to add it.`);
+  }
+  await step(`add the target ${target} to Rust`, (heard) =>
+    run('rustup', ['target', 'add', target], { heard }),
+  );
+}
+
 /** PostgreSQL's programs, for tests: they start one of their own, in a temporary folder. */
 export async function postgres() {
   const debian = '/usr/lib/postgresql';
