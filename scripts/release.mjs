@@ -16,6 +16,7 @@ import {
   judge,
   licences,
   packages,
+  strange,
   tooLarge,
 } from './lib/release.mjs';
 import { root, run } from './lib/run.mjs';
@@ -85,6 +86,9 @@ async function main() {
 
   await musl(target);
   await step('build the plugin', (heard) => run('node', ['scripts/build.mjs'], { heard }));
+  const map = JSON.parse(readFileSync(file('build', `${PLUGIN}.js.map`), 'utf8'));
+  const named = strange(map.sources);
+  if (named) throw new Advice(named);
   await step('build the server, static (some minutes)', (heard) =>
     run('sh', ['-c', `exec ${command}`], { heard, env: independent(seconds) }),
   );
@@ -132,7 +136,6 @@ async function main() {
   const asJson = (/** @type {object} */ content) => `${JSON.stringify(content, null, 2)}\n`;
   write(`${server}.cdx.json`, asJson(bill(serverItself, serverParts, { seconds })));
   const [core, ...coreParts] = await tree('rejoin-plugin', WASM);
-  const map = JSON.parse(readFileSync(file('build', `${PLUGIN}.js.map`), 'utf8'));
   const scripts = packages(map.sources, JSON.parse(readFileSync(file('package-lock.json'), 'utf8')));
   const used = { ...core, uses: [...core.uses, ...scripts.map(({ purl }) => purl)] };
   write(`${plugin}.cdx.json`, asJson(bill(used, [...coreParts, ...scripts], { seconds, type: 'library' })));
@@ -140,8 +143,8 @@ async function main() {
   write('NOTES.md', `${notes}\n`);
   write('SHA256SUMS', checksums(folder));
   say(`\nbuild/release has version ${version}:`);
-  say(`  ${kb(statSync(binary).size)} the server, of ${serverParts.length} crates`);
-  say(`  ${coreParts.length} crates and ${scripts.length} packages in the plugin`);
+  say(`  the server: ${kb(statSync(binary).size)}, ${serverParts.length} crates`);
+  say(`  the plugin: ${coreParts.length} crates, ${scripts.length} packages`);
   say(checksums(folder).trimEnd());
 }
 

@@ -16,6 +16,7 @@ import {
   licences,
   notes,
   packages,
+  strange,
   tooLarge,
 } from '../scripts/lib/release.mjs';
 import { root } from '../scripts/lib/run.mjs';
@@ -173,6 +174,11 @@ test('the packages of a bundle are those of its source map', () => {
     packages(sources, lock).map(({ purl }) => purl),
     ['pkg:npm/%40twilio/flex-plugin@1.0.0'],
   );
+});
+
+test('a source map that names folders of this machine is refused', () => {
+  assert.equal(strange(['webpack:///webpack/bootstrap', 'webpack:///./js-shim/a.js']), undefined);
+  assert.match(strange(['webpack:////home/a/js-shim/a.js']) ?? '', /names webpack:\/\/\/\/home/);
 });
 
 test('the server is built as in the image, and has to fit into it', () => {

@@ -192,6 +192,18 @@ export function licences(parts, folders) {
 }
 
 /**
+ * A sentence about a source map that names folders of a machine: a cache that was copied from another folder does that.
+ * @param {string[]} sources
+ * @returns {string | undefined}
+ */
+export function strange(sources) {
+  const found = sources.find((source) => /^(?:webpack:\/\/\/)?\//.test(source));
+  return (
+    found && `The plugin's source map names ${found}: remove node_modules/.cache and build, and try again.`
+  );
+}
+
+/**
  * The packages of npm that a bundle contains.
  * @param {string[]} sources of its source map
  * @param {{packages: Record<string, {version: string, license?: string, integrity?: string}>}} lock package-lock.json
