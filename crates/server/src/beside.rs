@@ -147,7 +147,7 @@ pub async fn restored(config: &Config) -> Result<Restored, Error> {
         // Before all that was due since the backup.
         let look = "insert into timers (conference, timer, at) select conference, $1, 0 from calls where true
                     on conflict (conference, timer) do update set at = excluded.at";
-        sqlx::query(look).bind(Timer::Missed.name()).execute(&mut *db).await?;
+        sqlx::query(look).bind(Timer::CatchUp.name()).execute(&mut *db).await?;
         sqlx::query("update jobs set fence = 1 where closed = 0 and fence = 0").execute(&mut *db).await?;
         // Pages have heard numbers that this database does not know.
         let instance = if url.starts_with("sqlite:") {
