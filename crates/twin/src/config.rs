@@ -39,6 +39,25 @@ pub struct TwinConfig {
 }
 
 impl TwinConfig {
+    /// A twin at this address with this auth token: the demo account, without latency, server or pages.
+    pub fn at(listen: SocketAddr, auth_token: impl Into<SecretString>) -> Self {
+        Self {
+            listen,
+            public_url: format!("http://{listen}"),
+            server_url: None,
+            auth_token: auth_token.into(),
+            operator_token: None,
+            flex_host: None,
+            plugin: None,
+            extra_plugins: vec![],
+            latency: Duration::ZERO,
+            account: AccountSid::numbered(1),
+            bare: false,
+            facts: Facts::default(),
+            first_number: 0,
+        }
+    }
+
     /// The account that this twin serves.
     pub(crate) fn demo_account(&self) -> Account {
         let account = demo_account(self.account.clone(), format!("{}/demo/voice", self.public_url));

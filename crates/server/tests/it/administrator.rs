@@ -1,10 +1,9 @@
 //! An account that nobody has set up, and `rejoin` as its administrator runs it.
 
 use rejoin_protocol::AccountSid;
-use rejoin_twin::{Twin, TwinConfig, app, facts::Facts};
+use rejoin_twin::{Twin, TwinConfig, app};
 use std::path::Path;
 use std::process::{Command, Output};
-use std::time::Duration;
 
 pub(crate) const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 
@@ -18,21 +17,7 @@ impl Account {
     pub(crate) async fn new() -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let listen = listener.local_addr().unwrap();
-        let config = TwinConfig {
-            listen,
-            public_url: format!("http://{listen}"),
-            server_url: None,
-            auth_token: TOKEN.into(),
-            operator_token: None,
-            flex_host: None,
-            plugin: None,
-            extra_plugins: vec![],
-            latency: Duration::ZERO,
-            account: AccountSid::numbered(1),
-            facts: Facts::default(),
-            bare: true,
-            first_number: 0x1000,
-        };
+        let config = TwinConfig { bare: true, first_number: 0x1000, ..TwinConfig::at(listen, TOKEN) };
         let service = app(&Twin::start(config).await.unwrap());
         tokio::spawn(async move { axum::serve(listener, service).await });
         Self { base: format!("http://{listen}/__tw"), folder: tempfile::tempdir().unwrap() }

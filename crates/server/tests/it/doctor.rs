@@ -10,7 +10,7 @@ use axum::response::{IntoResponse as _, Response};
 use rejoin_protocol::{AccountSid, ActivitySid, WorkflowSid, WorkspaceSid};
 use rejoin_twilio::{Client, Settings};
 use rejoin_twin::console::{StudioFlow, WebhookConfiguration};
-use rejoin_twin::{Twin, TwinConfig, app, facts::Facts};
+use rejoin_twin::{Twin, TwinConfig, app};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};
@@ -107,23 +107,10 @@ impl World {
     pub(crate) async fn bare(scheme: &str) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let listen = listener.local_addr().unwrap();
-        let twin = Twin::start(TwinConfig {
-            listen,
-            public_url: format!("http://{listen}"),
-            server_url: None,
-            auth_token: TOKEN.into(),
-            operator_token: None,
-            flex_host: None,
-            plugin: None,
-            extra_plugins: vec![],
-            latency: Duration::ZERO,
-            account: AccountSid::numbered(1),
-            facts: Facts::default(),
-            bare: true,
-            first_number: 0x1000,
-        })
-        .await
-        .unwrap();
+        let twin =
+            Twin::start(TwinConfig { bare: true, first_number: 0x1000, ..TwinConfig::at(listen, TOKEN) })
+                .await
+                .unwrap();
         let way = Way::default();
         let service = app(&twin).layer(axum::middleware::from_fn_with_state(way.clone(), pass));
         tokio::spawn(async move { axum::serve(listener, service).await });

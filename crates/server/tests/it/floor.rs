@@ -9,7 +9,6 @@ use rejoin_protocol::{
 use rejoin_server::{Config, Server};
 use rejoin_twin::{
     Twin, TwinConfig, app,
-    facts::Facts,
     faults::{Done, Faults},
     flex::agent::Agent,
     model::Event,
@@ -151,23 +150,7 @@ impl Floor {
     ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let listen = listener.local_addr().unwrap();
-        let twin = Twin::start(TwinConfig {
-            listen,
-            public_url: format!("http://{listen}"),
-            server_url: None,
-            auth_token: AUTH_TOKEN.into(),
-            operator_token: None,
-            flex_host: None,
-            plugin: None,
-            extra_plugins: vec![],
-            latency: Duration::ZERO,
-            account: AccountSid::numbered(1),
-            facts: Facts::default(),
-            bare: false,
-            first_number: 0,
-        })
-        .await
-        .unwrap();
+        let twin = Twin::start(TwinConfig::at(listen, AUTH_TOKEN)).await.unwrap();
         let service = app(&twin);
         tokio::spawn(async move { axum::serve(listener, service).await });
         // The server's requests contain its address, before it knows its port.

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use rejoin_protocol::{AccountSid, WorkflowSid, WorkspaceSid};
 use rejoin_setup::{Account, Change, Choice, Error, Plan, Record, Wanted, provision, settings, unprovision};
 use rejoin_twilio::{Client, Sending, Settings, Transport, Unanswered};
-use rejoin_twin::{Twin, TwinConfig, app, facts::Facts};
+use rejoin_twin::{Twin, TwinConfig, app};
 use std::collections::VecDeque;
 use std::fmt;
 use std::future::Future;
@@ -83,23 +83,10 @@ impl World {
     async fn new() -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let listen = listener.local_addr().expect("an address");
-        let twin = Twin::start(TwinConfig {
-            listen,
-            public_url: format!("http://{listen}"),
-            server_url: None,
-            auth_token: TOKEN.into(),
-            operator_token: None,
-            flex_host: None,
-            plugin: None,
-            extra_plugins: vec![],
-            latency: Duration::ZERO,
-            account: AccountSid::numbered(1),
-            facts: Facts::default(),
-            bare: true,
-            first_number: 0x1000,
-        })
-        .await
-        .expect("a twin");
+        let twin =
+            Twin::start(TwinConfig { bare: true, first_number: 0x1000, ..TwinConfig::at(listen, TOKEN) })
+                .await
+                .expect("a twin");
         let service = app(&twin);
         tokio::spawn(async move { axum::serve(listener, service).await });
         let folder = tempfile::tempdir().expect("a folder");

@@ -243,26 +243,16 @@ async fn plugin(State(demo): State<Demo>, Path(script): Path<String>) -> Result<
 mod tests {
     use super::*;
 
-    use crate::{Twin, app, facts::Facts};
+    use crate::{Twin, app};
     use reqwest::{Client, redirect::Policy};
 
     async fn served() -> (String, Client) {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let at = listener.local_addr().expect("an address");
         let twin = Twin::start(TwinConfig {
-            listen: at,
-            public_url: format!("http://{at}"),
-            server_url: None,
-            auth_token: "secret".into(),
-            operator_token: None,
-            flex_host: None,
             plugin: Some("/nowhere/plugin.js".into()),
             extra_plugins: vec![concat!(env!("CARGO_MANIFEST_DIR"), "/pages/phone.js").into()],
-            latency: std::time::Duration::ZERO,
-            account: rejoin_protocol::AccountSid::numbered(1),
-            facts: Facts::default(),
-            bare: false,
-            first_number: 0,
+            ..TwinConfig::at(at, "secret")
         })
         .await
         .expect("starts");

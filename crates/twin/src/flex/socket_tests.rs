@@ -1,7 +1,7 @@
 //! The sockets as a browser uses them: a twin that listens, and clients that speak the real protocols.
 
 use super::{agent::Agent, frame::Frame};
-use crate::{Twin, TwinConfig, app, facts::Facts, shell};
+use crate::{Twin, TwinConfig, app, shell};
 use axum::http::StatusCode;
 use futures_util::{SinkExt, StreamExt};
 use rejoin_protocol::{AccountSid, WorkspaceSid};
@@ -30,23 +30,7 @@ impl World {
     async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let at = listener.local_addr().expect("an address");
-        let twin = Twin::start(TwinConfig {
-            listen: at,
-            public_url: format!("http://{at}"),
-            server_url: None,
-            auth_token: SECRET.into(),
-            operator_token: None,
-            flex_host: None,
-            plugin: None,
-            extra_plugins: Vec::new(),
-            latency: Duration::ZERO,
-            account: AccountSid::numbered(1),
-            facts: Facts::default(),
-            bare: false,
-            first_number: 0,
-        })
-        .await
-        .expect("starts");
+        let twin = Twin::start(TwinConfig::at(at, SECRET)).await.expect("starts");
         tokio::spawn(axum::serve(listener, app(&twin)).into_future());
         Self { twin, at, client: reqwest::Client::new() }
     }

@@ -2,19 +2,19 @@
 
 use super::{form::Form, not_found};
 use crate::{Twin, model::ApiError};
-use axum::http::{Method, StatusCode};
+use axum::http::StatusCode;
 use serde_json::Value;
 
 /// `POST /v1/Sinks`, `POST /v1/Subscriptions`, `DELETE /v1/Subscriptions/{DF}`
 /// (<https://www.twilio.com/docs/events>).
 pub(super) fn answer(
     twin: &Twin,
-    method: &Method,
+    method: &str,
     path: &str,
     form: &Form,
 ) -> Result<(StatusCode, Value), ApiError> {
     let mut sinks = twin.sinks();
-    match (method.as_str(), path) {
+    match (method, path) {
         ("POST", "v1/Sinks") => {
             let (kind, configuration) = (form.needed("SinkType")?, form.needed("SinkConfiguration")?);
             let made = sinks.add(

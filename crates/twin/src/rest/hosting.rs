@@ -1,8 +1,10 @@
 //! serverless.twilio.com, serverless-upload.twilio.com, Flex's plugin service, and the files that domains serve.
 
 use super::{
-    fault, lists, not_found, note,
-    plain::{FLEX, SERVERLESS, Sent, described, refusal, written},
+    answered, fault,
+    incoming::Incoming,
+    lists, not_found, note,
+    plain::{FLEX, SERVERLESS, Sent, described},
 };
 use crate::{
     Twin,
@@ -14,9 +16,8 @@ use crate::{
 };
 use axum::{
     Router,
-    body::{Body, Bytes},
-    extract::{DefaultBodyLimit, Multipart, Path, RawQuery, State},
-    http::{HeaderMap, Method, StatusCode, header},
+    extract::{DefaultBodyLimit, Multipart, Path, State},
+    http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
     routing::{any, get, post},
 };
@@ -37,62 +38,31 @@ pub(super) fn routes() -> Router<Twin> {
         .route("/@twil.io/{domain}/{*path}", get(file))
 }
 
-async fn serverless(
-    State(twin): State<Twin>,
-    method: Method,
-    Path(path): Path<String>,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response {
-    let sent = Sent {
-        host: SERVERLESS,
-        method: method.as_str(),
-        path: &path,
-        query: query.as_deref(),
-        headers: &headers,
-        body: &body,
-    };
-    serve(&twin, &method, &sent).await
+async fn serverless(State(twin): State<Twin>, incoming: Incoming) -> Response {
+    serve(&twin, &incoming.sent(SERVERLESS)).await
 }
 
-async fn plugin_service(
-    State(twin): State<Twin>,
-    method: Method,
-    Path(path): Path<String>,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response {
-    let path = format!("{PLUGIN_SERVICE}/{path}");
-    let sent = Sent {
-        host: FLEX,
-        method: method.as_str(),
-        path: &path,
-        query: query.as_deref(),
-        headers: &headers,
-        body: &body,
-    };
-    serve(&twin, &method, &sent).await
+async fn plugin_service(State(twin): State<Twin>, incoming: Incoming) -> Response {
+    serve(&twin, &incoming.below(PLUGIN_SERVICE).sent(FLEX)).await
 }
 
-async fn serve(twin: &Twin, method: &Method, sent: &Sent<'_>) -> Response {
+async fn serve(twin: &Twin, sent: &Sent<'_>) -> Response {
     twin.lag().await;
     let fault = twin.faults(|faults| faults.of_request(Api::Hosting, sent.method, sent.path));
     if let Some(fault) = fault.as_ref().filter(|fault| !fault.applied) {
-        return fault::instead(twin, fault, method, sent.path).await;
+        return fault::instead(twin, fault, sent.method, sent.path).await;
     }
     let mut said = Map::new();
     let result = answer(twin, sent, &mut said);
-    note(twin, method, sent.path, result.as_ref().err());
-    if result.is_ok() && *method != Method::GET {
-        twin.has_done(Done { at: shell_now(), request: format!("{method} {}", sent.path), said });
+    note(twin, sent, result.as_ref().err());
+    if result.is_ok() && sent.method != "GET" {
+        twin.has_done(Done { at: shell_now(), request: format!("{} {}", sent.method, sent.path), said });
     }
     if let Some(fault) = fault {
-        return fault::instead(twin, &fault, method, sent.path).await;
+        return fault::instead(twin, &fault, sent.method, sent.path).await;
     }
     twin.lag().await;
-    result.map_or_else(|error| refusal(&error), |(status, body)| written(status, &body)).map(Body::from)
+    answered(result)
 }
 
 fn answer(
@@ -126,9 +96,16 @@ async fn upload(
     parts: Multipart,
 ) -> Response {
     twin.lag().await;
-    let (method, path) = (Method::POST, "serverless-upload");
-    if let Some(fault) = twin.faults(|faults| faults.of_request(Api::Hosting, method.as_str(), path)) {
-        return fault::instead(&twin, &fault, &method, path).await;
+    let sent = Sent {
+        host: "serverless-upload.twilio.com",
+        method: "POST",
+        path: "serverless-upload",
+        query: None,
+        headers: &headers,
+        body: &[],
+    };
+    if let Some(fault) = twin.faults(|faults| faults.of_request(Api::Hosting, sent.method, sent.path)) {
+        return fault::instead(&twin, &fault, sent.method, sent.path).await;
     }
     let result = match Owner::of(twin.config()).authorize_flex(&headers) {
         Ok(()) => read(parts).await,
@@ -136,13 +113,9 @@ async fn upload(
     };
     let account = &twin.config().account;
     let result = result.and_then(|upload| twin.hosting().upload(account, &asset, upload));
-    note(&twin, &method, path, result.as_ref().err());
+    note(&twin, &sent, result.as_ref().err());
     twin.lag().await;
-    let answer = result.map_or_else(
-        |error| refusal(&error),
-        |(status, body)| written(StatusCode::from_u16(status).unwrap_or(StatusCode::CREATED), &body),
-    );
-    answer.map(Body::from)
+    answered(result.map(|(status, body)| (StatusCode::from_u16(status).unwrap_or(StatusCode::CREATED), body)))
 }
 
 async fn read(mut parts: Multipart) -> Result<Upload, ApiError> {

@@ -6,6 +6,7 @@ mod fault;
 mod form;
 mod hosting;
 mod iam;
+mod incoming;
 mod lists;
 mod plain;
 mod refuse;
@@ -24,17 +25,19 @@ use crate::{
 use axum::{
     Router,
     body::{Body, Bytes},
-    extract::{Path, RawQuery, State},
-    http::{self, HeaderMap, HeaderValue, Method, StatusCode},
+    extract::State,
+    http::{self, HeaderValue, StatusCode},
     middleware::map_response,
     response::Response,
     routing::any,
 };
 use form::Form;
+use incoming::Incoming;
 use plain::{
     EVENTS, First, IAM, Label, STUDIO, Sent, TASKROUTER, Translate, VOICE, WEBHOOKS, described, refusal,
     written,
 };
+use serde_json::{Map, Value};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The routes of api.twilio.com, taskrouter.twilio.com, iam.twilio.com, events.twilio.com, studio.twilio.com,
@@ -72,132 +75,78 @@ struct Call<'a> {
     if_match: Option<String>,
 }
 
-async fn voice_api(
-    State(twin): State<Twin>,
-    method: Method,
-    Path(path): Path<String>,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response {
-    if console::is_of_voice(method.as_str(), &path) {
-        return shown(&twin, VOICE, &method, &path, query.as_deref(), &headers, &body).await;
+async fn voice_api(State(twin): State<Twin>, incoming: Incoming) -> Response {
+    let sent = incoming.sent(VOICE);
+    if console::is_of_voice(sent.method, sent.path) {
+        return shown(&twin, &sent).await;
     }
-    let api = (Api::Voice, VOICE, voice::translate as Translate);
-    serve(&twin, &method, &path, query.as_deref(), &headers, &body, api).await
+    serve(&twin, &sent, Api::Voice, voice::translate).await
 }
 
-async fn taskrouter_api(
-    State(twin): State<Twin>,
-    method: Method,
-    Path(path): Path<String>,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response {
-    let api = (Api::Taskrouter, TASKROUTER, taskrouter::translate as Translate);
-    serve(&twin, &method, &path, query.as_deref(), &headers, &body, api).await
+async fn taskrouter_api(State(twin): State<Twin>, incoming: Incoming) -> Response {
+    serve(&twin, &incoming.sent(TASKROUTER), Api::Taskrouter, taskrouter::translate).await
 }
 
-async fn iam_api(
-    State(twin): State<Twin>,
-    method: Method,
-    Path(path): Path<String>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response {
+async fn iam_api(State(twin): State<Twin>, incoming: Incoming) -> Response {
     twin.lag().await;
-    let (owner, now) = (Owner::of(twin.config()), shell_now());
-    let result = iam::authorize(&owner, now, &headers)
-        .and_then(|()| iam::answer(&owner, now, method.as_str(), &path, &body));
-    note(&twin, &method, &path, result.as_ref().err());
-    let result = described(IAM, method.as_str(), &path, result.map(|body| (StatusCode::OK, body)));
+    let (owner, now, sent) = (Owner::of(twin.config()), shell_now(), incoming.sent(IAM));
+    let result = iam::authorize(&owner, now, sent.headers)
+        .and_then(|()| iam::answer(&owner, now, sent.method, sent.path, sent.body));
+    note(&twin, &sent, result.as_ref().err());
+    let result = described(IAM, sent.method, sent.path, result.map(|body| (StatusCode::OK, body)));
     twin.lag().await;
-    result.map_or_else(|error| refusal(&error), |(status, body)| written(status, &body)).map(Body::from)
+    answered(result)
 }
 
-async fn events_api(
-    State(twin): State<Twin>,
-    method: Method,
-    Path(path): Path<String>,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response {
-    shown(&twin, EVENTS, &method, &path, query.as_deref(), &headers, &body).await
+async fn events_api(State(twin): State<Twin>, incoming: Incoming) -> Response {
+    shown(&twin, &incoming.sent(EVENTS)).await
 }
 
-async fn studio_api(
-    State(twin): State<Twin>,
-    method: Method,
-    Path(path): Path<String>,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
-) -> Response {
-    shown(&twin, STUDIO, &method, &path, query.as_deref(), &headers, &[]).await
+async fn studio_api(State(twin): State<Twin>, incoming: Incoming) -> Response {
+    shown(&twin, &incoming.sent(STUDIO)).await
 }
 
-async fn webhooks_api(
-    State(twin): State<Twin>,
-    method: Method,
-    Path(path): Path<String>,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
-) -> Response {
-    shown(&twin, WEBHOOKS, &method, &path, query.as_deref(), &headers, &[]).await
+async fn webhooks_api(State(twin): State<Twin>, incoming: Incoming) -> Response {
+    shown(&twin, &incoming.sent(WEBHOOKS)).await
 }
 
 /// What the model knows nothing of.
-async fn shown(
-    twin: &Twin,
-    host: &'static str,
-    method: &Method,
-    path: &str,
-    query: Option<&str>,
-    headers: &HeaderMap,
-    body: &[u8],
-) -> Response {
+async fn shown(twin: &Twin, sent: &Sent<'_>) -> Response {
     twin.lag().await;
     let owner = Owner::of(twin.config());
-    let result = owner.authorize(headers).and_then(|()| {
-        let sent = Sent { host, method: method.as_str(), path, query, headers, body };
+    let result = owner.authorize(sent.headers).and_then(|()| {
         let (operation, form) = sent.checked()?;
-        match host {
-            EVENTS if method != Method::GET => events::answer(twin, method, path, &form),
-            _ => console::answer(twin, host, path, operation, &form),
+        match sent.host {
+            EVENTS if sent.method != "GET" => events::answer(twin, sent.method, sent.path, &form),
+            host => console::answer(twin, host, sent.path, operation, &form),
         }
     });
-    let result = described(host, method.as_str(), path, result);
-    note(twin, method, path, result.as_ref().err());
+    let result = described(sent.host, sent.method, sent.path, result);
+    note(twin, sent, result.as_ref().err());
     twin.lag().await;
+    answered(result)
+}
+
+fn answered(result: Result<(StatusCode, Value), ApiError>) -> Response {
     result.map_or_else(|error| refusal(&error), |(status, body)| written(status, &body)).map(Body::from)
 }
 
-async fn serve(
-    twin: &Twin,
-    method: &Method,
-    path: &str,
-    query: Option<&str>,
-    headers: &HeaderMap,
-    body: &[u8],
-    (api, host, translate): (Api, &'static str, Translate),
-) -> Response {
+async fn serve(twin: &Twin, sent: &Sent<'_>, api: Api, translate: Translate) -> Response {
     twin.lag().await;
-    let fault = twin.faults(|faults| faults.of_request(api, method.as_str(), path));
+    let fault = twin.faults(|faults| faults.of_request(api, sent.method, sent.path));
     if let Some(fault) = fault.as_ref().filter(|fault| !fault.applied) {
-        return fault::instead(twin, fault, method, path).await;
+        return fault::instead(twin, fault, sent.method, sent.path).await;
     }
-    let mut said = serde_json::Map::new();
-    let sent = Sent { host, method: method.as_str(), path, query, headers, body };
-    let result = carried_out(twin, &sent, translate, &mut said).await;
-    note(twin, method, path, result.as_ref().err());
-    if result.is_ok() && method != Method::GET {
+    let mut said = Map::new();
+    let result = carried_out(twin, sent, translate, &mut said).await;
+    note(twin, sent, result.as_ref().err());
+    if result.is_ok() && sent.method != "GET" {
         // After the account or the workspace.
-        let short = path.trim_end_matches(".json").splitn(4, '/').nth(3).unwrap_or(path);
-        twin.has_done(Done { at: shell_now(), request: format!("{method} {short}"), said });
+        let short = sent.path.trim_end_matches(".json").splitn(4, '/').nth(3).unwrap_or(sent.path);
+        twin.has_done(Done { at: shell_now(), request: format!("{} {short}", sent.method), said });
     }
     if let Some(fault) = fault {
-        return fault::instead(twin, &fault, method, path).await;
+        return fault::instead(twin, &fault, sent.method, sent.path).await;
     }
     twin.lag().await;
     result.unwrap_or_else(|error| refusal(&error)).map(Body::from)
@@ -209,7 +158,7 @@ async fn carried_out(
     twin: &Twin,
     sent: &Sent<'_>,
     translate: Translate,
-    said: &mut serde_json::Map<String, serde_json::Value>,
+    said: &mut Map<String, Value>,
 ) -> Result<http::Response<Bytes>, ApiError> {
     let owner = Owner::of(twin.config());
     owner.authorize(sent.headers)?;
@@ -230,7 +179,8 @@ async fn carried_out(
 }
 
 /// Logs the request. Paths hold nothing but SIDs, conference names and labels.
-fn note(twin: &Twin, method: &Method, path: &str, refused: Option<&ApiError>) {
+fn note(twin: &Twin, sent: &Sent<'_>, refused: Option<&ApiError>) {
+    let (method, path) = (sent.method, sent.path);
     match refused {
         None => twin.log(format!("{method} {path} is answered")),
         Some(error) => twin.log(format!("{method} {path} is refused: {} {}", error.status, error.message)),

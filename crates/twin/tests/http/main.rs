@@ -16,7 +16,7 @@ use axum::{
 };
 use rejoin_protocol::{AccountSid, CallSid, TaskSid, WorkerSid, WorkspaceSid};
 use rejoin_twilio::signature::{self, Signed};
-use rejoin_twin::{LegNews, Twin, TwinConfig, app, facts::Facts};
+use rejoin_twin::{LegNews, Twin, TwinConfig, app};
 use serde_json::Value;
 use std::{
     collections::HashMap,
@@ -146,23 +146,7 @@ async fn bound() -> (tokio::net::TcpListener, SocketAddr) {
 impl Setup {
     async fn new() -> Self {
         let (listener, listen) = bound().await;
-        let twin = Twin::start(TwinConfig {
-            listen,
-            public_url: format!("http://{listen}"),
-            server_url: None,
-            auth_token: TOKEN.into(),
-            operator_token: None,
-            flex_host: None,
-            plugin: None,
-            extra_plugins: Vec::new(),
-            latency: Duration::ZERO,
-            account: AccountSid::numbered(1),
-            facts: Facts::default(),
-            bare: false,
-            first_number: 0,
-        })
-        .await
-        .expect("a twin");
+        let twin = Twin::start(TwinConfig::at(listen, TOKEN)).await.expect("a twin");
         let service = app(&twin);
         tokio::spawn(async move { axum::serve(listener, service).await });
 
