@@ -4,7 +4,7 @@ use sqlx::{AnyPool, Connection as _, Executor as _, PgConnection, Row as _};
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStderr, Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use tempfile::TempDir;
@@ -90,8 +90,6 @@ impl Database {
 pub(crate) struct Postgres {
     folder: TempDir,
     guard: Child,
-    /// Without it, PostgreSQL could not write its log.
-    _log: BufReader<ChildStderr>,
 }
 
 impl Drop for Postgres {
@@ -123,8 +121,8 @@ impl Postgres {
         if id_of_process() == 0 {
             chown(folder.path(), Some(owner), Some(owner)).unwrap();
         }
-        let (guard, log) = guard(folder.path(), owner);
-        Self { folder, guard, _log: log }
+        let guard = guard(folder.path(), owner);
+        Self { folder, guard }
     }
 
     /// Stops it in the middle of whatever it does.
@@ -137,7 +135,7 @@ impl Postgres {
 
     /// Starts it again with its data.
     pub(crate) fn start_again(&mut self) {
-        (self.guard, self._log) = guard(self.folder.path(), owner());
+        self.guard = guard(self.folder.path(), owner());
     }
 
     pub(crate) fn url(&self, name: &str) -> String {
@@ -187,8 +185,8 @@ impl Postgres {
             .status()
             .unwrap();
         assert!(copied.success(), "pg_basebackup");
-        let (guard, log) = guard(folder.path(), owner);
-        Self { folder, guard, _log: log }
+        let guard = guard(folder.path(), owner);
+        Self { folder, guard }
     }
 
     /// `kill -9`: it writes nothing and sends no notice.
@@ -217,7 +215,7 @@ fn owner() -> u32 {
 }
 
 /// Starts it, and returns when it accepts connections.
-fn guard(folder: &Path, owner: u32) -> (Child, BufReader<ChildStderr>) {
+fn guard(folder: &Path, owner: u32) -> Child {
     let mut guard = Command::new("sh")
         .args(["-c", GUARD])
         .env("BIN", programs())
@@ -234,7 +232,9 @@ fn guard(folder: &Path, owner: u32) -> (Child, BufReader<ChildStderr>) {
         let read = log.read_line(&mut all).unwrap();
         assert!(read > 0, "PostgreSQL did not start:\n{all}");
     }
-    (guard, log)
+    // A full pipe would stop PostgreSQL where it stands: it logs each client that was killed.
+    std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
+    guard
 }
 
 /// The folder of `initdb`, `pg_basebackup` and `postgres`: in the path, or where Debian puts them.
