@@ -51,7 +51,7 @@ async function main() {
   await compiler();
   const browser = values.check ? await chromium() : '';
   await build({ tools: wasmTools(), packages: nodePackages(), demo: true });
-  const demo = await startDemo({ port, live: values.live, dir: path.join(root, 'target/demo') });
+  const demo = await startDemo({ port, live: Boolean(values.live), dir: path.join(root, 'target/demo') });
 
   if (values.check) {
     say(`✓ started after ${sinceStart()}; checking it in Chromium`);
