@@ -89,6 +89,15 @@ use rejoin_protocol::Millis;
 /// its documentation does not mention it.
 pub const REQUEST_ID: &str = "twilio-request-id";
 
+/// How long a build of uploaded files takes. *Assumed*: Twilio's plugin builder waits for it, for a minute at most.
+pub const BUILD_TIME: Millis = Millis(300);
+/// Where files of plugins are: Twilio deploys them with `IsPlugin` only. *Read* (`@twilio/flex-plugin-scripts`, and
+/// <https://github.com/twilio/flex-plugin-builder/issues/1119>).
+pub const PLUGIN_FILES: &str = "/plugins/";
+/// Maximum size of an uploaded file, in bytes. *Read* (<https://www.twilio.com/docs/flex/developer/plugins>).
+pub const LARGEST_FILE: usize = 10 << 20;
+/// Maximum number of plugins in a configuration. *Read* (<https://www.twilio.com/docs/flex/developer/plugins>).
+pub const MOST_PLUGINS: usize = 25;
 /// Items of a page without `PageSize`. *Read* (<https://www.twilio.com/docs/usage/twilios-response>).
 pub const PAGE_SIZE: usize = 50;
 

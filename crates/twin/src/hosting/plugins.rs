@@ -1,12 +1,10 @@
 //! Plugins, their versions, configurations, releases.
 
 use super::{Asked, Hosting, either, found, text, those};
-use crate::{clock::now, dates::iso, model::ApiError};
+use crate::{clock::now, dates::iso, facts::MOST_PLUGINS, model::ApiError};
 use serde_json::{Value, json};
 
 const URL: &str = "https://flex-api.twilio.com/v1/PluginService";
-/// The most plugins of a configuration (<https://www.twilio.com/docs/flex/developer/plugins>).
-const MOST: usize = 25;
 
 /// A plugin that desktops load.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,8 +88,8 @@ impl Hosting {
 
     fn create_configuration(&mut self, asked: &Asked<'_>) -> Result<(u16, Value), ApiError> {
         let wanted = (asked.all)("Plugins");
-        if wanted.len() > MOST {
-            return Err(ApiError::bad_request(format!("a configuration has at most {MOST} plugins")));
+        if wanted.len() > MOST_PLUGINS {
+            return Err(ApiError::bad_request(format!("a configuration has at most {MOST_PLUGINS} plugins")));
         }
         let mut chosen: Vec<(Value, u64)> = vec![];
         for plugin in &wanted {

@@ -1,18 +1,17 @@
 //! Services, environments, assets, builds, deployments.
 
 use super::{Asked, Building, File, Hosting, either, found, text, those};
-use crate::{clock::now, dates::iso, model::ApiError};
+use crate::{
+    clock::now,
+    dates::iso,
+    facts::{BUILD_TIME, LARGEST_FILE, PLUGIN_FILES},
+    model::ApiError,
+};
 use axum::body::Bytes;
-use rejoin_protocol::{AccountSid, Millis};
+use rejoin_protocol::AccountSid;
 use serde_json::{Value, json};
 
 const URL: &str = "https://serverless.twilio.com/v1/Services";
-/// A build takes so long.
-const BUILD: Millis = Millis(300);
-/// Where files of plugins are (`@twilio/flex-plugin-scripts`).
-const PLUGINS: &str = "/plugins/";
-/// A larger file is refused.
-const LARGEST: usize = 10 << 20;
 
 /// A file, as it is uploaded.
 #[derive(Debug, Default)]
@@ -140,7 +139,7 @@ impl Hosting {
         let visibility = visibility.ok_or_else(|| ApiError::bad_request("Invalid parameter Visibility"))?;
         let (kind, content) =
             upload.content.ok_or_else(|| ApiError::bad_request("Missing required parameter Content"))?;
-        if content.len() > LARGEST {
+        if content.len() > LARGEST_FILE {
             return Err(ApiError { status: 413, code: 20413, message: "the file is too large".into() });
         }
         let version = self.resource(
@@ -182,7 +181,7 @@ impl Hosting {
         );
         let mut build = Value::Object(build);
         build["links"] = json!({ "build_status": format!("{}/Status", text(&build["url"])) });
-        self.builds.push(Building { resource: build.clone(), done: now() + BUILD });
+        self.builds.push(Building { resource: build.clone(), done: now() + BUILD_TIME });
         Ok((201, build))
     }
 
@@ -203,7 +202,7 @@ impl Hosting {
         }
         let paths =
             build["asset_versions"].as_array().into_iter().flatten().filter_map(|it| it["path"].as_str());
-        if paths.clone().any(|path| path.starts_with(PLUGINS)) && !asked.is_set("IsPlugin") {
+        if paths.clone().any(|path| path.starts_with(PLUGIN_FILES)) && !asked.is_set("IsPlugin") {
             return Err(ApiError::bad_request(
                 "You cannot deploy Flex Plugins via the Serverless API. You must migrate to the Flex Plugin Builder",
             ));
