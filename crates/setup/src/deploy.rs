@@ -16,7 +16,7 @@ use std::time::Duration;
 const SERVICE: (&str, &str) = ("default", "Flex Plugins Default Service");
 /// What an environment's domain ends with. It is unique within the service, as the environment is.
 const SUFFIX: &str = "rejoin";
-/// A build is asked for so often, and at most so many times: a minute.
+/// The pause between two polls of a build, and the most polls: a minute in all.
 const POLL: (Duration, u32) = (Duration::from_millis(500), 120);
 
 /// What there is of a version.
@@ -72,7 +72,7 @@ async fn versions(client: &Client) -> Result<Vec<PluginVersion>, Error> {
 /// `public`: anybody may read the files; otherwise only users of Flex. `done`: what was done.
 ///
 /// # Errors
-/// When Twilio refuses or does not answer, a build fails, or somebody deploys at the same time.
+/// When Twilio refuses or does not answer, a build fails, or another deployment of the plugin runs at the same time.
 pub async fn deploy(
     client: &Client,
     bundle: &Bundle,

@@ -9,9 +9,9 @@ use rejoin_twilio::{Client, ConfiguredPlugin, Release};
 
 /// When Flex loads a plugin. Twilio knows no other phase.
 const PHASE: u32 = 3;
-/// How often a release is repeated that somebody's release has crossed.
+/// The most attempts, when releases of others cross ours.
 const ATTEMPTS: u32 = 3;
-/// So many releases are looked through for the version before.
+/// The most releases that are read to find the version before.
 const LOOKED_THROUGH: u32 = 50;
 /// The most plugins of a release (<https://www.twilio.com/docs/flex/developer/plugins>).
 const MOST: usize = 25;
@@ -48,7 +48,7 @@ pub async fn loaded(client: &Client) -> Result<(Option<Loaded>, Vec<String>), Er
 /// Releases this version; `None`: removes the plugin from what desktops load.
 ///
 /// # Errors
-/// When Twilio refuses or does not answer, there are too many plugins, or somebody else releases all the time.
+/// When Twilio refuses or does not answer, there are too many plugins, or releases of others cross each attempt.
 pub async fn release(client: &Client, wanted: Option<&Loaded>) -> Result<Released, Error> {
     // The newest release, and the one whose other plugins are taken over: theirs, when it has crossed ours.
     let mut newest = releases(client, 1).await?.into_iter().next();

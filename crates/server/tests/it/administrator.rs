@@ -1,4 +1,4 @@
-//! An account that nobody has set up, and `rejoin` as its administrator runs it.
+//! An account without any set-up, and `rejoin` as its administrator runs it.
 
 use rejoin_protocol::AccountSid;
 use rejoin_twin::{Twin, TwinConfig, app};
@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 
 pub(crate) const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 
-/// An account that nobody has set up, and the administrator's folder.
+/// An account without any set-up, and the administrator's folder.
 pub(crate) struct Account {
     base: String,
     folder: tempfile::TempDir,

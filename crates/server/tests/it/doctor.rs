@@ -28,13 +28,13 @@ const BOUNDED: Duration = Duration::from_secs(120);
 /// What is different on the way to Twilio.
 #[derive(Clone, Debug, Default)]
 struct Fault {
-    /// Twilio's clock is ahead by so many seconds.
+    /// Seconds by which Twilio's clock is ahead.
     ahead: i64,
     /// Every queue has only some workers.
     narrow: bool,
     /// Requests with this in their path are not answered.
     silent: Option<&'static str>,
-    /// So many requests are answered with HTTP status 429 before one is answered as usual.
+    /// Number of requests that get HTTP status 429 before one is answered as usual.
     throttled: u32,
 }
 

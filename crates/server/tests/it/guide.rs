@@ -1,4 +1,4 @@
-//! docs/guide.md, played from the first command to the last on an account that nobody has set up.
+//! docs/guide.md, played from the first command to the last on an account without any set-up.
 
 use crate::administrator::guide;
 use crate::doctor::World;

@@ -9,7 +9,7 @@ use http::Method;
 use rejoin_protocol::{PluginConfigurationSid, PluginVersionSid};
 use serde_json::{Value, json};
 
-/// Pages of the plugin service have at most so many items.
+/// The most items of a page of the plugin service.
 const PAGE: &str = "PageSize=100";
 const BEFORE: &str = "/v1/PluginService/";
 
