@@ -9,7 +9,7 @@
 //! 3. The course of an absence: `begin`, `end`, `marks`, `covered`, `queue`, `stranded`, `ladder`, `in_place`, `transfer`, `loss`,
 //!    `closing`.
 //! 4. Incoming facts: `unclaimed_leg`, `pages`, `customer`, `registrations`, `callbacks`, `look_up`, `handed_over`, `polls`,
-//!    `action_url`, `task_events`.
+//!    `restored`, `action_url`, `task_events`.
 //! 5. The entry points: `outcomes` (actions that have ended, timers that are due), `wants` (whether an action is still wanted),
 //!    `evaluate`.
 
@@ -42,6 +42,7 @@ mod queries;
 mod queue;
 mod registrations;
 mod removals;
+mod restored;
 mod stranded;
 mod task_events;
 mod third_parties;

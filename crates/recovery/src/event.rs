@@ -78,6 +78,14 @@ pub enum Event {
         /// The caller's leg.
         customer: CallSid,
     },
+    /// The call was restored from a backup of the database, and no server has run since: Twilio and an earlier server went on
+    /// meanwhile. Idempotent.
+    Restored {
+        /// The call's conference.
+        conference: ConferenceSid,
+        /// Twilio's answer to [`Call::poll_after_restore`](crate::Call::poll_after_restore), asked after the restore.
+        seen: Box<PollAnswer>,
+    },
     /// An action has succeeded, or failed for good.
     Done {
         /// The call's conference.

@@ -1,7 +1,7 @@
 //! Keys that connect events and calls. Handling an event needs only the calls that share a key with it, and the other calls
 //! of their customers, see [`Machine::new`](crate::Machine::new).
 
-use crate::{Call, ConferenceEvent, ConferenceEventKind, Event, Outcome};
+use crate::{Call, ConferenceEvent, ConferenceEventKind, Event, Outcome, PollAnswer};
 use rejoin_protocol::{CallSid, ConferenceSid, RecoveryId, TaskSid, WorkerSid};
 use std::collections::BTreeSet;
 
@@ -74,21 +74,25 @@ impl Event {
                 let mut keys = vec![Key::Conference(conference.clone())];
                 match outcome {
                     Outcome::TaskLookedUp(found) => keys.extend(found.customer_leg.clone().map(Key::Leg)),
-                    // The customer's new conference may be known, and an early mark may wait for its task.
-                    Outcome::Polled(seen) => {
-                        for found in &seen.reconnects {
-                            keys.push(Key::Task(found.task.clone()));
-                            keys.extend(found.conference.clone().map(Key::Conference));
-                        }
-                    }
+                    Outcome::Polled(seen) => keys.extend(keys_of_poll(seen)),
                     _ => {}
                 }
                 keys
+            }
+            Self::Restored { conference, seen } => {
+                keys_of_poll(seen).chain([Key::Conference(conference.clone())]).collect()
             }
             Self::Timer { conference, timer: _ } => vec![Key::Conference(conference.clone())],
         };
         keys.into_iter().collect()
     }
+}
+
+/// The customer's new conference may be known, and an early mark may wait for its task.
+fn keys_of_poll(seen: &PollAnswer) -> impl Iterator<Item = Key> {
+    seen.reconnects.iter().flat_map(|found| {
+        [Key::Task(found.task.clone())].into_iter().chain(found.conference.clone().map(Key::Conference))
+    })
 }
 
 impl Call {

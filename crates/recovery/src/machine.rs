@@ -4,6 +4,7 @@ mod allow;
 mod discovered;
 mod early;
 mod elsewhere;
+mod restored;
 
 use crate::call::Out;
 use crate::{
@@ -47,7 +48,10 @@ impl Machine {
             config: policies.all.clone(),
             effects: vec![],
             touched: BTreeSet::new(),
-            heard: !matches!(event, Event::Timer { .. } | Event::Done { .. } | Event::PushLost { .. }),
+            heard: !matches!(
+                event,
+                Event::Timer { .. } | Event::Done { .. } | Event::PushLost { .. } | Event::Restored { .. }
+            ),
         };
         self.apply_early_marks(&mut out);
         self.take(&mut out, event);
@@ -89,6 +93,7 @@ impl Machine {
                 }
             }
             Event::Task(event) => self.task_event(out, &event),
+            Event::Restored { conference, seen } => self.restored(out, &conference, *seen),
             Event::ActionUrlFetched { customer } => self.action_url_fetched(out, &customer),
             Event::Done { conference, action: Action::CheckNumber { .. }, outcome } => {
                 self.number_checked(out, &conference, &outcome);

@@ -16,6 +16,7 @@ names! {
         Self::EnteredQueue { .. } => "waiting-music",
         Self::LeftQueue { .. } => "after-the-queue",
         Self::ActionUrlFetched { .. } => "after-the-conference",
+        Self::Restored { .. } => "restored",
         Self::Done { .. } => "done",
         Self::Timer { .. } => "timer",
     }

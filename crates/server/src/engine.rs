@@ -358,6 +358,18 @@ impl Engine {
     }
 }
 
+/// Handles one event outside of a running engine, without timers: before servers start. Its jobs are left to them. Returns
+/// the calls that it concerns.
+pub(crate) async fn apply(store: &Store, policies: &Policies, event: Event) -> Result<Machine, Error> {
+    let works = [Work::of(store.now(), event)];
+    let (nowhere, _) = Door::new(0);
+    let handle = |found| {
+        caught(|| decide(policies, &nowhere, store.surroundings(), &works, Millis(0), found, &mut None))?
+    };
+    let (_, decided) = store.transact(&concerned(&works, &[]), handle).await?;
+    Ok(decided.machine())
+}
+
 /// The keys that a batch concerns.
 fn concerned(works: &[Work], due: &[ConferenceSid]) -> Batch {
     let mut batch = Batch::default();
@@ -379,6 +391,7 @@ fn concerned(works: &[Work], due: &[ConferenceSid]) -> Batch {
                 | Event::EnteredQueue { .. }
                 | Event::LeftQueue { .. }
                 | Event::ActionUrlFetched { .. }
+                | Event::Restored { .. }
                 | Event::Task(_)
                 | Event::Done { .. }
                 | Event::Timer { .. } => {}

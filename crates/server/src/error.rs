@@ -17,6 +17,17 @@ pub enum Error {
     /// Another server has the database.
     #[error("the database is in use by another rejoin: stop that one, or set another DATABASE_URL")]
     InUse,
+    /// The database has another account's calls.
+    #[error(
+        "the database has the calls of account {database}, and TWILIO_ACCOUNT_SID is {setting}: nothing was done, as these calls \
+         would count as over; set the account of the database, or another DATABASE_URL"
+    )]
+    OtherAccount {
+        /// The account of the database.
+        database: String,
+        /// The account of the settings.
+        setting: rejoin_protocol::AccountSid,
+    },
     /// A backup could not be written.
     #[error("the backup cannot be written ({0}): name a new file, in a folder that this user may write to")]
     Backup(#[source] std::io::Error),

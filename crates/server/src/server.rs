@@ -64,6 +64,7 @@ impl Server {
         let operator_address = apart.as_ref().map(|(_, address)| *address);
 
         let store = config.storage.open().await?;
+        store.belongs_to(&config.account).await?;
         let limits = config.limits.clone();
         let parts = Parts::start(config, client, store, stop)?;
         let Routers { public, operators } = parts.routers.clone();

@@ -103,7 +103,7 @@ impl Call {
     }
 
     /// Twilio has answered a poll.
-    pub(super) fn polled(&mut self, out: &mut Out<'_>, seen: &PollAnswer) {
+    pub(crate) fn polled(&mut self, out: &mut Out<'_>, seen: &PollAnswer) {
         let Some(begun) = self.poll.since.take() else { return };
         if !self.is_answer_of_use() {
             return;

@@ -239,10 +239,16 @@ impl Call {
     /// A request of an earlier recovery has sent the customer into the queue. They wait there, for any agent as far as is
     /// known.
     pub(super) fn is_in_queue_as_asked_before(&mut self, out: &mut Out<'_>) {
-        let Some(trip) = self.recovery.as_ref().map(|it| it.next_trip(None, 0)) else { return };
         // The fetch of the waiting music names the earlier recovery, not this one.
+        self.is_in_queue(out, None, out.config.queue_within);
+    }
+
+    /// The customer waits in the queue for this target (`None`: any agent) by a request that this call does not know, and
+    /// hears the waiting music. They are to have an agent within this time.
+    pub(super) fn is_in_queue(&mut self, out: &mut Out<'_>, target: Option<&WorkerSid>, within: Millis) {
+        let Some(trip) = self.recovery.as_ref().map(|it| it.next_trip(target.cloned(), 0)) else { return };
         let trip = Trip { music: true, ..trip };
-        self.goes_to_queue(out, trip.clone(), out.now + out.config.queue_within);
+        self.goes_to_queue(out, trip.clone(), out.now + within);
         if let Some(recovery) = &mut self.recovery {
             recovery.phase = Phase::Queued(trip);
         }

@@ -20,9 +20,9 @@ pub(super) fn conferences(machine: &Machine, event: &Event) -> BTreeSet<Conferen
     match event {
         Event::Conference(event) => BTreeSet::from([event.conference.clone()]),
         Event::Registered { registration, .. } => BTreeSet::from([registration.conference.clone()]),
-        Event::Done { conference, .. } | Event::Timer { conference, .. } => {
-            BTreeSet::from([conference.clone()])
-        }
+        Event::Done { conference, .. }
+        | Event::Restored { conference, .. }
+        | Event::Timer { conference, .. } => BTreeSet::from([conference.clone()]),
         Event::Graceful { mark, .. } => of(&|call| call.facts.ownership.proven && call.task == mark.task),
         Event::Hello { worker, hello, .. } => {
             let found = |call: &Call| hello.holdings.iter().any(|holding| holding.task == call.task);
@@ -65,6 +65,7 @@ pub(super) fn of(call: Option<&Call>, after: Option<&Call>, event: &Event) -> Op
         Event::LeftQueue { hung_up: true, .. } => Some("the customer hangs up in the queue"),
         Event::LeftQueue { .. } => Some("the customer leaves the queue without an agent"),
         Event::ActionUrlFetched { .. } => Some("Twilio asks what comes after the conference"),
+        Event::Restored { seen, .. } => Some(restored(call?, seen)),
         Event::Task(event) => task(event),
         Event::Done { action, outcome, .. } => done(call, after, action, outcome),
         Event::Timer { timer, .. } => Some(due(*timer)),
@@ -248,6 +249,20 @@ fn looked(call: &Call, seen: &PollAnswer) -> &'static str {
         "poll: the agent's leg is gone"
     } else {
         "poll: no change"
+    }
+}
+
+/// The row of what Twilio shows of a call from a backup.
+fn restored(call: &Call, seen: &PollAnswer) -> &'static str {
+    let roster = &call.facts.roster;
+    let gone = |leg: &CallSid| roster.is_joined(leg) && !seen.participants.contains_key(leg);
+    let is_in = |is: fn(&ReconnectState) -> bool| seen.reconnects.iter().any(|it| is(&it.state));
+    match roster.customer.as_ref().is_some_and(|leg| !seen.participants.contains_key(leg)) {
+        true if is_in(ReconnectState::was_taken) => "restored: an agent has the customer elsewhere",
+        true if is_in(|it| *it == ReconnectState::Waits) => "restored: the customer waits in the queue",
+        true => "restored: the customer is elsewhere",
+        false if roster.agents.keys().any(gone) => "restored: the agent's leg is gone",
+        false => "restored: no change",
     }
 }
 

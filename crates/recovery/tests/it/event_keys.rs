@@ -9,7 +9,8 @@ use rejoin_protocol::{
 };
 use rejoin_recovery::{
     Action, Call, ConferenceEvent, ConferenceEventKind, Config, EarlyMark, EarlyMarkKey, Effect, Event, Key,
-    LeaveReason, LookUpAnswer, Machine, Outcome, ParticipantFlags, Purpose, TaskEvent, Timer,
+    LeaveReason, LookUpAnswer, Machine, Outcome, ParticipantFlags, PollAnswer, Purpose, Reconnect,
+    ReconnectState, TaskEvent, Timer,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -151,6 +152,25 @@ fn task_events() -> impl Strategy<Value = Event> {
     )
 }
 
+/// A call that was restored from a backup. The customer may wait in the queue, or be in the next conference with an agent.
+fn restores() -> impl Strategy<Value = Event> {
+    let seen = (prop::option::of((workers(), rooms())), any::<bool>(), any::<bool>());
+    (rooms(), seen).prop_map(|(n, (taken, waits, on_line))| {
+        let reconnects = taken.map(|(worker, into)| {
+            let (task, name) = (task(into), "Ada".into());
+            let reservation = reservation(&worker, &task);
+            let state = match waits {
+                true => ReconnectState::Waits,
+                false => ReconnectState::Taken { worker, name, reservation },
+            };
+            Reconnect { task, target: None, state, conference: Some(conference(into)) }
+        });
+        let reconnects = reconnects.into_iter().collect();
+        let seen = PollAnswer { reconnects, on_line: Some(on_line), ..PollAnswer::default() };
+        Event::Restored { conference: conference(n), seen: Box::new(seen) }
+    })
+}
+
 fn timers() -> impl Strategy<Value = Event> {
     (rooms(), prop::sample::select(Timer::ALL.to_vec()))
         .prop_map(|(n, timer)| Event::Timer { conference: conference(n), timer })
@@ -167,6 +187,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         2 => queue_events(),
         2 => task_events(),
         3 => timers(),
+        1 => restores(),
     ];
     let step = prop_oneof![
         5 => event.prop_map(|event| Step::Event(Box::new(event))),

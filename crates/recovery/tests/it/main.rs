@@ -24,6 +24,7 @@ mod polls;
 mod properties;
 mod repeated_losses;
 mod requeue_check;
+mod restored;
 mod several_agents;
 mod stranded;
 mod taskrouter_events;

@@ -208,6 +208,11 @@ impl Decided {
         }
     }
 
+    /// The calls of the batch.
+    pub(super) fn machine(self) -> Machine {
+        self.machine
+    }
+
     /// No decision.
     pub(super) fn nothing(policies: &Policies) -> Self {
         Self::new(Machine::new(policies.clone(), []))

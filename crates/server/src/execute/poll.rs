@@ -4,7 +4,8 @@ use super::{Executor, of_recovery};
 use rejoin_protocol::attributes as names;
 use rejoin_protocol::{CallSid, ConferenceSid, Millis, RecoveryId, ReservationSid, TaskSid, WorkerSid};
 use rejoin_recovery::{
-    Call, HandedOver, Holder, Logged, LoggedWhat, ParticipantFlags, PollAnswer, Reconnect, ReconnectState,
+    Action, Call, HandedOver, Holder, Logged, LoggedWhat, ParticipantFlags, PollAnswer, Reconnect,
+    ReconnectState,
 };
 use rejoin_twilio::{Error, Event, Participant, Reservation};
 use serde_json::Value;
@@ -33,6 +34,15 @@ impl Executor {
             None => PollAnswer::default(),
         };
         Ok(PollAnswer { participants, on_line, reconnects, ..asked })
+    }
+
+    /// The answer for a call that was restored from a backup.
+    pub(crate) async fn poll_after_restore(&self, call: &Call) -> Result<PollAnswer, Error> {
+        let Action::PollConference { conference, customer, queued, handed_over } = call.poll_after_restore()
+        else {
+            return Ok(PollAnswer::default());
+        };
+        self.poll(&conference, customer.as_ref(), queued.as_ref(), handed_over.as_ref()).await
     }
 
     /// The participants of a conference; none when it is over.

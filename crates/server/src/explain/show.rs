@@ -124,6 +124,7 @@ fn input_words(at: Millis, input: &Input) -> (String, Vec<String>) {
         Source::Document => "document asked for",
         Source::Job => "job ended",
         Source::Timer => "timer",
+        Source::Operator => "operator",
     };
     let mut text = format!("< {from}: {}", input.kind);
     if let Some(id) = &input.id {

@@ -36,7 +36,7 @@ use crate::surroundings::Surroundings;
 use database::Database;
 use held_back::SetAside;
 use rejoin_protocol::api::Push;
-use rejoin_protocol::{CallSid, ConferenceSid, Millis, WorkerSid};
+use rejoin_protocol::{AccountSid, CallSid, ConferenceSid, Millis, WorkerSid};
 use rejoin_recovery::{Call, Key};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -281,6 +281,19 @@ impl Store {
     /// [`Error::HeldBack`]: the call is held back now.
     pub async fn call_of(&self, claim: Claim) -> Result<Option<Option<Call>>, Error> {
         ask!(self, place => call_of(claim))
+    }
+
+    /// Binds the database to this account, if it is bound to none.
+    ///
+    /// Fails when it is bound to another one: with that account's credentials Twilio finds none of the calls, and they would
+    /// count as over.
+    pub async fn belongs_to(&self, account: &AccountSid) -> Result<(), Error> {
+        match ask!(self, place => account(account))? {
+            other if other != account.as_str() => {
+                Err(Error::OtherAccount { database: other, setting: account.clone() })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Renews this server's lease.

@@ -22,6 +22,8 @@ pub enum Source {
     Job,
     /// A timer went off.
     Timer,
+    /// An operator's command.
+    Operator,
 }
 
 /// An input.
@@ -165,6 +167,9 @@ fn input(event: &Event, task: &TaskSid) -> Input {
             None,
             json!({"recovery": recovery, "customer": customer, "bridged": bridged, "hungUp": hung_up}),
         ),
+        Event::Restored { conference: _, seen } => {
+            of(Source::Operator, None, json!({"legs": seen.participants.len(), "onLine": seen.on_line}))
+        }
         Event::ActionUrlFetched { customer } => of(Source::Document, None, json!({"customer": customer})),
         Event::Task(event) => {
             let hung_up = match event.kind {

@@ -125,6 +125,35 @@ async fn without_twilio_a_restored_database_stays_as_it_is() {
     beside.close().await;
 }
 
+/// In another account Twilio knows none of the calls, and all of them would count as over.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_database_of_another_account_is_refused() {
+    let world = World::start().await;
+    world.desk.lost().await;
+    let folder = tempfile::tempdir().unwrap();
+    let copy = folder.path().join("rejoin.db");
+    let url = format!("sqlite:{}", world.folder.path().join("rejoin.db").display());
+    assert!(rejoin(&["backup", copy.to_str().unwrap()], &[("DATABASE_URL", &url)]).status.success());
+    let mut arguments = arguments(&world.twilio, folder.path());
+    let account = arguments.iter().position(|argument| argument == "--twilio-account-sid").unwrap();
+    arguments[account + 1] = rejoin_protocol::AccountSid::numbered(2).to_string();
+    sqlx::any::install_default_drivers();
+    let calls = async || {
+        let beside = sqlx::AnyPool::connect(&format!("sqlite:{}", copy.display())).await.unwrap();
+        let rows = sqlx::query("select state from calls").fetch_all(&beside).await.unwrap();
+        beside.close().await;
+        rows.iter().map(|row| row.get::<String, _>(0)).collect::<Vec<_>>()
+    };
+    let before = calls().await;
+    for command in ["serve", "restored"] {
+        let refused = [command].into_iter().chain(arguments.iter().map(String::as_str)).collect::<Vec<_>>();
+        let refused = rejoin(&refused, &[]);
+        let said = said(&refused);
+        assert!(!refused.status.success() && said.contains("TWILIO_ACCOUNT_SID is AC"), "{command}: {said}");
+    }
+    assert_eq!((calls().await, before.len()), (before, 1));
+}
+
 /// A server with these keys, the same database each time.
 async fn with_keys(twilio: &Twilio, folder: &Path, keys: &[(&str, &str)]) -> (Server, Desk) {
     let mut arguments = arguments(twilio, folder);

@@ -70,6 +70,7 @@ pub(super) fn groups() -> Vec<Group> {
         Group { name: "TaskRouter's events", rows: tasks() },
         Group { name: "Time", rows: timers() },
         Group { name: "Twilio's answers", rows: answers() },
+        Group { name: "A database restored from a backup", rows: restored() },
     ]
 }
 
@@ -287,6 +288,25 @@ fn answers() -> Vec<Row> {
         rows.push(done(name, move || action.clone(), || Outcome::Ok));
     }
     rows
+}
+
+fn restored() -> Vec<Row> {
+    let of = |name: &str, seen: fn(&Desk, &State) -> PollAnswer| {
+        row(format!("restored: {name}"), move |desk, state| {
+            let seen = Box::new(seen(desk, state));
+            desk.handle(Event::Restored { conference: conference(1), seen });
+        })
+    };
+    vec![
+        of("no change", |desk, _| there(desk, &[])),
+        of("the agent's leg is gone", |desk, state| there(desk, &[state.leg])),
+        of("the customer waits in the queue", |desk, _| task(desk, &ReconnectState::Waits)),
+        of("an agent has the customer elsewhere", |desk, _| {
+            let (worker, reservation) = (WorkerSid::numbered(BO), ReservationSid::numbered(7));
+            task(desk, &ReconnectState::Taken { worker, name: "Bo".into(), reservation })
+        }),
+        of("the customer is elsewhere", |desk, _| there(desk, &[CUSTOMER])),
+    ]
 }
 
 /// A poll shows this, and nothing was heard while it was in flight.

@@ -16,6 +16,11 @@ use states::STATES;
 use std::collections::BTreeSet;
 use std::path::Path;
 
+/// The name of each state, and what leads a call there.
+pub fn desks() -> impl Iterator<Item = (&'static str, fn() -> crate::desk::Desk)> {
+    STATES.iter().map(|state| (state.name, state.make))
+}
+
 #[test]
 fn transitions_md_matches_the_machine() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/transitions.md");

@@ -95,7 +95,7 @@ pub(super) fn why(row: &str, code: &str) -> Option<&'static str> {
         }
         _ if row.starts_with("requeue for") => of_recovery("the customer does not wait for this requeue"),
         _ if row.starts_with("giving up") => of_recovery("the customer still waits for an agent"),
-        _ if row.starts_with("poll") => "already known, or the call is over",
+        _ if row.starts_with("poll") || row.starts_with("restored") => "already known, or the call is over",
         "the task cannot be read" | "the customer's exit flag is cleared" => NOBODY_WAITS,
         "the dead leg is removed" | "the dead leg cannot be removed" => NOBODY_WAITS,
         "the agent's exit flag is cleared" | "the task is looked up" | "the task cannot be looked up" => {

@@ -17,13 +17,14 @@ pub(crate) struct Options {
 
 /// Prepares a restored database.
 pub(crate) async fn run(options: &Options) -> Result<ExitCode, String> {
-    let Restored { kept, deleted } =
+    let Restored { open, over, held_back } =
         beside::restored(&options.config).await.map_err(|error| error.to_string())?;
+    println!("{open} calls go on: they are polled again when the server starts");
     println!(
-        "{kept} calls go on: they are polled when the server starts, before anything else is done about them"
+        "{over} calls are over here: the customer has hung up, or is in another call by now, and is left there"
     );
-    println!(
-        "{deleted} calls are deleted: their customers have left the conference, and whatever was open is over"
-    );
+    if held_back > 0 {
+        println!("{held_back} calls are held back, as before: `rejoin held-back` says why");
+    }
     Ok(ExitCode::SUCCESS)
 }

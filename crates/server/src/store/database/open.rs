@@ -10,6 +10,7 @@ use super::{Database, Place};
 use crate::error::Error;
 use crate::store::Disk;
 use crate::surroundings::Surroundings;
+use rejoin_protocol::AccountSid;
 use rejoin_recovery::Call;
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::postgres::PgConnection;
@@ -48,6 +49,17 @@ impl Database {
         database.make_keys().await?;
         database.limited(database.arrive()).await?;
         Ok(database)
+    }
+
+    /// The account that the database is bound to; this one, if it was bound to none.
+    pub(in crate::store) async fn account(&self, account: &AccountSid) -> Result<String, Error> {
+        let mut transaction = self.begin().await?;
+        let bind = "insert into meta (name, value) values ('account', $1) on conflict (name) do nothing";
+        sqlx::query(bind).bind(account.as_str()).execute(&mut *transaction).await?;
+        let bound = sqlx::query("select value from meta where name = 'account'");
+        let bound = bound.fetch_one(&mut *transaction).await?.try_get(0)?;
+        transaction.commit().await?;
+        Ok(bound)
     }
 
     /// Makes calls that an older version has stored findable by keys.

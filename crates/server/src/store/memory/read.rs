@@ -6,7 +6,7 @@ use crate::given_up::{GivenUp, LISTED};
 use crate::held_back::{Held, Listed};
 use crate::store::held_back::HeldBack;
 use crate::store::{LOOKS_APART, Line, TIMERS_OF_OTHERS};
-use rejoin_protocol::{CallSid, ConferenceSid, Millis};
+use rejoin_protocol::{AccountSid, CallSid, ConferenceSid, Millis};
 use rejoin_recovery::{Call, EarlyMark, Key, Timer};
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
@@ -31,6 +31,11 @@ impl Server {
             }
         }
         Ok(())
+    }
+
+    /// Memory is not bound to an account: it ends with its world.
+    pub(in crate::store) async fn account(&self, account: &AccountSid) -> Result<String, Error> {
+        Ok(account.to_string())
     }
 
     pub(in crate::store) async fn held_back(&self) -> Result<Listed, Error> {

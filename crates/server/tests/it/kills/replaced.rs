@@ -205,6 +205,40 @@ async fn a_restore_takes_no_customer_out_of_a_call_on_postgres() {
     in_time(Box::pin(a_restore_takes_no_customer_out_of_a_call(true))).await;
 }
 
+/// The customer was sent to the queue after the backup, waits there when it is restored, and keeps their place.
+async fn a_customer_in_the_queue_keeps_their_place(postgres: bool) {
+    let (database, folder) = (on(postgres).await, tempfile::tempdir().unwrap());
+    let mut site = Site::open(&database, Rung::NextAgent, folder.path(), &[]).await;
+    let customer = site.floor.twin.dial_native("+15550100001".into(), 660.0);
+    let talk = site.floor.meet(&customer, None).await;
+    says(&site.floor, Agent::Ada, "/v1/calls", &talk.registration(1, "Ada")).await;
+    site.floor.ada_goes().await;
+    site.floor.lose(&talk);
+    site.noted(&database, &customer, "holding-the-line").await;
+    backup(&database, folder.path()).await;
+    site.noted(&database, &customer, "queued").await;
+    site.program.kill().await.unwrap();
+    let sent = site.floor.done("POST Calls/").len();
+    let restored = restore(&site, &database, folder.path()).await;
+    site.replace(&restored).await;
+    site.floor.comes(Agent::Bo).await;
+    let after = site.floor.meet(&customer, Some(&talk)).await;
+    says(&site.floor, Agent::Bo, "/v1/calls", &after.registration(1, "Bo")).await;
+    assert_eq!(site.noted(&restored, &customer, "ended").await["outcome"], "handed-over");
+    assert_eq!(site.floor.done("POST Calls/").len(), sent, "{:#?}", site.floor.twin.done());
+    site.nothing_is_open(&restored, &after).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_customer_in_the_queue_keeps_their_place_after_a_restore_on_sqlite() {
+    in_time(Box::pin(a_customer_in_the_queue_keeps_their_place(false))).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_customer_in_the_queue_keeps_their_place_after_a_restore_on_postgres() {
+    in_time(Box::pin(a_customer_in_the_queue_keeps_their_place(true))).await;
+}
+
 /// The first server is of the release before, when `REJOIN_RELEASE_BEFORE` names its program.
 fn release_before() -> Vec<(&'static str, std::ffi::OsString)> {
     std::env::var_os("REJOIN_RELEASE_BEFORE")
