@@ -93,7 +93,7 @@ impl Machine {
                 }
             }
             Event::Task(event) => self.task_event(out, &event),
-            Event::Restored { conference, seen } => self.restored(out, &conference, *seen),
+            Event::Restored { conference, seen } => self.restored(out, &conference, &seen),
             Event::ActionUrlFetched { customer } => self.action_url_fetched(out, &customer),
             Event::Done { conference, action: Action::CheckNumber { .. }, outcome } => {
                 self.number_checked(out, &conference, &outcome);

@@ -1,17 +1,15 @@
 //! Commands of operators that read the database, or change it, in a process of their own beside running servers.
 
 use crate::config::Config;
-use crate::engine;
 use crate::error::Error;
-use crate::execute::Executor;
 use crate::explain::{self, Story, Subject};
 use crate::given_up;
 use crate::held_back;
 use crate::report::{self, Report};
+use crate::restore::{Restored, restore};
 use crate::store::hosts::Hosts;
 use crate::store::newest_tables;
 use rejoin_protocol::{ConferenceSid, Millis};
-use rejoin_recovery::{Call, Event, Timer};
 use rejoin_setup::doctor::database::Tables;
 use sqlx::any::AnyPoolOptions;
 use sqlx::{AnyPool, Row as _};
@@ -19,7 +17,6 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// Timeout of a connection to a server of the database.
@@ -92,77 +89,18 @@ pub async fn backup(database_url: &str, file: &Path) -> Result<(), Error> {
     whole().map_err(Error::Backup)
 }
 
-/// What [`restored`] found.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Restored {
-    /// Calls that go on, or whose recovery is open.
-    pub open: usize,
-    /// Calls that are over here: the customer has hung up, or is elsewhere.
-    pub over: usize,
-    /// Calls that are [held back](crate::held_back), and stay so.
-    pub held_back: usize,
-}
-
-/// Makes a database that was restored from a backup usable, before servers start on it: Twilio has gone on since. Each call
-/// is polled, and takes the answer over ([`Event::Restored`]): a customer who was sent on since the backup is not taken out of
-/// a call with an agent. Jobs of the backup count as begun, so that they are looked up. It may be repeated.
+/// Makes a database that was restored from a backup usable, before servers start on it ([`restore`]).
 ///
 /// Fails when the database is another account's. Fails without any change when Twilio does not say how a call is.
 pub async fn restored(config: &Config) -> Result<Restored, Error> {
-    let url = &config.storage.database_url;
     let store = config.storage.open().await?;
-    let done = async {
+    let restored = async {
         store.belongs_to(&config.account).await?;
-        let executor = Executor::new(config.client()?, Arc::new(config.clone()));
-        let pool = writing(url).await?;
-        let all = sqlx::query("select conference, state from calls order by conference");
-        let (mut found, mut events) = (Restored::default(), vec![]);
-        for row in all.fetch_all(&pool).await? {
-            let state: String = row.try_get(1)?;
-            match Call::read(&state).ok().filter(|call| call.quarantine.is_none()) {
-                Some(call) => {
-                    let seen = Box::new(executor.poll_after_restore(&call).await?);
-                    events.push(Event::Restored { conference: call.conference, seen });
-                }
-                None => found.held_back += 1,
-            }
-        }
-        for event in events {
-            let machine = engine::apply(&store, &config.policies(), event.clone()).await?;
-            let Event::Restored { conference, .. } = event else { continue };
-            match machine.call(&conference) {
-                Some(call) if !call.closed => found.open += 1,
-                _ => found.over += 1,
-            }
-        }
-        after_restore(&pool, url.starts_with("sqlite:")).await?;
-        Ok(found)
+        restore(&store, config.client()?, config).await
     };
-    let done = done.await;
+    let restored = restored.await;
     store.close().await;
-    done
-}
-
-/// The rest of a restored database.
-async fn after_restore(pool: &AnyPool, is_file: bool) -> Result<(), Error> {
-    asked(async {
-        let mut transaction = pool.begin().await?;
-        let db = &mut *transaction;
-        // Time passes until a server starts: before all that was due since the backup, each call is polled again.
-        let look = "insert into timers (conference, timer, at) select conference, $1, 0 from calls where true
-                    on conflict (conference, timer) do update set at = excluded.at";
-        sqlx::query(look).bind(Timer::CatchUp.name()).execute(&mut *db).await?;
-        sqlx::query("update jobs set fence = 1 where closed = 0 and fence = 0").execute(&mut *db).await?;
-        // Pages have heard numbers that this database does not know.
-        let instance = if is_file {
-            "update meta set value = cast(abs(random() >> 1) as text) where name = 'instance'"
-        } else {
-            "update meta set value = floor(random() * 9e18)::bigint::text where name = 'instance'"
-        };
-        sqlx::query(instance).execute(&mut *db).await?;
-        Ok(transaction.commit().await?)
-    })
-    .await
+    restored
 }
 
 /// How recoveries have ended, by day.

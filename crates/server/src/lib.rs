@@ -42,7 +42,8 @@ pub mod push;
 pub mod queue;
 pub mod reconnect;
 pub mod report;
-pub mod retry;
+pub mod restore;
+mod retry;
 mod running;
 mod server;
 mod stopping;
@@ -56,5 +57,6 @@ mod way;
 
 pub use config::Config;
 pub use error::Error;
+pub use restore::Restored;
 pub use running::{Killed, Running};
 pub use server::Server;

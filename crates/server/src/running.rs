@@ -3,6 +3,7 @@
 
 use crate::config::Config;
 use crate::error::Error;
+use crate::restore::{Restored, restore};
 use crate::server::{Parts, Server};
 use crate::stopping::Stop;
 use crate::store::Store;
@@ -31,6 +32,18 @@ pub struct Running {
 pub struct Killed;
 
 impl Server {
+    /// [`beside::restored`](crate::beside::restored) on this store, with this transport to Twilio.
+    pub async fn restored_in_world(
+        config: &Config,
+        store: &Store,
+        transport: Arc<dyn Transport>,
+    ) -> Result<Restored, Error> {
+        let settings = config.to_twilio();
+        let (surroundings, within) = (store.surroundings().clone(), settings.total_timeout);
+        let mortal = Mortal { transport, surroundings, within };
+        restore(store, Client::over(settings, Arc::new(mortal)), config).await
+    }
+
     /// Starts from the store, in the store's surroundings, with this transport to Twilio. Must be called within the
     /// simulation's runtime.
     pub fn in_world(config: Config, store: Store, transport: Arc<dyn Transport>) -> Result<Running, Error> {

@@ -109,6 +109,9 @@ pub(crate) enum Coming {
     KillServer(usize),
     StopServer(usize),
     StandServer(usize, u64),
+    /// The database is copied; it is lost, and the copy restored.
+    Backup,
+    Restore,
     /// The clock of our servers' machine is set by this many milliseconds.
     SetClock(i64),
     /// The server with this number goes on after it stood still.

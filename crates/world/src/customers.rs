@@ -34,6 +34,8 @@ pub(crate) struct Customer {
     /// The agent whom the customer talks to, and since when.
     pub(crate) with: Option<WorkerSid>,
     pub(crate) talking_since: Option<u64>,
+    /// When the customer came into their conference.
+    pub(crate) room_since: u64,
     /// True when no server of ours was up as the customer met the agent.
     pub(crate) met_unseen: bool,
     /// How often the customer has lost an agent.
@@ -84,6 +86,7 @@ impl Customer {
             talked: false,
             with: None,
             talking_since: None,
+            room_since: 0,
             met_unseen: false,
             lost: None,
             losses: 0,

@@ -67,11 +67,13 @@ pub enum Planted {
     Uninvited,
     /// A server goes on with jobs that another one has taken over: there is no fencing.
     NoFence,
+    /// Servers start on a restored database as it is.
+    RestoredPlainly,
 }
 
 impl Planted {
     /// All defects.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 27] = [
         Self::GraceZero,
         Self::MarksIgnored,
         Self::HellosDropped,
@@ -98,6 +100,7 @@ impl Planted {
         Self::NeverToAny,
         Self::Uninvited,
         Self::NoFence,
+        Self::RestoredPlainly,
     ];
 
     /// Changes the server's settings for this defect.

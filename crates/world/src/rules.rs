@@ -204,7 +204,7 @@ impl World {
         let heard = leg.and_then(|leg| rules.leaves_heard.get(leg));
         if heard.is_some_and(|heard| self.now < heard + WAITS) {
             rules.left.insert(reservation.clone());
-            if rules.looked_for.contains(reservation.as_str()) {
+            if rules.looked_for.contains(reservation.as_str()) && !self.has_forgotten() {
                 self.broken(
                     Rule::NoFalseRecovery,
                     format!("{reservation} was left on purpose, with a mark in time"),

@@ -2,6 +2,7 @@
 
 mod asked;
 mod places;
+mod restored;
 mod watched;
 
 use crate::coming::{Coming, PushNews, RestAnswer};
@@ -21,6 +22,7 @@ use rejoin_protocol::{ActivitySid, Millis};
 use rejoin_server::Config;
 use rejoin_server::Server;
 use rejoin_server::config::{CustomerHold, InPlace};
+use rejoin_server::store::Backup;
 use rejoin_server::surroundings::Surroundings;
 use rejoin_twilio::{Sending, Transport};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -44,6 +46,8 @@ pub(crate) enum Inbox {
     Push(PageId, u64, PushNews),
     /// The server was killed.
     Killed(usize),
+    /// What was found when the database was restored.
+    Restored(rejoin_server::Restored),
     /// The server in this place was stopped gracefully.
     Stopped(usize),
     /// The server's database refuses or stalls.
@@ -56,6 +60,9 @@ pub(crate) enum Inbox {
 pub(crate) struct Servers {
     config: Config,
     pub(crate) kept: Kept,
+    /// The copy of the database, and whether it is being restored.
+    backup: Option<(u64, Backup)>,
+    restoring: bool,
     /// Where servers run, one after the other in each place.
     pub(crate) places: Vec<Place>,
     /// Number of servers that were started.
@@ -103,6 +110,8 @@ impl Servers {
         Ok(Self {
             config,
             kept,
+            backup: None,
+            restoring: false,
             places: (0..count).map(|_| Place::default()).collect(),
             number: 0,
             clock: setup.skew,
@@ -117,7 +126,7 @@ impl Servers {
 
 /// The connection of the server with this number to Twilio.
 #[derive(Debug)]
-struct Wire(usize, mpsc::UnboundedSender<Inbox>);
+pub(super) struct Wire(usize, mpsc::UnboundedSender<Inbox>);
 
 impl Transport for Wire {
     fn send(&self, request: http::Request<Bytes>) -> Sending<'_> {
@@ -136,7 +145,7 @@ impl Transport for Wire {
 
 impl World {
     pub(crate) async fn start_server(&mut self, place: usize) {
-        if self.servers.places[place].running.is_some() {
+        if self.servers.places[place].running.is_some() || self.servers.restoring {
             return;
         }
         self.servers.number += 1;

@@ -4,7 +4,7 @@ use crate::run::Unfit;
 use crate::world::BEGIN;
 use rejoin_recovery::Call;
 use rejoin_server::Error;
-use rejoin_server::store::{Disk, Memory, Store};
+use rejoin_server::store::{Backup, Disk, Memory, Store};
 use rejoin_server::surroundings::Surroundings;
 use std::fmt;
 
@@ -81,6 +81,21 @@ impl Kept {
         match self {
             Self::Memory(memory) => Ok(memory.open_jobs()),
             Self::Disk(disk) => disk.open_jobs(),
+        }
+    }
+
+    /// A copy of all that is stored. `None`: worlds on SQLite have no backups; the server's tests do that.
+    pub(crate) fn backup(&self) -> Option<Backup> {
+        match self {
+            Self::Memory(memory) => Some(memory.backup()),
+            Self::Disk(_) => None,
+        }
+    }
+
+    /// Replaces all that is stored by a copy.
+    pub(crate) fn restore(&self, backup: Backup) {
+        if let Self::Memory(memory) = self {
+            memory.restore(backup);
         }
     }
 

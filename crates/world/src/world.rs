@@ -140,6 +140,10 @@ impl World {
                     self.put(fault.to, Coming::SetClock(-by));
                 }
                 FaultKind::Liar => self.put(fault.from, Coming::Lies(number)),
+                FaultKind::DatabaseRestored => {
+                    self.put(fault.from, Coming::Backup);
+                    self.put(fault.to, Coming::Restore);
+                }
                 _ => {}
             }
         }
@@ -182,10 +186,10 @@ impl World {
             }
             if let Some(what) = self.queue.take_due(self.now) {
                 self.steps += 1;
-                if let Coming::StartServer(place) = what {
-                    self.start_server(place).await;
-                } else {
-                    self.happens(what);
+                match what {
+                    Coming::StartServer(place) => self.start_server(place).await,
+                    Coming::Restore => self.restore().await,
+                    what => self.happens(what),
                 }
                 self.check();
             }
@@ -204,6 +208,7 @@ impl World {
             Inbox::Answered(number, reply, answer) => self.answer_comes(number, reply, answer),
             Inbox::Push(page, attempt, news) => self.push_said(page, attempt, news),
             Inbox::Killed(number) => self.server_killed(number),
+            Inbox::Restored(found) => self.restored(found),
             Inbox::Stopped(place) => self.put(300, Coming::StartServer(place)),
             Inbox::Store(number, kind) => self.store_fails(number, kind),
             Inbox::Stands(number, time, step) => {
@@ -272,8 +277,9 @@ impl World {
             Coming::StandServer(place, time) => self.stand_server(place, time),
             Coming::SetClock(by) => self.set_server_clock(by),
             Coming::GoesOn(number) => self.server_goes_on(number),
+            Coming::Backup => self.back_up(),
             // Handled where it can be awaited.
-            Coming::StartServer(_) => {}
+            Coming::StartServer(_) | Coming::Restore => {}
             Coming::Look => self.look_at_the_end(),
         }
     }

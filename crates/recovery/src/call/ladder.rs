@@ -60,8 +60,12 @@ impl Call {
 
     pub(super) fn ping_created(&mut self, out: &mut Out<'_>, id: &RecoveryId, task: &TaskSid) {
         match &mut self.recovery {
-            Some(recovery) if recovery.absence.id == *id => recovery.ping.task = Some(task.clone()),
-            // The recovery of this ping is over.
+            Some(recovery)
+                if recovery.absence.id == *id && recovery.ping.task.as_ref().is_none_or(|it| it == task) =>
+            {
+                recovery.ping.task = Some(task.clone());
+            }
+            // The recovery of this ping is over, or has one.
             Some(_) | None => {
                 self.act(out, Action::EndPing { task: task.clone(), accepted: false }, LATER);
             }

@@ -4,8 +4,9 @@
 use super::{Call, Out};
 use crate::absence::{Ending, Phase};
 use crate::facts::Agent;
-use crate::{Purpose, TaskEvent, TaskEventKind};
-use rejoin_protocol::{CallSid, ReservationSid, WorkerSid};
+use crate::plan::LATER;
+use crate::{Action, Purpose, TaskEvent, TaskEventKind};
+use rejoin_protocol::{CallSid, ReservationSid, TaskSid, WorkerSid};
 
 impl Call {
     pub(crate) fn task_event(&mut self, out: &mut Out<'_>, event: &TaskEvent) {
@@ -42,8 +43,8 @@ impl Call {
     }
 
     fn ping_event(&mut self, out: &mut Out<'_>, event: &TaskEvent) {
-        if let Some(recovery) = self.recovery.as_mut().filter(|_| event.kind == TaskEventKind::Accepted) {
-            recovery.ping.is_accepted = true;
+        if event.kind == TaskEventKind::Accepted {
+            self.ping_accepted(out, &event.task);
         }
         let Some(recovery) = self
             .recovery
@@ -62,6 +63,17 @@ impl Call {
                 self.ping_is_over(out);
             }
             TaskEventKind::Accepted | TaskEventKind::EnteredQueue | TaskEventKind::WrapUp => {}
+        }
+    }
+
+    /// The agent has accepted a ping. Another one than this recovery's is one that an earlier server has created since the
+    /// backup of the database.
+    fn ping_accepted(&mut self, out: &mut Out<'_>, task: &TaskSid) {
+        let Some(recovery) = &mut self.recovery else { return };
+        let known = recovery.ping.task.get_or_insert_with(|| task.clone()) == task;
+        recovery.ping.is_accepted |= known;
+        if !known {
+            self.act(out, Action::EndPing { task: task.clone(), accepted: true }, LATER);
         }
     }
 

@@ -69,7 +69,12 @@ impl<'a> Diagnosis<'a> {
 
     /// The agent who is on the call with the customer.
     pub(crate) fn agent_on_call(self) -> Option<&'a Agent> {
-        self.roster.agents.iter().find(|(leg, agent)| self.is_on_call(leg, agent)).map(|(_, agent)| agent)
+        self.leg_on_call().map(|(_, agent)| agent)
+    }
+
+    /// The same, with their leg.
+    pub(crate) fn leg_on_call(self) -> Option<(&'a CallSid, &'a Agent)> {
+        self.roster.agents.iter().find(|(leg, agent)| self.is_on_call(leg, agent))
     }
 
     /// True while customer and agent are on the call here.

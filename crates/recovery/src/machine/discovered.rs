@@ -13,20 +13,25 @@ impl Machine {
         let Some(recovered) = self.calls.get(old).filter(|call| call.has_open_recovery()).cloned() else {
             return;
         };
-        let stranded = recovered.stranding.decide_by;
         for found in answer.reconnects.iter().filter(|found| was_taken(&recovered, answer, found)) {
-            let Some(conference) = found.conference.clone() else { continue };
-            if self.calls.get(&conference).is_some_and(|known| !is_to_be_looked_up(known, stranded)) {
-                continue;
-            }
-            let new = || Call::new(conference.clone(), found.task.clone());
-            let call = self.calls.entry(conference.clone()).or_insert_with(new);
-            call.facts.roster.customer = recovered.facts.roster.customer.clone();
-            call.inherited.losses = recovered.inherited.losses.clone();
-            call.stranding.decide_by = stranded;
-            call.poll.heard_at = out.now;
-            self.with(out, &conference, Call::look_up_discovered);
+            self.discover(out, &recovered, found);
         }
+    }
+
+    /// The customer of this call is, or was, in the conference of this task, which may be unknown.
+    pub(super) fn discover(&mut self, out: &mut Out<'_>, recovered: &Call, found: &Reconnect) {
+        let stranded = recovered.stranding.decide_by;
+        let Some(conference) = found.conference.clone() else { return };
+        if self.calls.get(&conference).is_some_and(|known| !is_to_be_looked_up(known, stranded)) {
+            return;
+        }
+        let new = || Call::new(conference.clone(), found.task.clone());
+        let call = self.calls.entry(conference.clone()).or_insert_with(new);
+        call.facts.roster.customer = recovered.facts.roster.customer.clone();
+        call.inherited.losses = recovered.inherited.losses.clone();
+        call.stranding.decide_by = stranded;
+        call.poll.heard_at = out.now;
+        self.with(out, &conference, Call::look_up_discovered);
     }
 }
 

@@ -1,11 +1,13 @@
 //! The database was restored from a backup: the call is as it was then, and an earlier server went on with it since.
 
 use crate::desk::*;
+use crate::taskrouter_events::task_event;
 use crate::transitions::desks;
 use rejoin_protocol::api::Stage;
 use rejoin_protocol::{CallSid, Millis, ReservationSid, TaskSid, WorkerSid};
 use rejoin_recovery::{
-    Action, Ending, Event, ParticipantFlags, Phase, PollAnswer, Reconnect, ReconnectState, Timer,
+    Action, Ending, Event, ParticipantFlags, Phase, PollAnswer, Purpose, Reconnect, ReconnectState,
+    TaskEventKind, Timer,
 };
 
 /// Twilio's answer: these legs are in the conference, and the customer is on the line.
@@ -186,4 +188,71 @@ fn an_unknown_call_stays_unknown() {
     let mut desk = Desk::new();
     desk.restored(shows(&[CUSTOMER]));
     assert!(desk.machine.call(&conference(1)).is_none() && desk.take_actions().is_empty());
+}
+
+/// An earlier server has put the customer on hold since the backup: that hold is ours, and ends when the agent is back.
+#[test]
+fn a_hold_that_no_agent_can_have_set_is_ours() {
+    let on_hold = |legs: &[u128]| {
+        let mut seen = shows(legs);
+        seen.participants
+            .insert(leg(CUSTOMER), ParticipantFlags { hold: true, ..ParticipantFlags::default() });
+        seen
+    };
+    let ends = |desk: &mut Desk| desk.take_actions().iter().any(|it| matches!(it, Action::EndHold { .. }));
+    let mut desk = Desk::talking();
+    desk.restored(on_hold(&[CUSTOMER]));
+    desk.take_actions();
+    desk.join(1, NEXT_LEG, false);
+    desk.register(1, ADA, NEXT_LEG, 2);
+    assert!(ends(&mut desk));
+    // Ada may have set this one.
+    let mut desk = Desk::talking();
+    desk.restored(on_hold(&[CUSTOMER, ADA_LEG]));
+    assert!(!ends(&mut desk) && desk.stage().is_none());
+}
+
+/// An earlier server has created a ping since the backup.
+#[test]
+fn each_ping_that_the_agent_accepts_is_ended() {
+    let accepted = |desk: &mut Desk| {
+        desk.handle(task_event(0x99, Purpose::Ping { recovery: recovery() }, ADA, TaskEventKind::Accepted));
+    };
+    let ends = |actions: Vec<Action>| {
+        let is_end = |it: &Action| matches!(it, Action::EndPing { task, accepted: true } if *task == TaskSid::numbered(0x99));
+        actions.iter().any(is_end)
+    };
+    let mut desk = Desk::holding();
+    accepted(&mut desk);
+    assert!(ends(desk.take_actions()), "the recovery has another one");
+    // The recovery has none yet.
+    let mut desk = Desk::talking();
+    desk.restored(shows(&[CUSTOMER]));
+    accepted(&mut desk);
+    desk.fire(1, Timer::Grace);
+    desk.hello(2, true, false);
+    assert!((0..3).any(|_| ends(desk.finish_all())));
+}
+
+/// The agent took the customer after the backup, and was lost before the restore: the database does not have that call.
+#[test]
+fn the_call_of_an_agent_who_was_lost_since_is_looked_up() {
+    for make in [Desk::talking, Desk::holding] {
+        let mut desk = make();
+        desk.restored(elsewhere(Some(ADA), left(ADA)));
+        assert!(desk.machine.call(&conference(2)).is_some());
+        let asked = desk.take_actions();
+        let looks = |it: &Action| matches!(it, Action::LookUpTask { task } if *task == TaskSid::numbered(2));
+        assert!(asked.iter().any(looks), "{asked:?}");
+    }
+}
+
+/// Twilio fetches our action URL for the customer in their next call: that is not about this one.
+#[test]
+fn the_end_of_the_next_call_starts_no_recovery_of_this_one() {
+    let mut desk = Desk::talking();
+    desk.restored(elsewhere(Some(ADA), taken(ADA)));
+    desk.now = desk.now + Millis::seconds(10);
+    desk.handle(Event::ActionUrlFetched { customer: leg(CUSTOMER) });
+    assert!(desk.machine.call(&conference(1)).is_some_and(|call| call.recovery.is_none()));
 }

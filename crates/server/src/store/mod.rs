@@ -25,7 +25,7 @@ pub use heard::{Heard, PushId, Pushed};
 pub(crate) use heard::{Hint, Hints};
 pub(crate) use held_back::direct;
 pub use held_back::{HeldBack, Why};
-pub use memory::Memory;
+pub use memory::{Backup, Memory};
 
 use crate::clock::Skew;
 use crate::error::Error;
@@ -53,6 +53,15 @@ const LAST_PART: Duration = Duration::from_secs(1);
 pub(crate) const LOOKS_APART: Millis = Millis(100);
 /// How much later than its own timers a server handles those that another one has set: the other one goes first.
 const TIMERS_OF_OTHERS: Millis = Millis(300);
+
+/// All calls of a store.
+#[derive(Debug, Default)]
+pub(crate) struct Stored {
+    /// Those that can be read, and are not quarantined.
+    pub(crate) calls: Vec<Call>,
+    /// Number of the others.
+    pub(crate) held_back: usize,
+}
 
 /// An open store. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -294,6 +303,17 @@ impl Store {
             }
             _ => Ok(()),
         }
+    }
+
+    /// All calls.
+    pub(crate) async fn stored(&self) -> Result<Stored, Error> {
+        ask!(self, place => stored())
+    }
+
+    /// Ends the restore of a backup. Time passes until a server starts: before all that was due since the backup, each call
+    /// is polled again. Jobs count as begun. Pages have heard numbers of messages that this store does not know.
+    pub(crate) async fn after_restore(&self) -> Result<(), Error> {
+        ask!(self, place => after_restore())
     }
 
     /// Renews this server's lease.

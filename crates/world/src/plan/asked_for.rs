@@ -28,6 +28,7 @@ pub(super) fn add(plan: &mut Plan) {
         Scenario::Mixed if chance.happens(LIARS) => liar(&mut chance, plan),
         Scenario::Long => long(&mut chance, plan),
         Scenario::Database => database(&mut chance, plan),
+        Scenario::Restores => restores(&mut chance, plan),
         _ => {}
     }
 }
@@ -126,6 +127,15 @@ fn database(chance: &mut Chance, plan: &mut Plan) {
         plan.faults.push(Fault { from, to, kind, rate });
         plan.until = plan.until.max(to + 20_000);
     }
+}
+
+/// A database that is lost, and restored from a backup. Nothing else goes wrong: what is forgotten is enough.
+fn restores(chance: &mut Chance, plan: &mut Plan) {
+    plan.faults.clear();
+    let from = moment(chance, plan);
+    let age = if chance.happens(700) { chance.between(500, 20_000) } else { chance.between(20_000, 120_000) };
+    plan.faults.push(Fault { from, to: from + age, kind: FaultKind::DatabaseRestored, rate: 1000 });
+    plan.until = plan.until.max(from + age + 20_000);
 }
 
 /// How far a clock is off: a step of NTP, a machine that was suspended, or a wrong setting.

@@ -36,6 +36,7 @@ pub fn draw(seed: u64, scenario: Option<Scenario>) -> Plan {
         | Scenario::Clocks
         | Scenario::Long
         | Scenario::Database
+        | Scenario::Restores
         | Scenario::Outages => (chance.between(1, 3), chance.between(1, 2)),
         Scenario::Transfer | Scenario::Others | Scenario::Tabs => {
             (chance.between(2, 3), chance.between(1, 2))

@@ -77,6 +77,8 @@ pub enum FaultKind {
     StoreStalls,
     /// A commit succeeds, and its answer is lost.
     CommitUnknown,
+    /// The database is lost at `to`, and restored from a backup that was made at `from`.
+    DatabaseRestored,
 }
 
 impl FaultKind {
@@ -140,6 +142,7 @@ impl FaultKind {
             Self::StoreRefuses => "database refuses",
             Self::StoreStalls => "database is slow",
             Self::CommitUnknown => "answer to a commit lost",
+            Self::DatabaseRestored => "database restored from a backup",
         }
     }
 

@@ -43,6 +43,8 @@ pub enum Scenario {
     Long,
     /// Our server's database refuses, is slow, or loses the answers to commits.
     Database,
+    /// Our server's database is restored from a backup.
+    Restores,
 }
 
 impl Scenario {
@@ -60,7 +62,7 @@ impl Scenario {
     ];
 
     /// Scenarios that run only on request, so that a seed keeps its world.
-    pub const ASKED_FOR: [Self; 9] = [
+    pub const ASKED_FOR: [Self; 10] = [
         Self::Corners,
         Self::TwoServers,
         Self::Storm,
@@ -70,6 +72,7 @@ impl Scenario {
         Self::Liar,
         Self::Long,
         Self::Database,
+        Self::Restores,
     ];
 
     /// The scenario's name on the command line.
@@ -93,6 +96,7 @@ impl Scenario {
             Self::Liar => "liar",
             Self::Long => "long",
             Self::Database => "database",
+            Self::Restores => "restores",
         }
     }
 

@@ -1,6 +1,7 @@
 //! What our server does at Twilio, as Twilio sees it: at most once, and only to legs that it may touch.
 
 use super::Rule;
+use crate::plan::FaultKind;
 use crate::world::World;
 use axum::http;
 use bytes::Bytes;
@@ -114,9 +115,16 @@ impl World {
             StoreRefuses,
             StoreStalls,
             CommitUnknown,
+            DatabaseRestored,
         ];
         let unknown = [&[BrokenDone, SilentDone][..], &dies].concat();
         self.coverage.faults.keys().any(|kind| unknown.contains(kind))
+    }
+
+    /// True when our server's database was restored from a backup: our server does not know what it did since, and what it
+    /// repeats does no harm.
+    pub(super) fn has_forgotten(&self) -> bool {
+        self.coverage.faults.contains_key(&FaultKind::DatabaseRestored)
     }
 
     /// Checks that nothing is requested again that was done.
@@ -153,7 +161,7 @@ impl World {
                 let most = if to.starts_with("any agent") { ANY } else { 1 };
                 let count = self.rules.moved.entry((call.clone(), to.clone())).or_default();
                 *count += 1;
-                if *count > most {
+                if *count > most && !self.has_forgotten() {
                     self.broken(Rule::MovedOnce, format!("{call} is sent to {to} again"));
                 }
             }
@@ -177,7 +185,7 @@ impl World {
             let count = self.rules.pings.entry(recovery.clone()).or_default();
             *count += 1;
             let count = *count;
-            if count > 1 {
+            if count > 1 && !self.has_forgotten() {
                 self.broken(Rule::OnePing, format!("recovery {recovery} has {count} pings"));
             }
             self.false_recovery(&own);
@@ -188,7 +196,7 @@ impl World {
     fn false_recovery(&mut self, own: &Value) {
         let lost = own["disconnectedReservationSid"].as_str().unwrap_or_default();
         self.rules.looked_for.insert(lost.to_owned());
-        if self.rules.left.iter().any(|left| left.as_str() == lost) {
+        if self.rules.left.iter().any(|left| left.as_str() == lost) && !self.has_forgotten() {
             self.broken(Rule::NoFalseRecovery, format!("{lost} was left on purpose, with a mark in time"));
         }
     }
@@ -214,7 +222,7 @@ impl World {
             let again = own[attributes::SENT_AGAIN].as_u64();
             let count = self.rules.requeues.entry((recovery.clone(), target, again)).or_default();
             *count += 1;
-            if *count > most {
+            if *count > most && !self.has_forgotten() {
                 self.broken(Rule::OneRequeue, format!("recovery {recovery} has too many reconnect tasks"));
             }
             self.false_recovery(&own);

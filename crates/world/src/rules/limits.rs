@@ -30,10 +30,11 @@ const UNHEARD_OF: u64 = NOBODY_KNOWS - 1;
 impl World {
     /// The customer is in this conference now.
     pub(super) fn is_in(&mut self, number: usize, room: Option<&ConferenceSid>) {
-        let unseen = !self.servers.any_runs() || self.is_store_away();
+        let (now, unseen) = (self.now, !self.servers.any_runs() || self.is_store_away());
         let customer = &mut self.customers[number];
         if customer.room.as_ref() != room && room.is_some() {
             customer.room = room.cloned();
+            customer.room_since = now;
             customer.met_unseen = unseen;
         }
     }
@@ -41,6 +42,13 @@ impl World {
     /// A callback of a join was lost.
     pub(crate) fn join_untold(&mut self, params: &[(String, String)]) {
         self.rules.untold.extend(of_leg("participant-join", params));
+    }
+
+    /// Known limit: a backup that is restored has no call that began since it was made.
+    pub(crate) fn forgets_since(&mut self, backup: u64) {
+        for customer in self.customers.iter_mut().filter(|customer| customer.room_since >= backup) {
+            customer.met_unseen = true;
+        }
     }
 
     /// Known limit: our server has never heard of the call (it was down when agent and customer met, or callbacks and

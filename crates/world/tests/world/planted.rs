@@ -33,6 +33,7 @@ const FOUND: [(Planted, Scenario, u64, Rule); Planted::ALL.len()] = [
     (Planted::NoFence, Scenario::TwoServers, 24, Rule::OnePing),
     (Planted::JobsForgotten, Scenario::Steps, 4, Rule::NoDeadAir),
     (Planted::CallsForgotten, Scenario::Outages, 4, Rule::NoDeadAir),
+    (Planted::RestoredPlainly, Scenario::Restores, 18, Rule::NoLie),
     (Planted::NoDedup, Scenario::Mixed, 715, Rule::NobodyIsDropped),
 ];
 

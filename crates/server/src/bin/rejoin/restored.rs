@@ -1,8 +1,7 @@
 //! `rejoin restored`.
 
 use clap::Args;
-use rejoin_server::Config;
-use rejoin_server::beside::{self, Restored};
+use rejoin_server::{Config, Restored, beside};
 use std::path::PathBuf;
 use std::process::ExitCode;
 

@@ -8,10 +8,10 @@ use super::sql::{Dialect, Sql};
 use super::transact::key_rows;
 use super::{Database, Place};
 use crate::error::Error;
-use crate::store::Disk;
+use crate::store::{Disk, Stored};
 use crate::surroundings::Surroundings;
 use rejoin_protocol::AccountSid;
-use rejoin_recovery::Call;
+use rejoin_recovery::{Call, Timer};
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::postgres::PgConnection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
@@ -60,6 +60,39 @@ impl Database {
         let bound = bound.fetch_one(&mut *transaction).await?.try_get(0)?;
         transaction.commit().await?;
         Ok(bound)
+    }
+
+    /// All calls.
+    pub(in crate::store) async fn stored(&self) -> Result<Stored, Error> {
+        let all = "select conference, state from calls where state != '' order by conference";
+        let mut stored = Stored::default();
+        for row in sqlx::query(all).fetch_all(&mut *self.reading().await?).await? {
+            let call = Call::read(&row.try_get::<String, _>(1)?).ok();
+            match call.filter(|call| call.quarantine.is_none()) {
+                Some(call) => stored.calls.push(call),
+                None => stored.held_back += 1,
+            }
+        }
+        Ok(stored)
+    }
+
+    pub(in crate::store) async fn after_restore(&self) -> Result<(), Error> {
+        let mut transaction = self.begin().await?;
+        let db = &mut *transaction;
+        let poll = "insert into timers (conference, timer, at) select conference, $1, 0 from calls where true
+                    on conflict (conference, timer) do update set at = excluded.at";
+        sqlx::query(poll).bind(Timer::CatchUp.name()).execute(&mut *db).await?;
+        sqlx::query("update jobs set fence = 1 where closed = 0 and fence = 0").execute(&mut *db).await?;
+        let instance = match self.dialect {
+            Dialect::Sqlite => {
+                "update meta set value = cast(abs(random() >> 1) as text) where name = 'instance'"
+            }
+            Dialect::Postgres => {
+                "update meta set value = floor(random() * 9e18)::bigint::text where name = 'instance'"
+            }
+        };
+        sqlx::query(instance).execute(&mut *db).await?;
+        Ok(transaction.commit().await?)
     }
 
     /// Makes calls that an older version has stored findable by keys.

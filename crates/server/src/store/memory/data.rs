@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// How long after the end of its lease a server is forgotten.
 const LONG_GONE: Millis = Millis::seconds(60);
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Data {
     /// In memory as they were saved. The next server parses them from JSON, like rows of a database.
     pub(super) calls: BTreeMap<ConferenceSid, Call>,
@@ -39,7 +39,7 @@ pub(super) struct Data {
 }
 
 /// All timers, also in the order in which they are due.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Timers {
     /// With the server that set it.
     set: BTreeMap<ConferenceSid, BTreeMap<Timer, (Millis, String)>>,
@@ -47,7 +47,7 @@ pub(super) struct Timers {
 }
 
 /// All jobs.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Jobs {
     pub(super) all: BTreeMap<JobId, Row>,
     /// Open jobs by priority.

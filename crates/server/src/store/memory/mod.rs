@@ -28,6 +28,10 @@ const HINTS: usize = 1024;
 #[derive(Clone)]
 pub struct Memory(Arc<Shared>);
 
+/// A copy of the data of a [`Memory`].
+#[derive(Debug)]
+pub struct Backup(Box<Data>);
+
 struct Shared {
     /// True when several servers use it.
     is_shared: bool,
@@ -92,6 +96,22 @@ impl Memory {
         if calls {
             data.calls.clear();
         }
+    }
+
+    /// A copy of what is stored now.
+    pub fn backup(&self) -> Backup {
+        Backup(Box::new(self.data().clone()))
+    }
+
+    /// Replaces what is stored by a copy. No server may be running.
+    pub fn restore(&self, backup: Backup) {
+        let mut data = self.data();
+        let mut then = *backup.0;
+        // Pages have heard these numbers. A database gets another instance then.
+        then.workers = std::mem::take(&mut data.workers);
+        then.servers.clear();
+        then.holder = None;
+        *data = then;
     }
 
     /// Lets every server that ever took a job keep it, as in a store without fencing tokens and leases: for tests of

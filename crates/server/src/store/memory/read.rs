@@ -5,7 +5,7 @@ use crate::error::Error;
 use crate::given_up::{GivenUp, LISTED};
 use crate::held_back::{Held, Listed};
 use crate::store::held_back::HeldBack;
-use crate::store::{LOOKS_APART, Line, TIMERS_OF_OTHERS};
+use crate::store::{LOOKS_APART, Line, Stored, TIMERS_OF_OTHERS};
 use rejoin_protocol::{AccountSid, CallSid, ConferenceSid, Millis};
 use rejoin_recovery::{Call, EarlyMark, Key, Timer};
 use std::cmp::Reverse;
@@ -36,6 +36,28 @@ impl Server {
     /// Memory is not bound to an account: it ends with its world.
     pub(in crate::store) async fn account(&self, account: &AccountSid) -> Result<String, Error> {
         Ok(account.to_string())
+    }
+
+    pub(in crate::store) async fn stored(&self) -> Result<Stored, Error> {
+        let data = self.memory.data();
+        let calls = data.calls.keys().filter_map(|conference| data.call(conference));
+        let (quarantined, calls): (Vec<_>, Vec<_>) = calls.partition(|call| call.quarantine.is_some());
+        Ok(Stored { calls, held_back: data.unreadable.len() + quarantined.len() })
+    }
+
+    pub(in crate::store) async fn after_restore(&self) -> Result<(), Error> {
+        let mut data = self.memory.data();
+        let calls: Vec<ConferenceSid> = data.calls.keys().cloned().collect();
+        for call in calls {
+            data.timers.set(&call, Timer::CatchUp, Millis(0), &self.name);
+        }
+        let jobs = &mut data.jobs;
+        for (_, job) in &jobs.open {
+            if let Some(job) = jobs.all.get_mut(job) {
+                job.fence = job.fence.max(1);
+            }
+        }
+        Ok(())
     }
 
     pub(in crate::store) async fn held_back(&self) -> Result<Listed, Error> {
