@@ -85,10 +85,10 @@ async function main() {
   /** @type {import('./lib/times.mjs').Time[]} */
   const times = [];
 
-  /** Plays the stories, and says how many did not hold. */
+  /** Plays the stories, and says how many did not hold. True if all have. */
   async function endToEnd() {
     const ready = flexes.filter((flex) => flex !== oldest || !failed.includes(OLDEST));
-    if (!ready.length) return;
+    if (!ready.length) return true;
     const { runAll } = await import('../tests/e2e/run.mjs');
     const { quick, story } = values;
     const stories = await runAll({ browser, quick, only: story, lanes, flexes: ready });
@@ -98,27 +98,41 @@ async function main() {
     list('Did not hold, twice:', stories.missed);
     if (stories.missed.length) failed.push(`${stories.missed.length} stories ${END_TO_END}`);
     else if (values.pictures) pictures();
+    return !stories.missed.length;
   }
 
-  for (const { name, command } of parts) {
+  /** Runs one part. `beside`: while another one runs. */
+  async function play(/** @type {import('./lib/parts.mjs').Part} */ { name, command }, beside = false) {
     const begun = Date.now();
-    const before = failed.length;
+    let holds = true;
     try {
       if (name === END_TO_END) {
-        await endToEnd();
+        holds = await endToEnd();
       } else {
         const [program, ...args] = command ?? [];
-        await step(name, WORK[name] ?? ((heard) => run(program, args, { heard })));
+        await step(name, WORK[name] ?? ((heard) => run(program, args, { heard, beside })));
         passed += 1;
       }
     } catch (error) {
       say(error instanceof Error ? error.message : String(error));
       failed.push(name);
+      holds = false;
     }
-    times.push({ name, ms: Date.now() - begun, failed: failed.length > before });
+    times.push({ name, ms: Date.now() - begun, failed: !holds });
+  }
+
+  /** @type {Promise<void>[]} */
+  const beside = [];
+  for (const part of parts) {
+    if (parts.some(({ name }) => name === part.beside)) {
+      beside.push(play(part, true));
+      continue;
+    }
+    await play(part);
     // Without a build there is nothing to try out.
     if (failed.includes(BUILD)) break;
   }
+  await Promise.all(beside);
   say(`\n${table(times)}`);
   say(`\n${passed} passed, ${failed.length} failed`);
   if (failed.length) throw new Advice(`After ${sinceStart()}: not all is well: ${failed.join('; ')}.`);

@@ -7,13 +7,14 @@ const WASM = 'wasm32-unknown-unknown';
 export const BUILD = 'build';
 export const END_TO_END = 'end to end';
 export const UNITS = 'unit, table and property tests';
+export const COMPILED = 'the tests, compiled';
 export const OLDEST = `the Flex UI ${oldest.version}, as one script`;
 
 /**
  * `command`: the program and its arguments; a part without one is a function of scripts/test.mjs. `runs`: both with and
  * without `--quick`, or only with it; without it alone if this is left out. `needs`: parts that run before it, asked for or
- * not.
- * @typedef {{name: string, command?: string[], runs?: 'always' | 'quick', needs?: string[]}} Part
+ * not. `beside`: a part that mostly waits, so that this one runs while it does, with a lower priority, if both are to run.
+ * @typedef {{name: string, command?: string[], runs?: 'always' | 'quick', needs?: string[], beside?: string}} Part
  */
 
 const node = (/** @type {string} */ file) => [process.execPath, '--test', file];
@@ -39,7 +40,8 @@ export const PARTS = [
   { name: 'lints', runs: 'always', command: clippy('--workspace', '--all-targets') },
   { name: 'lints of the wasm', command: clippy('-p', 'rejoin-plugin', '--target', WASM, '--tests') },
   { name: 'unit tests', runs: 'quick', command: 'cargo test --workspace --lib --bins'.split(' ') },
-  { name: UNITS, command: 'cargo test --workspace'.split(' ') },
+  // Before the build, whose programs the stories run: nothing is compiled beside them.
+  { name: COMPILED, command: 'cargo test --workspace --no-run'.split(' ') },
   {
     name: '200 simulated worlds',
     runs: 'quick',
@@ -66,6 +68,7 @@ export const PARTS = [
   { name: "through Twilio's tools", needs: [BUILD], command: node('tests/packaging/artefact.test.mjs') },
   { name: 'beside other plugins', needs: [BUILD], command: node('tests/packaging/beside-others.test.mjs') },
   { name: 'stopping the demo', needs: [BUILD], command: node('tests/stop.test.mjs') },
+  { name: UNITS, needs: [COMPILED], beside: END_TO_END, command: 'cargo test --workspace'.split(' ') },
   { name: END_TO_END, runs: 'always', needs: [OLDEST, BUILD] },
 ];
 

@@ -74,7 +74,8 @@ impl Call {
             self.set_timer(out, Timer::Ping, out.now + out.config.released_within);
         } else {
             self.note(out, Note::Trouble { text: TEXT.into() });
-            self.end_recovery(out, &Ending::CustomerLeft);
+            // The agent is told nothing: the customer may be with them.
+            self.end_recovery(out, &Ending::Graceful);
         }
     }
 

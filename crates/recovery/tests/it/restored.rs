@@ -111,7 +111,7 @@ fn the_agent_who_took_the_customer_since_ends_the_recovery() {
             elsewhere(None, left(BO)),
             Ending::HandedOver { name: Some("Bo".into()), into: Some(TaskSid::numbered(2)) },
         ),
-        (shows(&[]), Ending::CustomerLeft),
+        (shows(&[]), Ending::Graceful),
     ] {
         let mut desk = Desk::holding();
         desk.restored(answer.clone());
