@@ -10,7 +10,9 @@ import { parsers } from 'prettier/plugins/yaml';
 import { root } from '../scripts/lib/run.mjs';
 
 const read = (/** @type {string} */ file) => readFileSync(path.join(root, file), 'utf8');
-const deployed = readdirSync(path.join(root, 'deploy')).map((name) => `deploy/${name}`);
+const deployed = readdirSync(path.join(root, 'deploy'), { withFileTypes: true })
+  .filter((entry) => entry.isFile())
+  .map(({ name }) => `deploy/${name}`);
 
 /** Variables of PostgreSQL's client that the driver takes. */
 const POSTGRES = ['PGPASSWORD'];

@@ -35,6 +35,7 @@ export const PARTS = [
   { name: 'security advisories' },
   { name: 'what the documents name', runs: 'always', command: node('tests/docs.test.mjs') },
   { name: 'what deploys it', runs: 'always', command: node('tests/deploy.test.mjs') },
+  { name: 'what watches it', runs: 'always', command: node('tests/monitoring.test.mjs') },
   { name: 'what a release is', runs: 'always', command: node('tests/release.test.mjs') },
   { name: 'what the parts of this are', runs: 'always', command: node('tests/parts.test.mjs') },
   { name: 'lints', runs: 'always', command: clippy('--workspace', '--all-targets') },

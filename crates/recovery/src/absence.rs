@@ -197,18 +197,6 @@ pub enum Ending {
 }
 
 impl Ending {
-    /// The name that timelines and reports use.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Rejoined { .. } => "rejoined",
-            Self::HandedOver { .. } => "handed-over",
-            Self::Covered => "covered",
-            Self::CustomerLeft => "customer-left",
-            Self::Graceful => "graceful",
-            Self::Failed { .. } => "failed",
-        }
-    }
-
     /// The name of the other conference in which the customer is with an agent again.
     pub fn into(&self) -> Option<&TaskSid> {
         match self {

@@ -1,7 +1,7 @@
-//! Names of events and timers in stories, logs and tests. Those of actions are in `action.rs`.
+//! Names of events, timers and endings in stories, logs, figures and tests. Those of actions are in `action.rs`.
 
 use crate::named::names;
-use crate::{ConferenceEventKind, Event, TaskEventKind, Timer};
+use crate::{ConferenceEventKind, Ending, Event, TaskEventKind, Timer};
 use std::fmt;
 
 names! {
@@ -35,6 +35,15 @@ names! {
         Self::NotTaken => "reservation-not-taken",
         Self::TakenBack => "reservation-taken-back",
         Self::WrapUp => "reservation-wrap-up",
+    }
+    // In timelines, reports and figures.
+    Ending, name {
+        Self::Rejoined { .. } => "rejoined",
+        Self::HandedOver { .. } => "handed-over",
+        Self::Covered => "covered",
+        Self::CustomerLeft => "customer-left",
+        Self::Graceful => "graceful",
+        Self::Failed { .. } => "failed",
     }
     // As stored: rows of timers are found by these names.
     Timer, name {

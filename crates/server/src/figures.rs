@@ -5,7 +5,7 @@
 
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use rejoin_protocol::Millis;
-use rejoin_recovery::Note;
+use rejoin_recovery::{Action, Ending, Note};
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -37,6 +37,12 @@ pub(crate) const CONNECTIONS_DROPPED: &str = "rejoin_database_connections_droppe
 
 /// Connections and requests that a limit refused, by limit.
 const REFUSED: &str = "rejoin_refused_total";
+/// The limits.
+const LIMITS: &[&str] = &["connections", "unverified", "tokens", "guesses", "requests"];
+/// Items of a page's request that this version did not understand, by kind.
+pub(crate) const UNKNOWN_ITEMS: &str = "rejoin_unknown_items_total";
+/// Look-ups that were refused, because the worker's pages had named too many calls.
+pub(crate) const LOOK_UPS_REFUSED: &str = "rejoin_look_ups_refused_total";
 
 /// New certificates while the server ran, by result.
 pub(crate) const CERTIFICATES: &str = "rejoin_tls_certificates_total";
@@ -58,8 +64,31 @@ pub(crate) fn start() {
             tracing::error!(%error, "metrics are unavailable: /metrics stays empty");
         }
         describe();
+        begin();
         handle.ok()
     });
+}
+
+/// Counters that alerts watch, from the start: Prometheus sees no increase in a counter that appears with its first event
+/// (<https://prometheus.io/docs/practices/instrumentation/#avoid-missing-metrics>).
+fn begin() {
+    let each: [(&'static str, &'static str, &[&'static str]); 6] = [
+        (RECOVERIES, "outcome", Ending::NAMES),
+        (GIVEN_UP, "what", Action::NAMES),
+        (REFUSED, "what", LIMITS),
+        (CONNECTIONS_DROPPED, "why", &["unanswered", "unavailable", "read-only"]),
+        (CERTIFICATES, "result", &["used", "refused"]),
+        (UNKNOWN_ITEMS, "what", &["mark", "reason", "holding", "task"]),
+    ];
+    for (counter, label, values) in each {
+        for value in values {
+            metrics::counter!(counter, label => *value).increment(0);
+        }
+    }
+    for route in ["/webhooks/conference", "/webhooks/events"] {
+        metrics::counter!(REQUESTS, "route" => route, "status" => "403").increment(0);
+    }
+    metrics::counter!(LOOK_UPS_REFUSED).increment(0);
 }
 
 fn install() -> Result<PrometheusHandle, BuildError> {
@@ -89,6 +118,7 @@ pub(crate) fn text() -> String {
 
 /// A limit has refused something.
 pub(crate) fn refused(what: &'static str) {
+    debug_assert!(LIMITS.contains(&what), "{what} is no limit");
     metrics::counter!(REFUSED, "what" => what).increment(1);
 }
 

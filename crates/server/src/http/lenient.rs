@@ -1,14 +1,12 @@
 //! Bodies of pages of another version. Unknown items are skipped one by one and counted: a page that sends more than
 //! we understand must not lose what we do understand.
 
+use crate::figures::UNKNOWN_ITEMS;
 use rejoin_protocol::TaskSid;
 use rejoin_protocol::api::{Beacon, Goodbye, GracefulMark, GracefulReason, Hello, Holding};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
-
-/// List items that this version did not understand, by kind.
-const UNKNOWN: &str = "rejoin_unknown_items_total";
 
 /// A [`Hello`], as far as it is understood.
 #[derive(Debug, Deserialize)]
@@ -110,5 +108,5 @@ impl<'de, T: DeserializeOwned> Deserialize<'de> for Each<T> {
 }
 
 fn count(what: &'static str, times: u64) {
-    metrics::counter!(UNKNOWN, "what" => what).increment(times);
+    metrics::counter!(UNKNOWN_ITEMS, "what" => what).increment(times);
 }

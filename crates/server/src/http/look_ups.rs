@@ -59,7 +59,7 @@ impl LookUps {
             }
             if self.budget.check(claim.0.as_str().as_bytes()).is_err() {
                 tracing::warn!(worker = %claim.0, "no look-up for a call that a page named: the worker has named too many");
-                metrics::counter!("rejoin_look_ups_refused_total").increment(1);
+                metrics::counter!(crate::figures::LOOK_UPS_REFUSED).increment(1);
                 return None;
             }
             state.under_way.insert(claim.clone());

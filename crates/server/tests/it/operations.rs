@@ -45,6 +45,28 @@ fn figure(text: &str, name: &str) -> f64 {
     line.unwrap_or_else(|| panic!("{name} is not in {text}")).parse().unwrap()
 }
 
+/// Prometheus sees no increase in a counter that appears with its first event.
+#[tokio::test(flavor = "multi_thread")]
+async fn each_counter_that_an_alert_watches_is_there_from_the_start() {
+    let (twilio, folder) = (Twilio::start().await, tempfile::tempdir().unwrap());
+    let process = Process::start(&twilio, folder.path());
+    let (_, text) = get(&process.desk, "/metrics", Some(OPERATOR_TOKEN)).await;
+    let rules = include_str!("../../../../deploy/monitoring/prometheus.rules.yaml");
+    let watched: Vec<&str> =
+        rules.split("increase(").skip(1).filter_map(|rest| rest.split_once('[')).map(|(it, _)| it).collect();
+    assert!(watched.len() > 8, "{watched:?}");
+    for selector in watched {
+        let (name, labels) = selector.split_once('{').unwrap_or((selector, ""));
+        let exact: Vec<_> = labels.trim_end_matches('}').split(',').filter(|it| !it.contains("=~")).collect();
+        let is_there = |line: &str| {
+            line.starts_with(name)
+                && line[name.len()..].starts_with(['{', ' '])
+                && exact.iter().all(|it| line.contains(it))
+        };
+        assert!(text.lines().any(is_there), "{selector}\n{text}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn metrics_are_for_operators_only() {
     let twilio = Twilio::start().await;
