@@ -1,7 +1,7 @@
 //! How the twin is run.
 
 use crate::facts::Facts;
-use crate::model::{Account, demo_account};
+use crate::model::{Account, LineSetup, demo_account};
 use rejoin_protocol::AccountSid;
 use secrecy::SecretString;
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
@@ -29,6 +29,8 @@ pub struct TwinConfig {
     pub latency: Duration,
     /// The demo account.
     pub account: AccountSid,
+    /// Numbers of the account besides the one that customers dial.
+    pub lines: Vec<LineSetup>,
     /// The account is one that nobody has set up for Rejoin.
     pub bare: bool,
     /// What is assumed about Twilio.
@@ -52,6 +54,7 @@ impl TwinConfig {
             extra_plugins: vec![],
             latency: Duration::ZERO,
             account: AccountSid::numbered(1),
+            lines: vec![],
             bare: false,
             facts: Facts::default(),
             first_number: 0,
@@ -61,6 +64,7 @@ impl TwinConfig {
     /// The account that this twin serves.
     pub(crate) fn demo_account(&self) -> Account {
         let account = demo_account(self.account.clone(), format!("{}/demo/voice", self.public_url));
+        let account = Account { lines: self.lines.clone(), ..account };
         if self.bare { account.bare() } else { account }
     }
 }

@@ -13,6 +13,9 @@
 //! - a call that is updated with a document of its own (`Twiml`) runs it at once, with nothing to fetch and without a
 //!   fallback (*read*: `FallbackUrl` is for the TwiML at `Url`, which wins when both are sent,
 //!   <https://github.com/twilio/twilio-oai>, `twilio_api_v2010.json`), also for what it requests later (*assumed*);
+//! - a call that the account places to a number of its own is two calls there, one `outbound-api` and one `inbound` that
+//!   runs the number's document; when one is ended by REST, the other one was hung up on (*assumed*);
+//! - a worker with reservations that are not completed cannot be deleted (*assumed*; the documentation does not say);
 //! - a caller who hangs up in a queue causes one request to `action`, with `QueueResult=hangup`, whose answer is
 //!   dropped;
 //! - a canceled task leaves its call where it is, waiting (*read* for the TTL, *assumed* for cancellation by API);

@@ -80,6 +80,7 @@ async fn run(options: Options) -> Result<(), TwinError> {
         plugin: options.plugin,
         extra_plugins: options.extra_plugins,
         latency: Duration::from_millis(options.latency_ms),
+        lines: vec![],
         account: AccountSid::numbered(1),
         facts,
         // Twenty bits for SIDs of one run: more than are made in a millisecond.

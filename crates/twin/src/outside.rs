@@ -21,18 +21,20 @@ pub enum Manner {
 }
 
 /// An outside phone.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct Phone {
     /// How it takes calls.
     pub answers: Manner,
     /// Its tone in hertz.
     pub hz: f32,
+    /// Keys that are pressed a moment after it was answered.
+    pub presses: String,
 }
 
 impl Default for Phone {
     fn default() -> Self {
-        Self { answers: Manner::default(), hz: 660.0 }
+        Self { answers: Manner::default(), hz: 660.0, presses: String::new() }
     }
 }
 
@@ -53,7 +55,7 @@ pub(crate) struct Phones {
     known: HashMap<String, Phone>,
     /// The last call to each number.
     called: HashMap<String, CallSid>,
-    hz: HashMap<CallSid, f32>,
+    ringing: HashMap<CallSid, Phone>,
 }
 
 impl Phones {
@@ -71,7 +73,7 @@ impl Phones {
     pub(crate) fn ring(&mut self, number: &str, call: &CallSid) -> Ringing {
         let phone = self.known.get(number).cloned().unwrap_or_default();
         self.called.insert(number.to_owned(), call.clone());
-        self.hz.insert(call.clone(), phone.hz);
+        self.ringing.insert(call.clone(), phone.clone());
         match phone.answers {
             Manner::Answers => Ringing::Until(RINGS_FOR),
             Manner::Rings => Ringing::OnAndOn,
@@ -84,9 +86,9 @@ impl Phones {
         self.called.get(number).cloned()
     }
 
-    /// Answers the phone, and returns its tone; `None` when it does not ring.
-    pub(crate) fn pick_up(&mut self, call: &CallSid) -> Option<f32> {
-        self.hz.remove(call)
+    /// Answers the phone, and returns it; `None` when it does not ring.
+    pub(crate) fn pick_up(&mut self, call: &CallSid) -> Option<Phone> {
+        self.ringing.remove(call)
     }
 }
 
@@ -100,11 +102,12 @@ mod tests {
         let (one, two) = (CallSid::numbered(1), CallSid::numbered(2));
         assert_eq!(phones.ring("+1", &one), Ringing::Until(RINGS_FOR));
         assert_eq!((phones.called("+1"), phones.called("+2")), (Some(one.clone()), None));
-        assert_eq!((phones.pick_up(&one), phones.pick_up(&one)), (Some(660.0), None), "once");
+        assert_eq!((phones.pick_up(&one), phones.pick_up(&one)), (Some(Phone::default()), None), "once");
         phones.set("+2".into(), Phone { answers: Manner::Busy, ..Phone::default() });
         assert_eq!(phones.ring("+2", &two), Ringing::Engaged);
-        phones.set("+2".into(), Phone { answers: Manner::Rings, hz: 880.0 });
-        assert_eq!((phones.ring("+2", &two), phones.pick_up(&two)), (Ringing::OnAndOn, Some(880.0)));
+        let loud = Phone { answers: Manner::Rings, hz: 880.0, ..Phone::default() };
+        phones.set("+2".into(), loud.clone());
+        assert_eq!((phones.ring("+2", &two), phones.pick_up(&two)), (Ringing::OnAndOn, Some(loud)));
         phones.forget();
         assert_eq!((phones.called("+1"), phones.ring("+2", &two)), (None, Ringing::Until(RINGS_FOR)));
     }

@@ -35,6 +35,9 @@ const DONE: usize = 50_000;
 /// Numbers of customers' legs have this bit, so that the shell can give them without asking the model.
 const CUSTOMER_LEGS: u128 = 1 << 100;
 
+/// When keys are pressed after an outside phone was picked up: its document plays by then.
+const PRESSES_AFTER: Duration = Duration::from_secs(1);
+
 /// Errors of the twin.
 #[derive(Debug, thiserror::Error)]
 pub enum TwinError {
@@ -675,10 +678,17 @@ impl Driver {
     }
 
     fn pick_up(&mut self, call: CallSid) {
-        let Some(hz) = locked(&self.twin.inner.outside).pick_up(&call) else { return };
+        let Some(phone) = locked(&self.twin.inner.outside).pick_up(&call) else { return };
         if self.twin.is_live(&call) {
             locked(&self.twin.inner.answering).insert(call.clone());
-            self.twin.inner.media.send(Command::Native { call, hz });
+            self.twin.inner.media.send(Command::Native { call: call.clone(), hz: phone.hz });
+        }
+        if !phone.presses.is_empty() {
+            let twin = self.twin.clone();
+            tokio::spawn(async move {
+                tokio::time::sleep(PRESSES_AFTER).await;
+                twin.tell(Event::Pressed { call, keys: phone.presses });
+            });
         }
     }
 

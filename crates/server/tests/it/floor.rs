@@ -268,7 +268,10 @@ impl Floor {
                 }
                 number += 1;
                 let phone = format!("+15550{}{number:04}", if agent == Agent::Ada { 20 } else { 21 });
-                twin.set_phone(phone.clone(), Phone { answers: Manner::Rings, hz: 880.0 });
+                twin.set_phone(
+                    phone.clone(),
+                    Phone { answers: Manner::Rings, hz: 880.0, ..Phone::default() },
+                );
                 let (workspace, task) =
                     (WorkspaceSid::numbered(1), reservation["task_sid"].as_str().unwrap());
                 let sid = reservation["sid"].as_str().unwrap();

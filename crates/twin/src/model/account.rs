@@ -18,6 +18,8 @@ pub struct Account {
     pub voice_url: String,
     /// `VoiceFallbackUrl` of the number.
     pub voice_fallback_url: Option<String>,
+    /// Its other numbers. They are called by calls that this account places.
+    pub lines: Vec<LineSetup>,
     /// Agents.
     pub workers: Vec<WorkerSetup>,
     /// Activities.
@@ -67,13 +69,24 @@ pub struct ChannelSetup {
     pub name: String,
 }
 
-/// A queue. Every worker belongs to it (`TargetWorkers` is `1==1`).
+/// A queue.
 #[derive(Clone, Debug)]
 pub struct QueueSetup {
     /// The queue's SID.
     pub sid: TaskQueueSid,
     /// Name.
     pub name: String,
+    /// `TargetWorkers`: an expression on the attributes of its workers; `1==1`: every worker.
+    pub target_workers: String,
+}
+
+/// Another number of the account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LineSetup {
+    /// The number, E.164.
+    pub number: String,
+    /// `VoiceUrl`, fetched by POST when the number is called.
+    pub voice_url: String,
 }
 
 /// A workflow.
@@ -137,8 +150,11 @@ pub fn demo_account(account: AccountSid, voice_url: String) -> Account {
         unique_name: unique.into(),
         name: name.into(),
     };
-    let queue =
-        |number: u128, name: &str| QueueSetup { sid: TaskQueueSid::numbered(number), name: name.into() };
+    let queue = |number: u128, name: &str| QueueSetup {
+        sid: TaskQueueSid::numbered(number),
+        name: name.into(),
+        target_workers: "1==1".into(),
+    };
     let everyone = TaskQueueSid::numbered(1);
     let ping = TaskQueueSid::numbered(2);
     Account {
@@ -147,6 +163,7 @@ pub fn demo_account(account: AccountSid, voice_url: String) -> Account {
         number: "+15550001111".into(),
         voice_url,
         voice_fallback_url: None,
+        lines: vec![],
         workers: vec![agent(0xada, "Ada"), agent(0xb0, "Bo")],
         activities: vec![
             activity(0, "Offline", false),

@@ -64,6 +64,13 @@ pub enum Event {
         /// The leg.
         call: CallSid,
     },
+    /// Keys were pressed at the leg's phone.
+    Pressed {
+        /// The leg.
+        call: CallSid,
+        /// The keys: `0` to `9`, `*`, `#`.
+        keys: String,
+    },
     /// No packet of the leg for a while, or packets again.
     MediaSilent {
         /// The leg.
@@ -147,6 +154,8 @@ pub enum Request {
     // --- api.twilio.com ---
     /// `GET Calls/{CA}`.
     FetchCall(CallSid),
+    /// `POST Calls`: a phone is called, and runs a document once it is answered.
+    CreateCall(NewCall),
     /// `POST Calls/{CA}`.
     UpdateCall {
         /// The call.
@@ -280,6 +289,17 @@ pub enum Request {
         attributes: Option<String>,
         /// `RejectPendingReservations`.
         reject_pending: bool,
+    },
+    /// `DELETE Workers/{WK}`.
+    DeleteWorker(WorkerSid),
+    /// `POST Workers/{WK}/Channels/{WC}`.
+    UpdateWorkerChannel {
+        /// The worker.
+        worker: WorkerSid,
+        /// `WC…`.
+        channel: String,
+        /// `Capacity`.
+        capacity: Option<u32>,
     },
     /// `GET Workers?FriendlyName=`.
     ListWorkers {
@@ -428,6 +448,29 @@ pub struct ParticipantChange {
     pub announce_url: Option<String>,
     /// `AnnounceMethod`.
     pub announce_method: Option<String>,
+}
+
+/// `POST Calls` (<https://www.twilio.com/docs/voice/api/call-resource#create-a-call>).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NewCall {
+    /// `To`: a number.
+    pub to: String,
+    /// `From`: a number of the account.
+    pub from: String,
+    /// `Url`, wins over `Twiml`.
+    pub url: Option<String>,
+    /// `Method`, default POST.
+    pub method: Option<String>,
+    /// `FallbackUrl`.
+    pub fallback_url: Option<String>,
+    /// `FallbackMethod`, default POST.
+    pub fallback_method: Option<String>,
+    /// `Twiml`.
+    pub twiml: Option<String>,
+    /// `Timeout`: for how long the phone rings, seconds.
+    pub timeout: Option<u64>,
+    /// `TimeLimit`: when the call is ended after it was answered, seconds.
+    pub time_limit: Option<u64>,
 }
 
 /// `POST Conferences/…/Participants`

@@ -31,7 +31,8 @@ pub(super) struct Joins {
 pub(super) fn is_allowed_in_a_conference(verb: &Verb) -> bool {
     match verb {
         Verb::Say { .. } | Verb::Play { .. } | Verb::Pause(_) | Verb::Redirect(_) => true,
-        Verb::Enqueue(_) | Verb::Conference(_) | Verb::Hangup | Verb::Leave => false,
+        Verb::Enqueue(_) | Verb::Conference(_) | Verb::Gather(_) | Verb::Listen => false,
+        Verb::Hangup | Verb::Leave => false,
     }
 }
 

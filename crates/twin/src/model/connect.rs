@@ -79,6 +79,7 @@ impl Model {
             Joining::Reservation(reservation, _) => reservation,
             Joining::Participant { .. } | Joining::Supervise { .. } => return,
             Joining::Dialled(dialled) => return self.phone_not_answered(call, dialled),
+            Joining::Document(_) => return,
         };
         self.placed_no_more(reservation);
         if self
@@ -94,6 +95,7 @@ impl Model {
     pub(super) fn phone_picked_up(&mut self, call: &CallSid, joining: Joining) {
         match joining {
             Joining::Dialled(dialled) => self.phone_answered(call, *dialled),
+            Joining::Document(begins) => self.begin_document(call, *begins),
             Joining::Reservation(reservation, instruction) => {
                 self.bridge(call, &reservation, &instruction);
             }
@@ -136,7 +138,7 @@ impl Model {
     fn worker_of_leg(&self, call: &CallSid) -> Option<WorkerSid> {
         match &self.calls.get(call)?.kind {
             CallKind::Agent(worker) => Some(worker.clone()),
-            CallKind::Customer { .. } | CallKind::Dialled => None,
+            CallKind::Customer { .. } | CallKind::Dialled | CallKind::Line => None,
         }
     }
 

@@ -7,9 +7,11 @@ mod bridge;
 mod conference;
 mod connect;
 mod expression;
+mod gather;
 mod history;
 mod hold;
 mod outside;
+mod placed;
 mod plays;
 mod reports;
 mod requests;
@@ -38,6 +40,7 @@ pub use watch::*;
 pub use workflow::ModelError;
 
 use crate::facts::Facts;
+use gather::Gathering;
 use history::Happened;
 use plays::{PlayFor, Playing, Plays};
 use rejoin_protocol::{
@@ -75,6 +78,10 @@ pub struct Model {
     plays: Plays,
     /// Documents that legs on hold hear.
     holds: BTreeMap<CallSid, Wait>,
+    /// The two ends of each call between numbers of the account.
+    other_ends: BTreeMap<CallSid, CallSid>,
+    /// Legs whose keys are awaited.
+    gathers: BTreeMap<CallSid, Gathering>,
 }
 
 impl Model {
@@ -112,6 +119,8 @@ impl Model {
             fetches: BTreeMap::new(),
             plays: Plays::default(),
             holds: BTreeMap::new(),
+            other_ends: BTreeMap::new(),
+            gathers: BTreeMap::new(),
         })
     }
 
@@ -129,6 +138,7 @@ impl Model {
             Event::Answered { call } => self.answered(&call),
             Event::NotAnswered { call } => self.not_answered(&call, CallStatus::NoAnswer),
             Event::Busy { call } => self.not_answered(&call, CallStatus::Busy),
+            Event::Pressed { call, keys } => self.pressed(&call, &keys),
             Event::MediaSilent { call, silent } => self.media_silent(&call, silent),
             Event::MediaClosed { call } => {
                 if self.facts.dtls_close_ends_leg {
@@ -179,6 +189,11 @@ impl Model {
                 self.log(format!("{call} has been silent for too long and is taken as gone"));
                 self.hung_up(&call);
             }
+            Due::TimeLimit(call) => {
+                self.log(format!("{call} has reached its time limit"));
+                self.hung_up(&call);
+            }
+            Due::Keys(call) => self.keys_are_over(&call),
             Due::Presence(worker, absence) => self.absent(&worker, absence),
         }
     }

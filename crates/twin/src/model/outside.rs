@@ -56,6 +56,7 @@ impl Model {
         };
         self.calls.insert(sid.clone(), call);
         self.log(format!("{sid} rings a phone outside"));
+        self.line_rings(&sid, &from, &to);
         self.effects.push(Effect::Dial { call: sid.clone(), from, to });
         self.timer(timeout, Due::RingTimeout(sid.clone()));
         sid

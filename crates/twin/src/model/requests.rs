@@ -54,6 +54,7 @@ impl Model {
         match request {
             Request::FetchCall(call) => self.call_reply(&call),
             Request::ListCalls { status } => Ok(self.call_list(status.as_deref())),
+            Request::CreateCall(new) => self.create_call(new),
             Request::UpdateCall { call, url, method, fallback_url, fallback_method, twiml, status } => {
                 let fallback =
                     fallback_url.map(|url| Link { url, method: http_method(fallback_method.as_deref()) });
@@ -109,6 +110,10 @@ impl Model {
             }
             Request::FetchWorker(worker) => self.worker_reply(&worker),
             Request::ListWorkers { friendly_name } => Ok(self.worker_list(friendly_name.as_deref())),
+            Request::DeleteWorker(worker) => self.delete_worker(&worker),
+            Request::UpdateWorkerChannel { worker, channel, capacity } => {
+                self.update_worker_channel(&worker, &channel, capacity)
+            }
             Request::UpdateWorker { worker, activity, attributes, reject_pending } => {
                 self.update_worker(&worker, activity, attributes.as_deref(), reject_pending)
             }
@@ -227,7 +232,7 @@ impl Model {
         self.call_reply(sid)
     }
 
-    fn call_reply(&self, sid: &CallSid) -> Answer {
+    pub(super) fn call_reply(&self, sid: &CallSid) -> Answer {
         let call = self.calls.get(sid).ok_or_else(|| ApiError::not_found("call"))?;
         Ok(ok(self.rest_call(sid, call), Value::Null))
     }
@@ -462,7 +467,7 @@ impl Model {
         self.reservation_reply(sid)
     }
 
-    fn worker_reply(&self, sid: &WorkerSid) -> Answer {
+    pub(super) fn worker_reply(&self, sid: &WorkerSid) -> Answer {
         let worker = self.workers.get(sid).ok_or_else(|| ApiError::not_found("worker"))?;
         let reply = self.said(|| self.rest_worker(sid, worker), || self.bridge_worker(sid, worker));
         Ok(Reply { etag: Some(worker.version), ..reply })

@@ -2,7 +2,8 @@
 
 use super::{
     Model,
-    expression::lookup,
+    expression::{Expression, lookup},
+    set_up::EVERYONE,
     state::{Due, Task, TaskStatus, Worker},
 };
 use rejoin_protocol::{Millis, TaskSid, WorkerSid};
@@ -145,9 +146,25 @@ impl Model {
         candidates
             .iter()
             .filter(|it| task.ignore_capacity || it.has_room.get(task.channel) == Some(&true))
-            .filter(|it| may(it.sid, it.worker) && !task.rejected_by.contains(it.sid))
+            .filter(|it| {
+                may(it.sid, it.worker)
+                    && self.is_in_queue(task, it.worker)
+                    && !task.rejected_by.contains(it.sid)
+            })
             .min_by_key(|it| (it.worker.last_reserved, it.sid))
             .map(|it| it.sid.clone())
+    }
+
+    /// True when the worker satisfies the queue's `TargetWorkers`. A task with a `RoutingTarget` goes to its worker whatever
+    /// the queue (*assumed*).
+    fn is_in_queue(&self, task: &Task, worker: &Worker) -> bool {
+        let queue = task.targets.front().map(|target| &target.queue);
+        let setup = self.account.queues.iter().find(|it| Some(&it.sid) == queue);
+        let Some(target) = setup.map(|it| it.target_workers.as_str()) else { return true };
+        task.routing_target.is_some()
+            || target == EVERYONE
+            || Expression::parse(target)
+                .is_ok_and(|target| target.holds(&|path| lookup(&worker.attributes, path)))
     }
 
     fn candidates(&self) -> Vec<Candidate<'_>> {

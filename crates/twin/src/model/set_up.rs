@@ -2,12 +2,15 @@
 
 use super::{
     Model,
-    account::{ActivitySetup, ChannelSetup, QueueSetup, WorkflowSetup},
+    account::{ActivitySetup, ChannelSetup, QueueSetup, WorkerSetup, WorkflowSetup},
     api::{ApiError, Reply},
+    expression::Expression,
     requests::{Answer, ok},
+    state::Worker,
+    taskrouter::parse_attributes,
     workflow::Workflow,
 };
-use rejoin_protocol::{ActivitySid, TaskChannelSid, TaskQueueSid, WorkflowSid};
+use rejoin_protocol::{ActivitySid, TaskChannelSid, TaskQueueSid, WorkerSid, WorkflowSid};
 use serde_json::Value;
 
 /// A request of an administrator, or of a program that works for one.
@@ -33,6 +36,15 @@ pub enum SetUp {
     },
     /// `DELETE TaskChannels/{TC}`.
     DeleteTaskChannel(TaskChannelSid),
+    /// `POST Workers`.
+    CreateWorker {
+        /// `FriendlyName`.
+        name: String,
+        /// `ActivitySid`; without it the workspace's default, which is offline.
+        activity: Option<ActivitySid>,
+        /// `Attributes`, JSON text.
+        attributes: Option<String>,
+    },
     /// `POST TaskQueues`.
     CreateTaskQueue {
         /// `FriendlyName`.
@@ -103,13 +115,17 @@ impl Model {
                 deleted(&mut self.account.channels, "task channel", |it| it.sid == sid)
             }
             SetUp::CreateTaskQueue { name, target_workers } => {
-                if target_workers.is_some_and(|workers| workers != "1==1") {
-                    return Err(ApiError::bad_request("TargetWorkers: the twin models `1==1` alone"));
+                let target_workers = target_workers.unwrap_or_else(|| EVERYONE.into());
+                if let Err(error) = Expression::parse(&target_workers) {
+                    return Err(ApiError::bad_request(format!("TargetWorkers: {error}")));
                 }
                 self.is_free("a queue", &name, self.account.queues.iter().map(|it| &it.name))?;
                 let sid = TaskQueueSid::numbered(self.number());
-                self.account.queues.push(QueueSetup { sid, name });
+                self.account.queues.push(QueueSetup { sid, name, target_workers });
                 created(last(&self.queue_list(), "task_queues"))
+            }
+            SetUp::CreateWorker { name, activity, attributes } => {
+                self.create_worker(name, activity.as_ref(), attributes)
             }
             SetUp::DeleteTaskQueue(sid) => {
                 let names = |workflow: &WorkflowSetup| workflow.configuration.contains(sid.as_str());
@@ -146,6 +162,60 @@ impl Model {
         }
     }
 
+    fn create_worker(
+        &mut self,
+        name: String,
+        activity: Option<&ActivitySid>,
+        attributes: Option<String>,
+    ) -> Answer {
+        self.is_free("a worker", &name, self.workers.values().map(|worker| &worker.name))?;
+        let attributes = attributes.unwrap_or_else(|| "{}".into());
+        parse_attributes(&attributes)?;
+        let known = |it: &&ActivitySetup| activity.map_or(!it.available, |wanted| it.sid == *wanted);
+        let found = self.account.activities.iter().find(known).map(|it| it.sid.clone());
+        let found = found.ok_or_else(|| ApiError::bad_request("there is no such ActivitySid"))?;
+        let sid = WorkerSid::numbered(self.number());
+        let identity = identity(&name);
+        let capacity = vec![1; self.account.channels.len()];
+        let setup = WorkerSetup { sid: sid.clone(), name, identity, attributes, capacity };
+        self.workers.insert(sid.clone(), Worker { created: self.now, ..Worker::new(&setup, found) });
+        self.touch_worker(&sid, "worker.created");
+        Ok(Reply { status: 201, ..self.worker_reply(&sid)? })
+    }
+
+    /// A worker with tasks is kept (*assumed*: the documentation does not say what Twilio does).
+    pub(super) fn delete_worker(&mut self, sid: &WorkerSid) -> Answer {
+        if !self.workers.contains_key(sid) {
+            return Err(ApiError::not_found("worker"));
+        }
+        if self.reservations.values().any(|it| it.worker == *sid && it.status.is_active()) {
+            return Err(ApiError::bad_request("the worker has reservations that are not completed"));
+        }
+        self.workers.remove(sid);
+        Ok(Reply { status: 204, body: Value::Null, etag: None, bridge: Value::Null })
+    }
+
+    /// `POST Workers/{WK}/Channels/{WC}` (<https://www.twilio.com/docs/taskrouter/api/worker-channel>).
+    pub(super) fn update_worker_channel(
+        &mut self,
+        sid: &WorkerSid,
+        channel: &str,
+        capacity: Option<u32>,
+    ) -> Answer {
+        let missing = || ApiError::not_found("worker channel");
+        let position = |body: &Value| {
+            let all = body["channels"].as_array()?;
+            all.iter().position(|it| it["sid"] == channel)
+        };
+        let index = position(&self.channel_list(sid)?.body).ok_or_else(missing)?;
+        let worker = self.workers.get_mut(sid).ok_or_else(missing)?;
+        if let (Some(capacity), Some(place)) = (capacity, worker.capacity.get_mut(index)) {
+            *place = capacity;
+        }
+        let body = self.channel_list(sid)?.body["channels"][index].take();
+        Ok(ok(body, Value::Null))
+    }
+
     /// The configuration must be Twilio's, and name queues of this workspace.
     fn parsed(&self, setup: &WorkflowSetup) -> Result<Workflow, ApiError> {
         let workflow = Workflow::new(setup).map_err(|error| ApiError::bad_request(error.to_string()))?;
@@ -177,6 +247,17 @@ impl Model {
             all.body["workflows"].as_array().and_then(|all| all.iter().find(|it| it["sid"] == *sid.as_str()));
         found.cloned().map(|body| ok(body, Value::Null)).ok_or_else(|| ApiError::not_found("workflow"))
     }
+}
+
+/// The expression that every worker satisfies.
+pub(super) const EVERYONE: &str = "1==1";
+
+/// The identity of a client with this name (<https://www.twilio.com/docs/voice/sdks/javascript>).
+fn identity(name: &str) -> String {
+    let of = |c: char| {
+        if c.is_ascii_alphanumeric() { c.to_string() } else { format!("_{:02X}", u32::from(c)) }
+    };
+    name.chars().map(of).collect()
 }
 
 fn last(of: &Reply, key: &str) -> Option<Value> {

@@ -17,6 +17,7 @@ impl Model {
                     CallKind::Customer { .. } => ("customer", None),
                     CallKind::Agent(worker) => ("agent", Some(worker)),
                     CallKind::Dialled => ("dialled", None),
+                    CallKind::Line => ("line", None),
                 };
                 let doing = match &call.doing {
                     Doing::Nothing if call.ended.is_some() => "ended",

@@ -40,6 +40,8 @@ pub(super) enum CallKind {
     Agent(WorkerSid),
     /// A phone outside that Twilio has dialled.
     Dialled,
+    /// At a number of the account: the other end of a call that the account has placed.
+    Line,
 }
 
 /// As in `CallStatus`.
@@ -94,6 +96,22 @@ pub(super) enum Joining {
     Supervise { task: TaskSid, supervisor: WorkerSid },
     /// An outside phone is dialled.
     Dialled(Box<Dialled>),
+    /// A call placed by REST, which then runs a document.
+    Document(Box<Begins>),
+}
+
+/// How a call begins that was placed by REST.
+#[derive(Clone, Debug)]
+pub(super) struct Begins {
+    pub(super) at: BeginsWith,
+    pub(super) time_limit: Option<Millis>,
+}
+
+/// The document of a call that was placed by REST.
+#[derive(Clone, Debug)]
+pub(super) enum BeginsWith {
+    Url(Link),
+    Inline(String),
 }
 
 /// Where an outside phone joins when it is answered.
@@ -551,5 +569,8 @@ pub(super) enum Due {
     Reservation(ReservationSid),
     RingTimeout(CallSid),
     DeadLeg(CallSid),
+    TimeLimit(CallSid),
+    /// No key was pressed in time.
+    Keys(CallSid),
     Presence(WorkerSid, u64),
 }

@@ -21,14 +21,39 @@ pub struct TwimlError {
 /// A verb. URLs are as written: relative to the document's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Verb {
-    Say { text: String, loops: u32 },
-    Play { url: String, loops: u32 },
+    Say {
+        text: String,
+        loops: u32,
+    },
+    Play {
+        url: String,
+        loops: u32,
+    },
     Pause(Millis),
     Enqueue(Enqueue),
     Conference(Box<DialConference>),
     Redirect(Link),
+    Gather(Box<Gather>),
+    /// Waits for the keys of a `<Gather>` whose prompts are over.
+    Listen,
     Hangup,
     Leave,
+}
+
+/// `<Gather>` of keys (<https://www.twilio.com/docs/voice/twiml/gather>).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Gather {
+    /// What plays meanwhile: `<Say>`, `<Play>` and `<Pause>`.
+    pub(super) prompts: Vec<Verb>,
+    pub(super) action: Option<Link>,
+    /// `numDigits`; `None`: any number of keys.
+    pub(super) keys: Option<usize>,
+    /// Ends the input, and is not part of it; `None`: no key does.
+    pub(super) finish: Option<char>,
+    /// How long each key is waited for, once the prompts are over.
+    pub(super) timeout: Millis,
+    /// `actionOnEmptyResult`: the action is requested without any key, too.
+    pub(super) empty: bool,
 }
 
 /// A document to fetch.
@@ -228,10 +253,31 @@ fn verb(element: &Element) -> Result<Verb, TwimlError> {
         "Redirect" => {
             Ok(Verb::Redirect(Link { url: text(), method: http_method(element.attribute("method")) }))
         }
+        "Gather" => gather(element),
         "Hangup" => Ok(Verb::Hangup),
         "Leave" => Ok(Verb::Leave),
         other => Err(error(12200, format!("<{other}> is not modelled by the twin, or no verb"))),
     }
+}
+
+fn gather(element: &Element) -> Result<Verb, TwimlError> {
+    if element.attribute("input").is_some_and(|input| input != "dtmf") {
+        return Err(error(12200, "the twin models <Gather> of keys alone"));
+    }
+    let prompts: Vec<Verb> = element.children.iter().map(verb).collect::<Result<_, _>>()?;
+    let sounds = |verb: &Verb| matches!(verb, Verb::Say { .. } | Verb::Play { .. } | Verb::Pause(_));
+    if !prompts.iter().all(sounds) {
+        return Err(error(12200, "<Gather> takes <Say>, <Play> and <Pause> alone"));
+    }
+    let timeout = element.number::<u32>("timeout")?.unwrap_or(5);
+    Ok(Verb::Gather(Box::new(Gather {
+        prompts,
+        action: element.link("action", "method"),
+        keys: element.number("numDigits")?,
+        finish: element.attribute("finishOnKey").map_or(Some('#'), |key| key.chars().next()),
+        timeout: Millis::seconds(u64::from(timeout)),
+        empty: element.flag("actionOnEmptyResult", false)?,
+    })))
 }
 
 fn enqueue(element: &Element) -> Result<Verb, TwimlError> {
@@ -350,7 +396,10 @@ mod tests {
             ("<Response/><Response/>", 12100),
             ("<Response><Say>&nope;</Say></Response>", 12100),
             ("<!DOCTYPE x [<!ENTITY a 'b'>]><Response/>", 12100),
-            ("<Response><Gather/></Response>", 12200),
+            ("<Response><Gather input=\"speech\"/></Response>", 12200),
+            ("<Response><Gather numDigits=\"one\"/></Response>", 12200),
+            ("<Response><Gather><Hangup/></Gather></Response>", 12200),
+            ("<Response><Record/></Response>", 12200),
             ("<Response><Enqueue>support</Enqueue></Response>", 12200),
             ("<Response><Dial>+15550000000</Dial></Response>", 12200),
             ("<Response><Dial><Conference muted=\"maybe\">x</Conference></Dial></Response>", 12200),

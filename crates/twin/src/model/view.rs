@@ -269,7 +269,7 @@ impl Model {
                 json!({
                     "sid": queue.sid, "account_sid": self.account.sid,
                     "workspace_sid": self.account.workspace, "friendly_name": queue.name,
-                    "target_workers": "1==1", "task_order": "FIFO", "max_reserved_workers": 1,
+                    "target_workers": queue.target_workers, "task_order": "FIFO", "max_reserved_workers": 1,
                     "assignment_activity_sid": null, "assignment_activity_name": null,
                     "reservation_activity_sid": null, "reservation_activity_name": null,
                     "date_created": iso(Millis(0)), "date_updated": iso(Millis(0)),

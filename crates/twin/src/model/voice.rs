@@ -22,7 +22,7 @@ pub(super) fn resolve(base: &str, url: &str) -> String {
     }
 }
 
-fn resolved(base: &str, link: &Link) -> Link {
+pub(super) fn resolved(base: &str, link: &Link) -> Link {
     Link { url: resolve(base, &link.url), method: link.method.clone() }
 }
 
@@ -32,7 +32,8 @@ pub(super) fn sound(base: &str, verb: &Verb) -> Option<(Sound, u32)> {
         Verb::Say { text, loops } => Some((Sound::Say(text.clone()), *loops)),
         Verb::Play { url, loops } => Some((Sound::Url(resolve(base, url)), *loops)),
         Verb::Pause(time) => Some((Sound::Silence(*time), 1)),
-        Verb::Enqueue(_) | Verb::Conference(_) | Verb::Redirect(_) | Verb::Hangup | Verb::Leave => None,
+        Verb::Enqueue(_) | Verb::Conference(_) | Verb::Redirect(_) | Verb::Gather(_) => None,
+        Verb::Listen | Verb::Hangup | Verb::Leave => None,
     }
 }
 
@@ -95,6 +96,7 @@ impl Model {
         call.status = CallStatus::InProgress;
         self.cancel_timers(&Due::RingTimeout(sid.clone()));
         self.log(format!("{sid} the phone answers"));
+        self.line_answered(sid);
         self.phone_picked_up(sid, joining);
     }
 
@@ -143,6 +145,8 @@ impl Model {
         self.forget_sounds(sid);
         self.cancel_timers(&Due::RingTimeout(sid.clone()));
         self.cancel_timers(&Due::DeadLeg(sid.clone()));
+        self.cancel_timers(&Due::TimeLimit(sid.clone()));
+        self.forget_keys(sid);
         self.effects.push(Effect::Drop { call: sid.clone() });
         match doing {
             Doing::Nothing | Doing::Fetching | Doing::Sounding => {}
@@ -153,6 +157,7 @@ impl Model {
             }
             Doing::Conference(conference, _) => self.leave(&conference, sid, left),
         }
+        self.line_ended(sid);
     }
 
     /// Requests the `action` of a leg that no longer waits for its document.
@@ -165,6 +170,7 @@ impl Model {
 
     /// Takes a leg out of its current activity, without ending it.
     fn interrupt(&mut self, sid: &CallSid) {
+        self.forget_keys(sid);
         let Some(call) = self.calls.get_mut(sid) else { return };
         call.verbs.clear();
         let doing = std::mem::replace(&mut call.doing, Doing::Nothing);
@@ -225,7 +231,13 @@ impl Model {
         ]
     }
 
-    fn fetch_document(&mut self, sid: &CallSid, link: &Link, extra: Vec<(String, String)>, fallback: bool) {
+    pub(super) fn fetch_document(
+        &mut self,
+        sid: &CallSid,
+        link: &Link,
+        extra: Vec<(String, String)>,
+        fallback: bool,
+    ) {
         let mut params = self.call_params(sid);
         params.extend(extra);
         let Some(call) = self.calls.get_mut(sid) else { return };
@@ -249,7 +261,7 @@ impl Model {
     }
 
     /// Tries the fallback; without one the caller hears the error message and is hung up on.
-    fn document_failed(&mut self, sid: &CallSid, url: &str, was_fallback: bool, why: &str) {
+    pub(super) fn document_failed(&mut self, sid: &CallSid, url: &str, was_fallback: bool, why: &str) {
         self.log(format!("{sid} a document fails: {why}"));
         let Some(call) = self.calls.get(sid) else { return };
         match call.fallback.clone().filter(|_| !was_fallback) {
@@ -265,7 +277,7 @@ impl Model {
         }
     }
 
-    fn run(&mut self, sid: &CallSid, verbs: VecDeque<Verb>, base: String) {
+    pub(super) fn run(&mut self, sid: &CallSid, verbs: VecDeque<Verb>, base: String) {
         let Some(call) = self.calls.get_mut(sid) else { return };
         call.verbs = verbs;
         call.base = base;
@@ -301,6 +313,8 @@ impl Model {
                 Verb::Redirect(link) => {
                     return self.fetch_document(sid, &resolved(&base, &link), vec![], false);
                 }
+                Verb::Gather(gather) => self.gather(sid, *gather),
+                Verb::Listen => return self.listen(sid),
                 Verb::Hangup => return self.end_call(sid, CallStatus::Completed, Left::HungUp),
                 // Not in a queue, so there is nothing to leave. The others have a sound.
                 Verb::Leave | Verb::Say { .. } | Verb::Play { .. } | Verb::Pause(_) => {}
@@ -413,7 +427,7 @@ impl Model {
                 Verb::Redirect(link) => return self.fetch_wait(sid, &resolved(&base, &link)),
                 Verb::Hangup => return self.end_call(sid, CallStatus::Completed, Left::HungUp),
                 Verb::Leave => return self.leave_queue(sid),
-                Verb::Enqueue(_) | Verb::Conference(_) => {
+                Verb::Enqueue(_) | Verb::Conference(_) | Verb::Gather(_) | Verb::Listen => {
                     self.log(format!("{sid} its waiting document has a verb that is not allowed there"));
                 }
                 Verb::Say { .. } | Verb::Play { .. } | Verb::Pause(_) => {}
@@ -502,7 +516,7 @@ impl Model {
     }
 
     /// Forgets what plays to the leg, or is being fetched for it.
-    fn forget_sounds(&mut self, sid: &CallSid) {
+    pub(super) fn forget_sounds(&mut self, sid: &CallSid) {
         self.plays.forget(&PlayFor::Document(sid.clone()));
         self.plays.forget(&PlayFor::Wait(sid.clone()));
         self.fetches.retain(
@@ -520,7 +534,7 @@ impl CallKind {
     /// `Direction`.
     pub(super) fn direction(&self) -> &'static str {
         match self {
-            Self::Customer { .. } => "inbound",
+            Self::Customer { .. } | Self::Line => "inbound",
             Self::Agent(_) | Self::Dialled => "outbound-api",
         }
     }

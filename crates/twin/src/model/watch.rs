@@ -107,7 +107,7 @@ impl Model {
     fn leg_view<'a>(&'a self, sid: &'a CallSid, call: &'a Call) -> LegView<'a> {
         let worker = match &call.kind {
             CallKind::Agent(worker) => Some(worker),
-            CallKind::Customer { .. } | CallKind::Dialled => None,
+            CallKind::Customer { .. } | CallKind::Dialled | CallKind::Line => None,
         };
         let sounds = match &call.doing {
             Doing::Queued(queued) => queued.music || self.plays.any(&PlayFor::Wait(sid.clone())),

@@ -10,7 +10,7 @@ use crate::{
     Twin,
     contract::Operation,
     dates::{iso, rfc2822},
-    model::ApiError,
+    model::{ApiError, LineSetup},
 };
 use axum::http::StatusCode;
 use rejoin_protocol::Millis;
@@ -38,7 +38,7 @@ pub(super) fn answer(
             account_of(twin, &owner)
         }
         (VOICE, ["2010-04-01", "Accounts", account, _]) if *account == owner.account.as_str() => {
-            json!({ "incoming_phone_numbers": [number(twin, &owner)] })
+            json!({ "incoming_phone_numbers": numbers(twin, &owner) })
         }
         (STUDIO, ["v2", "Flows"]) => {
             let mut flows = flows(twin, &owner);
@@ -85,22 +85,28 @@ fn account_of(twin: &Twin, owner: &Owner) -> Value {
 }
 
 /// <https://www.twilio.com/docs/phone-numbers/api/incomingphonenumber-resource>
-fn number(twin: &Twin, owner: &Owner) -> Value {
+fn numbers(twin: &Twin, owner: &Owner) -> Vec<Value> {
     let account = twin.config().demo_account();
-    let sid = format!("PN{:032x}", 1);
+    let first = LineSetup { number: account.number, voice_url: account.voice_url };
+    let all = std::iter::once(first).chain(account.lines);
+    (1..).zip(all).map(|(place, line)| number(twin, owner, place, &line)).collect()
+}
+
+fn number(twin: &Twin, owner: &Owner, place: u32, line: &LineSetup) -> Value {
+    let sid = format!("PN{place:032x}");
     json!({
         "sid": sid, "account_sid": owner.account, "address_sid": null, "address_requirements": "none",
         "api_version": "2010-04-01", "beta": false,
         "capabilities": { "voice": true, "sms": false, "mms": false, "fax": false },
         "date_created": rfc2822(Millis(0)), "date_updated": rfc2822(Millis(0)),
-        "friendly_name": account.number, "phone_number": account.number, "identity_sid": null, "origin": "twilio",
+        "friendly_name": line.number, "phone_number": line.number, "identity_sid": null, "origin": "twilio",
         "sms_application_sid": "", "sms_fallback_method": "POST", "sms_fallback_url": "", "sms_method": "POST",
         "sms_url": "", "status_callback": "", "status_callback_method": "POST", "trunk_sid": null,
         "uri": format!("/2010-04-01/Accounts/{}/IncomingPhoneNumbers/{sid}.json", owner.account),
         "voice_receive_mode": "voice", "voice_application_sid": "", "voice_caller_id_lookup": false,
         "voice_fallback_method": "POST",
         "voice_fallback_url": twin.console(|console| console.voice_fallback_url.clone()).unwrap_or_default(),
-        "voice_method": "POST", "voice_url": account.voice_url, "emergency_status": "Inactive",
+        "voice_method": "POST", "voice_url": line.voice_url, "emergency_status": "Inactive",
         "emergency_address_sid": null, "emergency_address_status": "unregistered", "bundle_sid": null,
         "status": "in-use", "type": "local",
     })

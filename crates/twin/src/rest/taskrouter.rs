@@ -60,6 +60,12 @@ pub(super) fn translate(owner: &Owner, call: &Call<'_>) -> Result<Request, ApiEr
         }),
         ("GET", ["Workers"]) => Ok(Request::ListWorkers { friendly_name: form.text("FriendlyName") }),
         ("GET", ["Workers", sid]) => Ok(Request::FetchWorker(worker(sid)?)),
+        ("DELETE", ["Workers", sid]) => Ok(Request::DeleteWorker(worker(sid)?)),
+        ("POST", ["Workers", sid, "Channels", channel]) => Ok(Request::UpdateWorkerChannel {
+            worker: worker(sid)?,
+            channel: (*channel).to_owned(),
+            capacity: form.number("Capacity")?,
+        }),
         ("GET", ["Workers", sid, "Channels" | "WorkerChannels"]) => {
             Ok(Request::ListWorkerChannels(worker(sid)?))
         }
@@ -101,6 +107,11 @@ fn set_up(method: &str, path: &[&str], form: &Form) -> Result<Option<SetUp>, Api
         ("POST", ["TaskQueues"]) => {
             Some(SetUp::CreateTaskQueue { name: name()?, target_workers: form.text("TargetWorkers") })
         }
+        ("POST", ["Workers"]) => Some(SetUp::CreateWorker {
+            name: name()?,
+            activity: form.sid("ActivitySid", ActivitySid::parse)?,
+            attributes: form.text("Attributes"),
+        }),
         ("DELETE", ["TaskQueues", sid]) => TaskQueueSid::parse(sid).ok().map(SetUp::DeleteTaskQueue),
         ("GET", ["Workflows", sid]) => WorkflowSid::parse(sid).ok().map(SetUp::FetchWorkflow),
         ("POST", ["Workflows"]) => {

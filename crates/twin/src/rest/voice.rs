@@ -1,7 +1,7 @@
 //! api.twilio.com: calls, conferences, participants.
 
 use super::{Call, Owner, form::Form, not_found};
-use crate::model::{ApiError, NewParticipant, ParticipantChange, Request};
+use crate::model::{ApiError, NewCall, NewParticipant, ParticipantChange, Request};
 use rejoin_protocol::{CallSid, ConferenceSid};
 
 pub(super) fn translate(owner: &Owner, call: &Call<'_>) -> Result<Request, ApiError> {
@@ -17,6 +17,17 @@ pub(super) fn translate(owner: &Owner, call: &Call<'_>) -> Result<Request, ApiEr
     let form = &call.form;
     match (call.method, rest) {
         ("GET", ["Calls"]) => Ok(Request::ListCalls { status: form.text("Status") }),
+        ("POST", ["Calls"]) => Ok(Request::CreateCall(NewCall {
+            to: form.needed("To")?,
+            from: form.needed("From")?,
+            url: form.text("Url"),
+            method: form.text("Method"),
+            fallback_url: form.text("FallbackUrl"),
+            fallback_method: form.text("FallbackMethod"),
+            twiml: form.text("Twiml"),
+            timeout: form.number("Timeout")?,
+            time_limit: form.number("TimeLimit")?,
+        })),
         ("GET", ["Calls", sid]) => Ok(Request::FetchCall(leg(sid)?)),
         ("POST", ["Calls", sid]) => Ok(Request::UpdateCall {
             call: leg(sid)?,

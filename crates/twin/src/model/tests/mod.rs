@@ -3,6 +3,7 @@
 mod calls;
 mod conferences;
 mod outside;
+mod placed;
 mod random;
 mod routing;
 mod supervisors;
