@@ -3,6 +3,7 @@
 
 mod answers;
 mod certificate;
+pub mod test_call;
 
 use crate::beside;
 use crate::config::Config;

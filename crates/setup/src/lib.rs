@@ -37,3 +37,4 @@ pub use refusal::Refusal;
 pub use release::{Loaded, Released, loaded, release, roll_back};
 pub use settings::settings;
 pub use unprovision::unprovision;
+pub use workflow::with_filter;

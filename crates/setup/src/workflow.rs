@@ -79,11 +79,7 @@ pub(crate) fn queues_of_filter(configuration: &str, place: usize) -> Vec<TaskQue
 
 /// The configuration with our filter before all others. `everyone`: a queue of every worker, `any`: where a task goes whose
 /// agent does not come. `None` if the text is no configuration of a workflow.
-pub(crate) fn with_filter(
-    configuration: &str,
-    everyone: &TaskQueueSid,
-    any: &TaskQueueSid,
-) -> Option<String> {
+pub fn with_filter(configuration: &str, everyone: &TaskQueueSid, any: &TaskQueueSid) -> Option<String> {
     json_text::insert_first(configuration, &FILTERS, |indentation| written(everyone, any, indentation))
 }
 

@@ -1,6 +1,6 @@
 //! Resources of the account beyond calls and tasks, as far as they are read. Unknown fields are ignored.
 
-use rejoin_protocol::{SinkSid, SubscriptionSid, TaskChannelSid, WorkerSid};
+use rejoin_protocol::{ReservationSid, SinkSid, SubscriptionSid, TaskChannelSid, TaskSid, WorkerSid};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
@@ -14,12 +14,14 @@ pub struct Account {
     pub kind: Option<String>,
 }
 
-/// A phone number of the account (<https://www.twilio.com/docs/phone-numbers/api/incomingphonenumber-resource>). The number
-/// itself is not read.
+/// A phone number of the account (<https://www.twilio.com/docs/phone-numbers/api/incomingphonenumber-resource>).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct PhoneNumber {
     /// The number's SID (`PN…`).
     pub sid: String,
+    /// The number, E.164. It is not shown anywhere.
+    #[serde(default)]
+    pub phone_number: String,
     /// Where Twilio fetches the document for a call.
     #[serde(default)]
     pub voice_url: Option<String>,
@@ -89,11 +91,28 @@ pub struct SubscribedEvent {
 pub struct ListedWorker {
     /// The worker's SID.
     pub sid: WorkerSid,
+    /// The worker's name.
+    #[serde(default)]
+    pub friendly_name: String,
+}
+
+/// A task that is, or was, offered to a worker (<https://www.twilio.com/docs/taskrouter/api/worker-reservation>).
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Offer {
+    /// The reservation's SID.
+    pub sid: ReservationSid,
+    /// The task.
+    pub task_sid: TaskSid,
+    /// `pending`, `accepted`, `rejected`, `timeout`, `canceled`, `rescinded`, `wrapping` or `completed`.
+    pub reservation_status: String,
 }
 
 /// A worker's share of a task channel (<https://www.twilio.com/docs/taskrouter/api/worker-channel>).
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct WorkerChannel {
+    /// `WC…`.
+    #[serde(default)]
+    pub sid: String,
     /// The task channel.
     pub task_channel_sid: TaskChannelSid,
     /// Its unique name.

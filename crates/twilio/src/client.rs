@@ -9,11 +9,13 @@ mod request;
 mod serverless;
 mod set_up;
 mod taskrouter;
+mod test_call;
 mod voice;
 
 pub use plugins::NewPluginVersion;
 pub use serverless::NewAssetVersion;
 pub use taskrouter::{NewTask, TaskEnd};
+pub use test_call::{ConferenceInstruction, NewCall};
 pub use voice::ParticipantChange;
 
 use crate::error::Error;

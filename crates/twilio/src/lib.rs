@@ -9,6 +9,7 @@ pub mod events;
 mod gate;
 mod hosted;
 mod only;
+mod read_twiml;
 mod resource;
 pub mod signature;
 mod transport;
@@ -17,11 +18,12 @@ pub mod webhook;
 mod witness;
 
 pub use account::{
-    Account, Flow, ListedWorker, PhoneNumber, Sink, SubscribedEvent, Subscription, WebhookRule,
+    Account, Flow, ListedWorker, Offer, PhoneNumber, Sink, SubscribedEvent, Subscription, WebhookRule,
     WebhookSetting, WorkerChannel,
 };
 pub use client::{
-    Client, NewAssetVersion, NewPluginVersion, NewTask, ParticipantChange, Settings, TaskEnd, encoded,
+    Client, ConferenceInstruction, NewAssetVersion, NewCall, NewPluginVersion, NewTask, ParticipantChange,
+    Settings, TaskEnd, encoded,
 };
 pub use error::Error;
 pub use gate::{Answer, Family, Gate, Pass, Passing};
@@ -29,6 +31,7 @@ pub use hosted::{
     Asset, AssetVersion, Build, ConfiguredPlugin, Environment, FunctionVersion, PluginConfiguration,
     PluginVersion, Release, Service,
 };
+pub use read_twiml::{ReadVerb, read_twiml};
 pub use resource::{
     Activity, Call, Conference, Event, Participant, Reservation, Task, TaskChannel, TaskQueue, TokenInfo,
     Worker, Workflow,

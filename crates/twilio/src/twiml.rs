@@ -110,6 +110,26 @@ impl Document {
         self
     }
 
+    /// `<Gather>` of one key, which is waited for this many seconds after these words. The address gets it as `Digits`, by
+    /// `POST`; without a key the document goes on (<https://www.twilio.com/docs/voice/twiml/gather>).
+    #[must_use]
+    pub fn gather(mut self, action: &str, seconds: u32, language: &str, text: &str) -> Self {
+        let seconds = seconds.to_string();
+        let attributes = [("numDigits", "1"), ("timeout", &seconds), ("action", action), ("method", "POST")];
+        self.open("Gather", &attributes);
+        self = self.say(language, text);
+        self.close("Gather");
+        self
+    }
+
+    /// `<Hangup>`.
+    #[must_use]
+    pub fn hang_up(mut self) -> Self {
+        self.open("Hangup", &[]);
+        self.close("Hangup");
+        self
+    }
+
     /// `<Enqueue>`.
     #[must_use]
     pub fn enqueue(mut self, enqueue: &Enqueue<'_>) -> Self {

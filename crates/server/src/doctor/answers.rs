@@ -79,7 +79,7 @@ async fn send(
     transport.send(request).await
 }
 
-fn word(why: Unanswered) -> &'static str {
+pub(super) fn word(why: Unanswered) -> &'static str {
     match why {
         Unanswered::NotBuilt => "that is no address",
         Unanswered::NotConnected => "no connection",

@@ -159,6 +159,7 @@ pub(crate) fn routers(app: &Arc<App>) -> Result<Routers, Error> {
         .route("/twiml/after/{recovery}", post(twiml::after))
         .route("/twiml/ended", post(twiml::ended))
         .route("/twiml/move/{task}", post(twiml::follow))
+        .route("/twiml/test-call/{workflow}", post(twiml::test_call))
         .route("/twiml/fallback/{recovery}", post(twiml::fallback))
         .route("/openapi.json", get(openapi::openapi))
         .route("/audio/comfort.wav", get(twiml::comfort_audio))

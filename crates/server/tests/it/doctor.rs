@@ -10,6 +10,8 @@ use axum::response::{IntoResponse as _, Response};
 use rejoin_protocol::{AccountSid, ActivitySid, WorkflowSid, WorkspaceSid};
 use rejoin_twilio::{Client, Settings};
 use rejoin_twin::console::{StudioFlow, WebhookConfiguration};
+use rejoin_twin::facts::Facts;
+use rejoin_twin::model::LineSetup;
 use rejoin_twin::{Twin, TwinConfig, app};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -93,30 +95,44 @@ fn http_date(seconds: u64) -> String {
 
 /// An account, an administrator's folder, and the server.
 pub(crate) struct World {
-    twin: Twin,
+    pub(crate) twin: Twin,
     way: Way,
     base: String,
     pub(crate) folder: TempDir,
     /// The server's public address.
     pub(crate) url: String,
+    /// The address that it listens on.
+    pub(crate) listen: String,
     server: Option<Child>,
 }
 
 impl World {
     /// A bare account; the server will be reached with this scheme.
     pub(crate) async fn bare(scheme: &str) -> Self {
+        Self::with_lines(scheme, vec![], Facts::default()).await
+    }
+
+    /// The same with further numbers, at a Twilio of which this is assumed.
+    pub(crate) async fn with_lines(scheme: &str, lines: Vec<LineSetup>, facts: Facts) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let listen = listener.local_addr().unwrap();
-        let twin =
-            Twin::start(TwinConfig { bare: true, first_number: 0x1000, ..TwinConfig::at(listen, TOKEN) })
-                .await
-                .unwrap();
+        let twin = Twin::start(TwinConfig {
+            bare: true,
+            first_number: 0x1000,
+            lines,
+            facts,
+            ..TwinConfig::at(listen, TOKEN)
+        })
+        .await
+        .unwrap();
         let way = Way::default();
         let service = app(&twin).layer(axum::middleware::from_fn_with_state(way.clone(), pass));
         tokio::spawn(async move { axum::serve(listener, service).await });
-        let url = format!("{scheme}://{}", free());
+        let listens = free();
+        let url = format!("{scheme}://{listens}");
         let folder = tempfile::tempdir().unwrap();
-        Self { twin, way, base: format!("http://{listen}/__tw"), folder, url, server: None }
+        let base = format!("http://{listen}/__tw");
+        Self { twin, way, base, folder, url, listen: listens, server: None }
     }
 
     /// An account that is set up, and a server that runs.
@@ -128,7 +144,7 @@ impl World {
     }
 
     /// By the commands of an administrator.
-    fn provision(&self, more: &[&str]) {
+    pub(crate) fn provision(&self, more: &[&str]) {
         std::fs::write(self.folder.path().join("plugin.js"), "built").unwrap();
         let deployed = self.rejoin(&["deploy", "--yes", "--bundle", "plugin.js"], &[]);
         assert!(deployed.status.success(), "{deployed:?}");
@@ -156,7 +172,7 @@ impl World {
     }
 
     pub(crate) fn serve(&mut self, settings: &[(&str, &str)]) {
-        let listen = self.url.split_once("://").unwrap().1.to_owned();
+        let listen = self.listen.clone();
         let mut command = self.command(&["serve", "--config", "rejoin.toml"], settings);
         let mut server = command
             .env("REJOIN_LISTEN", listen)
@@ -173,7 +189,7 @@ impl World {
         self.server = Some(server);
     }
 
-    fn stop(&mut self) {
+    pub(crate) fn stop(&mut self) {
         if let Some(mut server) = self.server.take() {
             server.kill().unwrap();
             server.wait().unwrap();
@@ -215,7 +231,7 @@ impl World {
         *self.way.fault.lock().unwrap() = fault;
     }
 
-    fn client(&self) -> Client {
+    pub(crate) fn client(&self) -> Client {
         Client::new(Settings {
             account: AccountSid::numbered(1),
             auth_token: TOKEN.into(),
@@ -248,7 +264,7 @@ impl Drop for World {
 }
 
 /// An address of this machine that nobody listens on.
-fn free() -> String {
+pub(crate) fn free() -> String {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
 }
 

@@ -49,6 +49,7 @@ mod settings;
 mod store;
 mod storm;
 mod support;
+mod test_call;
 mod tls;
 mod transfer;
 mod trouble;

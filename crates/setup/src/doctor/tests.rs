@@ -70,6 +70,7 @@ fn taskrouter() -> TaskRouter {
 /// A worker's channels with these capacities.
 fn worker(voice: u32, ping: u32) -> Vec<WorkerChannel> {
     let share = |number, name: &str, capacity| WorkerChannel {
+        sid: String::new(),
         task_channel_sid: TaskChannelSid::numbered(number),
         task_channel_unique_name: name.into(),
         available: true,

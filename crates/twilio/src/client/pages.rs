@@ -17,6 +17,7 @@ struct Page<T> {
     #[serde(
         alias = "activities",
         alias = "assets",
+        alias = "calls",
         alias = "channels",
         alias = "environments",
         alias = "conferences",

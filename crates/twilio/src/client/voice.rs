@@ -117,7 +117,7 @@ impl Client {
         self.voice(Method::POST, &format!("Calls/{call}.json")).done(&[("Twiml", document)]).await
     }
 
-    fn voice(&self, method: Method, path: &str) -> Request {
+    pub(super) fn voice(&self, method: Method, path: &str) -> Request {
         self.request(method, API, (&self.account(), path), Some(Family::Voice))
     }
 

@@ -1,6 +1,9 @@
 //! `rejoin doctor`.
 
+use crate::administrator::is_confirmed;
+use crate::signals::Signals;
 use clap::Args;
+use rejoin_server::doctor::test_call::{self, Answer, BROWSER, Report, Request};
 use rejoin_server::{Config, doctor};
 use rejoin_setup::doctor::{Finding, Outcome};
 use std::collections::BTreeMap;
@@ -16,9 +19,28 @@ pub(crate) struct Options {
     /// Fail on warnings, too.
     #[arg(long)]
     strict: bool,
-    /// Check again every so many seconds, and print what has changed. Ctrl-C ends it.
+    /// Check again after this number of seconds each time, and print what has changed. Ctrl-C ends it.
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     watch: Option<u64>,
+    /// Instead of the checks: plays a call on a staging account, from the queue over the loss of its agent to the end, between
+    /// two numbers of the account. It costs a few minutes of calls, and asks first.
+    #[arg(long, conflicts_with_all = ["watch", "live"], requires_all = ["from", "to"])]
+    staging: bool,
+    /// The same on the production account, with answers to what Twilio's documents leave open.
+    #[arg(long, conflicts_with = "watch", requires_all = ["from", "to"])]
+    live: bool,
+    /// With --staging and --live: the number of the account that calls.
+    #[arg(long, value_name = "NUMBER")]
+    from: Option<String>,
+    /// With --staging and --live: the number of the account that is called, and whose document only waits.
+    #[arg(long, value_name = "NUMBER")]
+    to: Option<String>,
+    /// With --live: a person's phone that plays the customer. They are asked to press 1.
+    #[arg(long, value_name = "NUMBER", requires = "live")]
+    phone: Option<String>,
+    /// With --staging and --live: play the call without asking.
+    #[arg(long)]
+    yes: bool,
     /// Settings as TOML, as for `serve`.
     #[arg(long = "config", value_name = "FILE", env = "REJOIN_CONFIG")]
     _file: Option<PathBuf>,
@@ -26,8 +48,83 @@ pub(crate) struct Options {
     config: Config,
 }
 
+/// Plays the test call.
+async fn play(options: &Options) -> Result<ExitCode, String> {
+    let (Some(from), Some(to)) = (options.from.clone(), options.to.clone()) else {
+        return Err("--from and --to are wanted: two numbers of the account".into());
+    };
+    let request = Request { from, to, phone: options.phone.clone(), live: options.live };
+    request.check(&options.config)?;
+    // With --json, standard output is the result alone.
+    let say = |line: &str| if options.json { eprintln!("{line}") } else { println!("{line}") };
+    request.plan(&options.config).iter().for_each(|line| say(line));
+    if !(options.yes || (!options.json && is_confirmed("Play this call?"))) {
+        say("Nothing was dialled, and nothing created. `--yes` plays the call.");
+        return Ok(ExitCode::FAILURE);
+    }
+    let mut signals = Signals::new();
+    let is_text = !options.json;
+    let mut tell = |finding: &Finding| {
+        if is_text {
+            println!("{finding}");
+        }
+    };
+    let played = test_call::run(options.config.clone(), &request, signals.next(), &mut tell);
+    let report = Box::pin(played).await.map_err(|error| error.to_string())?;
+    if options.json {
+        print_report(&report, options.live)?;
+    } else {
+        if options.live {
+            print_questions(&report.answers);
+        }
+        println!("{}", counted(&report.findings));
+    }
+    Ok(code(&report.findings, options.strict))
+}
+
+fn print_report(report: &Report, live: bool) -> Result<(), String> {
+    let browser: Vec<_> = BROWSER
+        .iter()
+        .map(|(question, look)| serde_json::json!({"question": question, "look": look}))
+        .collect();
+    let text = if live {
+        let all =
+            serde_json::json!({"checks": report.findings, "questions": report.answers, "browser": browser});
+        serde_json::to_string_pretty(&all)
+    } else {
+        serde_json::to_string_pretty(&report.findings)
+    };
+    println!("{}", text.map_err(|error| error.to_string())?);
+    Ok(())
+}
+
+fn print_questions(answers: &[Answer]) {
+    println!("\nquestion | assumed | this account does");
+    answers.iter().for_each(|answer| println!("{answer}"));
+    println!("\nOnly a browser shows:");
+    BROWSER.iter().for_each(|(question, look)| println!("{question}\n  look: {look}"));
+    println!();
+}
+
+fn counted(findings: &[Finding]) -> String {
+    let count = |result| findings.iter().filter(|finding| finding.result == result).count();
+    let (ok, failed) = (count(Outcome::Ok), count(Outcome::Failed));
+    format!("{ok} ok, {} warnings, {failed} failed", count(Outcome::Warning))
+}
+
+fn code(findings: &[Finding], strict: bool) -> ExitCode {
+    match findings.iter().map(|finding| finding.result).max().unwrap_or(Outcome::Ok) {
+        Outcome::Failed => ExitCode::FAILURE,
+        Outcome::Warning if strict => ExitCode::FAILURE,
+        _ => ExitCode::SUCCESS,
+    }
+}
+
 /// Prints what is found; fails if something has failed.
 pub(crate) async fn run(options: Options) -> Result<ExitCode, String> {
+    if options.staging || options.live {
+        return play(&options).await;
+    }
     let look = || async {
         let found = Box::pin(doctor::findings(options.config.clone())).await;
         found.map_err(|error| error.to_string())
@@ -48,17 +145,10 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode, String> {
             print(&changed, options.json)?;
         }
     }
-    let worst = found.iter().map(|finding| finding.result).max().unwrap_or(Outcome::Ok);
     if !options.json {
-        let count = |result| found.iter().filter(|finding| finding.result == result).count();
-        let (ok, failed) = (count(Outcome::Ok), count(Outcome::Failed));
-        println!("{ok} ok, {} warnings, {failed} failed", count(Outcome::Warning));
+        println!("{}", counted(&found));
     }
-    Ok(match worst {
-        Outcome::Failed => ExitCode::FAILURE,
-        Outcome::Warning if options.strict => ExitCode::FAILURE,
-        _ => ExitCode::SUCCESS,
-    })
+    Ok(code(&found, options.strict))
 }
 
 fn print(findings: &[Finding], json: bool) -> Result<(), String> {

@@ -5,11 +5,13 @@ mod ended;
 mod enqueue;
 mod follow;
 mod queue;
+mod test_call;
 
 pub(crate) use announce::{announce, comfort, comfort_audio, hold};
 pub(crate) use ended::ended;
 pub(crate) use follow::follow;
 pub(crate) use queue::{after, fallback, lost, requeue, wait};
+pub(crate) use test_call::test_call;
 
 use super::App;
 use super::problem::Problem;
