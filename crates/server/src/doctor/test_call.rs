@@ -103,7 +103,7 @@ impl Request {
             ),
             None => format!("The customer: {from} calls {to}, which keeps the line and says nothing."),
         };
-        vec![
+        let mut plan = vec![
             format!("A test call on the account {}, through the server {}:", config.account, config.public_url),
             "Created in TaskRouter, each with a name that begins with \"Rejoin test call\": a worker, a queue for that worker alone, a \
              workflow with Rejoin's filter. No task of the test goes to an agent."
@@ -119,7 +119,15 @@ impl Request {
             "Everything that is created is deleted at the end, also after a failure or Ctrl-C. What a run leaves that is killed, the next \
              one deletes; Twilio ends its calls after the time above."
                 .into(),
-        ]
+        ];
+        if config.ended_url.is_some() {
+            plan.push(
+                "REJOIN_ENDED_URL is set: if the test fails while customer and agent are connected, the customer's call may go on there \
+                 until it is ended."
+                    .into(),
+            );
+        }
+        plan
     }
 }
 

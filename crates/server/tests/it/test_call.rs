@@ -116,16 +116,16 @@ impl Stage {
         all.iter().map(shown).collect()
     }
 
-    /// Begins a run, and waits until a number of calls have reached the number of `--to`.
-    async fn begun(&self, calls: usize) -> Child {
+    /// Begins a run, and waits until customer and agent talk.
+    async fn begun(&self) -> Child {
+        let met = |state: &Value| {
+            let all = state["conferences"].as_array().into_iter().flatten().map(|it| &it["participants"]);
+            all.map(|it| it.as_array().map_or(0, Vec::len)).sum::<usize>()
+        };
+        let before = met(&self.world.twin.snapshot().await);
         let mut command = self.command("--staging", &["--yes", "--json"]);
         let child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-        self.until("the call is under way", |state| {
-            let all = state["conferences"].as_array()?.iter().map(|it| &it["participants"]);
-            let all: usize = all.map(|it| it.as_array().map_or(0, Vec::len)).sum();
-            (all >= calls).then_some(())
-        })
-        .await;
+        self.until("customer and agent talk", |state| (met(state) >= before + 2).then_some(())).await;
         child
     }
 
@@ -215,4 +215,205 @@ async fn a_healthy_server_brings_the_customer_of_a_test_call_back() {
     assert!(guide("doctor.md").contains(&text), "docs/doctor.md is to show this:\n{text}");
     stage.is_clean().await;
     assert_eq!(stage.steps("--staging", &[]), HEALTHY, "again");
+}
+
+/// The steps that are all right, up to this many, then the one that fails, then the deletion.
+fn fails(passed: usize, check: &str) -> Vec<String> {
+    let passed = HEALTHY[..passed].iter().map(|step| (*step).to_owned());
+    passed.chain([format!("failed {check}"), "ok call-removed".to_owned()]).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn numbers_that_may_do_more_than_wait_are_not_called() {
+    let stage = Stage::open().await;
+    let before = stage.world.twin.done().len();
+    let failed = ["failed call-numbers"];
+    for document in [
+        r#"<Response><Enqueue workflowSid="WW00000000000000000000000000000001"/></Response>"#,
+        r#"<Response><Pause length="5"/></Response>"#,
+        "Not Found",
+    ] {
+        *stage.between.document.lock().unwrap() = document;
+        assert_eq!(stage.steps("--staging", &[]), failed, "{document}");
+    }
+    *stage.between.document.lock().unwrap() = KEEPS_THE_LINE;
+    let run = |from: &str, to: &str, settings: &[(&str, &str)]| {
+        let arguments =
+            ["doctor", "--config", "rejoin.toml", "--staging", "--from", from, "--to", to, "--yes", "--json"];
+        stage.world.command(&arguments, settings).output().unwrap()
+    };
+    assert_eq!(Stage::read(&run("+15550009999", TO, &[])), failed, "a number of somebody else's");
+    assert_eq!(Stage::read(&run(FROM, "+15550009999", &[])), failed);
+    // Before anything is asked of Twilio.
+    for (from, to, allowed, why) in [
+        (FROM, FROM, "", "different numbers"),
+        ("5550001111", TO, "", "--from"),
+        (FROM, "client:ada", "", "--to"),
+        (FROM, TO, FROM, "REJOIN_ALLOWED_NUMBERS"),
+    ] {
+        let output = run(from, to, &[("REJOIN_ALLOWED_NUMBERS", allowed)]);
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success() && told.contains(why) && output.stdout.is_empty(), "{told}");
+        assert!(!told.contains(TO) && !told.contains("5550001111"), "{told}");
+    }
+    assert_eq!(stage.world.twin.done().len(), before, "nothing was changed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_cannot_be_reached_as_configured_is_found() {
+    let stage = Stage::open().await;
+    *stage.between.blocked.lock().unwrap() = Some("/audio/");
+    assert_eq!(
+        stage.steps("--staging", &[]),
+        ["ok call-numbers", "failed call-assets"],
+        "nothing was dialled"
+    );
+    *stage.between.blocked.lock().unwrap() = Some("/webhooks/conference");
+    assert_eq!(stage.steps("--staging", &[]), fails(5, "call-callbacks"), "callbacks do not come");
+    *stage.between.blocked.lock().unwrap() = None;
+    let elsewhere = format!("http://{}", crate::doctor::free());
+    let settings = [("REJOIN_PUBLIC_URL", elsewhere.as_str())];
+    let arguments =
+        ["doctor", "--config", "rejoin.toml", "--staging", "--from", FROM, "--to", TO, "--yes", "--json"];
+    let output = stage.world.command(&arguments, &settings).output().unwrap();
+    assert_eq!(Stage::read(&output), ["ok call-numbers", "failed call-assets"], "another public URL");
+    stage.is_clean().await;
+}
+
+/// The customer's call, or the agent's, by the order in which they were placed.
+async fn leg(stage: &Stage, place: usize) -> CallSid {
+    stage
+        .until("the call is placed", |state| {
+            let calls = state["calls"].as_array()?;
+            let placed = calls.iter().filter(|call| call["direction"] != "inbound" && call["kind"] != "line");
+            placed.filter_map(|call| CallSid::parse(call["sid"].as_str()?).ok()).nth(place)
+        })
+        .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_goes_wrong_during_the_call_is_found_in_its_step() {
+    let mut stage = Stage::open().await;
+    // The customer hangs up while the agent talks.
+    let child = stage.begun().await;
+    stage.world.twin.tell(Event::HungUp { call: leg(&stage, 0).await });
+    let steps = Stage::read(&child.wait_with_output().unwrap());
+    assert_eq!(steps[..4], HEALTHY[..4], "{steps:?}");
+    assert_eq!(steps.iter().filter(|step| step.starts_with("failed")).count(), 1, "{steps:?}");
+    stage.is_clean().await;
+
+    // Twilio wants requests later, in between.
+    let child = stage.begun().await;
+    let faults: Faults = serde_json::from_value(
+        json!({"requests": [{"answer": "throttled", "retryAfter": 1, "times": 6, "every": 2}]}),
+    )
+    .unwrap();
+    stage.world.twin.set_faults(faults);
+    assert_eq!(Stage::read(&child.wait_with_output().unwrap()), HEALTHY, "throttled");
+    stage.world.twin.set_faults(Faults::default());
+
+    // The server is gone while the agent talks.
+    let child = stage.begun().await;
+    stage.world.stop();
+    let steps = Stage::read(&child.wait_with_output().unwrap());
+    let failed: Vec<_> = steps.iter().filter(|step| !step.starts_with("ok")).collect();
+    assert!(["failed call-callbacks", "failed call-loss"].contains(&failed[0].as_str()), "{steps:?}");
+    assert_eq!((failed.len(), steps.last().unwrap().as_str()), (1, "ok call-removed"), "{steps:?}");
+    stage.is_clean().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_workflow_that_offers_the_customer_to_nobody_is_found() {
+    let stage = Stage::open().await;
+    let child = stage.begun().await;
+    let client = stage.world.client();
+    let workflows = client.list_workflows().await.unwrap();
+    let ours = workflows.iter().find(|it| it.friendly_name.starts_with("Rejoin test call")).unwrap();
+    // Whoever changes it leaves no way for customers who come back.
+    let nobodys: TaskQueueSid = client.create_queue_of("Of no worker", "1 == 2").await.unwrap().sid;
+    let configuration = json!({"task_routing": {"filters": [], "default_filter": {"queue": nobodys}}});
+    client.configure_workflow(&ours.sid, &configuration.to_string()).await.unwrap();
+    let steps = Stage::read(&child.wait_with_output().unwrap());
+    assert_eq!(steps, fails(9, "call-requeue"));
+    stage.is_clean().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_killed_run_leaves_is_deleted_by_the_next_and_an_interrupted_one_leaves_nothing() {
+    let stage = Stage::open().await;
+    let mut child = stage.begun().await;
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let workers = stage.world.client().list_workers().await.unwrap();
+    assert_eq!(workers.iter().filter(|it| it.friendly_name.starts_with("Rejoin test call")).count(), 1);
+    let steps = stage.steps("--staging", &[]);
+    assert_eq!(steps[2], "ok call-leftovers", "{steps:?}");
+    assert!(steps.iter().all(|step| step.starts_with("ok ")), "{steps:?}");
+    stage.is_clean().await;
+    assert_eq!(stage.world.client().list_workers().await.unwrap().len(), 2, "the agents are there");
+
+    let child = stage.begun().await;
+    let id = child.id().to_string();
+    assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
+    let steps = Stage::read(&child.wait_with_output().unwrap());
+    assert_eq!(steps[steps.len() - 2..], ["failed call-interrupted", "ok call-removed"], "{steps:?}");
+    stage.is_clean().await;
+}
+
+fn questions(output: &Output) -> Vec<Value> {
+    let all: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"));
+    assert!(!all["browser"].as_array().unwrap().is_empty());
+    all["questions"].as_array().unwrap().clone()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_live_call_to_a_person_asks_for_a_key_and_answers_the_questions() {
+    let stage = Stage::open().await;
+    let machine = Phone { answers: Manner::Answers, ..Phone::default() };
+    for silent in [machine.clone(), Phone { presses: "2".into(), ..machine.clone() }] {
+        stage.world.twin.set_phone(PHONE.into(), silent);
+        let steps = stage.steps("--live", &["--phone", PHONE]);
+        assert_eq!(steps, fails(3, "call-queue"), "no key, or another one");
+        let dialled = stage.world.twin.done();
+        let dialled = dialled.iter().filter(|done| done.said.get("To").is_some_and(|to| to == TO));
+        assert_eq!(dialled.count(), 0, "the agent's phone is not called");
+    }
+    stage.world.twin.set_phone(PHONE.into(), Phone { presses: "1".into(), ..machine });
+    let output = stage.output("--live", &["--phone", PHONE, "--yes", "--json"]);
+    assert_eq!(Stage::read(&output), HEALTHY);
+    let answers = questions(&output);
+    for answer in &answers {
+        assert!(
+            answer["found"].is_string() && answer["follows"].is_null(),
+            "the twin is as assumed: {answer}"
+        );
+    }
+    assert!(answers.len() >= 14, "{answers:#?}");
+    stage.is_clean().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_that_differs_is_told_with_what_follows() {
+    let facts = Facts {
+        kick_reason: "participant_hung_up",
+        if_match_in_quotes: true,
+        task_attributes_win: false,
+        redirect_cancels_task: false,
+        ..Facts::default()
+    };
+    let stage = Stage::assuming(facts).await;
+    let output = stage.output("--live", &["--yes"]);
+    let text = said(&output);
+    let differ: Vec<_> = text.lines().filter(|line| line.starts_with("  -> ")).collect();
+    assert_eq!(differ.len(), 4, "{text}");
+    for line in [
+        "ReasonParticipantLeft of a participant who is removed by REST | participant_updated_via_api | participant_hung_up",
+        "is If-Match accepted with the quotes of the ETag? | no | yes",
+        "does the task's own attribute win over the call's? | yes | no",
+        "does the task of a waiting customer end as the call is redirected? | yes | no",
+    ] {
+        assert!(text.contains(line), "{text}");
+    }
+    assert!(text.contains("Only a browser shows:"), "{text}");
+    stage.is_clean().await;
 }

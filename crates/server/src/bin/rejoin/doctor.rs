@@ -24,22 +24,22 @@ pub(crate) struct Options {
     watch: Option<u64>,
     /// Instead of the checks: plays a call on a staging account, from the queue over the loss of its agent to the end, between
     /// two numbers of the account. It costs a few minutes of calls, and asks first.
-    #[arg(long, conflicts_with_all = ["watch", "live"], requires_all = ["from", "to"])]
+    #[arg(long, group = "mode", conflicts_with = "watch", requires_all = ["from", "to"])]
     staging: bool,
     /// The same on the production account, with answers to what Twilio's documents leave open.
-    #[arg(long, conflicts_with = "watch", requires_all = ["from", "to"])]
+    #[arg(long, group = "mode", conflicts_with = "watch", requires_all = ["from", "to"])]
     live: bool,
     /// With --staging and --live: the number of the account that calls.
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", requires = "mode")]
     from: Option<String>,
     /// With --staging and --live: the number of the account that is called, and whose document only waits.
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", requires = "mode")]
     to: Option<String>,
     /// With --live: a person's phone that plays the customer. They are asked to press 1.
     #[arg(long, value_name = "NUMBER", requires = "live")]
     phone: Option<String>,
     /// With --staging and --live: play the call without asking.
-    #[arg(long)]
+    #[arg(long, requires = "mode")]
     yes: bool,
     /// Settings as TOML, as for `serve`.
     #[arg(long = "config", value_name = "FILE", env = "REJOIN_CONFIG")]

@@ -65,7 +65,6 @@ pub(super) fn answers(seen: &Seen) -> Vec<Answer> {
         Answer { question, assumed: assumed.to_owned(), found: found.clone(), follows }
     };
     let flag = |question, assumed: bool, found: Option<bool>, follows: &str| {
-        let word = |it: bool| if it { "yes" } else { "no" };
         text(question, word(assumed), &found.map(|it| word(it).to_owned()), follows)
     };
     vec![
@@ -93,12 +92,12 @@ pub(super) fn answers(seen: &Seen) -> Vec<Answer> {
             seen.ended_with_agent,
             "give every <Enqueue> of your flows the action /twiml/ended of this server: it brings back customers whose conference ended",
         ),
-        flag(
-            "do the callbacks come in the order of their events?",
-            true,
-            seen.in_order,
-            "nothing: any order is handled",
-        ),
+        Answer {
+            question: "do the callbacks come in the order of their events?",
+            assumed: "not relied on".to_owned(),
+            found: seen.in_order.map(|it| word(it).to_owned()),
+            follows: None,
+        },
         flag(
             "do SequenceNumbers have no gaps, with all events subscribed?",
             true,
@@ -149,6 +148,10 @@ pub(super) fn answers(seen: &Seen) -> Vec<Answer> {
             "nothing: the plugin uses the worker's own client",
         ),
     ]
+}
+
+fn word(it: bool) -> &'static str {
+    if it { "yes" } else { "no" }
 }
 
 fn latency(took: Option<u64>) -> Answer {
