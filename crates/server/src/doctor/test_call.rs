@@ -97,7 +97,7 @@ impl Request {
         let legs = if self.phone.is_some() { 5 } else { 6 };
         let customer = match &self.phone {
             Some(phone) => format!(
-                "The customer: {from} calls {}, a person's phone. Whoever answers is asked to press {KEY} within {KEY_SECONDS} s; \
+                "The customer: {from} calls {}, a person's phone. The person who answers is asked to press {KEY} within {KEY_SECONDS} s; \
                  without it the call is ended at once.",
                 shortened(phone)
             ),
@@ -120,6 +120,13 @@ impl Request {
              one deletes; Twilio ends its calls after the time above."
                 .into(),
         ];
+        if self.live {
+            plan.push(
+                "For the questions, the agent is then removed by REST, and the customer sent to the queue once more: one call more, \
+                 to a client that does not exist, if Twilio takes it."
+                    .into(),
+            );
+        }
         if config.ended_url.is_some() {
             plan.push(
                 "REJOIN_ENDED_URL is set: if the test fails while customer and agent are connected, the customer's call may go on there \

@@ -3,7 +3,7 @@
 use super::account::{self, Ours};
 use super::patience::{patiently, until};
 use super::seen::{self, Seen};
-use super::{LIMIT_SECONDS, MERGED, Request, asking, enqueue, line};
+use super::{KEY_SECONDS, LIMIT_SECONDS, MERGED, Request, asking, enqueue, line};
 use crate::beside;
 use crate::config::Config;
 use crate::error::Error;
@@ -13,7 +13,7 @@ use rejoin_protocol::{CallSid, ConferenceSid, Millis, RecoveryId, ReservationSid
 use rejoin_recovery::Note;
 use rejoin_setup::doctor::Finding;
 use rejoin_twilio::{
-    Client, ConferenceInstruction, Error as TwilioError, NewCall, Offer, Transport, network,
+    Client, ConferenceInstruction, Error as TwilioError, NewCall, Offer, Task, Transport, network,
 };
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -130,7 +130,7 @@ impl<'a> Play<'a> {
         self.callbacks(&talk).await?;
         let lost = self.lose(&ours, &talk).await?;
         self.announcement(&talk).await?;
-        self.ping(&ours, &talk).await?;
+        self.ping(&ours).await?;
         let second = self.requeue(&ours, &talk, lost).await?;
         let again = self.accept(&ours, &second, "call-rejoin", Some(lost)).await?;
         self.recovered(&talk, lost).await?;
@@ -331,11 +331,20 @@ impl<'a> Play<'a> {
         });
         let waits = match waits.await {
             Err(Stop::CustomerGone(status)) if self.request.phone.is_some() => {
+                let found = match status.as_str() {
+                    "completed" => {
+                        format!(
+                            "the key {} was not pressed within {KEY_SECONDS} s: the call was ended",
+                            super::KEY
+                        )
+                    }
+                    status => format!("the phone was not answered ({status})"),
+                };
                 return Err(Finding::failed(
                     CHECK,
-                    format!("nobody pressed {} ({status}): the call was ended", super::KEY),
+                    found,
                     "the test call was not played: a machine may have answered, or the phone was not at hand",
-                    "run it again, answer the phone, and press the key within 5 s",
+                    "run it again, answer the phone, and press the key in time",
                 ));
             }
             waits => {
@@ -375,26 +384,38 @@ impl<'a> Play<'a> {
         Ok(offer)
     }
 
-    /// Waits until our worker is offered a call of our workflow that is not `before`. What else TaskRouter offers to our worker
-    /// is rejected at once, and goes to the next one.
+    /// Waits until our worker is offered a call of our workflow that is not `before`.
     async fn offer(
         &self,
         ours: &Ours,
         before: Option<&TaskSid>,
         within: Duration,
     ) -> Result<Option<Offer>, Stop> {
-        let (client, config) = (self.client, self.config);
+        self.offered(ours, within, |task| {
+            task.workflow_sid.as_ref() == Some(&ours.workflow) && before != Some(&task.sid)
+        })
+        .await
+    }
+
+    /// Waits until our worker is offered such a task. What is neither the test call's nor a ping is rejected at once, and goes to
+    /// the next worker.
+    async fn offered(
+        &self,
+        ours: &Ours,
+        within: Duration,
+        is_wanted: impl Fn(&Task) -> bool,
+    ) -> Result<Option<Offer>, Stop> {
+        let (client, expected) = (self.client, [&ours.workflow, &self.config.ping_workflow]);
         self.wait(within, async || {
             for offer in patiently(async || client.offers(&ours.worker, "pending").await).await? {
                 let task = match patiently(async || client.fetch_task(&offer.task_sid).await).await {
                     Err(TwilioError::Gone) => continue,
                     task => task?,
                 };
-                if task.workflow_sid.as_ref() == Some(&ours.workflow) {
-                    if before != Some(&offer.task_sid) {
-                        return Ok(Some(offer));
-                    }
-                } else if task.workflow_sid.as_ref() != Some(&config.ping_workflow) {
+                if is_wanted(&task) {
+                    return Ok(Some(offer));
+                }
+                if !task.workflow_sid.as_ref().is_some_and(|workflow| expected.contains(&workflow)) {
                     // It may be over by now.
                     let _ = client.answer_offer(&ours.worker, &offer.sid, "rejected").await;
                 }
@@ -604,23 +625,11 @@ impl<'a> Play<'a> {
     }
 
     /// The ping reaches the lost agent, who accepts it: they are reachable.
-    async fn ping(&mut self, ours: &Ours, talk: &Talk) -> Result<(), Finding> {
+    async fn ping(&mut self, ours: &Ours) -> Result<(), Finding> {
         const CHECK: &str = "call-ping";
         let (client, begun) = (self.client, Instant::now());
-        let ping = self.wait(TOLD, async || {
-            for offer in patiently(async || client.offers(&ours.worker, "pending").await).await? {
-                match patiently(async || client.fetch_task(&offer.task_sid).await).await {
-                    Err(TwilioError::Gone) => {}
-                    task if task.as_ref().ok().and_then(|it| it.workflow_sid.as_ref())
-                        == Some(&self.config.ping_workflow) =>
-                    {
-                        return Ok(Some(offer));
-                    }
-                    task => drop(task?),
-                }
-            }
-            Ok(None)
-        });
+        let is_ping = |task: &Task| task.workflow_sid.as_ref() == Some(&self.config.ping_workflow);
+        let ping = self.offered(ours, TOLD, is_ping);
         let ping = ping.await.map_err(|stop| self.stopped(CHECK, "wait for the Recovery Ping", stop))?;
         let ping = ping.ok_or_else(|| Self::late((
             "no Recovery Ping was offered to the lost agent within 15 s".into(),
@@ -633,8 +642,6 @@ impl<'a> Play<'a> {
             Ok(()) | Err(TwilioError::Gone | TwilioError::Refused { .. }) => {}
             Err(error) => return Err(self.stopped(CHECK, "accept the Recovery Ping", error.into())),
         }
-        // Silence unless it is wanted.
-        let _ = talk;
         self.ok(
             CHECK,
             format!("the Recovery Ping reached the lost agent within {}, who accepted it", seconds(begun)),
