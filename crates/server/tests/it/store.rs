@@ -48,6 +48,7 @@ mod with_tables {
         calls_that_cannot_be_read_keep_their_keys_when_keys_are_made_anew,
         a_job_of_another_version_is_left_to_a_server_that_reads_it,
         a_timer_of_another_version_is_left_to_a_server_that_knows_it,
+        a_job_that_has_ended_has_no_label_of_a_third_party,
     );
 }
 
@@ -128,6 +129,37 @@ async fn what_may_be_done_once_is_stored_once(database: &Place) {
     assert_eq!(add(&store, &[job(complete(1))]).await, [None]);
     let other = NewJob { conference: ConferenceSid::numbered(2), ..job(complete(1)) };
     assert!(add(&store, &[other]).await[0].is_some());
+}
+
+/// A label is what an agent or a plugin calls a third party.
+async fn a_job_that_has_ended_has_no_label_of_a_third_party(database: &Database) {
+    let store = Store::open(&database.url).await.unwrap();
+    let moved = |number: u128, label: &str| Action::MoveParticipant {
+        leg: CallSid::numbered(number),
+        into: TaskSid::numbered(2),
+        muted: true,
+        end_on_exit: false,
+        label: Some(label.to_owned()),
+        came_late: false,
+    };
+    let jobs = [job(moved(1, "the lawyer")), job(moved(2, "the other one")), job(complete(3))];
+    let added = add(&store, &jobs).await;
+    let closed = [added[0].unwrap().job, added[2].unwrap().job];
+    write(&store, |changes| closed.iter().for_each(|job| changes.close_job(*job))).await.unwrap();
+    store.close().await;
+    let beside = database.beside().await;
+    let rows = sqlx::query("select action, closed from jobs order by id").fetch_all(&beside).await.unwrap();
+    let read = |row: &sqlx::any::AnyRow| {
+        let action: Action = serde_json::from_str(&row.get::<String, _>(0)).unwrap();
+        (action, row.get::<i64, _>(1))
+    };
+    let mut unlabelled = moved(1, "");
+    if let Action::MoveParticipant { label, .. } = &mut unlabelled {
+        *label = None;
+    }
+    let wanted = [(unlabelled, 1), (moved(2, "the other one"), 0), (complete(3), 1)];
+    assert_eq!(rows.iter().map(read).collect::<Vec<_>>(), wanted);
+    beside.close().await;
 }
 
 async fn a_commit_is_all_or_nothing(database: &Place) {

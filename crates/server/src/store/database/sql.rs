@@ -46,6 +46,20 @@ impl Dialect {
         }
     }
 
+    /// The action of a job, without the label of a third party who is moved: it is personal data, and a job that has ended
+    /// needs it no more.
+    pub(crate) fn without_label(self) -> &'static str {
+        match self {
+            Self::Sqlite => {
+                "case when action like '{\"MoveParticipant\"%' then json_remove(action, '$.MoveParticipant.label') else action end"
+            }
+            Self::Postgres => {
+                "case when action like '{\"MoveParticipant\"%'
+                 then (action::jsonb #- '{MoveParticipant,label}')::text else action end"
+            }
+        }
+    }
+
     /// PostgreSQL has other writers; SQLite's transaction is the only one that writes.
     fn locking(self, lock: &'static str) -> &'static str {
         match self {
@@ -261,9 +275,9 @@ impl Sql {
                     ("fence", "bigint"),
                 ]), now = d.now("$2"))),
             close_jobs: sql(format!(
-                "update jobs set closed = 1, owner = null, ended = {now}, given_up = r.given_up from {}
+                "update jobs set closed = 1, owner = null, ended = {now}, given_up = r.given_up, action = {action} from {}
                  where jobs.id = r.id",
-                d.rows(&[("id", "bigint"), ("given_up", "text")]), now = d.now("$2"))),
+                d.rows(&[("id", "bigint"), ("given_up", "text")]), now = d.now("$2"), action = d.without_label())),
             add_notes: sql(format!(
                 "insert into notes (at, conference, customer, note) select at, conference, customer, note from {}",
                 d.rows(&[
