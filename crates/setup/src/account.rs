@@ -28,7 +28,7 @@ pub struct Account {
 }
 
 impl Account {
-    /// Flex's workspace, which its configuration names: a name may be anybody's.
+    /// Flex's workspace, which its configuration names: another workspace may have the same name.
     ///
     /// # Errors
     /// When Twilio does not answer, or there is no Flex.

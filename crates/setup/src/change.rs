@@ -77,7 +77,7 @@ impl Change {
                 vec![format!("+ workflow \"{name}\" (everything goes to the queue \"{name}\")")]
             }
             Self::Filter { workflow, name, filter, .. } => {
-                // A name is anybody's: what a terminal would obey is written out.
+                // A name may have any text: what a terminal would obey is written out.
                 let name = name.escape_debug();
                 let title = format!("~ workflow \"{name}\" ({workflow}): a filter before the others");
                 [title].into_iter().chain(filter.lines().map(|line| format!("    + {line}"))).collect()

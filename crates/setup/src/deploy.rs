@@ -69,7 +69,7 @@ async fn versions(client: &Client) -> Result<Vec<PluginVersion>, Error> {
 }
 
 /// Uploads the files, and makes the version known. A run that ended half-way is repeated: nothing uses what it uploaded.
-/// `public`: anybody may read the files; otherwise only users of Flex. `done`: what was done.
+/// `public`: the files can be read without a sign-in; otherwise only users of Flex read them. `done`: what was done.
 ///
 /// # Errors
 /// When Twilio refuses or does not answer, a build fails, or another deployment of the plugin runs at the same time.

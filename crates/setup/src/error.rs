@@ -23,12 +23,12 @@ pub enum Error {
     /// The account cannot be set up as it is.
     #[error("{}", lines(.0))]
     Refused(Vec<Refusal>),
-    /// Somebody has changed a workflow since it was read.
-    #[error("somebody has changed the workflow \"{0}\" meanwhile. It was not written: run it again")]
+    /// A workflow was changed since it was read.
+    #[error("the workflow \"{0}\" was changed meanwhile. It was not written: run it again")]
     Changed(String),
     /// Flex's configuration is not what was written.
     #[error(
-        "somebody writes Flex's configuration at the same time: `ui_attributes.custom_data.rejoin` was written twice and is not there. Find out who (a deployment of another plugin?), and run it again"
+        "another program or administrator writes Flex's configuration at the same time: `ui_attributes.custom_data.rejoin` was written twice and is not there. Find out who (a deployment of another plugin?), and run it again"
     )]
     NotKept,
     /// Files were not built.
@@ -39,14 +39,14 @@ pub enum Error {
         /// What is wrong with it.
         why: &'static str,
     },
-    /// Somebody deploys at the same time.
+    /// Another run deploys at the same time.
     #[error(
-        "somebody else has deployed files of the plugin meanwhile. Desktops load what they loaded before: run it again"
+        "another run has deployed files of the plugin meanwhile. Desktops load what they loaded before: run it again"
     )]
     Deploying,
-    /// Somebody releases at the same time.
+    /// Another program or administrator releases at the same time.
     #[error(
-        "somebody else releases plugins at the same time, again and again. Find out who (a pipeline?), and run it again"
+        "another program or administrator releases plugins at the same time, again and again. Find out who (a pipeline?), and run it again"
     )]
     Releasing,
     /// The record cannot be read or written.

@@ -163,7 +163,7 @@ impl<'a> Planning<'a> {
         let Some(any) = routing.default_queue else {
             return self.refuse(format!(
                 "The workflow \"{name}\" ({sid}) has no default queue, so that a call whose agent does not come back would go to \
-                 nobody: give it one, or leave it out."
+                 no agent: give it one, or leave it out."
             ));
         };
         let everyone = self.account.queues.iter().find(|queue| queue.friendly_name == PING);

@@ -22,7 +22,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// there, and after each creation.
 ///
 /// # Errors
-/// When Twilio refuses or does not answer, the account cannot be set up as it is, or somebody changes it meanwhile. What was done
+/// When Twilio refuses or does not answer, the account cannot be set up as it is, or it is changed meanwhile. What was done
 /// stays, and the next run goes on from there.
 pub async fn provision(
     client: &Client,
@@ -190,7 +190,7 @@ pub(crate) async fn patiently<T, F: Future<Output = Result<T, rejoin_twilio::Err
     patiently_at_most(REPEATS, LONGEST, ask).await
 }
 
-/// The same with other bounds: so many repetitions, and so long a pause at most.
+/// The same with other bounds: the number of repetitions, and the longest pause.
 pub(crate) async fn patiently_at_most<T, F: Future<Output = Result<T, rejoin_twilio::Error>>>(
     repeats: u32,
     longest: Duration,

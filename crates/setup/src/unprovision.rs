@@ -24,9 +24,7 @@ pub async fn unprovision(client: &Client, record: &mut Record, file: &Path) -> R
             write_rejoin(client, flex.before.as_ref()).await?;
             lines.push("Flex's configuration: as before".to_owned());
         } else {
-            lines.push(
-                "Flex's configuration: left as it is, as somebody has changed our part since".to_owned(),
-            );
+            lines.push("Flex's configuration: left as it is, as our part was changed since".to_owned());
         }
         record.flex = None;
         record.write(file)?;

@@ -37,7 +37,7 @@ pub(super) fn judge(account: &Result<Account, Error>, expected: &Expected) -> Fi
             CHECK,
             "Twilio asks for fewer requests, also after a while",
             "the server waits, too: customers wait longer",
-            "find what else sends so many requests with this account, and run this again",
+            "find what else sends requests with this account, and run this again",
         ),
         Err(error) => Finding::failed(
             CHECK,

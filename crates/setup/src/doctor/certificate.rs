@@ -9,7 +9,7 @@ const SOON: u64 = 14;
 /// What the certificate is worth to a client that trusts what this machine trusts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Certificate {
-    /// It is valid for the name, for so many whole days.
+    /// It is valid for the name, for this number of whole days.
     Valid {
         /// Whole days until some certificate of the chain expires.
         days: u64,

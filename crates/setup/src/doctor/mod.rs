@@ -92,7 +92,7 @@ pub fn findings(survey: &Survey, expected: &Expected) -> Vec<Finding> {
     all
 }
 
-/// A name that somebody has given, so that a terminal obeys nothing in it.
+/// A name that an administrator or another program has given, so that a terminal obeys nothing in it.
 fn shown(name: &str) -> String {
     format!("\"{}\"", name.escape_debug())
 }

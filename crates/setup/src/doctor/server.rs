@@ -20,7 +20,7 @@ pub struct Answers {
     pub desktops: Option<BTreeSet<String>>,
 }
 
-/// One finding about each: reachable, version, ready, signatures, desktops. An address that nobody answers at is reported once.
+/// One finding about each: reachable, version, ready, signatures, desktops. An address that does not answer is reported once.
 pub fn judge(url: &str, answers: &Answers, version: &str) -> Vec<Finding> {
     let unreachable = |found: String| {
         vec![Finding::failed(
@@ -114,7 +114,7 @@ fn signatures(answers: &Answers) -> Option<Finding> {
         (200, _) => Finding::failed(
             CHECK,
             format!("a forged signature is answered with HTTP status {forged} instead of 403"),
-            "anybody may act as Twilio, if this comes from the server",
+            "any sender may act as Twilio, if this comes from the server",
             "check what answers at REJOIN_PUBLIC_URL: a proxy must pass requests on unchanged",
         ),
         (403, _) => Finding::failed(

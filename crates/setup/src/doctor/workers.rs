@@ -35,7 +35,7 @@ pub(super) fn judge(workers: &Workers) -> Finding {
         (0, _) => {
             "with several calls at once, the ones that the page does not show are not recovered in place"
         }
-        _ => "these agents may not be pinged when they are lost: their customers go to somebody else",
+        _ => "these agents may not be pinged when they are lost: their customers go to another agent",
     };
     Finding::warning(
         CHECK,

@@ -80,7 +80,7 @@ impl Twilio {
     }
 }
 
-/// True when somebody can be asked.
+/// True when an administrator can be asked.
 pub(crate) fn is_terminal() -> bool {
     std::io::stdin().is_terminal()
 }

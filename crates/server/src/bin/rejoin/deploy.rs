@@ -19,7 +19,7 @@ pub(crate) struct Options {
     /// The plugin's version, by the rules of semver.org.
     #[arg(long, value_name = "VERSION", default_value = env!("CARGO_PKG_VERSION"))]
     plugin_version: String,
-    /// Let anybody read the plugin's files, instead of users of Flex only.
+    /// Let the plugin's files be read without a sign-in, instead of by users of Flex only.
     #[arg(long)]
     public: bool,
     /// Upload the version and make it known, without a release: desktops do not load it yet.
