@@ -50,9 +50,8 @@ impl Call {
         if !moved(first) {
             return None;
         }
-        let came = |leg: &&CallSid| {
-            !roster.is_customer(leg) && roster.report(leg) > roster.report(first) && !moved(leg)
-        };
+        let came =
+            |leg: &&CallSid| !roster.is_customer(leg) && roster.is_reported_after(leg, first) && !moved(leg);
         let mut came = roster.participants.keys().filter(came);
         came.next().filter(|_| came.next().is_none()).cloned()
     }

@@ -129,7 +129,7 @@ pub const DEPARTURES: &[Row] = &[
         when: "The customer is not known, the conference has ended, and a leg is named as the customer's.",
         departure: Departure::Undecided(Missing::CustomerShown),
         taught_by: "case 20",
-        holds: |it| it.of.roster.customer.is_none() && !it.of.roster.customer_claims.is_empty(),
+        holds: |it| !it.of.roster.customer_claims.is_empty(),
     },
     Row {
         when: "A recovery awaits the agent, who was back by this leg unreported, and has hung up on purpose.",
@@ -357,16 +357,19 @@ impl<'a> Diagnosis<'a> {
         };
         let (other, _) = removed.clone().find(is_other)?;
         let is_kept = self.agent_on_call().is_some() || self.has_open_recovery() || self.has_absence();
-        let last = if self.roster.report(other) > self.roster.report(leg) { other } else { leg };
+        let last = if self.roster.is_reported_after(other, leg) { other } else { leg };
         (!is_kept).then(|| last.clone())
     }
 
-    /// True if Twilio's API removed this leg, which was neither ours to remove nor missed, and whose agent had given no mark.
+    /// True if Twilio's API removed this leg, which was neither ours to remove nor missed.
+    pub(crate) fn was_removed_unmissed(self, leg: &CallSid) -> bool {
+        let is_removed = self.roster.left(leg) == Some(LeaveReason::UpdatedViaApi);
+        is_removed && !self.decisions.is_dead(leg) && !self.was_absent(leg)
+    }
+
+    /// True if, in addition, the leg's agent had given no mark.
     fn was_removed_by_another(self, leg: &CallSid, agent: &Agent) -> bool {
-        self.roster.left(leg) == Some(LeaveReason::UpdatedViaApi)
-            && !self.decisions.is_dead(leg)
-            && !self.marks.is_given(&agent.reservation)
-            && !self.absences().any(|it| it.absence().lost_leg == *leg)
+        self.was_removed_unmissed(leg) && !self.marks.is_given(&agent.reservation)
     }
 
     /// True if the last callbacks about the two legs followed one another.
@@ -413,20 +416,15 @@ impl<'a> Diagnosis<'a> {
         let is_covered_since = self.was_covered_since_mark(leg, other);
         let has_hung_up = self.roster.left(other) == Some(LeaveReason::HungUp);
         // A dead leg had no agent any more when its removal began.
-        (has_hung_up && (is_covered_since || self.is_reported_after(leg, other)))
+        (has_hung_up && (is_covered_since || self.was_gone_after(leg, other)))
             || (self.decisions.is_dead(other) && is_covered_since)
     }
 
-    /// True if the other leg's last report is later than this leg's. The order of departures that polls found is not known.
-    fn is_reported_after(self, leg: &CallSid, other: &CallSid) -> bool {
-        let report = |leg: &CallSid| self.roster.leg(leg).map(Participant::report);
-        let is_unordered = || {
-            report(leg) == Some(Report::None)
-                && self
-                    .absences()
-                    .any(|it| it.absence().lost_leg == *other && self.seemed_covered_by(leg, it))
-        };
-        report(other) > report(leg) || is_unordered()
+    /// True if the other leg's last report is later than this leg's. The order of departures that polls found is not known:
+    /// then the absence of the other leg's agent, who seemed to be covered, came later.
+    fn was_gone_after(self, leg: &CallSid, other: &CallSid) -> bool {
+        let is_unreported = self.roster.report(leg) == Report::None;
+        self.roster.is_reported_after(other, leg) || (is_unreported && self.was_absent(other))
     }
 
     /// True if the other leg's agent counted as covered after this leg's agent had said that they leave, while no callback
@@ -434,7 +432,7 @@ impl<'a> Diagnosis<'a> {
     fn was_covered_since_mark(self, leg: &CallSid, other: &CallSid) -> bool {
         let is_unreported = self.roster.left(leg).is_some() && !self.roster.is_hang_up_reported(leg);
         let said = self.said_to_leave_at(leg).filter(|_| is_unreported);
-        said.zip(self.decisions.covered_at(other)).is_some_and(|(said, at)| said < at)
+        said.zip(self.decisions.covered_at(other)).is_some_and(|(said, at)| said <= at)
     }
 
     /// The dead leg, if a graceful departure leaves the customer with nothing else. Its agent had counted as covered.
@@ -443,14 +441,14 @@ impl<'a> Diagnosis<'a> {
         if self.has_open_recovery() || is_somebody_here || self.others().next().is_some() {
             return None;
         }
-        let report = |leg: &CallSid| self.roster.leg(leg).map(Participant::report);
         // Our own removal of the leg may be reported first.
         let removed = |dead: &CallSid| {
             let left = self.roster.left(dead);
             left == Some(LeaveReason::UpdatedViaApi) && self.decisions.is_dead(dead)
         };
-        let stood =
-            |dead: &CallSid| self.roster.is_joined(dead) || (removed(dead) && report(dead) > report(leg));
+        let stood = |dead: &CallSid| {
+            self.roster.is_joined(dead) || (removed(dead) && self.roster.is_reported_after(dead, leg))
+        };
         let dead = |it: &Absent<'_>| it.ending() == Some(&Ending::Covered) && stood(&it.absence().lost_leg);
         let last = self.absences().filter(dead).max_by_key(|it| it.absence().lost_at)?;
         Some(last.absence().lost_leg.clone())

@@ -26,8 +26,7 @@ impl<'a> Diagnosis<'a> {
     /// True if the conference ended with this leg, whose agent seemed to leave the customer to a colleague. Nothing
     /// happened between the two reports, and no agent has said that they leave.
     pub(crate) fn ended_while_covered(self, leg: &CallSid) -> bool {
-        let agent = self.roster.agent(leg);
-        agent.is_some_and(|agent| !self.decisions.is_dead(leg) && !agent.left_behind)
+        !self.decisions.is_dead(leg)
             && self.marks.is_empty()
             && self.is_customers_leave_next(leg)
             && !self.was_missed(leg)
@@ -68,9 +67,9 @@ impl<'a> Diagnosis<'a> {
 
     /// True if a callback reported that the agent of this reservation was gone before this leg.
     fn was_gone_before(self, other: &ReservationSid, leg: &CallSid) -> bool {
-        let report = |leg: &CallSid| self.roster.report(leg);
-        let gone = |other: &CallSid| !self.roster.is_joined(other) && report(other) > Report::None;
-        self.roster.legs_of(other).any(|other| gone(other) && report(other) < report(leg))
+        let is_gone =
+            |other: &CallSid| !self.roster.is_joined(other) && self.roster.report(other) != Report::None;
+        self.roster.legs_of(other).any(|other| is_gone(other) && self.roster.is_reported_after(leg, other))
     }
 
     /// True if this agent may have taken the customer over at that time, because no callback has reported their leg.

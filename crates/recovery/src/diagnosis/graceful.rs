@@ -1,5 +1,4 @@
 use super::Diagnosis;
-use crate::LeaveReason;
 use crate::facts::{Agent, Participant, is_transfer};
 use rejoin_protocol::api::GracefulReason;
 use rejoin_protocol::{CallSid, Millis, ReservationSid};
@@ -66,19 +65,18 @@ impl<'a> Diagnosis<'a> {
     /// True if Twilio's API took this leg out of the conference, and an unidentified participant joined after it and has
     /// hung up. The customer was handed over, and this agent's mark did not arrive.
     pub(crate) fn was_taken_away(self, leg: &CallSid) -> bool {
-        let taken = self.roster.left(leg) == Some(LeaveReason::UpdatedViaApi);
-        let next = self.unidentified_leg().filter(|next| self.roster.is_hang_up_reported(next));
-        let after = taken && next.is_some_and(|next| self.roster.report(&next) > self.roster.report(leg));
-        after && !self.decisions.is_dead(leg) && !self.absences().any(|it| it.absence().lost_leg == *leg)
+        let is_next = |next: CallSid| {
+            self.roster.is_hang_up_reported(&next) && self.roster.is_reported_after(&next, leg)
+        };
+        self.was_removed_unmissed(leg) && self.unidentified_leg().is_some_and(is_next)
     }
 
     /// The mark of an agent whose page had no time to register: an unidentified participant was on the call after all
     /// known agents and has left, and one reservation without a leg has a mark.
     pub(crate) fn left_by_unregistered(self) -> Option<GracefulReason> {
-        let report = |leg: &CallSid| self.roster.report(leg);
         let leg = self.unidentified_leg().filter(|leg| self.roster.flags(leg).can_talk())?;
         let last = self.roster.last_to_leave();
-        if last.is_some_and(|(last, _)| report(last) > report(&leg)) {
+        if last.is_some_and(|(last, _)| self.roster.is_reported_after(last, &leg)) {
             return None;
         }
         // An agent whose mark is older than the last agent's had also left before that agent.
@@ -107,8 +105,7 @@ impl<'a> Diagnosis<'a> {
     /// The leg of an unidentified participant who joined after the hand-over and is gone.
     pub(crate) fn taker_leg(self) -> Option<CallSid> {
         let handed_over = self.roster.last_to_leave().filter(|_| self.is_handed_over())?;
-        let report = |leg: &CallSid| self.roster.report(leg);
-        self.unidentified_leg().filter(|leg| report(leg) > report(handed_over.0))
+        self.unidentified_leg().filter(|leg| self.roster.is_reported_after(leg, handed_over.0))
     }
 
     /// True if a callback reported that the agent who marked a cold transfer hung up. A transfer takes the leg away

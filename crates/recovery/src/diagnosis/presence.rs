@@ -94,6 +94,11 @@ impl<'a> Diagnosis<'a> {
         self.recovery.iter().map(Absent::Missed).chain(self.covered.values().map(Absent::Covered))
     }
 
+    /// True if the agent of this leg is, or was, absent.
+    pub(crate) fn was_absent(self, leg: &CallSid) -> bool {
+        self.absences().any(|it| it.absence().lost_leg == *leg)
+    }
+
     /// True while a recovery is open.
     pub(crate) fn has_open_recovery(self) -> bool {
         self.recovery.as_ref().is_some_and(Recovery::is_open)
@@ -150,7 +155,7 @@ impl<'a> Diagnosis<'a> {
     /// participant may be the same agent by another leg, and is not a bystander.
     pub(crate) fn bystanders_of(self, lost: &CallSid) -> BTreeSet<CallSid> {
         let told = self.roster.is_reported_joined(lost) || self.roster.is_hang_up_reported(lost);
-        let others = self.others().filter(|(_, there)| told || there.report() > Report::None);
+        let others = self.others().filter(|(_, there)| told || there.report() != Report::None);
         others.map(|(leg, _)| leg.clone()).collect()
     }
 

@@ -12,8 +12,8 @@ use std::collections::BTreeMap;
 pub struct Roster {
     /// The customer's leg, once Twilio has shown it in the conference.
     pub customer: Option<CallSid>,
-    /// Legs that a page or the task names as the customer's and that Twilio has not shown in the conference. True: a poll
-    /// did not show the leg either.
+    /// Legs that a page or the task names as the customer's and that Twilio has not shown in the conference, until
+    /// the customer is known. True: a poll did not show the leg either.
     pub customer_claims: BTreeMap<CallSid, bool>,
     /// Agents who were or are on the call, by leg.
     pub agents: BTreeMap<CallSid, Agent>,
@@ -121,6 +121,11 @@ impl Roster {
     /// The last report about the leg.
     pub fn report(&self, leg: &CallSid) -> Report {
         self.leg(leg).map_or(Report::None, Participant::report)
+    }
+
+    /// True if the last report about this leg is later than the last one about the other leg.
+    pub(crate) fn is_reported_after(&self, leg: &CallSid, other: &CallSid) -> bool {
+        self.report(leg) > self.report(other)
     }
 
     /// True if a callback reported that the leg hung up. If a poll alone found the leg gone, the reason is not known.

@@ -85,6 +85,19 @@ fn an_agent_back_on_another_leg_within_the_grace_period_has_rejoined() {
     assert!(desk.take_actions().is_empty() && !desk.has_timer(Timer::Grace));
 }
 
+/// The agent's new leg has left again before it was known as theirs.
+#[test]
+fn an_agent_who_was_back_and_hung_up_on_purpose_is_no_longer_awaited() {
+    for (epoch, stage) in [(EPOCH + 1, Stage::Graceful), (EPOCH, Stage::Interrupted)] {
+        let mut desk = Desk::holding();
+        desk.join(1, NEXT_LEG, false);
+        desk.leave(1, NEXT_LEG, LeaveReason::HungUp);
+        desk.graceful(GracefulReason::HangUp);
+        desk.register(1, ADA, NEXT_LEG, epoch);
+        assert_eq!(desk.stage(), Some(stage), "a leg of the page that lost its leg proves no return");
+    }
+}
+
 // --- failed requeues ---
 
 #[test]

@@ -349,6 +349,15 @@ fn when_two_agents_remove_each_other_the_one_removed_last_is_lost() {
         assert_eq!(desk.stage_of(BO), lost.then_some(Stage::Interrupted), "{between} {late}");
         assert!(desk.stage().is_none());
     }
+    // Ada had refreshed, and is back in place.
+    let mut desk = Desk::away();
+    desk.register(1, ADA, NEXT_LEG, 2);
+    desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+    desk.register(1, BO, 0xb1, 9);
+    assert_eq!(desk.stage(), Some(Stage::Rejoined));
+    desk.leave(1, NEXT_LEG, LeaveReason::UpdatedViaApi);
+    desk.leave(1, 0xb1, LeaveReason::UpdatedViaApi);
+    assert_eq!(desk.stage_of(BO), Some(Stage::Interrupted));
     // Ada left by a transfer.
     let mut desk = Desk::talking();
     desk.join(1, 0xb1, false);

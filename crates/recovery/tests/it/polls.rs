@@ -631,6 +631,15 @@ fn an_agent_covered_by_a_colleague_who_had_already_left_is_lost() {
         desk.poll_shows(present(&[CUSTOMER]));
         assert_eq!(desk.stage_of(BO) == Some(Stage::Interrupted), lost);
     }
+    // Callbacks report that the transfer took Ada's leg away after Bo had left.
+    let mut desk = Desk::talking();
+    desk.register(1, BO, 0xb1, EPOCH);
+    desk.graceful(GracefulReason::ColdTransfer);
+    desk.now = desk.now + Millis::seconds(1);
+    desk.goodbye(BO, EPOCH);
+    desk.leave(1, 0xb1, LeaveReason::HungUp);
+    desk.leave(1, ADA_LEG, LeaveReason::UpdatedViaApi);
+    assert_eq!(desk.stage_of(BO), Some(Stage::Covered));
 }
 
 /// As above, and Bo's leave is not reported either: Bo counts as present until a poll shows that neither is there.
@@ -793,25 +802,50 @@ fn a_failed_look_up_is_repeated_once_twilio_answers_a_poll() {
     assert!(desk.has_timer(Timer::Grace), "the agent is lost");
 }
 
-/// The agent's next page could not join, so the leg is being removed, which Twilio does not do. The leg hangs up by
-/// itself. The callback of the colleague's earlier leave is lost.
+/// The agent's next page could not join, so the leg is being removed. Twilio removes it, or the leg hangs up by itself
+/// before. The callback of the colleague's earlier leave is lost.
 #[test]
 fn an_agent_whose_leg_was_being_removed_is_lost_if_the_colleague_is_gone() {
+    for (reason, later) in
+        [(LeaveReason::HungUp, 0), (LeaveReason::UpdatedViaApi, 0), (LeaveReason::UpdatedViaApi, 1)]
+    {
+        let mut desk = Desk::talking();
+        desk.join(1, 0xb1, false);
+        desk.register(1, BO, 0xb1, 9);
+        desk.graceful_of(BO, GracefulReason::HangUp);
+        desk.now = desk.now + Millis::seconds(later);
+        desk.hello_with(2, false, false, false);
+        let remove = Action::RemoveLeg { conference: conference(1), leg: leg(ADA_LEG) };
+        // Bo has marked a hang-up: Twilio is asked at once whether Bo is there.
+        let asked = desk.take_actions();
+        assert!(asked[0] == remove && matches!(asked[1..], [Action::PollConference { .. }]), "{asked:?}");
+        desk.finish(asked[1].clone(), Outcome::Failed { reason: "out of order".into() });
+        desk.leave(1, ADA_LEG, reason);
+        assert_eq!(desk.stage(), None, "the customer has Bo, as far as is known");
+        desk.take_actions();
+        desk.poll_shows(present(&[CUSTOMER]));
+        assert_eq!(desk.stage(), Some(Stage::Interrupted), "{reason:?}");
+    }
+}
+
+/// Bo was lost while Ada was being recovered, so that Bo was not missed. Cy came then, and left on purpose later, which
+/// no callback reported: Bo had left before Cy's mark.
+#[test]
+fn an_agent_gone_before_a_later_colleague_came_is_not_lost_when_that_one_leaves() {
     let mut desk = Desk::talking();
     desk.join(1, 0xb1, false);
-    desk.register(1, BO, 0xb1, 9);
-    desk.graceful_of(BO, GracefulReason::HangUp);
-    desk.hello_with(2, false, false, false);
-    let remove = Action::RemoveLeg { conference: conference(1), leg: leg(ADA_LEG) };
-    // Bo has marked a hang-up: Twilio is asked at once whether Bo is there.
-    let asked = desk.take_actions();
-    assert!(asked[0] == remove && matches!(asked[1..], [Action::PollConference { .. }]), "{asked:?}");
-    desk.finish(asked[1].clone(), Outcome::Failed { reason: "out of order".into() });
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
-    assert_eq!(desk.stage(), None, "the customer has Bo, as far as is known");
+    desk.leave(1, 0xb1, LeaveReason::HungUp);
+    desk.register(1, BO, 0xb1, 9);
+    assert_eq!((desk.stage(), desk.stage_of(BO)), (Some(Stage::Interrupted), None));
+    desk.join(1, 0xc7, false);
+    desk.register(1, CY, 0xc7, 9);
+    assert_eq!(desk.stage(), Some(Stage::Covered));
+    desk.now = desk.now + Millis::seconds(9);
+    desk.graceful_of(CY, GracefulReason::HangUp);
     desk.take_actions();
     desk.poll_shows(present(&[CUSTOMER]));
-    assert_eq!(desk.stage(), Some(Stage::Interrupted));
+    assert_eq!((desk.stage(), desk.stage_of(BO)), (Some(Stage::Covered), None));
 }
 
 /// No callback arrived for minutes: Ada's leg is gone and Ada has another one. Found by the simulation, seed 30123 of

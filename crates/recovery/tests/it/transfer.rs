@@ -332,6 +332,12 @@ fn an_agent_lost_after_an_unmarked_transfer_is_found_by_reservation() {
     desk.transfer_poll_shows(PollAnswer { wrapping: vec![wraps], ..alone(HandedOver::Wraps, true) });
     assert_eq!(desk.stage_of(BO), Some(Stage::Interrupted));
     assert_eq!(desk.stage_of(ADA), None);
+    // A program has removed that leg, too.
+    let mut desk = Desk::talking();
+    desk.leave(1, ADA_LEG, LeaveReason::UpdatedViaApi);
+    desk.join(1, 0xb1, false);
+    desk.leave(1, 0xb1, LeaveReason::UpdatedViaApi);
+    assert_eq!(desk.take_actions(), []);
     // After an end for all no poll is made.
     let mut desk = gone(LeaveReason::ConferenceEndedViaApi);
     assert_eq!(desk.take_actions(), []);
@@ -349,6 +355,27 @@ fn an_unregistered_colleague_who_marks_a_hang_up_is_not_lost() {
     desk.fire(1, Timer::Orphan);
     assert_eq!(desk.take_actions(), [Action::EndConference { conference: conference(1) }]);
     assert!(desk.stage().is_none() && desk.stage_of(BO).is_none());
+    // Bo's next page finds the reservation wrapping up.
+    desk.hello_of(BO, 9, true, false, false);
+    assert!(desk.stage_of(BO).is_none());
+}
+
+/// Bo took the call from Cy and has left it to Ada, and Bo's page had no time to register. Bo's mark arrives late, when
+/// Ada has handed the customer over in turn.
+#[test]
+fn the_late_mark_of_an_unregistered_colleague_does_not_end_a_later_transfer() {
+    let mut desk = Desk::talking();
+    desk.join(1, 0xb1, false);
+    desk.leave(1, 0xb1, LeaveReason::HungUp);
+    desk.graceful(GracefulReason::ColdTransfer);
+    desk.leave(1, ADA_LEG, LeaveReason::UpdatedViaApi);
+    desk.now = desk.now + Millis(500);
+    desk.graceful_of(BO, GracefulReason::HangUp);
+    let (find, owned) = owners(1);
+    desk.finish(find, owned);
+    desk.take_actions();
+    desk.fire(1, Timer::Orphan);
+    assert_eq!(desk.take_actions(), [transfer_poll()]);
 }
 
 /// Ada, who handed the customer over to Bo, never registered, and a listener was on the call.
@@ -441,6 +468,8 @@ fn an_unregistered_colleague_whose_transfer_is_refused_is_lost() {
     let mut desk = gone(LeaveReason::UpdatedViaApi);
     desk.hello_of(BO, 9, true, false, false);
     assert_eq!(desk.stage_of(BO), None);
+    desk.fire(1, Timer::Orphan);
+    assert_eq!(desk.take_actions(), [transfer_poll()], "the next agent is awaited");
 }
 
 #[test]
@@ -531,6 +560,63 @@ fn a_conference_that_ends_with_the_agents_leg_refutes_a_transfer_mark() {
         desk.finish_all();
         let again = Next::Requeue(recovery());
         assert_eq!(desk.machine.next(desk.now, &leg(CUSTOMER)), again, "{reason:?}");
+    }
+}
+
+/// Bo's mark is later than Ada's transfer, but Bo's leg had left before Ada's: the transfer was refused.
+#[test]
+fn a_colleague_gone_before_the_agents_leg_has_not_taken_the_customer_over() {
+    let mut desk = Desk::talking();
+    desk.join(1, 0xb1, false);
+    desk.register(1, BO, 0xb1, 9);
+    desk.graceful(GracefulReason::ColdTransfer);
+    desk.now = desk.now + Millis::seconds(1);
+    desk.graceful_of(BO, GracefulReason::HangUp);
+    desk.leave(1, 0xb1, LeaveReason::HungUp);
+    desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+    desk.leave(1, CUSTOMER, LeaveReason::ModeratorEnded);
+    desk.end(1);
+    desk.handle(Event::ActionUrlFetched { customer: leg(CUSTOMER) });
+    assert_eq!(desk.stage(), Some(Stage::Interrupted));
+}
+
+/// No callbacks arrive. The conference ends with Ada's leg although Ada had marked a transfer: it was refused, unless Bo
+/// may have taken the customer over since.
+#[test]
+fn a_transfer_before_an_unreported_end_counts_only_if_a_colleague_may_have_taken_it() {
+    type Step = fn(&mut Desk);
+    let goes: Step = |desk| desk.goodbye(BO, EPOCH);
+    let marks: Step = |desk| desk.graceful_of(BO, GracefulReason::HangUp);
+    let stays: Step = |_| {};
+    let cases = [
+        (stays, stays, 1, false),
+        (marks, stays, 1, true),
+        (stays, marks, 0, true), // taking a customer over takes time
+        (stays, marks, 1, false),
+        (goes, stays, 1, true),
+        (stays, goes, 0, true),
+        (stays, goes, 1, false),
+    ];
+    for (number, (before, after, later, lost)) in cases.into_iter().enumerate() {
+        let mut desk = Desk::new();
+        for (worker, worker_leg) in [(ADA, ADA_LEG), (BO, 0x91)] {
+            desk.register_polled(1, worker, worker_leg, EPOCH);
+        }
+        before(&mut desk);
+        desk.now = desk.now + Millis::seconds(2);
+        desk.graceful(GracefulReason::ColdTransfer);
+        desk.now = desk.now + Millis(later);
+        after(&mut desk);
+        desk.take_actions();
+        desk.handle(Event::ActionUrlFetched { customer: leg(CUSTOMER) });
+        desk.handle(Event::ActionUrlFetched { customer: leg(CUSTOMER) });
+        let is_poll = |action: &Action| matches!(action, Action::PollConference { .. });
+        let asked = desk.take_actions().into_iter().find(is_poll).expect("a poll");
+        desk.finish(
+            asked,
+            Outcome::Polled(Box::new(PollAnswer { on_line: Some(true), ..PollAnswer::default() })),
+        );
+        assert_eq!(desk.stage() == Some(Stage::Interrupted), lost, "{number}");
     }
 }
 
