@@ -4,7 +4,7 @@ use rejoin_protocol::Millis;
 use serde::de::{Error as _, Unexpected};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// The version of the format in which a call is stored. Stored calls without one have version 0.
+/// The version of the format in which a call is stored.
 ///
 /// A new field needs a default and no new version: an older release ignores it. A new version is needed when an older release
 /// would misread a call, as with a new variant or another meaning of a field. A server of an older release holds such a call back,
@@ -16,16 +16,18 @@ impl Format {
     /// The version that this build writes, and the newest that it reads.
     pub const CURRENT: u32 = 3;
 
-    /// The version of a stored call that this build cannot read because the version is newer than the build.
-    pub fn newer(stored: &str) -> Option<u32> {
-        Self::of(stored).filter(|format| *format > Self::CURRENT)
+    /// The oldest version that this build reads: the one before.
+    pub const OLDEST: u32 = Self::CURRENT - 1;
+
+    /// The version of a stored call that this build cannot read because of its version.
+    pub fn unknown(stored: &str) -> Option<u32> {
+        Self::of(stored).filter(|format| !(Self::OLDEST..=Self::CURRENT).contains(format))
     }
 
     /// The version of a stored call; `None` if the text is not JSON, or has no version that is a number.
     pub(crate) fn of(stored: &str) -> Option<u32> {
         #[derive(Deserialize)]
         struct Head {
-            #[serde(default)]
             format: u32,
         }
         let head: Option<Head> = serde_json::from_str(stored).ok();

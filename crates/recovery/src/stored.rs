@@ -1,19 +1,17 @@
-//! How a stored call is read, whichever release has stored it.
+//! How a stored call is read: one of the current format, or of the format before.
 
-mod v1;
 mod v2;
 
 use crate::{Call, Format};
 
 impl Call {
-    /// Reads a stored call, of the current format or of an earlier one.
+    /// Reads a stored call.
     ///
     /// # Errors
-    /// When the text is no call of a format that this build knows. [`Format::newer`] says whether a newer release wrote it.
+    /// When the text is no call of a format that this build reads. [`Format::unknown`] says whether another build wrote it.
     pub fn read(stored: &str) -> Result<Self, serde_json::Error> {
         match Format::of(stored) {
-            Some(0 | 1) => serde_json::from_str::<v1::Call>(stored).map(Self::from),
-            Some(2) => v2::read(stored),
+            Some(Format::OLDEST) => v2::read(stored),
             Some(_) | None => serde_json::from_str(stored),
         }
     }

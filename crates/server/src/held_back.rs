@@ -16,7 +16,7 @@ const PAGE: i64 = 500;
 /// Why a call is held back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Why {
-    /// A newer release has stored it, in this format.
+    /// A newer or much older release has stored it, in this format.
     AnotherVersion(u32),
     /// The stored state is malformed.
     Unreadable,
@@ -51,7 +51,7 @@ pub struct Held {
     /// The kind of event that ended in a panic.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub event: Option<String>,
-    /// The format that it is stored in, if it is newer than this build's.
+    /// The format that it is stored in, if this build does not read that format.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub format: Option<u32>,
 }
@@ -81,7 +81,7 @@ impl Held {
     pub(crate) fn of(conference: &ConferenceSid, state: &str) -> Option<Self> {
         let (why, format) = match Call::read(state) {
             Ok(call) => return Self::quarantined(&call),
-            Err(_) => match Format::newer(state) {
+            Err(_) => match Format::unknown(state) {
                 Some(format) => (Why::AnotherVersion(format), Some(format)),
                 None => (Why::Unreadable, None),
             },
@@ -113,7 +113,8 @@ impl fmt::Display for Listed {
                 write!(f, " since {}: an event ended in a panic ({event})", time(*at))?;
             }
             if let Some(format) = format {
-                write!(f, ": format {format}, this build knows up to {}", Format::CURRENT)?;
+                let (oldest, newest) = (Format::OLDEST, Format::CURRENT);
+                write!(f, ": format {format}, this build reads {oldest} to {newest}")?;
             }
             writeln!(f)?;
         }
@@ -169,7 +170,7 @@ pub(crate) async fn release(
     let find = sqlx::query(AssertSqlSafe(find)).bind(conference.as_str());
     let row = find.fetch_optional(&mut *transaction).await?;
     let state: Option<String> = row.map(|row| row.try_get(0)).transpose()?;
-    let call: Option<Call> = state.and_then(|state| serde_json::from_str(&state).ok());
+    let call: Option<Call> = state.and_then(|state| Call::read(&state).ok());
     let Some(mut call) = call.filter(|call| call.quarantine.is_some()) else { return Ok(false) };
     call.quarantine = None;
     let save = sqlx::query("update calls set state = $1 where conference = $2");

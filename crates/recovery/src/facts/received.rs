@@ -25,15 +25,6 @@ pub struct Received {
 }
 
 impl Received {
-    /// What a stored call has received.
-    pub(crate) fn stored(
-        callbacks: BTreeSet<u64>,
-        requests: BTreeSet<(WorkerSid, DeliveryId)>,
-        task_events: VecDeque<String>,
-    ) -> Self {
-        Self { callbacks, requests, task_events }
-    }
-
     /// Sequence numbers of the callbacks that are remembered.
     pub fn callbacks(&self) -> &BTreeSet<u64> {
         &self.callbacks

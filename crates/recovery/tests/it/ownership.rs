@@ -1,12 +1,11 @@
 //! Ownership: what a worker's page claims about a call counts only once Twilio confirms it.
 
 use crate::desk::*;
-use crate::transitions::stored::call_of;
 use rejoin_protocol::api::{DeliveryId, GracefulReason, Registration, Stage};
 use rejoin_protocol::{Millis, ReservationSid, TaskSid, WorkerSid, WorkflowSid};
 use rejoin_recovery::{
-    Action, ConferenceEvent, ConferenceEventKind, Config, Effect, Event, LeaveReason, LookUpAnswer, Machine,
-    Outcome, ParticipantFlags, PollAnswer, Right, Timer,
+    Action, ConferenceEvent, ConferenceEventKind, Effect, Event, LeaveReason, LookUpAnswer, Outcome,
+    ParticipantFlags, PollAnswer, Right, Timer,
 };
 
 /// A registration of Ada's leg in conference 1 by this worker's page.
@@ -371,18 +370,6 @@ fn a_pending_mark_counts_only_if_its_worker_owns_the_reservation() {
         desk.finish(Action::LookUpTask { task: TaskSid::numbered(1) }, found);
         assert_eq!(desk.stage(), stage);
     }
-}
-
-#[test]
-fn a_call_stored_without_owners_accepts_its_known_agent() {
-    let mut desk = Desk::talking();
-    let unknown = ["owners", "claims", "unsettled", "sought", "nobodys", "asking", "proven"];
-    let call = call_of("0.1.0", "talking", &unknown);
-    desk.machine = Machine::new(Config::default(), [call]);
-    assert_eq!(registers(&mut desk, ADA, &registration(ADA, 1)), Right::Own, "Ada is on the call");
-    desk.now = desk.now + Millis::seconds(1);
-    desk.leave(1, ADA_LEG, LeaveReason::HungUp);
-    assert!(desk.has_timer(Timer::Grace));
 }
 
 /// A live call that has nothing to do with this one.

@@ -1,13 +1,10 @@
 //! TaskRouter events: in any order, more than once, and sometimes without callbacks.
 
 use crate::desk::*;
-use crate::transitions::stored::call_of;
 use proptest::prelude::*;
 use rejoin_protocol::api::{GracefulReason, Stage};
 use rejoin_protocol::{Millis, TaskSid, WorkerSid};
-use rejoin_recovery::{
-    Action, Config, Event, LeaveReason, Machine, Purpose, TaskEvent, TaskEventKind, Timer,
-};
+use rejoin_recovery::{Action, Event, LeaveReason, Purpose, TaskEvent, TaskEventKind, Timer};
 
 const PING: u128 = 0x91;
 const RECONNECT: u128 = 0x92;
@@ -213,15 +210,6 @@ fn duplicate_task_events_are_ignored_and_remembered_ids_bounded() {
         desk.handle(Event::Task(event));
     }
     assert_eq!(desk.machine.call(&conference(1)).unwrap().facts.received.task_events().len(), 200);
-}
-
-/// A call that was stored before TaskRouter events were recorded.
-#[test]
-fn a_call_stored_without_task_events_is_readable() {
-    let call = call_of("0.1.0", "holding", &["told"]);
-    let mut desk = Desk::with(Machine::new(Config::default(), [call]));
-    desk.handle(task_event(PING, ping(), ADA, TaskEventKind::Accepted));
-    assert_eq!(desk.take_actions(), [requeue(Some(ADA)), complete_ping()]);
 }
 
 proptest! {

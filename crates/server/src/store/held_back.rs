@@ -73,7 +73,7 @@ pub(crate) fn direct(event: &Event) -> BTreeSet<Key> {
 
 /// Parses a stored call.
 pub(super) fn read(state: &str) -> Result<Call, Why> {
-    Call::read(state).map_err(|_| Format::newer(state).map_or(Why::Unreadable, Why::AnotherVersion))
+    Call::read(state).map_err(|_| Format::unknown(state).map_or(Why::Unreadable, Why::AnotherVersion))
 }
 
 /// What this server holds back for now.
@@ -193,9 +193,10 @@ impl SetAside {
 fn tell(conference: &ConferenceSid, why: &Why) {
     match why {
         Why::AnotherVersion(format) => tracing::error!(
-            %conference, format, known = Format::CURRENT,
-            "a stored call is of another version, which this build does not know: it is left untouched, and events about it \
-             are refused, until a server of that version handles them; see `rejoin held-back`"
+            %conference, format, oldest = Format::OLDEST, newest = Format::CURRENT,
+            "a stored call is of a version that this build does not read: nothing is done about the call, events about it are \
+             refused, and the customer stays on the line; start a server that reads that version until the call is over; see \
+             `rejoin held-back`"
         ),
         Why::Unreadable => tracing::error!(
             %conference,
@@ -218,8 +219,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_newer_format_is_distinguished_from_a_malformed_call() {
-        assert_eq!(read(r#"{"format":99,"conference":7}"#), Err(Why::AnotherVersion(99)));
+    fn a_newer_or_older_format_is_distinguished_from_a_malformed_call() {
+        for format in [0, Format::OLDEST - 1, Format::CURRENT + 1, 99] {
+            let stored = format!(r#"{{"format":{format},"conference":7}}"#);
+            assert_eq!(read(&stored), Err(Why::AnotherVersion(format)));
+        }
+        for format in [Format::OLDEST, Format::CURRENT] {
+            assert_eq!(read(&format!(r#"{{"format":{format},"conference":7}}"#)), Err(Why::Unreadable));
+        }
         assert_eq!(read(r#"{"conference":7}"#), Err(Why::Unreadable));
         assert_eq!(read("not even JSON"), Err(Why::Unreadable));
     }

@@ -459,6 +459,9 @@ fn of_worker(worker: &rejoin_protocol::WorkerSid) -> Batch {
 /// A call in the format of a later release, which this one does not know.
 const NEWER: &str = r#"{"format":99,"of":"another version"}"#;
 
+/// A call in the format of a release long before, which this one no longer reads.
+const OLD: &str = r#"{"format":1,"of":"an earlier version"}"#;
+
 fn whys(found: &Found) -> Vec<&Why> {
     found.held_back.iter().map(|held| &held.why).collect()
 }
@@ -474,9 +477,12 @@ async fn a_call_that_cannot_be_read_stays_as_it_is_and_does_not_keep_the_others(
     })
     .await
     .unwrap();
-    for (state, why) in
-        [(NEWER, Why::AnotherVersion(99)), ("{}", Why::Unreadable), ("\u{1}", Why::Unreadable)]
-    {
+    for (state, why) in [
+        (NEWER, Why::AnotherVersion(99)),
+        (OLD, Why::AnotherVersion(1)),
+        ("{}", Why::Unreadable),
+        ("\u{1}", Why::Unreadable),
+    ] {
         database.put_state(&one.conference, state).await;
         // It is found by its keys as before.
         for key in one.keys() {

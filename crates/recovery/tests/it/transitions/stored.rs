@@ -9,7 +9,7 @@ use crate::desk::*;
 use rejoin_protocol::api::{GracefulReason, RecoveryView};
 use rejoin_protocol::{ConferenceSid, Millis, TaskSid, WorkerSid};
 use rejoin_recovery::cells::state_of;
-use rejoin_recovery::{Action, Call, Config, Effect, Machine, Note, Timer};
+use rejoin_recovery::{Action, Call, Config, Effect, Format, Machine, Note, Timer};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -130,13 +130,9 @@ fn stored(file: &Path) -> Stored {
     serde_json::from_str(&fs::read_to_string(file).unwrap()).unwrap()
 }
 
-/// The call of a state as a release has stored it, without these fields.
-pub fn call_of(release: &str, state: &str, without: &[&str]) -> Call {
-    let mut stored = stored(&folder().join(release).join(format!("{state}.json")));
-    let call = stored.calls[0].as_object_mut().unwrap();
-    for field in without {
-        call.remove(*field).unwrap();
-    }
+/// The call of a state as a build has stored it.
+fn call_of(build: &str, state: &str) -> Call {
+    let stored = stored(&folder().join(build).join(format!("{state}.json")));
     Call::read(&stored.calls[0].to_string()).unwrap()
 }
 
@@ -184,10 +180,10 @@ fn calls_stored_by_earlier_releases_are_read_and_go_on() {
 #[test]
 fn marks_pages_and_owners_of_a_call_of_format_2_are_read_in_either_shape() {
     let (ada, reservation) = (WorkerSid::numbered(ADA), reservation_of(ADA, 1));
-    let marks = call_of("0.1.0-format-2", "left-alone", &[]).facts.marks;
+    let marks = call_of("0.1.0-format-2", "left-alone").facts.marks;
     assert_eq!(marks.reason(&reservation), Some(GracefulReason::HangUp));
     assert!(marks.said_at(&reservation) > Some(Millis(0)) && !marks.is_only_in_task(&reservation));
-    let facts = call_of("0.1.0-format-2", "queued", &[]).facts;
+    let facts = call_of("0.1.0-format-2", "queued").facts;
     assert_eq!((facts.pages.newest(&ada), facts.pages.newest_alone(&ada)), (Some(2), Some(2)));
     assert_eq!(facts.ownership.owners.of(&reservation), Some(&ada));
     for state in &STATES {
@@ -199,6 +195,21 @@ fn marks_pages_and_owners_of_a_call_of_format_2_are_read_in_either_shape() {
         }
     }
     assert!(Call::read("[2]").is_err());
+}
+
+/// What is read of it could mean something else by now.
+#[test]
+fn a_call_of_a_format_that_is_not_read_is_refused_with_its_version() {
+    for state in &STATES {
+        for mut call in Stored::of(state).calls {
+            for format in [0, Format::OLDEST - 1, Format::CURRENT + 1] {
+                call["format"] = format.into();
+                let stored = call.to_string();
+                assert!(Call::read(&stored).is_err(), "{}", state.name);
+                assert_eq!(Format::unknown(&stored), Some(format));
+            }
+        }
+    }
 }
 
 /// Rows of timers and jobs hold these names: a variant that is renamed keeps the text that is stored for it.
