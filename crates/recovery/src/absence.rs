@@ -1,5 +1,6 @@
 //! An agent who is away, and what is done about it until the customer has an agent again.
 
+use crate::Config;
 use crate::facts::Agent;
 use rejoin_protocol::api::{Failure, RecoveryView, Stage};
 use rejoin_protocol::{CallSid, Millis, RecoveryId, TaskSid, WorkerSid};
@@ -218,6 +219,13 @@ impl Ending {
 }
 
 impl Absence {
+    /// The agent is back and joins in place. The limit holds however often the page is loaded again.
+    pub(crate) fn joins_in_place(&mut self, now: Millis, config: &Config) {
+        let latest = self.lost_at + config.ping_ttl;
+        self.deadline = latest.min(now + config.in_place_within).max(now);
+        self.back = true;
+    }
+
     fn view(&self, now: Millis, task: &TaskSid, stage: Stage, too_often: bool) -> RecoveryView {
         let waits = matches!(stage, Stage::Interrupted | Stage::InPlace | Stage::Requeueing | Stage::Queued);
         RecoveryView {
@@ -365,14 +373,6 @@ impl<'a> Absent<'a> {
     /// True while the agent is away.
     pub fn is_open(self) -> bool {
         self.ending().is_none()
-    }
-
-    /// True while the agent joins the same conference again.
-    pub fn is_rejoining(self) -> bool {
-        match self {
-            Self::Missed(recovery) => recovery.phase == Phase::Rejoining,
-            Self::Covered(covered) => covered.stage == CoveredStage::Rejoining,
-        }
     }
 
     /// What the absent agent's dialog shows.

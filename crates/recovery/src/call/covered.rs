@@ -25,15 +25,12 @@ impl Call {
             // The page crashed: it sent no goodbye.
             self.goes_away_covered(out, leg);
         }
-        let (now, within, ttl) = (out.now, out.config.in_place_within, out.config.ping_ttl);
         let Some(covered) = self.covered.get_mut(leg) else { return };
-        let latest = covered.absence.lost_at + ttl;
-        covered.absence.deadline = latest.min(now + within).max(now);
-        covered.absence.back = true;
+        covered.absence.joins_in_place(out.now, &out.config);
         covered.stage = CoveredStage::Rejoining;
         let covered = covered.clone();
         self.note(out, Note::JoiningInPlace);
-        self.push_view(out, covered.view(now, &self.task), &covered.absence);
+        self.push_view(out, covered.view(out.now, &self.task), &covered.absence);
         self.wake_covered(out);
     }
 

@@ -165,12 +165,11 @@ impl Call {
     /// True if the agent of this leg completed the task, completed it as far as is known and hung up, or was missed before.
     /// A leg is missed once. A recovery that ended by a late mark does not count.
     fn has_left_for_good(&self, leg: &CallSid, reservation: &ReservationSid) -> bool {
-        let was_missed =
-            |it: Absent<'_>| it.absence().lost_leg == *leg && it.ending() != Some(&Ending::Graceful);
+        let was_missed = |it: Absent<'_>| it.ending() != Some(&Ending::Graceful);
         let has_hung_up = self.facts.roster.left(leg) == Some(LeaveReason::HungUp);
         self.facts.marks.has_completed(reservation)
             || (has_hung_up && self.facts.marks.completes(reservation))
-            || self.absences().any(was_missed)
+            || self.diagnosis().absences_of(leg).any(was_missed)
     }
 }
 

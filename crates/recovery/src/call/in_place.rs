@@ -28,11 +28,8 @@ impl Call {
         if !matches!(recovery.phase, Phase::Away | Phase::Rejoining) {
             return; // the recovery is past this rung
         }
-        // The limit holds however often the page is loaded again.
-        let latest = recovery.absence.lost_at + out.config.ping_ttl;
-        recovery.absence.deadline = latest.min(out.now + out.config.in_place_within).max(out.now);
+        recovery.absence.joins_in_place(out.now, &out.config);
         recovery.phase = Phase::Rejoining;
-        recovery.absence.back = true;
         let deadline = recovery.absence.deadline;
         self.clear_timer(out, Timer::Ping);
         self.set_timer(out, Timer::Rejoin, deadline);

@@ -277,7 +277,7 @@ impl Departed<'_> {
     }
 
     fn is_recovered_and_over(self) -> bool {
-        self.of.absences().any(|it| it.absence().lost_leg == *self.leg && !it.is_open())
+        self.of.absences_of(self.leg).any(|it| !it.is_open())
     }
 
     /// True if the awaited agent was back on the call by this leg, which was reported late, and hung up on purpose. False
@@ -408,7 +408,7 @@ impl<'a> Diagnosis<'a> {
 
     /// True if the agent of the other leg is, or was, absent, and did not only seem to be covered by this leg's agent.
     fn is_missed_otherwise(self, leg: &CallSid, other: &CallSid) -> bool {
-        self.absences().any(|it| it.absence().lost_leg == *other && !self.seemed_covered_by(leg, it))
+        self.absences_of(other).any(|it| !self.seemed_covered_by(leg, it))
     }
 
     /// True if the other leg was gone after this leg, or if what is known does not say otherwise.

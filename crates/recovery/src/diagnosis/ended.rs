@@ -26,8 +26,7 @@ impl<'a> Diagnosis<'a> {
     /// True if the conference ended with this leg, whose agent seemed to leave the customer to a colleague. Nothing
     /// happened between the two reports, and no agent has said that they leave.
     pub(crate) fn ended_while_covered(self, leg: &CallSid) -> bool {
-        !self.decisions.is_dead(leg)
-            && self.marks.is_empty()
+        self.marks.is_empty()
             && self.is_customers_leave_next(leg)
             && !self.was_missed(leg)
             && self.ended_by_loss(leg)
@@ -55,13 +54,12 @@ impl<'a> Diagnosis<'a> {
     fn was_taken_over(self, leg: &CallSid, handed_over: &ReservationSid) -> bool {
         let Some(handed_over_at) = self.marks.said_at(handed_over) else { return false };
         let later = |(other, mark): (&ReservationSid, &Mark)| {
-            other != handed_over && mark.said_at() > handed_over_at && !self.was_gone_before(other, leg)
+            mark.said_at() > handed_over_at && !self.was_gone_before(other, leg)
         };
         // The order of departures that polls found is unknown. A transfer takes a leg away, so that it does not hang up.
         let is_found_gone = self.roster.is_shown(leg) && !self.roster.is_hang_up_reported(leg);
-        let may_be_other = |(other, agent): (&CallSid, &Agent)| {
-            agent.reservation != *handed_over && self.may_have_taken_over(other, agent, handed_over_at)
-        };
+        let may_be_other =
+            |(other, agent): (&CallSid, &Agent)| self.may_have_taken_over(other, agent, handed_over_at);
         self.marks.iter().any(later) || (is_found_gone && self.roster.agents.iter().any(may_be_other))
     }
 
@@ -74,7 +72,7 @@ impl<'a> Diagnosis<'a> {
 
     /// True if this agent may have taken the customer over at that time, because no callback has reported their leg.
     fn may_have_taken_over(self, leg: &CallSid, agent: &Agent, at: Millis) -> bool {
-        let missed = || self.absences().any(|it| it.absence().lost_leg == *leg && it.absence().lost_at > at);
+        let missed = || self.absences_of(leg).any(|it| it.absence().lost_at > at);
         self.roster.report(leg) == Report::None
             && !self.marks.is_given(&agent.reservation)
             && (!self.is_accounted_for(leg, agent) || missed())

@@ -94,9 +94,14 @@ impl<'a> Diagnosis<'a> {
         self.recovery.iter().map(Absent::Missed).chain(self.covered.values().map(Absent::Covered))
     }
 
+    /// The absences of the agent of this leg.
+    pub(crate) fn absences_of(self, leg: &CallSid) -> impl Iterator<Item = Absent<'a>> {
+        self.absences().filter(move |it| it.absence().lost_leg == *leg)
+    }
+
     /// True if the agent of this leg is, or was, absent.
     pub(crate) fn was_absent(self, leg: &CallSid) -> bool {
-        self.absences().any(|it| it.absence().lost_leg == *leg)
+        self.absences_of(leg).next().is_some()
     }
 
     /// True while a recovery is open.

@@ -3,11 +3,13 @@
 use super::Message;
 use super::server::{Job, Server};
 use crate::desk::{ADA, ADA_LEG, BO, CUSTOMER, EPOCH, conference, leg, reservation_of};
-use rejoin_protocol::api::{DeliveryId, Goodbye, GracefulMark, GracefulReason, Hello, Holding, Registration};
+use rejoin_protocol::api::{
+    DeliveryId, Goodbye, GracefulMark, GracefulReason, Hello, Holding, Registration, Stage,
+};
 use rejoin_protocol::attributes::LEFT;
 use rejoin_protocol::{ConferenceSid, RecoveryId, TaskSid, WorkerSid, WorkflowSid};
 use rejoin_recovery::{
-    Absent, Action, ConferenceEvent, ConferenceEventKind, Event, HandedOver, LeaveReason, Outcome,
+    Absent, Action, Call, ConferenceEvent, ConferenceEventKind, Event, HandedOver, LeaveReason, Outcome,
     ParticipantFlags, PollAnswer,
 };
 use std::collections::BTreeMap;
@@ -115,10 +117,11 @@ impl World {
             }
             Deed::Returns(who) => at(*who).page.is_none(),
             Deed::Joins(who) => {
-                let joins = |it: Absent<'_>| {
-                    it.absence().agent.worker == WorkerSid::numbered(worker(*who)) && it.is_rejoining()
+                let joins = |call: &Call, it: Absent<'_>| {
+                    it.absence().agent.worker == WorkerSid::numbered(worker(*who))
+                        && it.view(server.now, &call.task).stage == Stage::InPlace
                 };
-                let told = server.calls().any(|call| call.absences().any(joins));
+                let told = server.calls().any(|call| call.absences().any(|it| joins(call, it)));
                 told && at(*who).page.is_some()
                     && at(*who).leg.is_some_and(|(room, _, has)| room == 1 && !has)
             }
