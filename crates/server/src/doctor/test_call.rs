@@ -75,6 +75,9 @@ impl Request {
                 ));
             }
         }
+        if self.phone.is_some() && !self.live {
+            return Err("--phone: a person's phone is called with --live alone. Nothing was dialled".into());
+        }
         if self.from == self.to
             || self.phone.as_ref().is_some_and(|phone| [&self.from, &self.to].contains(&phone))
         {

@@ -426,3 +426,23 @@ async fn an_announcement_does_not_wait_for_an_unavailable_language() {
         assert!(xml.contains("<Say language=\"fr-FR\">La communication"), "{xml}");
     }
 }
+
+/// Twilio requests it for the person whom a test call has asked for a key.
+#[tokio::test]
+async fn only_the_key_that_was_asked_for_leads_a_test_call_to_its_workflow() {
+    let world = World::start().await;
+    let path = format!("/twiml/test-call/{}", workflow());
+    let leg = customer();
+    let pressed = document(&world.desk, &path, &[("CallSid", leg.as_str()), ("Digits", "1")]).await;
+    assert!(pressed.contains(&format!("<Enqueue workflowSid=\"{}\"", workflow())), "{pressed}");
+    assert!(pressed.contains(&format!("action=\"{PUBLIC}/twiml/ended\"")), "{pressed}");
+    for digits in [vec![], vec![("Digits", "2")], vec![("Digits", "")], vec![("Digits", "11")]] {
+        let params = [vec![("CallSid", leg.as_str())], digits].concat();
+        let other = document(&world.desk, &path, &params).await;
+        assert!(other.contains("<Hangup>") && !other.contains("<Enqueue"), "{params:?}: {other}");
+    }
+    let nowhere = world.desk.signed("/twiml/test-call/WW1", &[("Digits", "1")]).await;
+    assert_eq!(nowhere.status(), 404);
+    let forged = world.desk.http.post(format!("{}{path}", world.desk.address)).form(&[("Digits", "1")]);
+    assert_eq!(forged.send().await.unwrap().status(), 403);
+}

@@ -25,6 +25,7 @@ async fn log_and_metrics_contain_no_personal_data() {
     floor.back(&talk).await;
     floor.together(&talk.customer, Some(&talk)).await;
     assert_eq!(floor.ended(&talk.customer).await, "rejoined");
+    assert!(floor.done("POST Calls").iter().all(|done| done.request != "POST Calls"), "no call is placed");
     let nonsense =
         floor.desk.signed("/webhooks/conference", &[("From", "+15550100001"), ("Name", "Ada")]).await;
     assert!(nonsense.status().is_client_error());

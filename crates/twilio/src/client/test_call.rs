@@ -1,6 +1,6 @@
 //! Requests of a script that plays a call: it places calls, and has a worker, a queue and a workflow of its own.
 //!
-//! The server never sends any of these: a test holds that no request of a recovery creates a call.
+//! Only `rejoin doctor --staging` and `--live` send these: a recovery places no call.
 
 use super::{API, Client};
 use crate::account::{ListedWorker, Offer, WorkerChannel};

@@ -96,7 +96,7 @@ pub(crate) fn answer_to(question: &str) -> String {
 /// Asks at a terminal. Without one, nothing is changed.
 pub(crate) fn is_confirmed(question: &str) -> bool {
     if !is_terminal() {
-        println!("{question} Nobody can be asked here: `--yes` says so.");
+        println!("{question} There is no terminal to ask at: `--yes` says so.");
         return false;
     }
     matches!(answer_to(&format!("{question} [y/N]")).trim(), "y" | "Y" | "yes")

@@ -36,7 +36,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "NUMBER", requires = "mode")]
     to: Option<String>,
     /// With --live: a person's phone that plays the customer. They are asked to press 1.
-    #[arg(long, value_name = "NUMBER", requires = "live")]
+    #[arg(long, value_name = "NUMBER", requires = "mode")]
     phone: Option<String>,
     /// With --staging and --live: play the call without asking.
     #[arg(long, requires = "mode")]
@@ -56,7 +56,9 @@ async fn play(options: &Options) -> Result<ExitCode, String> {
     let request = Request { from, to, phone: options.phone.clone(), live: options.live };
     request.check(&options.config)?;
     // With --json, standard output is the result alone.
-    let say = |line: &str| if options.json { eprintln!("{line}") } else { println!("{line}") };
+    let say = |line: &str| {
+        if options.json { write(std::io::stderr(), line) } else { write(std::io::stdout(), line) }
+    };
     request.plan(&options.config).iter().for_each(|line| say(line));
     if !(options.yes || (!options.json && is_confirmed("Play this call?"))) {
         say("Nothing was dialled, and nothing created. `--yes` plays the call.");
@@ -66,7 +68,7 @@ async fn play(options: &Options) -> Result<ExitCode, String> {
     let is_text = !options.json;
     let mut tell = |finding: &Finding| {
         if is_text {
-            println!("{finding}");
+            write(std::io::stdout(), &finding.to_string());
         }
     };
     let played = test_call::run(options.config.clone(), &request, signals.next(), &mut tell);
@@ -77,9 +79,14 @@ async fn play(options: &Options) -> Result<ExitCode, String> {
         if options.live {
             print_questions(&report.answers);
         }
-        println!("{}", counted(&report.findings));
+        write(std::io::stdout(), &counted(&report.findings));
     }
     Ok(code(&report.findings, options.strict))
+}
+
+/// Prints a line. A reader that has gone must not end a run before what it has created is deleted.
+fn write(mut to: impl std::io::Write, line: &str) {
+    let _ = writeln!(to, "{line}");
 }
 
 fn print_report(report: &Report, live: bool) -> Result<(), String> {
@@ -94,16 +101,17 @@ fn print_report(report: &Report, live: bool) -> Result<(), String> {
     } else {
         serde_json::to_string_pretty(&report.findings)
     };
-    println!("{}", text.map_err(|error| error.to_string())?);
+    write(std::io::stdout(), &text.map_err(|error| error.to_string())?);
     Ok(())
 }
 
 fn print_questions(answers: &[Answer]) {
-    println!("\nquestion | assumed | this account does");
-    answers.iter().for_each(|answer| println!("{answer}"));
-    println!("\nOnly a browser shows:");
-    BROWSER.iter().for_each(|(question, look)| println!("{question}\n  look: {look}"));
-    println!();
+    let say = |line: &str| write(std::io::stdout(), line);
+    say("\nquestion | assumed | this account does");
+    answers.iter().for_each(|answer| say(&answer.to_string()));
+    say("\nOnly a browser shows:");
+    BROWSER.iter().for_each(|(question, look)| say(&format!("{question}\n  look: {look}")));
+    say("");
 }
 
 fn counted(findings: &[Finding]) -> String {

@@ -80,9 +80,13 @@ pub(super) struct Play<'a> {
     transport: Arc<dyn Transport>,
     name: String,
     ours: Option<Ours>,
+    /// True once something may have been created.
+    has_begun: bool,
     customer: Option<CallSid>,
     /// Inbound calls at `--to` that are known.
     ends: BTreeSet<CallSid>,
+    /// When the end of the agent's leg was requested (point in time).
+    agent_ended: Option<Millis>,
     pub(super) findings: Vec<Finding>,
     pub(super) seen: Seen,
     tell: &'a mut dyn FnMut(&Finding),
@@ -102,8 +106,10 @@ impl<'a> Play<'a> {
             transport: network(CONNECT, TOTAL).map_err(TwilioError::from)?,
             name: account::name(),
             ours: None,
+            has_begun: false,
             customer: None,
             ends: BTreeSet::new(),
+            agent_ended: None,
             findings: vec![],
             seen: Seen::default(),
             tell,
@@ -286,6 +292,7 @@ impl<'a> Play<'a> {
             let Some(activities) = account::activities(client, lent).await? else { return Ok(None) };
             account::create(client, &self.name, activities).await.map(Some)
         };
+        self.has_begun = true;
         let made: Result<Option<Ours>, TwilioError> = made.await;
         let made = made
             .map_err(|error| self.stopped("call-setup", "create worker, queue and workflow", error.into()))?;
@@ -298,6 +305,14 @@ impl<'a> Play<'a> {
             )
         })?;
         self.ours = Some(ours.clone());
+        if self.request.live {
+            // Cleaned up by the name, if it is taken.
+            self.seen.refuses_same_name = match client.create_queue_of(&self.name, "1==1").await {
+                Ok(_) => Some(false),
+                Err(TwilioError::Conflict | TwilioError::Refused { .. }) => Some(true),
+                Err(_) => None,
+            };
+        }
         self.ok(
             "call-setup",
             "a worker, a queue for that worker alone, and a workflow with the filter were created",
@@ -564,13 +579,24 @@ impl<'a> Play<'a> {
             tenths(asked.until(at).0)
         );
         self.ok(CHECK, found);
-        if let Ok(Some(story)) = self.story(&talk.conference).await {
-            self.seen.take(&story, &talk.conference, &talk.agent, (asked, None));
-        }
+        self.agent_ended = Some(asked);
+        self.look_back(talk).await;
         if let Ok(offer) = self.client.fetch_offer(&ours.worker, &talk.reservation).await {
             self.seen.after_leg = Some(offer.reservation_status);
         }
         Ok(begun)
+    }
+
+    /// What the first conference has shown so far.
+    async fn look_back(&mut self, talk: &Talk) {
+        let (Ok(Some(story)), Some(customer), Some(asked)) =
+            (self.story(&talk.conference).await, self.customer.clone(), self.agent_ended)
+        else {
+            return;
+        };
+        let is_it = |line: &&crate::explain::Line| matches!(line.note, Note::Requeueing { .. });
+        let requeued = story.lines.iter().find(is_it).map(|line| line.at);
+        self.seen.take(&story, &talk.conference, (&customer, &talk.agent), (asked, requeued));
     }
 
     /// The other end of the agent's leg: the call at `--to` that came last.
@@ -667,12 +693,6 @@ impl<'a> Play<'a> {
             .noted(&talk.conference, Duration::ZERO, |note| matches!(note, Note::Requeueing { .. }))
             .await;
         let note = note.ok().flatten();
-        if let (Some((at, _)), Ok(Some(story))) = (&note, self.story(&talk.conference).await) {
-            let asked = now();
-            let took = (self.seen.callback_took, self.seen.hung_up.clone());
-            self.seen.take(&story, &talk.conference, &talk.agent, (asked, Some(*at)));
-            (self.seen.callback_took, self.seen.hung_up) = took;
-        }
         match note {
             Some((_, Note::Requeueing { same_agent: false })) => self.add(Finding::warning(
                 CHECK,
@@ -691,6 +711,7 @@ impl<'a> Play<'a> {
         const CHECK: &str = "call-recovered";
         let ended = self.noted(&talk.conference, ENDED, |note| matches!(note, Note::Ended { .. })).await;
         let ended = ended.map_err(|stop| self.stopped(CHECK, "wait for the end of the recovery", stop))?;
+        self.look_back(talk).await;
         match ended {
             Some((_, Note::Ended { outcome, .. })) if outcome == "rejoined" => {
                 self.ok(
@@ -816,6 +837,9 @@ impl<'a> Play<'a> {
     pub(super) async fn clean_up(&mut self) {
         if let Some(customer) = self.customer.take() {
             let _ = account::end_call(self.client, &customer).await;
+        }
+        if !self.has_begun {
+            return;
         }
         match account::remove(self.client, Some(&self.name)).await {
             Ok(0) => {}

@@ -99,10 +99,10 @@ pub(super) fn answers(seen: &Seen) -> Vec<Answer> {
             follows: None,
         },
         flag(
-            "do SequenceNumbers have no gaps, with all events subscribed?",
+            "do the SequenceNumbers of the stored callbacks have no gaps?",
             true,
             seen.without_gaps,
-            "callbacks were lost, or numbers are skipped: compare rejoin_webhook_lag_seconds, and set REJOIN_WATCH_CALL_MS lower",
+            "callbacks were lost, or Twilio counts events that the server does not take: compare rejoin_webhook_lag_seconds, and set REJOIN_WATCH_CALL_MS lower",
         ),
         latency(seen.callback_took),
         flag(
@@ -147,6 +147,36 @@ pub(super) fn answers(seen: &Seen) -> Vec<Answer> {
             seen.takes_client,
             "nothing: the plugin uses the worker's own client",
         ),
+        flag(
+            "does the customer's leg join the conference before the agent's?",
+            true,
+            seen.customer_first,
+            "nothing: any order is handled",
+        ),
+        flag(
+            "does the conference start with the second leg?",
+            true,
+            seen.starts_with_second,
+            "nothing: the server does not need the start",
+        ),
+        flag(
+            "do the leaves of all legs come before the conference's end?",
+            true,
+            seen.leaves_before_end,
+            "nothing: the server waits for what comes after the end",
+        ),
+        flag(
+            "do answers name the request (twilio-request-id)?",
+            true,
+            seen.request_ids,
+            "`rejoin explain` shows no request ids for Twilio's support",
+        ),
+        flag(
+            "is a second queue of the same name refused?",
+            true,
+            seen.refuses_same_name,
+            "run `rejoin provision` by one administrator at a time: two runs may create everything twice",
+        ),
     ]
 }
 
@@ -187,6 +217,11 @@ mod tests {
             own_wins: Some(true),
             redirect_ends_task: Some(true),
             takes_client: Some(false),
+            customer_first: Some(true),
+            starts_with_second: Some(true),
+            leaves_before_end: Some(true),
+            request_ids: Some(true),
+            refuses_same_name: Some(true),
         }
     }
 

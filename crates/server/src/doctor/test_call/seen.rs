@@ -36,6 +36,16 @@ pub(super) struct Seen {
     pub(super) redirect_ends_task: Option<bool>,
     /// True when a conference instruction takes a client that is not the worker's own.
     pub(super) takes_client: Option<bool>,
+    /// True when the customer's leg joins the conference before the agent's.
+    pub(super) customer_first: Option<bool>,
+    /// True when the conference starts with the second leg.
+    pub(super) starts_with_second: Option<bool>,
+    /// True when the leaves of all legs come before the conference's end.
+    pub(super) leaves_before_end: Option<bool>,
+    /// True when answers have the header that names the request.
+    pub(super) request_ids: Option<bool>,
+    /// True when a second queue of the same name is refused.
+    pub(super) refuses_same_name: Option<bool>,
 }
 
 /// The events of conferences that the server got by callback, oldest first, each with when it was stored.
@@ -75,13 +85,13 @@ fn reason(stored: &str) -> &str {
 }
 
 impl Seen {
-    /// Takes what the first conference has shown. `asked`: when the end of the agent's leg was requested; `requeued`: when the
-    /// customer was redirected (points in time).
+    /// Takes what the first conference has shown. `customer`, `agent`: the legs; `asked`: when the end of the agent's leg was
+    /// requested; `requeued`: when the customer was redirected (points in time).
     pub(super) fn take(
         &mut self,
         story: &Story,
         conference: &ConferenceSid,
-        agent: &CallSid,
+        (customer, agent): (&CallSid, &CallSid),
         (asked, requeued): (Millis, Option<Millis>),
     ) {
         if let Some((at, reason)) = leave(story, conference, agent) {
@@ -105,5 +115,32 @@ impl Seen {
             _ => false,
         };
         self.action_requested = Some(story.entries.iter().any(|found| action(&found)));
+        self.take_order(&callbacks, (customer, agent));
+        let names = |found: &&crate::explain::Found| match &found.entry {
+            Entry::Asked { request_id, status: Some(_), .. } => Some(request_id.is_some()),
+            _ => None,
+        };
+        self.request_ids =
+            story.entries.iter().filter_map(|found| names(&found)).reduce(|all, one| all && one);
+    }
+
+    /// In which order the events happened, by their numbers.
+    fn take_order(&mut self, callbacks: &[(Millis, &Input)], (customer, agent): (&CallSid, &CallSid)) {
+        let number = |kind: &str, leg: Option<&CallSid>| {
+            let is_it = |input: &&Input| {
+                let of = input.about.get("leg").and_then(Value::as_str);
+                input.kind == kind && leg.is_none_or(|leg| of == Some(leg.as_str()))
+            };
+            let mut found = callbacks.iter().map(|(_, input)| *input).filter(is_it);
+            found.next()?.id.as_deref()?.strip_prefix('#')?.parse::<u64>().ok()
+        };
+        let joined = number("participant-join", Some(customer)).zip(number("participant-join", Some(agent)));
+        self.customer_first = joined.map(|(customer, agent)| customer < agent);
+        let second = joined.map(|(customer, agent)| customer.max(agent));
+        self.starts_with_second =
+            second.zip(number("conference-start", None)).map(|(second, start)| second < start);
+        let left = number("participant-leave", Some(customer)).zip(number("participant-leave", Some(agent)));
+        let last = left.map(|(customer, agent)| customer.max(agent));
+        self.leaves_before_end = last.zip(number("conference-end", None)).map(|(last, end)| last < end);
     }
 }
