@@ -6,19 +6,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, test } from 'node:test';
-import {
-  archive,
-  bill,
-  buildCommand,
-  checksums,
-  crates,
-  judge,
-  licences,
-  notes,
-  packages,
-  strange,
-  tooLarge,
-} from '../scripts/lib/release.mjs';
+import * as release from '../scripts/lib/release.mjs';
 import { root } from '../scripts/lib/run.mjs';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'rejoin-release-'));
@@ -52,13 +40,13 @@ function repository({
 
 test('a clean tree with one version and its changes is a release', () => {
   repository({});
-  const judged = judge({ folder, status: status() });
+  const judged = release.judge({ folder, status: status() });
   assert.deepEqual(judged, { version: '1.2.3', notes: '- Something.', complaints: [] });
 });
 
 test('versions that differ are refused', () => {
   repository({ workspace: '1.2.4' });
-  assert.deepEqual(judge({ folder, status: status() }).complaints, [
+  assert.deepEqual(release.judge({ folder, status: status() }).complaints, [
     'Cargo.toml has version 1.2.4, package.json has 1.2.3.',
   ]);
 });
@@ -66,7 +54,7 @@ test('versions that differ are refused', () => {
 test('a version without changes is refused', () => {
   for (const changelog of ['', '## [1.2.3]\n\n', '## [1.2.30]\n\n- Of another one.\n']) {
     repository({ changelog });
-    assert.deepEqual(judge({ folder, status: status() }).complaints, [
+    assert.deepEqual(release.judge({ folder, status: status() }).complaints, [
       'CHANGELOG.md has no section "## [1.2.3]", or nothing in it.',
     ]);
   }
@@ -75,10 +63,10 @@ test('a version without changes is refused', () => {
 test('a tree that is not clean is refused, except for a snapshot', () => {
   repository({});
   write('new', '');
-  const [complaint, ...others] = judge({ folder, status: status() }).complaints;
+  const [complaint, ...others] = release.judge({ folder, status: status() }).complaints;
   assert.match(complaint, /not clean.*\n\?\? new$/);
   assert.deepEqual(others, []);
-  assert.deepEqual(judge({ folder, status: status(), snapshot: true }), {
+  assert.deepEqual(release.judge({ folder, status: status(), snapshot: true }), {
     version: '1.2.3-snapshot',
     notes: '- Later.',
     complaints: [],
@@ -87,21 +75,21 @@ test('a tree that is not clean is refused, except for a snapshot', () => {
 });
 
 test('this repository states one version, and the changelog has what is not released', () => {
-  assert.deepEqual(judge({ folder: root, status: '', snapshot: true }).complaints, []);
+  assert.deepEqual(release.judge({ folder: root, status: '', snapshot: true }).complaints, []);
 });
 
 test('the notes of a version end where the next one begins', () => {
   const text = '# Changelog\n\n## [2.0.0] - 2026-01-01\n\n### Added\n\n- A.\n\n## [1.0.0]\n\n- B.\n';
-  assert.equal(notes(text, '2.0.0'), '### Added\n\n- A.');
-  assert.equal(notes(text, '1.0.0'), '- B.');
-  assert.equal(notes(text, '3.0.0'), undefined);
+  assert.equal(release.notes(text, '2.0.0'), '### Added\n\n- A.');
+  assert.equal(release.notes(text, '1.0.0'), '- B.');
+  assert.equal(release.notes(text, '3.0.0'), undefined);
 });
 
 test('an archive has the same bytes whatever the order, and tar reads it', () => {
   const one = { name: 'a/one', content: Buffer.from('1'.repeat(600)), executable: true };
   const two = { name: 'a/two', content: Buffer.from('2') };
-  const made = archive([one, two], 1_763_672_400);
-  assert.ok(made.equals(archive([two, one], 1_763_672_400)));
+  const made = release.archive([one, two], 1_763_672_400);
+  assert.ok(made.equals(release.archive([two, one], 1_763_672_400)));
   write('a.tar.gz', made);
   const listed = run('tar', '--list', '--verbose', '--utc', '--file', 'a.tar.gz').trim().split('\n');
   assert.match(listed[0], /^-rwxr-xr-x 0\/0 +600 2025-11-20 21:00 a\/one$/);
@@ -115,7 +103,7 @@ test('sha256sum accepts the checksums, and notices a change', () => {
   mkdirSync(files);
   writeFileSync(path.join(files, 'b'), 'b');
   writeFileSync(path.join(files, 'a'), 'a');
-  writeFileSync(path.join(files, 'SHA256SUMS'), checksums(files));
+  writeFileSync(path.join(files, 'SHA256SUMS'), release.checksums(files));
   const check = () => spawnSync('sha256sum', ['--check', '--strict', 'SHA256SUMS'], { cwd: files });
   assert.equal(String(check().stdout), 'a: OK\nb: OK\n');
   writeFileSync(path.join(files, 'a'), 'x');
@@ -131,8 +119,8 @@ test('the bill of materials has what is compiled in, with licence, checksum and 
     '',
   ].join('\n');
   const lock = '[[package]]\nname = "two"\nversion = "2.0.0"\nsource = "registry"\nchecksum = "abc"\n';
-  const [server, ...parts] = crates(tree, lock);
-  const made = bill(server, parts, { seconds: 0 });
+  const [server, ...parts] = release.crates(tree, lock);
+  const made = release.bill(server, parts, { seconds: 0 });
   assert.deepEqual(
     made.components.map(({ name, licenses, hashes }) => [
       name,
@@ -161,7 +149,7 @@ test('each licence is passed on once, with the names of those whose it is', () =
   };
   const parts = [part('x', 'Same.\n'), part('y', 'Same.'), part('z', '')];
   const folders = new Map(parts.map(({ name }) => [`${name}@1.0.0`, path.join(folder, name)]));
-  const [same, none] = licences(parts, folders).split(/=+/);
+  const [same, none] = release.licences(parts, folders).split(/=+/);
   assert.equal(same.trim(), 'x 1.0.0 (MIT)\ny 1.0.0 (MIT)\n\nSame.');
   assert.match(none, /z 1\.0\.0 \(MIT\)\n\nMIT, without a text of its own/);
 });
@@ -171,23 +159,23 @@ test('the packages of a bundle are those of its source map', () => {
   const lock = { packages: { 'node_modules/@twilio/flex-plugin': entry, 'node_modules/unused': entry } };
   const sources = ['webpack:///js-shim/a.js', 'webpack:///node_modules/@twilio/flex-plugin/x.js'];
   assert.deepEqual(
-    packages(sources, lock).map(({ purl }) => purl),
+    release.packages(sources, lock).map(({ purl }) => purl),
     ['pkg:npm/%40twilio/flex-plugin@1.0.0'],
   );
 });
 
 test('a source map that names folders of this machine is refused', () => {
-  assert.equal(strange(['webpack:///webpack/bootstrap', 'webpack:///./js-shim/a.js']), undefined);
-  assert.match(strange(['webpack:////home/a/js-shim/a.js']) ?? '', /names webpack:\/\/\/\/home/);
+  assert.equal(release.strange(['webpack:///webpack/bootstrap', 'webpack:///./js-shim/a.js']), undefined);
+  assert.match(release.strange(['webpack:////home/a/js-shim/a.js']) ?? '', /names webpack:\/\/\/\/home/);
 });
 
 test('the server is built as in the image, and has to fit into it', () => {
-  const { command, target, program } = buildCommand(
+  const { command, target, program } = release.buildCommand(
     readFileSync(path.join(root, 'deploy/Dockerfile'), 'utf8'),
   );
   assert.match(command, /^cargo build --locked --profile dist /);
   assert.equal(program, `${target}/dist/rejoin`);
-  assert.throws(() => buildCommand('FROM a\nRUN make\nFROM b\nRUN cargo build --target x'));
-  assert.equal(tooLarge(29.7e6), undefined);
-  assert.match(tooLarge(29.8e6) ?? '', /29\.8 MB/);
+  assert.throws(() => release.buildCommand('FROM a\nRUN make\nFROM b\nRUN cargo build --target x'));
+  assert.equal(release.tooLarge(29.7e6), undefined);
+  assert.match(release.tooLarge(29.8e6) ?? '', /29\.8 MB/);
 });
