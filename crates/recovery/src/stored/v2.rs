@@ -1,5 +1,5 @@
-//! Calls of format 2, as builds between 0.1 and 0.2 have stored them. The earlier of these builds stored marks, pages and owners in
-//! another shape, which is taken over here; the rest of a call is as it is now. Read for one release.
+//! Calls of format 2, as builds before the first release stored them. The earlier of these builds stored marks, pages and owners
+//! in another shape, which is taken over here; the rest of a call is as it is now.
 
 use crate::facts::{Marks, Owners, Pages, Said};
 use crate::{EarlyMark, Format};

@@ -398,6 +398,17 @@ fn the_agent_who_left_last_is_lost_when_leave_callbacks_are_reordered() {
         assert_eq!(desk.stage_of(BO).is_some(), lost, "removed: {removed}, reported later: {later}");
         assert!(!desk.has_timer(Timer::Orphan), "the conference is not ended under the customer");
     }
+    // Cy is on the call, too.
+    let mut desk = Desk::talking();
+    desk.register(1, BO, 0xb1, 9);
+    desk.register(1, CY, 0xc7, 9);
+    desk.graceful(GracefulReason::HangUp);
+    let number = desk.sequence;
+    desk.sequence += 1;
+    desk.leave(1, 0xb1, LeaveReason::HungUp);
+    desk.sequence = number;
+    desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+    assert_eq!(desk.stage_of(BO), None);
 }
 
 #[test]
