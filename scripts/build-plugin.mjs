@@ -104,9 +104,11 @@ const build =
   '--release --target bundler --mode no-install --no-pack --out-dir pkg --out-name core -- -p rejoin-plugin'.split(
     ' ',
   );
-// Panic messages name source files: without their location on the build machine.
+// Panic messages name source files: without their location on the build machine, and without the name of the registry, which
+// every page would load.
 const crates = path.join(process.env.CARGO_HOME ?? path.join(homedir(), '.cargo'), 'registry', 'src');
-const flags = `--remap-path-prefix=${crates}=crates`;
+const registries = existsSync(crates) ? readdirSync(crates).map((name) => path.join(crates, name)) : [];
+const flags = [crates, ...registries].map((from) => `--remap-path-prefix=${from}=crates`).join('\x1f');
 step(
   'wasm',
   [

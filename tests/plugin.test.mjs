@@ -325,7 +325,7 @@ test('a call is watched from its acceptance and ends as ever', async () => {
     'AcceptTask',
     task.sid,
     {
-      conferenceStatusCallback: `${origin}/webhooks/conference?worker=${sid('WK', 'ada')}&reservation=${task.sid}`,
+      conferenceStatusCallback: `${origin}/webhooks/conference?worker=${sid('WK', 'ada')}&reservation=${task.sid}#ct=2000&rt=5000&tt=15000&rc=5&rp=all`,
       conferenceStatusCallbackMethod: 'POST',
       conferenceStatusCallbackEvent: 'start,end,join,leave,modify,hold,announcement',
       endConferenceOnExit: false,
@@ -993,7 +993,7 @@ test('a malformed message of the server is reported once, and later ones are und
   await title('Your call was interrupted');
   assert.deepEqual(
     page.lines.filter((line) => /pageerror|Rejoin:/.test(line)),
-    ['Rejoin: the server says what this version of the plugin does not understand. Is it another version?'],
+    ['Rejoin: the server says what this plugin does not understand. Is it another version?'],
   );
   assert.equal((await page.evaluate(() => window.Rejoin.status())).problems.length, 1);
 });
@@ -1010,7 +1010,7 @@ test('during a call an unreachable server is shown to the agent, until it is bac
   await page.evaluate(talk, { task: accepted(1), own: sid('CA', 1), legs: [agentLeg(1), customerLeg] });
   await noted();
   assert.deepEqual(ours(), [
-    'Rejoin: an open call is not protected: the server does not answer, or does not know the call.',
+    'Rejoin: a call is not protected: the server does not answer, or does not know it.',
   ]);
   assert.equal((await page.evaluate(() => window.Rejoin.status())).protectedCalls, 0);
   await page.screenshot({ path: new URL('unprotected.png', pictures).pathname });

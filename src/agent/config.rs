@@ -15,6 +15,8 @@ pub struct Config {
     pub leave_prompt: bool,
     /// True when calls that come back to this agent are accepted unasked.
     pub auto_accept: bool,
+    /// True when Twilio is to try a callback again that failed, by [connection overrides](rejoin_protocol::overrides::CALLBACKS).
+    pub retry_callbacks: bool,
     /// True when a leg may be left standing over a reload. The server must allow it, too.
     pub in_place: bool,
     /// How long Flex waits for the plugin before the agent leaves a call.
@@ -72,11 +74,12 @@ pub enum Kind {
 }
 
 /// All settings.
-pub static KEYS: [Key; 13] = [
+pub static KEYS: [Key; 14] = [
     Key { name: "server", kind: Kind::Address(|config| &mut config.server) },
     Key { name: "enabled", kind: Kind::Switch(|config| &mut config.enabled) },
     Key { name: "leavePrompt", kind: Kind::Switch(|config| &mut config.leave_prompt) },
     Key { name: "autoAccept", kind: Kind::Switch(|config| &mut config.auto_accept) },
+    Key { name: "retryCallbacks", kind: Kind::Switch(|config| &mut config.retry_callbacks) },
     Key { name: "inPlace", kind: Kind::Switch(|config| &mut config.in_place) },
     Key { name: "leaveWithinMs", kind: Kind::Duration(|config| &mut config.leave_within, 200, 1_500) },
     Key { name: "silenceMs", kind: Kind::Duration(|config| &mut config.silence, 2_000, 60_000) },
@@ -132,9 +135,7 @@ impl fmt::Display for Mistake {
         f.write_str(&self.path)?;
         match self.wrong {
             Wrong::Unknown => f.write_str(" is not a setting")?,
-            Wrong::NoAddress => f.write_str(
-                " must be an address such as https://rejoin.example.com (http only for localhost)",
-            )?,
+            Wrong::NoAddress => f.write_str(" must be an https address (http only for localhost)")?,
             Wrong::NoSwitch => f.write_str(" must be true or false")?,
             Wrong::NoDuration(least, most) => {
                 write!(f, " must be a whole number from {least} to {most}, in milliseconds")?;
@@ -169,9 +170,7 @@ impl fmt::Display for Idle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::SwitchedOff => "switched off for this worker by rejoin.enabled",
-            Self::NoServer => {
-                "rejoin.server is missing in the Flex configuration (ui_attributes.custom_data)"
-            }
+            Self::NoServer => "rejoin.server is missing in ui_attributes.custom_data",
         })
     }
 }
@@ -184,6 +183,7 @@ impl Config {
             enabled: true,
             leave_prompt: true,
             auto_accept: true,
+            retry_callbacks: true,
             in_place: true,
             leave_within: Millis(1_500),
             silence: Millis::seconds(10),

@@ -321,23 +321,23 @@ impl fmt::Display for Complaint {
             Self::Configuration(mistake) => mistake.fmt(f),
             Self::FlexUi => write!(
                 f,
-                "this version of Flex UI is not supported; {FLEX_UI} is. What the plugin does here has not been tried."
+                "this Flex UI is not supported; {FLEX_UI} is."
             ),
             Self::ForeignCallback => f.write_str(
-                "another conferenceStatusCallback is set on this call, so it cannot be recovered. Remove it, or let it pass the events on.",
+                "another conferenceStatusCallback is set: this call is not recovered. Let that one pass the events on.",
             ),
             Self::NotInPlace => f.write_str(
-                "this Flex UI cannot leave a call standing over a reload, so every interrupted call goes through the queue.",
+                "this Flex UI ends calls at a reload: they are requeued.",
             ),
             Self::Garbled => f.write_str(
-                "the server says what this version of the plugin does not understand. Is it another version?",
+                "the server says what this plugin does not understand. Is it another version?",
             ),
             Self::Unprotected => f.write_str(
-                "an open call is not protected: the server does not answer, or does not know the call.",
+                "a call is not protected: the server does not answer, or does not know it.",
             ),
             Self::Refused { status } => write!(
                 f,
-                "the server refuses requests of this desktop (HTTP {status}). Check its account and worker.",
+                "the server refuses this desktop (HTTP {status}). Check its account and worker.",
             ),
         }
     }

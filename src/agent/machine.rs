@@ -14,6 +14,7 @@ use crate::agent::{
     Timer, ToDesktop,
 };
 use rejoin_protocol::api::{GracefulReason, Hello, Stage};
+use rejoin_protocol::overrides::CALLBACKS_FRAGMENT;
 use rejoin_protocol::{Millis, RecoveryId, ReservationSid, WorkerSid};
 
 /// `hold` is included because a hold is the only sign that the exit flag has no effect meanwhile
@@ -418,8 +419,12 @@ impl Agent {
         self.leave_mark(reservation, out);
         // Twilio signs it, so the server need not ask whose call this is.
         let of = |me: &Me| format!("{ours}?worker={}&reservation={reservation}", me.worker);
+        let mut url = self.me.as_ref().map_or_else(|| ours.clone(), of);
+        if self.config.retry_callbacks {
+            url.push_str(CALLBACKS_FRAGMENT);
+        }
         let options = ConferenceOptions {
-            conference_status_callback: self.me.as_ref().map_or_else(|| ours.clone(), of),
+            conference_status_callback: url,
             conference_status_callback_method: "POST",
             conference_status_callback_event: CONFERENCE_EVENTS,
             end_conference_on_exit: false,

@@ -9,9 +9,10 @@ fn a_call_is_accepted_with_our_callback() {
         desk.handle(Event::Desktop(FromDesktop::BeforeAccept { request, task: facts, callback: None }));
     let options = ConferenceOptions {
         conference_status_callback: format!(
-            "{SERVER}/webhooks/conference?worker={}&reservation={}",
+            "{SERVER}/webhooks/conference?worker={}&reservation={}#{}",
             me(),
-            wr(1)
+            wr(1),
+            rejoin_protocol::overrides::CALLBACKS
         ),
         conference_status_callback_method: "POST",
         conference_status_callback_event: "start,end,join,leave,modify,hold,announcement",
@@ -24,6 +25,20 @@ fn a_call_is_accepted_with_our_callback() {
             ToDesktop::AttachConferenceOptions { request, options }
         ]
     );
+}
+
+#[test]
+fn a_callback_without_overrides_ends_with_the_reservation() {
+    let mut desk = Desk::with(Config { retry_callbacks: false, ..Config::new(SERVER) });
+    desk.start(vec![], true);
+    let facts = task(1, ReservationStatus::Pending);
+    let event = FromDesktop::BeforeAccept { request: RequestId(1), task: facts, callback: None };
+    let effects = desktop(&desk.handle(Event::Desktop(event)));
+    let options = effects.iter().find_map(|effect| match effect {
+        ToDesktop::AttachConferenceOptions { options, .. } => Some(options),
+        _ => None,
+    });
+    assert!(options.expect("options").conference_status_callback.ends_with(wr(1).as_str()));
 }
 
 #[test]

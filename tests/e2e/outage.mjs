@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { isBackInPlace } from './in-place.mjs';
-import { onACall } from './steps.mjs';
+import { isBack, onACall } from './steps.mjs';
 
 /** @typedef {import('./story.mjs').Story} Story */
 /** @typedef {import('./people.mjs').Agent} Agent */
@@ -103,6 +103,62 @@ export const refreshedMeanwhile = {
       assert.equal(await ada.hasCall(), false, 'the agent is not back yet');
     });
     await isBackInPlace(story, ada, customer, task, { from });
+  },
+};
+
+/**
+ * The server is killed, and then the conference ends under the customer: Twilio asks a server that is not there what comes next. With this
+ * pause between Twilio's attempts. Returns what the customer has heard since.
+ */
+async function endsWithoutServer(
+  /** @type {Story} */ story,
+  /** @type {number} */ retryPauseMs,
+  /** @type {(customer: import('./people.mjs').Customer, from: number) => Promise<unknown>} */ meanwhile,
+) {
+  const { ada, customer, task } = await onACall(story);
+  await story.step('the exit flag is on a leg on hold, where nobody can undo it', async () => {
+    const { sid, participants } = await story.twilio.conference(task.taskSid);
+    const { callSid } = participants.find((/** @type {any} */ p) => p.joined && p.kind === 'agent');
+    await story.twilio.changes(sid, callSid, { EndConferenceOnExit: 'true', Hold: 'true' });
+  });
+  await story.twilio.assume({ dtlsCloseEndsLeg: true, retryPauseMs });
+  const { transcript } = customer.mark();
+  await withoutServer(story, async () => {
+    await story.step('Ada refreshes the page', () => ada.refreshes());
+    await meanwhile(customer, transcript);
+  });
+  return { ada, customer, task, transcript };
+}
+
+export const askedAgain = {
+  title:
+    'The server is killed as the conference ends, Twilio tries again, and the customer has the agent again',
+  async play(/** @type {Story} */ story) {
+    const { ada, customer, task, transcript } = await endsWithoutServer(story, 3000, () =>
+      story.step('Twilio finds no server, and tries again', () =>
+        story.twilio.becomes('retried', async () =>
+          (await story.twilio.log()).some((line) => line.endsWith('(/twiml/ended); retry 2 of 3')),
+        ),
+      ),
+    );
+    await story.step('the customer hears what happened, once the server is there again', () =>
+      customer.hears(/connection to your agent was interrupted/, { from: transcript }),
+    );
+    await isBack(story, ada, customer, task);
+    assert.equal((await customer.heard()).live, true, 'the customer was never hung up on');
+  },
+};
+
+export const askedOnceTooOften = {
+  title:
+    'The server is killed as the conference ends, and Twilio does not wait between attempts: the call is over',
+  async play(/** @type {Story} */ story) {
+    const { customer } = await endsWithoutServer(story, 0, (customer, from) =>
+      story.step("the customer hears Twilio's error", () => customer.hears(/application error/, { from })),
+    );
+    await story.step('and is hung up on', () =>
+      story.twilio.becomes('over', async () => !(await customer.heard()).live),
+    );
   },
 };
 

@@ -188,6 +188,7 @@ export class Twilio {
       dtlsCloseEndsLeg: false,
       secondAgentLegRefused: false,
       presenceTtlMs: 30_000,
+      retryPauseMs: 0,
     });
     await fetch(`${this.url}/__twin/phones`, { method: 'DELETE' });
     await this.features([]);

@@ -86,6 +86,9 @@ pub struct Recovery {
     /// How often the queue has not kept the customer.
     #[serde(default)]
     pub let_go: u32,
+    /// The idempotency token of the request that said so last.
+    #[serde(default)]
+    pub let_go_token: Option<String>,
 }
 
 /// The ping of a recovery. Twilio may report both after the recovery has gone on.
@@ -313,6 +316,7 @@ impl Recovery {
             ping: Ping::default(),
             agent_hold: AgentHold::default(),
             let_go: 0,
+            let_go_token: None,
         }
     }
 

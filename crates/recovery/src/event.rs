@@ -69,6 +69,9 @@ pub enum Event {
         bridged: bool,
         /// True if it is `hangup`: the customer hung up.
         hung_up: bool,
+        /// Twilio's idempotency token, which is the same in each attempt of one request. The identity of the event; without one
+        /// it has none.
+        token: Option<String>,
     },
     /// TaskRouter reports an event of a task. Identity: the event's id.
     Task(TaskEvent),

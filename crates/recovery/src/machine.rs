@@ -87,9 +87,9 @@ impl Machine {
                     self.with(out, &conference, |call, out| call.music_is_fetched(out));
                 }
             }
-            Event::LeftQueue { recovery, customer, bridged, hung_up } => {
+            Event::LeftQueue { recovery, customer, bridged, hung_up, token } => {
                 if let Some(conference) = self.recovered(&recovery, &customer) {
-                    self.with(out, &conference, |call, out| call.left_queue(out, bridged, hung_up));
+                    self.with(out, &conference, |call, out| call.left_queue(out, bridged, hung_up, token));
                 }
             }
             Event::Task(event) => self.task_event(out, &event),

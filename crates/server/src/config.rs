@@ -17,6 +17,7 @@ use crate::store::Store;
 use crate::surroundings::Surroundings;
 use crate::texts::Texts;
 use clap::{Args, Parser};
+use rejoin_protocol::overrides::{self, with_overrides};
 use rejoin_protocol::{AccountSid, ActivitySid, Millis, TaskQueueSid, WorkflowSid, WorkspaceSid};
 use rejoin_recovery::{Changes, Policies};
 use secrecy::SecretString;
@@ -74,6 +75,14 @@ pub struct Config {
     /// `/twiml/ended` of this server. Not set: the customer's call ends then.
     #[arg(long, env = "REJOIN_ENDED_URL", help_heading = "Twilio")]
     pub ended_url: Option<String>,
+    /// How Twilio repeats requests for documents that failed: its connection overrides, which each address of a document
+    /// carries (`ct`, `rt`, `tt`, `rc`, `rp`, `e`, `sni`). Empty: once more when there is no connection, as by default.
+    #[arg(long, env = "REJOIN_TWIML_OVERRIDES", default_value = overrides::TWIML, help_heading = "Twilio")]
+    pub twiml_overrides: String,
+    /// The same for callbacks about legs that this server moves. Those of agents' calls come from the plugin
+    /// (`retryCallbacks`).
+    #[arg(long, env = "REJOIN_CALLBACK_OVERRIDES", default_value = overrides::CALLBACKS, help_heading = "Twilio")]
+    pub callback_overrides: String,
     /// Origins from which Flex is loaded, comma separated.
     #[arg(
         long,
@@ -306,6 +315,30 @@ impl Config {
         format!("{}{path}", self.public_url)
     }
 
+    /// The same for a document that Twilio fetches there, with the overrides for it.
+    pub fn document(&self, path: &str) -> String {
+        with_overrides(&self.public(path), &self.twiml_overrides)
+    }
+
+    /// The same for events that Twilio reports there, with the overrides for them.
+    pub fn callback(&self, path: &str) -> String {
+        with_overrides(&self.public(path), &self.callback_overrides)
+    }
+
+    /// The URLs over which Twilio may have signed a request for this path and query. The overrides are not part of what is signed,
+    /// as users of theirs say (<https://github.com/openclaw/openclaw>, `docs/channels/sms.md`). Twilio's documentation does not
+    /// say it, so they may be.
+    /// The defaults count, too: addresses that were given before a change, and the plugin's.
+    pub fn signed_as<'a>(&'a self, path: &'a str) -> impl Iterator<Item = String> + 'a {
+        let mut known =
+            vec![&*self.twiml_overrides, &*self.callback_overrides, overrides::TWIML, overrides::CALLBACKS];
+        known.sort_unstable();
+        known.dedup();
+        known.retain(|overrides| !overrides.is_empty());
+        let with = move |overrides| self.known_as(path).map(move |url| with_overrides(&url, overrides));
+        self.known_as(path).chain(known.into_iter().flat_map(with))
+    }
+
     /// The URLs under which Twilio may have requested this path and query.
     pub fn known_as<'a>(&'a self, path: &'a str) -> impl Iterator<Item = String> + 'a {
         std::iter::once(&self.public_url)
@@ -398,6 +431,32 @@ mod tests {
         let shown = format!("{config:?}");
         assert!(!shown.contains("secret"), "{shown}");
         assert_eq!(config.public("/twiml/comfort"), "https://rejoin.example.com/twiml/comfort");
+    }
+
+    #[test]
+    fn addresses_carry_their_overrides_unless_those_are_empty() {
+        let of = |extra: &[&str]| {
+            let config = config(&[&["--public-url", "https://a"], extra].concat()).expect("good");
+            (config.document("/d?x=1"), config.callback("/c"))
+        };
+        let (document, callback) = of(&[]);
+        assert_eq!(document, "https://a/d?x=1#ct=2000&rt=4000&tt=14000&rc=3&rp=all");
+        assert_eq!(callback, "https://a/c#ct=2000&rt=5000&tt=15000&rc=5&rp=all");
+        let other = of(&["--twiml-overrides", "rc=2", "--callback-overrides", ""]);
+        assert_eq!(other, ("https://a/d?x=1#rc=2".into(), "https://a/c".into()));
+    }
+
+    #[test]
+    fn overrides_out_of_range_are_refused_by_name() {
+        for (option, value, name, part) in [
+            ("--twiml-overrides", "ct=50", "REJOIN_TWIML_OVERRIDES", "ct=50"),
+            ("--twiml-overrides", "rc=1&rt=20000", "REJOIN_TWIML_OVERRIDES", "rt=20000"),
+            ("--callback-overrides", "rc=6", "REJOIN_CALLBACK_OVERRIDES", "rc=6"),
+            ("--callback-overrides", "rp=never", "REJOIN_CALLBACK_OVERRIDES", "rp=never"),
+        ] {
+            let error = config(&["--public-url", "https://a", option, value]).expect_err(part).to_string();
+            assert!(error.contains(name) && error.contains("out of range"), "{error}");
+        }
     }
 
     #[test]

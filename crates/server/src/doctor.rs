@@ -50,6 +50,7 @@ fn expected(config: &Config) -> Expected {
         workspace: config.workspace.clone(),
         public_url: config.public_url.clone(),
         other_public_urls: config.other_public_urls.clone(),
+        twiml_overrides: config.twiml_overrides.clone(),
         ping_workflow: config.ping_workflow.clone(),
         outbound_workflow: config.outbound_workflow.clone(),
         reconnecting_activity: config.reconnecting_activity.clone(),

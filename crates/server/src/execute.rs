@@ -96,10 +96,10 @@ impl Executor {
             Action::Announce { conference, what } => {
                 let url = match (what, &job.recovery) {
                     (Announcement::Interrupted, Some((recovery, _))) => {
-                        self.config.public(&format!("/twiml/announce/{recovery}"))
+                        self.config.document(&format!("/twiml/announce/{recovery}"))
                     }
-                    (Announcement::Interrupted, None) => self.config.public("/twiml/announce/none"),
-                    (Announcement::Comfort, _) => self.config.public("/twiml/comfort"),
+                    (Announcement::Interrupted, None) => self.config.document("/twiml/announce/none"),
+                    (Announcement::Comfort, _) => self.config.document("/twiml/comfort"),
                 };
                 self.client.announce(conference, &url).await.map(ok)
             }
@@ -147,8 +147,8 @@ impl Executor {
                 if *free {
                     self.free(conference, customer).await?;
                 }
-                let url = self.config.public(&format!("/twiml/requeue/{recovery}"));
-                let fallback = self.config.public(&format!("/twiml/fallback/{recovery}"));
+                let url = self.config.document(&format!("/twiml/requeue/{recovery}"));
+                let fallback = self.config.document(&format!("/twiml/fallback/{recovery}"));
                 let document = call.and_then(|call| self.queueing(call, recovery, target.as_ref()));
                 self.redirect(customer, document, &url, &fallback).await
             }
@@ -170,7 +170,7 @@ impl Executor {
                 let (muted, end) = (muted.to_string(), end_on_exit.to_string());
                 let mut query = vec![("muted", muted.as_str()), ("end", end.as_str())];
                 query.extend(label.as_deref().map(|label| ("label", label)));
-                let url = self.config.public(&format!("/twiml/move/{into}?{}", encoded(&query)));
+                let url = self.config.document(&format!("/twiml/move/{into}?{}", encoded(&query)));
                 // The URL is its own fallback: its document needs no database.
                 self.redirect(leg, Some(document), &url, &url).await
             }
@@ -182,7 +182,7 @@ impl Executor {
                     // Unverified: whether the document of a hold can be replaced during the hold.
                     self.unhold(conference, customer).await?;
                 }
-                let url = self.config.public(&format!("/twiml/hold/{recovery}?told={told}"));
+                let url = self.config.document(&format!("/twiml/hold/{recovery}?told={told}"));
                 self.client.hold_with(conference, customer, &url).await.map(ok)
             }
             Action::HoldParticipant { conference, leg } => {
@@ -229,7 +229,7 @@ impl Executor {
                 Ok(Outcome::Polled(Box::new(seen)))
             }
             Action::GiveUp { recovery, customer } => {
-                let url = self.config.public(&format!("/twiml/lost/{recovery}"));
+                let url = self.config.document(&format!("/twiml/lost/{recovery}"));
                 self.redirect(customer, None, &url, &url).await
             }
         }
@@ -388,7 +388,7 @@ impl Executor {
     /// The document that sends a customer into the queue.
     fn queueing(&self, call: Call, recovery: &RecoveryId, target: Option<&WorkerSid>) -> Option<Document> {
         let machine = Machine::new(self.config.policies(), [call]);
-        let way = Way::of(&self.config, machine.recovering(recovery)?, target)?;
+        let way = Way::of(&self.config, machine.recovering(recovery)?, target, None)?;
         Some(way.enqueued(&self.config, Document::new(), recovery))
     }
 
@@ -517,7 +517,7 @@ pub(crate) fn follow(
     end_on_exit: bool,
     label: Option<&str>,
 ) -> Document {
-    let status_callback = &config.public("/webhooks/conference");
+    let status_callback = &config.callback("/webhooks/conference");
     Document::new().conference(&Conference { name, muted, end_on_exit, label, status_callback })
 }
 

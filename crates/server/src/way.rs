@@ -38,9 +38,14 @@ pub(crate) struct Way {
 }
 
 impl Way {
-    /// For this agent, or for any. `None`: the call has no recovery, or Twilio has not said by which workflow it
+    /// For this agent, or for any. `token`: of Twilio's request, if there is one. `None`: the call has no recovery, or Twilio has not said by which workflow it
     /// came. A page's word is not enough to send a customer anywhere.
-    pub(crate) fn of(config: &Config, call: &Call, target: Option<&WorkerSid>) -> Option<Self> {
+    pub(crate) fn of(
+        config: &Config,
+        call: &Call,
+        target: Option<&WorkerSid>,
+        token: Option<&str>,
+    ) -> Option<Self> {
         let recovery = call.recovery.as_ref()?;
         let outbound = config.outbound_workflow.as_ref().filter(|_| reconnect::was_placed(call));
         Some(Self {
@@ -48,7 +53,7 @@ impl Way {
             attributes: reconnect::attributes(call, recovery, target),
             priority: if target.is_some() { OWN_AGENT_PRIORITY } else { PRIORITY },
             language: reconnect::language(&call.facts.task.attributes, &config.texts.language_attribute),
-            again: call.goes_to_queue_again(),
+            again: call.goes_to_queue_again(token),
         })
     }
 
@@ -56,14 +61,14 @@ impl Way {
     pub(crate) fn enqueued(&self, config: &Config, document: Document, recovery: &RecoveryId) -> Document {
         let document = document.enqueue(&Enqueue {
             workflow: &self.workflow,
-            wait_url: &config.public(&format!("/twiml/wait/{recovery}")),
-            action: &config.public(&format!("/twiml/after/{recovery}")),
+            wait_url: &config.document(&format!("/twiml/wait/{recovery}")),
+            action: &config.document(&format!("/twiml/after/{recovery}")),
             priority: self.priority,
             timeout_seconds: TASK_TIMEOUT_SECONDS,
             attributes: &self.attributes,
         });
         // The document continues here if the queue does not accept the call.
         let (language, text) = config.texts.say(Phrase::Again, self.language.as_deref());
-        document.say(language, text).redirect(&config.public(&format!("/twiml/fallback/{recovery}")))
+        document.say(language, text).redirect(&config.document(&format!("/twiml/fallback/{recovery}")))
     }
 }

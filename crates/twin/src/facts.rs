@@ -6,6 +6,11 @@
 //!
 //! Assumptions that are built into the model's structure, without a switch:
 //!
+//! - connection overrides count in every address of a webhook, in TwiML and in REST requests (*read* for webhooks in general:
+//!   <https://www.twilio.com/docs/usage/webhooks/webhooks-connection-overrides>), also for audio that is the document itself, not
+//!   for audio that a `<Play>` names (*assumed*); a part of a fragment that is no override, or is out of range, is ignored
+//!   alone (*assumed*); the fragment is neither sent nor signed (*read*: <https://github.com/openclaw/openclaw>,
+//!   `docs/channels/sms.md`);
 //! - the lists of the Webhooks configuration API are called `rules` and `settings` (*assumed*; the fields of a rule are *read*:
 //!   <https://www.twilio.com/docs/usage/webhooks/webhook-rules>);
 //! - a leg whose call is redirected by REST runs the new document at once; the `action` of an `<Enqueue>` that it
@@ -171,6 +176,9 @@ pub struct Facts {
     /// redirected by REST. Its document is not executed then. *Assumed*: false. `redirected` is *read* as one of its
     /// results (<https://www.twilio.com/docs/voice/twiml/enqueue#action>); nothing says which redirect is meant.
     pub redirect_requests_action: bool,
+    /// How long Twilio waits between two attempts of one webhook. *Assumed*: not at all. The page about connection overrides
+    /// does not say it, and without a pause retries help least.
+    pub retry_pause: Millis,
     /// Maximum length of TwiML in a parameter, in characters. *Read* for creating calls
     /// (<https://www.twilio.com/docs/voice/api/call-resource>); *assumed* for updating them.
     pub twiml_limit: usize,
@@ -208,6 +216,7 @@ impl Default for Facts {
             redirect_cancels_task: true,
             failed_wait_is_requested_again: true,
             redirect_requests_action: false,
+            retry_pause: Millis(0),
             twiml_limit: 4000,
             document_limit: 65_536,
             event_delay: Millis(300),

@@ -13,6 +13,7 @@
 //! Everything else (`/`, `/flex`, `/__twin/…`) belongs to the twin itself and is routed as it is. The whole request
 //! passes through unchanged otherwise, so websocket upgrades work.
 
+mod attempts;
 mod clock;
 mod config;
 pub mod console;

@@ -9,8 +9,8 @@ use crate::{
     log::Log,
     media::{self, Clip, Command, Happening, Line, MediaHandle},
     model::{
-        ApiError, Audience, Effect, Event, FetchId, Form, Model, PlayId, Reply, Reports, Request, RequestId,
-        Sound, TimerId,
+        ApiError, Assumptions, Audience, Effect, Event, FetchId, Form, Model, PlayId, Reply, Reports,
+        Request, RequestId, Sound, TimerId,
     },
     outside::{Phone, Phones, Ringing},
     sinks::Sinks,
@@ -165,7 +165,8 @@ impl Twin {
             .await
             .map_err(|source| TwinError::Listen { address, source })?;
         let (media, happenings) = media::start(socket)?;
-        let webhooks = Webhooks::new(&config)?;
+        let log = Log::default();
+        let webhooks = Webhooks::new(&config, log.clone())?;
         let (inputs, inputs_rx) = mpsc::unbounded_channel();
         let twin = Self {
             inner: Arc::new(Inner {
@@ -176,7 +177,7 @@ impl Twin {
                 live: Mutex::default(),
                 answering: Mutex::default(),
                 changes: watch::Sender::default(),
-                log: Log::default(),
+                log,
                 customers: AtomicU64::new(1),
                 outside: Mutex::default(),
                 features: Mutex::default(),
@@ -567,6 +568,9 @@ impl Driver {
     }
 
     fn event(&mut self, event: Event) {
+        if let Event::Assume(Assumptions { retry_pause_ms: Some(pause), .. }) = &event {
+            self.webhooks.set_retry_pause(Millis(*pause));
+        }
         for effect in self.model.handle(now(), event) {
             self.perform(effect);
         }

@@ -74,7 +74,8 @@ impl Sinks {
             return Err(ApiError::bad_request("events are sent with POST only"));
         }
         let batch = configuration["batch_events"] == true;
-        let webhooks = Webhooks::new(config).map_err(|error| ApiError::bad_request(error.to_string()))?;
+        let webhooks =
+            Webhooks::new(config, log.clone()).map_err(|error| ApiError::bad_request(error.to_string()))?;
         let (events, waiting) = mpsc::unbounded_channel();
         let delivery = Delivery { webhooks, destination, log: log.clone(), delay: config.facts.event_delay };
         tokio::spawn(deliver(delivery, batch, waiting));

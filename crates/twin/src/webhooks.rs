@@ -1,8 +1,10 @@
 //! Requests of the twin to the outside, over the network: webhooks, TwiML and audio.
 
 use crate::{
+    attempts::{Answer, Attempts, reason},
     clock::now,
     config::TwinConfig,
+    log::Log,
     media::{self, Clip},
     requests,
 };
@@ -10,6 +12,7 @@ use axum::{
     body::Bytes,
     http::{Request, Response},
 };
+use rejoin_protocol::{Millis, overrides::Overrides};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use std::{
@@ -23,7 +26,7 @@ use std::{
 
 /// Twilio's limit for connecting (<https://www.twilio.com/docs/usage/webhooks/webhooks-connection-overrides>).
 const CONNECT: Duration = Duration::from_secs(5);
-/// Twilio's limit for a whole webhook; same page.
+/// Twilio's limit for a whole fetch of audio; same page.
 const TOTAL: Duration = Duration::from_secs(15);
 /// Twilio's limit for a batch of events (<https://www.twilio.com/docs/api/errors/91308>).
 const EVENTS: Duration = Duration::from_secs(5);
@@ -37,13 +40,17 @@ pub(crate) struct Webhooks {
     auth_token: SecretString,
     latency: Duration,
     sent: Arc<AtomicU64>,
+    attempts: Attempts,
+    /// Milliseconds between two attempts of one webhook.
+    retry_pause: Arc<AtomicU64>,
+    log: Log,
     clips: Arc<Mutex<HashMap<String, Clip>>>,
 }
 
 impl Webhooks {
     /// # Errors
     /// When there is no TLS on this machine.
-    pub(crate) fn new(config: &TwinConfig) -> Result<Self, reqwest::Error> {
+    pub(crate) fn new(config: &TwinConfig, log: Log) -> Result<Self, reqwest::Error> {
         let client = reqwest::Client::builder()
             .no_proxy()
             .user_agent("TwilioProxy/1.1")
@@ -55,8 +62,16 @@ impl Webhooks {
             auth_token: config.auth_token.clone(),
             latency: config.latency,
             sent: Arc::default(),
+            attempts: Attempts::default(),
+            retry_pause: Arc::new(AtomicU64::new(config.facts.retry_pause.0)),
+            log,
             clips: Arc::default(),
         })
+    }
+
+    /// Changes [`crate::facts::Facts::retry_pause`] from now on.
+    pub(crate) fn set_retry_pause(&self, pause: Millis) {
+        self.retry_pause.store(pause.0, Ordering::Relaxed);
     }
 
     /// A webhook whose answer does not matter.
@@ -82,14 +97,11 @@ impl Webhooks {
         method: &str,
         params: &[(String, String)],
     ) -> Result<String, String> {
-        let mut answer = self.send(url, method, params).await?;
-        // Where it was found in the end.
-        let url = answer.url().to_string();
-        let mut response = Response::new(Bytes::new());
-        *response.status_mut() = answer.status();
-        *response.headers_mut() = std::mem::take(answer.headers_mut());
-        *response.body_mut() = answer.bytes().await.map_err(|error| format!("11206: {}", reason(&error)))?;
-        requests::document(&url, &response)
+        let answer = self.send(url, method, params).await?;
+        let mut response = Response::new(answer.body);
+        *response.status_mut() = answer.status;
+        *response.headers_mut() = answer.headers;
+        requests::document(&answer.url, &response)
     }
 
     /// Audio, from the cache if it was fetched before.
@@ -128,16 +140,22 @@ impl Webhooks {
         self.answered(request, EVENTS).await.map(drop)
     }
 
-    async fn send(
-        &self,
-        url: &str,
-        method: &str,
-        params: &[(String, String)],
-    ) -> Result<reqwest::Response, String> {
+    async fn send(&self, url: &str, method: &str, params: &[(String, String)]) -> Result<Answer, String> {
         let number = self.sent.fetch_add(1, Ordering::Relaxed);
         let token = format!("{:016x}-{number:08x}", now().0);
+        let (overrides, ignored) = Overrides::of(url);
+        for part in ignored {
+            self.log.add(format!(
+                "an address has {part:?} in its fragment, which is no connection override: ignored"
+            ));
+        }
         let request = requests::webhook(self.auth_token.expose_secret(), url, method, params, &token)?;
-        self.answered(request, TOTAL).await
+        tokio::time::sleep(self.latency).await;
+        let pause = Duration::from_millis(self.retry_pause.load(Ordering::Relaxed));
+        let note = |line| self.log.add(format!("a webhook failed: {line}"));
+        let answer = self.attempts.send(&overrides, pause, &request, note).await?;
+        tokio::time::sleep(self.latency).await;
+        Ok(answer)
     }
 
     async fn answered(&self, request: Request<Bytes>, within: Duration) -> Result<reqwest::Response, String> {
@@ -159,19 +177,6 @@ impl Webhooks {
 fn content_type(response: &reqwest::Response) -> Option<String> {
     let value = response.headers().get(reqwest::header::CONTENT_TYPE)?.to_str().ok()?;
     Some(requests::essence(value))
-}
-
-/// In one line, without the query, which may hold numbers.
-fn reason(error: &reqwest::Error) -> String {
-    let path = error.url().map_or(String::new(), |url| url.path().to_owned());
-    let kind = if error.is_timeout() {
-        "no answer in time"
-    } else if error.is_connect() {
-        "no connection"
-    } else {
-        "the exchange broke"
-    };
-    format!("{kind} ({path})")
 }
 
 /// `https://…/audio/comfort.wav` is `comfort audio` in transcripts.

@@ -1,12 +1,13 @@
 //! Events that can come next in a world.
 
 use crate::page::{PageId, Then};
+use crate::twilio::Delivery;
 use axum::http;
 use bytes::Bytes;
 use rejoin_plugin::agent::{self, PostError, PostId};
 use rejoin_protocol::{CallSid, ReservationSid};
 use rejoin_twilio::Unanswered;
-use rejoin_twin::model::{ApiError, Event, FetchId, Reply, Request, StreamEvent};
+use rejoin_twin::model::{ApiError, Event, Reply, Request, StreamEvent};
 use serde_json::Value;
 use std::sync::Arc;
 use tokio::sync::oneshot;
@@ -47,20 +48,9 @@ pub(crate) enum Coming {
     Rest(usize, http::Request<Bytes>, RestAnswer),
     Again(http::Request<Bytes>),
     RestAnswered(RestAnswer, Result<http::Response<Option<Bytes>>, Unanswered>),
-    /// A callback arrives at our server.
-    Webhook {
-        url: String,
-        method: String,
-        params: Vec<(String, String)>,
-    },
-    /// Twilio fetches a document from our server; the fetch times out.
-    Fetch {
-        fetch: FetchId,
-        url: String,
-        method: String,
-        params: Vec<(String, String)>,
-    },
-    FetchLate(FetchId),
+    /// An attempt to send a callback to our server, or to fetch a document from it, arrives there; it times out.
+    Attempt(Box<Delivery>),
+    AttemptLate(u64),
     /// The pending events of the event stream are delivered, again after a failure; they are collected.
     Batch(Vec<StreamEvent>, u64),
     CollectBatch,

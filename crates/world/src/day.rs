@@ -95,6 +95,8 @@ pub fn ordinary(seed: u64) -> Plan {
             lends: false,
             token_lasts: 0,
             redirects_reported: false,
+            retries: true,
+            retry_pause: 0,
             servers: 1,
         },
         until: UNTIL,

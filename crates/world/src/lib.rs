@@ -45,5 +45,5 @@ mod twilio;
 mod world;
 
 pub use planted::Planted;
-pub use run::{Outcome, Runner, Unfit};
+pub use run::{Failures, Outcome, Runner, Unfit};
 pub use store::StoreKind;

@@ -21,6 +21,8 @@ pub(crate) enum Way {
     Listen,
     /// Picks the server that a request reaches.
     In,
+    /// Another attempt of a webhook or a fetch.
+    Retry,
 }
 
 impl World {

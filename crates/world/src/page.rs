@@ -223,7 +223,9 @@ impl World {
         let wall = self.page_clock(page);
         let browser = &mut self.browsers[self.pages[page].browser];
         let epoch = if self.planted == Some(Planted::EpochSame) { 1 } else { browser.next_epoch(wall.0) };
-        let mut core = Agent::new(Config::new(crate::server::PUBLIC), epoch, browser.marks());
+        let retry_callbacks = self.plan.setup.retries;
+        let config = Config { retry_callbacks, ..Config::new(crate::server::PUBLIC) };
+        let mut core = Agent::new(config, epoch, browser.marks());
         let kept = browser.kept();
         if !kept.is_empty() {
             self.coverage.sign(Sign::KeptOverReload);

@@ -222,9 +222,19 @@ pub struct Setup {
     /// documents leave it open.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub redirects_reported: bool,
+    /// True when the addresses that Twilio gets name how often it tries again. False: as by default.
+    #[serde(default = "yes", skip_serializing_if = "Clone::clone")]
+    pub retries: bool,
+    /// Time between two attempts of one webhook, in milliseconds. Twilio's documents do not name it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub retry_pause: u64,
     /// Number of servers that share one store.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub servers: u8,
+}
+
+fn yes() -> bool {
+    true
 }
 
 fn one() -> u8 {

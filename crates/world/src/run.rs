@@ -25,8 +25,29 @@ pub struct Outcome {
     pub losses: Vec<Loss>,
     /// How long the world lasted, in virtual milliseconds.
     pub lasted: u64,
+    /// Twilio's requests to our server that failed.
+    pub failed: Failures,
     /// Number of events: messages that were sent or arrived, timers, deeds.
     pub steps: u64,
+}
+
+/// How many of Twilio's requests our server did not answer, or answered with an error.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Failures {
+    /// Further attempts.
+    pub retries: u64,
+    /// Callbacks of which every attempt failed.
+    pub callbacks: u64,
+    /// Documents of which every attempt failed.
+    pub documents: u64,
+}
+
+impl std::ops::AddAssign for Failures {
+    fn add_assign(&mut self, other: Self) {
+        self.retries += other.retries;
+        self.callbacks += other.callbacks;
+        self.documents += other.documents;
+    }
 }
 
 /// Runs one world after the other.
@@ -89,6 +110,7 @@ impl Runner {
                 coverage: world.coverage.total(),
                 losses: std::mem::take(&mut world.losses),
                 lasted,
+                failed: world.twilio.failed,
                 steps: world.steps,
             })
         })

@@ -98,6 +98,10 @@ impl Servers {
         if let Some(planted) = runner.planted {
             planted.settings(&mut config);
         }
+        if !setup.retries {
+            config.twiml_overrides.clear();
+            config.callback_overrides.clear();
+        }
         config.in_place = if setup.in_place { InPlace::Auto } else { InPlace::Off };
         config.customer_hold = if setup.customer_hold { CustomerHold::Auto } else { CustomerHold::Off };
         // The account's own "Reconnecting".

@@ -7,6 +7,7 @@ use crate::coming::Coming;
 use crate::net::Way;
 use crate::page::PageId;
 use crate::plan::Plan;
+use crate::run::Failures;
 use crate::server::SECRET;
 use crate::timeline::{Kind, Lane};
 use crate::world::World;
@@ -18,7 +19,7 @@ use rejoin_twin::model::{
     Account, Effect, Event, FetchId, Model, ModelError, Sound, StreamEvent, WorkerSetup, demo_account,
 };
 use rejoin_twin::rest::Owner;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Who waits for an answer of our server.
@@ -26,14 +27,30 @@ use std::sync::Arc;
 pub(crate) enum Reply {
     /// No receiver: the request was the page's last.
     Nobody,
-    /// Twilio, for a callback.
-    Callback(Vec<(String, String)>),
+    /// Twilio, for an attempt to send a callback or to fetch a document, by its number.
+    Attempt(u64),
     /// A page.
     Page(PageId, PostId),
-    /// Twilio, for a document.
-    Document(FetchId, String),
     /// Event Streams, which retry.
     Batch(Vec<StreamEvent>, u64),
+}
+
+/// A callback or the fetch of a document, which Twilio may send more than once.
+#[derive(Clone, Debug)]
+pub(crate) struct Delivery {
+    /// `None`: it is a callback.
+    pub(crate) fetch: Option<FetchId>,
+    pub(crate) url: String,
+    pub(crate) method: String,
+    pub(crate) params: Vec<(String, String)>,
+    /// The idempotency token.
+    pub(crate) token: u64,
+    /// Number of attempts after the first one.
+    pub(crate) retries: u32,
+    /// When the time for all attempts is over, since the first one.
+    pub(crate) end: Option<u64>,
+    /// True for a copy that arrives although Twilio has sent it once.
+    pub(crate) is_copy: bool,
 }
 
 /// The model and its surroundings.
@@ -48,8 +65,11 @@ pub(crate) struct Twilio {
     tokens: u64,
     /// Conferences whose callbacks have just arrived, and when, if that is counted.
     just_told: Vec<(u64, String)>,
-    /// Documents that our server was asked for and has not answered yet.
-    fetches: BTreeSet<FetchId>,
+    pub(crate) failed: Failures,
+    /// Number of attempts that have reached a server.
+    attempts: u64,
+    /// Those that it has not answered yet.
+    waiting: BTreeMap<u64, Delivery>,
 }
 
 /// How long a phone or Flex hears one round of a looping sound.
@@ -81,7 +101,9 @@ impl Twilio {
             stream: vec![],
             tokens: 0,
             just_told: vec![],
-            fetches: BTreeSet::new(),
+            failed: Failures::default(),
+            attempts: 0,
+            waiting: BTreeMap::new(),
         })
     }
 }

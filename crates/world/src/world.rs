@@ -235,9 +235,8 @@ impl World {
             Coming::Again(request) => self.doubled(&request),
             // A dead server no longer waits for the answer.
             Coming::RestAnswered(answer, result) => _ = answer.send(result),
-            Coming::Webhook { url, method, params } => self.callback_arrives(&url, &method, &params),
-            Coming::Fetch { fetch, url, method, params } => self.fetch_arrives(fetch, url, &method, &params),
-            Coming::FetchLate(fetch) => self.fetch_late(fetch),
+            Coming::Attempt(delivery) => self.attempt_arrives(*delivery),
+            Coming::AttemptLate(attempt) => self.attempt_late(attempt),
             Coming::Batch(events, pause) => self.batch(events, pause),
             Coming::CollectBatch => self.collect_batch(),
             Coming::FlexUp(page) => self.flex_up(page),

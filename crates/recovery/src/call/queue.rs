@@ -168,7 +168,20 @@ impl Call {
         }
     }
 
-    pub(crate) fn left_queue(&mut self, out: &mut Out<'_>, bridged: bool, hung_up: bool) {
+    /// Twilio fetches the document that follows the queue. The same request again changes nothing.
+    pub(crate) fn left_queue(
+        &mut self,
+        out: &mut Out<'_>,
+        bridged: bool,
+        hung_up: bool,
+        token: Option<String>,
+    ) {
+        if self.has_counted(token.as_deref()) {
+            return;
+        }
+        if let (Some(recovery), false, Some(_)) = (&mut self.recovery, bridged, &token) {
+            recovery.let_go_token = token;
+        }
         if hung_up && self.diagnosis().is_requeued() {
             self.end_recovery(out, &Ending::CustomerLeft);
         } else if !bridged {
@@ -177,16 +190,24 @@ impl Call {
     }
 
     /// True if a customer whom the queue has not kept goes into it again. Otherwise they hear that no agent was found. A
-    /// customer who has an agent, as far as is known, is not given up.
-    pub fn goes_to_queue_again(&self) -> bool {
+    /// customer who has an agent, as far as is known, is not given up. `token`: of Twilio's request; an attempt that was counted
+    /// before gets the answer of that time.
+    pub fn goes_to_queue_again(&self, token: Option<&str>) -> bool {
         self.recovery.as_ref().is_none_or(|recovery| {
-            recovery.let_go < TRIES && !matches!(recovery.phase, Phase::Ended(Ending::Failed { .. }))
+            (recovery.let_go < TRIES || self.has_counted(token))
+                && !matches!(recovery.phase, Phase::Ended(Ending::Failed { .. }))
         })
+    }
+
+    /// True for the request that was the last one to say that the customer has left the queue.
+    fn has_counted(&self, token: Option<&str>) -> bool {
+        let counted = self.recovery.as_ref().and_then(|recovery| recovery.let_go_token.as_deref());
+        token.is_some() && token == counted
     }
 
     /// The queue did not keep the customer, and the document that Twilio fetched then sends them into it for any agent.
     pub(super) fn requeue_by_document(&mut self, out: &mut Out<'_>) {
-        let goes_again = self.goes_to_queue_again();
+        let goes_again = self.goes_to_queue_again(None);
         let Some(recovery) = &mut self.recovery else { return };
         recovery.let_go = recovery.let_go.saturating_add(1);
         let Some(before) = recovery.phase.trip() else { return };

@@ -394,7 +394,7 @@ impl Desk {
     /// The queue has let the customer go without an agent.
     pub fn left_queue(&mut self) {
         let (recovery, customer) = (recovery(), leg(CUSTOMER));
-        self.handle(Event::LeftQueue { recovery, customer, bridged: false, hung_up: false });
+        self.handle(Event::LeftQueue { recovery, customer, bridged: false, hung_up: false, token: None });
     }
 
     /// Moves the clock to the time of the timer, which must be set, and fires it.

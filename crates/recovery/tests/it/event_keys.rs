@@ -127,10 +127,16 @@ fn lost_channels() -> impl Strategy<Value = Event> {
 
 fn queue_events() -> impl Strategy<Value = Event> {
     let entered = recoveries().prop_map(|(recovery, customer)| Event::EnteredQueue { recovery, customer });
-    let left =
-        (recoveries(), any::<bool>(), any::<bool>()).prop_map(|((recovery, customer), bridged, hung_up)| {
-            Event::LeftQueue { recovery, customer, bridged, hung_up }
-        });
+    let tokens = prop::option::of(prop_oneof![Just("one".to_owned()), Just("two".to_owned())]);
+    let left = (recoveries(), any::<bool>(), any::<bool>(), tokens).prop_map(
+        |((recovery, customer), bridged, hung_up, token)| Event::LeftQueue {
+            recovery,
+            customer,
+            bridged,
+            hung_up,
+            token,
+        },
+    );
     prop_oneof![entered, left]
 }
 

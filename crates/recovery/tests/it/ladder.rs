@@ -130,7 +130,7 @@ fn a_queue_that_never_keeps_the_customer_is_tried_ten_times_at_most() {
     let mut desk = Desk::holding();
     desk.hello(2, true, false);
     desk.finish_all();
-    let goes_again = |desk: &Desk| desk.machine.call(&conference(1)).unwrap().goes_to_queue_again();
+    let goes_again = |desk: &Desk| desk.machine.call(&conference(1)).unwrap().goes_to_queue_again(None);
     for _ in 0..10 {
         desk.entered_queue();
         assert!(goes_again(&desk));
@@ -156,5 +156,5 @@ fn a_customer_whose_recovery_failed_is_not_requeued_again() {
     desk.fire(1, Timer::Ping);
     desk.finish(requeue(None), Outcome::Failed { reason: "refused".into() });
     assert!(matches!(desk.stage(), Some(Stage::Failed { .. })));
-    assert!(!desk.machine.call(&conference(1)).unwrap().goes_to_queue_again());
+    assert!(!desk.machine.call(&conference(1)).unwrap().goes_to_queue_again(None));
 }

@@ -160,7 +160,7 @@ fn a_lent_activity_is_returned_once_however_the_requeue_ends() {
     let ends: [End; 4] = [
         ("the customer hangs up in the queue", |desk| {
             let (recovery, customer) = (recovery(), leg(CUSTOMER));
-            desk.handle(Event::LeftQueue { recovery, customer, bridged: false, hung_up: true });
+            desk.handle(Event::LeftQueue { recovery, customer, bridged: false, hung_up: true, token: None });
         }),
         ("the agent does not accept in time", |desk| desk.fire(1, Timer::Rejoin)),
         ("the requeue fails", |desk| desk.finish(requeue(Some(ADA)), failed())),

@@ -427,6 +427,7 @@ fn a_customer_who_hangs_up_ends_the_recovery() {
         customer: leg(CUSTOMER),
         bridged: false,
         hung_up: true,
+        token: None,
     });
     assert_eq!(desk.stage(), Some(Stage::CustomerLeft));
 }

@@ -97,7 +97,7 @@ impl Run {
             Step::EnteredQueue => desk.entered_queue(),
             Step::LeftQueue(hung_up) => {
                 let (recovery, customer) = (recovery(), leg(CUSTOMER));
-                desk.handle(Event::LeftQueue { recovery, customer, bridged: false, hung_up });
+                desk.handle(Event::LeftQueue { recovery, customer, bridged: false, hung_up, token: None });
             }
             Step::TaskEvent(worker, purpose, kind) => {
                 let target = |who| Purpose::Reconnect { recovery: recovery(), target: who };

@@ -2,6 +2,7 @@
 
 use super::{Config, address};
 use crate::store::hosts::{Hosts, Unusable};
+use rejoin_protocol::overrides::Overrides;
 use secrecy::ExposeSecret as _;
 
 /// Minimum length of an operator token, in characters: that of 16 random bytes in hexadecimal.
@@ -34,6 +35,12 @@ impl Config {
         let absolute = |url: &String| url.starts_with("https://") || url.starts_with("http://");
         let why = "an address such as https://example.com/after-call is wanted";
         say(true, "REJOIN_ENDED_URL", self.ended_url.as_ref().is_some_and(|url| !absolute(url)), why);
+        let why = "a part of it does not exist or is out of range, so that Twilio would ignore it: parts with & between them are \
+                   wanted, of ct=100..10000, rt=100..15000, tt=100..15000 (milliseconds), rc=0..5, rp= with all, or 4xx, 5xx, \
+                   ct, rt and commas, e= with Twilio's edges, sni=y or n; empty for none";
+        let wrong = |text: &str| !text.is_empty() && Overrides::parse(text).is_err();
+        say(true, "REJOIN_TWIML_OVERRIDES", wrong(&self.twiml_overrides), why);
+        say(true, "REJOIN_CALLBACK_OVERRIDES", wrong(&self.callback_overrides), why);
         let why = "list the origins that Flex is loaded from; any origin at all is not safe";
         say(
             true,

@@ -4,12 +4,13 @@ use super::problem::Problem;
 use super::unverified::Unverified;
 use super::{App, body};
 use axum::body::{Body, Bytes};
-use axum::extract::{FromRequest, Request};
+use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use rejoin_twilio::signature::{self, Signed as SignedPart};
 use rejoin_twilio::webhook;
 use secrecy::{ExposeSecret as _, SecretString};
+use std::convert::Infallible;
 use std::sync::Arc;
 
 /// Maximum size of a batch of events, in bytes: each carries the attributes of a task and of a worker.
@@ -45,6 +46,24 @@ impl FromRequest<Arc<App>> for Signed {
         };
         app.store.surroundings().reach(asked).await;
         Ok(Self(params))
+    }
+}
+
+/// Maximum length of an idempotency token, in bytes. Twilio's are UUIDs.
+const TOKEN: usize = 64;
+
+/// Twilio's idempotency token, which is the same in each attempt of one request
+/// (<https://www.twilio.com/docs/usage/webhooks/webhooks-connection-overrides>). It is not signed: it may tell that a request is
+/// a repetition, and nothing else. `None`: there is none, or it cannot be one.
+#[derive(Debug)]
+pub(crate) struct Token(pub(crate) Option<String>);
+
+impl<S: Sync> FromRequestParts<S> for Token {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        let given = parts.headers.get("I-Twilio-Idempotency-Token").and_then(|token| token.to_str().ok());
+        Ok(Self(given.filter(|token| !token.is_empty() && token.len() <= TOKEN).map(str::to_owned)))
     }
 }
 
@@ -104,7 +123,7 @@ fn validate(app: &App, parts: &Parts, params: &[(String, String)]) -> Result<(),
         .collect();
     let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
     // The URL as Twilio knows it: what a proxy makes of Host and scheme does not matter.
-    let mut urls = app.config.known_as(path);
+    let mut urls = app.config.signed_as(path);
     if !urls.any(|url| signature::validate(&tokens, &url, SignedPart::Form(params), given)) {
         return refused(parts);
     }

@@ -162,9 +162,9 @@ fn input(event: &Event, task: &TaskSid) -> Input {
         Event::EnteredQueue { recovery, customer } => {
             of(Source::Document, None, json!({"recovery": recovery, "customer": customer}))
         }
-        Event::LeftQueue { recovery, customer, bridged, hung_up } => of(
+        Event::LeftQueue { recovery, customer, bridged, hung_up, token } => of(
             Source::Document,
-            None,
+            token.clone(),
             json!({"recovery": recovery, "customer": customer, "bridged": bridged, "hungUp": hung_up}),
         ),
         Event::Restored { conference: _, seen } => {

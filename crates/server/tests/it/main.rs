@@ -45,6 +45,7 @@ mod provision;
 mod pushes;
 mod requests;
 mod retention;
+mod retries;
 mod settings;
 mod store;
 mod storm;

@@ -6,6 +6,7 @@
 
 use super::workflows::has_filter;
 use super::{Expected, Finding, Flow, TaskRouter, count, shown};
+use rejoin_protocol::overrides::with_overrides;
 use rejoin_twilio::PhoneNumber;
 use serde_json::Value;
 
@@ -25,6 +26,7 @@ pub(super) fn judge(
     expected: &Expected,
 ) -> Finding {
     let action = format!("{}/twiml/ended", expected.public_url);
+    let address = with_overrides(&action, &expected.twiml_overrides);
     let ours: Vec<_> =
         taskrouter.workflows.iter().filter(|it| has_filter(it)).map(|it| it.sid.as_str()).collect();
     let voice = taskrouter.channels.iter().find(|channel| channel.unique_name == VOICE);
@@ -68,15 +70,15 @@ pub(super) fn judge(
             if with == 0 {
                 format!("{read} read, none sends calls to a workflow with the filter{elsewhere}")
             } else {
-                format!("{read} read, each widget that sends calls to Flex leads to {action}{elsewhere}")
+                format!("{read} read, each widget that sends calls to Flex leads to {address}{elsewhere}")
             },
         );
     }
     Finding::warning(
         CHECK,
-        format!("without a way to {action}: {}{elsewhere}", without.join(", ")),
+        format!("without a way to {address}: {}{elsewhere}", without.join(", ")),
         "a customer is disconnected if another plugin lets the conference end with the lost agent's leg",
-        format!("behind each of these widgets put a \"TwiML Redirect\" to {action}"),
+        format!("behind each of these widgets put a \"TwiML Redirect\" to {address}"),
     )
 }
 

@@ -43,6 +43,8 @@ pub struct Expected {
     pub public_url: String,
     /// `REJOIN_OTHER_PUBLIC_URLS`.
     pub other_public_urls: Vec<String>,
+    /// `REJOIN_TWIML_OVERRIDES`.
+    pub twiml_overrides: String,
     /// `REJOIN_PING_WORKFLOW_SID`.
     pub ping_workflow: WorkflowSid,
     /// `REJOIN_OUTBOUND_WORKFLOW_SID`.

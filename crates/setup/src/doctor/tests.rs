@@ -5,6 +5,7 @@ use super::database::Tables;
 use super::server::Answers;
 use super::*;
 use crate::workflow;
+use rejoin_protocol::overrides;
 use rejoin_protocol::{PluginVersionSid, SinkSid, TaskChannelSid, TaskQueueSid};
 use rejoin_twilio::{
     Account, Activity, ConfiguredPlugin, Error, Flow, PhoneNumber, Sink, SubscribedEvent, TaskChannel,
@@ -20,6 +21,7 @@ fn expected() -> Expected {
         workspace: WorkspaceSid::numbered(1),
         public_url: URL.into(),
         other_public_urls: vec![],
+        twiml_overrides: overrides::TWIML.to_owned(),
         ping_workflow: WorkflowSid::numbered(2),
         outbound_workflow: None,
         reconnecting_activity: Some(ActivitySid::numbered(1)),

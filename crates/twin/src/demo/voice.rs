@@ -10,7 +10,10 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use rejoin_protocol::WorkflowSid;
+use rejoin_protocol::{
+    WorkflowSid,
+    overrides::{self, with_overrides},
+};
 
 /// How often the melody is in the file: about twenty seconds.
 const ROUNDS: usize = 8;
@@ -33,7 +36,12 @@ async fn voice(State(demo): State<Demo>) -> Response {
     let wait = escaped(&format!("{}/demo/wait", config.public_url));
     let task = escaped(r#"{"name":"Demo caller","type":"inbound"}"#);
     let server = config.server_url.as_deref();
-    let action = server.map(|server| format!(r#" action="{}""#, escaped(&format!("{server}/twiml/ended"))));
+    let action = server.map(|server| {
+        format!(
+            r#" action="{}""#,
+            escaped(&with_overrides(&format!("{server}/twiml/ended"), overrides::TWIML))
+        )
+    });
     let action = action.unwrap_or_default();
     twiml(&format!(
         r#"<Enqueue workflowSid="{workflow}" waitUrl="{wait}"{action}><Task>{task}</Task></Enqueue>"#

@@ -122,6 +122,8 @@ pub struct Assumptions {
     pub presence_ttl_ms: Option<u64>,
     /// [`crate::facts::Facts::redirect_requests_action`].
     pub redirect_requests_action: Option<bool>,
+    /// [`crate::facts::Facts::retry_pause`], in milliseconds.
+    pub retry_pause_ms: Option<u64>,
 }
 
 /// An event of TaskRouter.

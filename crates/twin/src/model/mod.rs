@@ -157,6 +157,7 @@ impl Model {
                 second_agent_leg_refused,
                 presence_ttl_ms,
                 redirect_requests_action,
+                retry_pause_ms,
             }) => {
                 let facts = &mut self.facts;
                 facts.dead_leg_after = dead_leg_after_ms.map_or(facts.dead_leg_after, Millis);
@@ -166,6 +167,7 @@ impl Model {
                 facts.presence_ttl = presence_ttl_ms.map_or(facts.presence_ttl, Millis);
                 facts.redirect_requests_action =
                     redirect_requests_action.unwrap_or(facts.redirect_requests_action);
+                facts.retry_pause = retry_pause_ms.map_or(facts.retry_pause, Millis);
             }
             Event::Timer(timer) => {
                 if let Some(due) = self.timers.remove(&timer) {

@@ -8,7 +8,7 @@ use rejoin_world::plan::{self, Plan, Scenario};
 use rejoin_world::rules::Broken;
 use rejoin_world::shrink::shrink;
 use rejoin_world::timeline::Entry;
-use rejoin_world::{Planted, Runner, StoreKind, Unfit};
+use rejoin_world::{Failures, Planted, Runner, StoreKind, Unfit};
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::process::ExitCode;
@@ -40,6 +40,12 @@ struct Options {
     /// An ordinary day: prints how often, and how soon, the customer has the same agent again.
     #[arg(long)]
     ordinary_day: bool,
+    /// The addresses that Twilio gets do not say how often it tries again: for a comparison.
+    #[arg(long)]
+    without_retries: bool,
+    /// Time between two attempts of one webhook, in milliseconds, instead of what each plan says.
+    #[arg(long, value_name = "MS")]
+    retry_pause: Option<u64>,
     /// Run the plan in this file instead of a drawn one, and print its timeline. With --seed or --seeds: draw the
     /// fate of each message from another seed, or from that many.
     #[arg(long)]
@@ -87,10 +93,15 @@ fn run(options: &Options) -> Result<u64, Box<dyn std::error::Error>> {
         Some(path) => Some(serde_json::from_str(&std::fs::read_to_string(path)?)?),
         None => None,
     };
-    let draw = |seed| match &given {
-        Some(plan) => Plan { seed, ..plan.clone() },
-        None if options.ordinary_day => day::ordinary(seed),
-        None => plan::draw(seed, scenario),
+    let draw = |seed| {
+        let mut plan = match &given {
+            Some(plan) => Plan { seed, ..plan.clone() },
+            None if options.ordinary_day => day::ordinary(seed),
+            None => plan::draw(seed, scenario),
+        };
+        plan.setup.retries &= !options.without_retries;
+        plan.setup.retry_pause = options.retry_pause.unwrap_or(plan.setup.retry_pause);
+        plan
     };
     if let (Some(name), Some(seed), None) = (&options.planted, options.seed, options.seeds) {
         let planted = Planted::ALL.into_iter().find(|it| format!("{it:?}") == *name);
@@ -105,7 +116,7 @@ fn run(options: &Options) -> Result<u64, Box<dyn std::error::Error>> {
     }
     match (options.seed, &given) {
         (Some(seed), _) => replay(&draw(seed), None, options),
-        (None, Some(plan)) => replay(plan, None, options),
+        (None, Some(plan)) => replay(&draw(plan.seed), None, options),
         (None, None) => Ok(many(options, &draw)?),
     }
 }
@@ -194,6 +205,7 @@ struct Total {
     coverage: Coverage,
     day: Day,
     steps: u64,
+    failed: Failures,
     lasted: u64,
 }
 
@@ -235,6 +247,7 @@ fn many(options: &Options, draw: &(dyn Fn(u64) -> Plan + Sync)) -> Result<u64, U
                         seen.coverage.add(outcome.coverage);
                         seen.day.add(&plan, outcome.losses);
                         seen.steps += outcome.steps;
+                        seen.failed += outcome.failed;
                         seen.lasted += outcome.lasted;
                         if let (true, Ok(mut digests)) = (runner.records, digests.lock()) {
                             digests.insert(plan.seed, digest(&outcome.timeline));
@@ -253,6 +266,7 @@ fn many(options: &Options, draw: &(dyn Fn(u64) -> Plan + Sync)) -> Result<u64, U
                         total.coverage.add(seen.coverage);
                         total.day.join(seen.day);
                         total.steps += seen.steps;
+                        total.failed += seen.failed;
                         total.lasted += seen.lasted;
                     }
                     Ok(())
@@ -283,6 +297,10 @@ fn many(options: &Options, draw: &(dyn Fn(u64) -> Plan + Sync)) -> Result<u64, U
         println!("{}", whole.coverage);
     }
     tell(&found, options);
+    let Failures { retries, callbacks, documents } = whole.failed;
+    println!(
+        "{retries} retries; {callbacks} callbacks and {documents} documents without a good answer of the server"
+    );
     let seconds = elapsed.as_secs_f64().max(0.001);
     println!(
         "{seconds:.1} s: {:.0} worlds, {:.0} events and {:.0} simulated seconds a second on {threads} threads, {:.0} worlds on each",

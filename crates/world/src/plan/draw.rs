@@ -6,9 +6,17 @@ use crate::chance::Chance;
 
 /// One of this many worlds is a corner case, which the others hardly ever reach.
 const CORNERS: u64 = 40;
+/// Time between two attempts of one webhook (milliseconds): none, as the twin assumes, or as long as many do it.
+const RETRY_PAUSES: [u64; 4] = [0, 0, 1_000, 3_000];
 
 /// The plan of a seed, for this scenario, or for one that the seed picks.
 pub fn draw(seed: u64, scenario: Option<Scenario>) -> Plan {
+    let mut plan = planned(seed, scenario);
+    plan.setup.retry_pause = *Chance::of(seed, 7, 0).one(&RETRY_PAUSES).unwrap_or(&0);
+    plan
+}
+
+fn planned(seed: u64, scenario: Option<Scenario>) -> Plan {
     let is_a_corner = scenario.is_none() && seed % CORNERS == 7;
     if is_a_corner || scenario == Some(Scenario::Corners) {
         return corner(seed);
@@ -105,6 +113,8 @@ fn setup(chance: &mut Chance) -> Setup {
         lends: false,
         token_lasts: 0,
         redirects_reported: false,
+        retries: true,
+        retry_pause: 0,
         servers: 1,
     }
 }

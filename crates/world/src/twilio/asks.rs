@@ -1,6 +1,6 @@
 //! What Twilio asks of our server: callbacks, documents and batches, signed and over the network.
 
-use super::{FLOW, Reply};
+use super::{Delivery, FLOW, Reply};
 use crate::chance::Chance;
 use crate::coming::Coming;
 use crate::coverage::Sign;
@@ -12,6 +12,7 @@ use crate::world::World;
 use axum::http;
 use bytes::Bytes;
 use rejoin_plugin::agent::PostError;
+use rejoin_protocol::overrides::{self, Failed, Overrides, with_overrides};
 use rejoin_twin::model::{Event, FetchId, StreamEvent};
 use rejoin_twin::requests;
 
@@ -36,33 +37,121 @@ impl World {
             self.lost_callbacks = true;
             return;
         }
+        let delivery = self.delivery(None, url, method, params);
         if twice {
             let again = after + chance.between(10, 5_000);
-            let (url, method, params) = (url.clone(), method.clone(), self.planted_again(&params));
-            self.put(again, Coming::Webhook { url, method, params });
+            let params = self.planted_again(&delivery.params);
+            // No attempt follows a copy that the network has made.
+            self.put(
+                again,
+                Coming::Attempt(Box::new(Delivery { params, is_copy: true, ..delivery.clone() })),
+            );
         }
-        self.put(after, Coming::Webhook { url, method, params });
+        self.put(after, Coming::Attempt(Box::new(delivery)));
     }
 
-    /// A callback has arrived.
-    pub(crate) fn callback_arrives(&mut self, url: &str, method: &str, params: &[(String, String)]) {
-        if self.planted.is_some_and(|planted| planted.unheard(params)) {
+    fn delivery(
+        &mut self,
+        fetch: Option<FetchId>,
+        url: String,
+        method: String,
+        params: Vec<(String, String)>,
+    ) -> Delivery {
+        self.twilio.tokens += 1;
+        let token = self.twilio.tokens;
+        Delivery { fetch, url, method, params, token, retries: 0, end: None, is_copy: false }
+    }
+
+    /// An attempt of Twilio's to send a callback, or to fetch a document, arrives at our server.
+    pub(crate) fn attempt_arrives(&mut self, mut delivery: Delivery) {
+        let overrides = Overrides::of(&delivery.url).0;
+        let end = *delivery.end.get_or_insert(self.now + overrides.total.0);
+        let is_callback = delivery.fetch.is_none();
+        if is_callback && self.planted.is_some_and(|planted| planted.unheard(&delivery.params)) {
             return;
         }
         let place = self.way_in();
-        match place {
-            None => {
-                self.lost_callbacks = true;
-                self.flag_untold(params);
-                self.join_untold(params);
-            }
-            Some(place) if self.is_awake(place) => {
-                self.leave_heard(params);
-                self.arrived_at_once(params);
-            }
-            Some(_) => {}
+        if is_callback && place.is_some_and(|place| self.is_awake(place)) {
+            self.leave_heard(&delivery.params);
+            self.arrived_at_once(&delivery.params);
         }
-        self.send_to_server(place, (url, method, params), Reply::Callback(params.to_vec()));
+        let Some(place) = place else { return self.attempt_failed(delivery, Failed::Connect) };
+        self.twilio.attempts += 1;
+        let attempt = self.twilio.attempts;
+        let within = overrides.read.0.min(end.saturating_sub(self.now));
+        self.put(within, Coming::AttemptLate(attempt));
+        let token = format!("{:016x}", delivery.token);
+        let request = requests::webhook(SECRET, &delivery.url, &delivery.method, &delivery.params, &token);
+        self.twilio.waiting.insert(attempt, delivery);
+        match request {
+            Ok(request) => self.ask_server(Some(place), local(request), Reply::Attempt(attempt)),
+            Err(why) => self.note(Lane::Twilio, None, Kind::Does, || why),
+        }
+    }
+
+    /// Our server has not answered an attempt in time. What it answers later reaches nobody.
+    pub(crate) fn attempt_late(&mut self, attempt: u64) {
+        if let Some(delivery) = self.twilio.waiting.remove(&attempt) {
+            self.attempt_failed(delivery, Failed::Read);
+        }
+    }
+
+    /// An attempt has failed. Twilio makes another one if the address says so and there is time.
+    fn attempt_failed(&mut self, mut delivery: Delivery, failed: Failed) {
+        let overrides = Overrides::of(&delivery.url).0;
+        let pause = self.plan.setup.retry_pause;
+        let is_time_left = delivery.end.is_some_and(|end| self.now + pause < end);
+        let retries = !delivery.is_copy
+            && delivery.retries < overrides.retries
+            && overrides.retries_after(failed)
+            && is_time_left;
+        if delivery.fetch.is_none() && failed == Failed::Connect {
+            self.lost_callbacks = true;
+            self.flag_untold(&delivery.params);
+        }
+        if retries {
+            delivery.retries += 1;
+            self.twilio.failed.retries += 1;
+            let again = delivery.retries;
+            self.note(Lane::Twilio, None, Kind::Does, || {
+                format!("{} failed ({failed:?}), retry {again} of {}", path(&delivery.url), overrides.retries)
+            });
+            let mut chance = self.chance(Way::Retry, 0);
+            let after = pause + Self::latency(&mut chance);
+            return self.put(after, Coming::Attempt(Box::new(delivery)));
+        }
+        let Some(fetch) = delivery.fetch else {
+            self.twilio.failed.callbacks += u64::from(!delivery.is_copy);
+            return self.join_untold(&delivery.params);
+        };
+        self.twilio.failed.documents += 1;
+        if !matches!(failed, Failed::Status(_)) {
+            self.lost_documents = true;
+        }
+        let why = match failed {
+            Failed::Connect => "11205: no connection".to_owned(),
+            Failed::Read => "11205: no answer in time".to_owned(),
+            Failed::Status(status) => format!("11200: HTTP status {status}"),
+        };
+        let mut chance = self.chance(Way::Retry, 1);
+        let after = Self::latency(&mut chance);
+        self.put(after, Coming::Twilio(Event::TwimlFetched { fetch, result: Err(why) }));
+    }
+
+    /// Our server has answered an attempt, `after` is how long the answer takes. `None`: the connection broke.
+    fn attempt_answered(&mut self, attempt: u64, answer: Option<&http::Response<Bytes>>, after: u64) {
+        let Some(delivery) = self.twilio.waiting.remove(&attempt) else { return };
+        match answer {
+            None => self.attempt_failed(delivery, Failed::Read),
+            Some(answer) if !answer.status().is_success() => {
+                self.attempt_failed(delivery, Failed::Status(answer.status().as_u16()));
+            }
+            Some(answer) => {
+                let Some(fetch) = delivery.fetch else { return };
+                let result = requests::document(&delivery.url, answer);
+                self.put(after, Coming::Twilio(Event::TwimlFetched { fetch, result }));
+            }
+        }
     }
 
     /// Counts another callback of the same conference that arrived in this millisecond.
@@ -78,21 +167,6 @@ impl World {
             self.coverage.sign(Sign::AtOnce);
         }
         self.twilio.just_told.push((now, conference.clone()));
-    }
-
-    /// Sends a signed request to our server.
-    fn send_to_server(
-        &mut self,
-        place: Option<usize>,
-        (url, method, params): (&str, &str, &[(String, String)]),
-        reply: Reply,
-    ) {
-        self.twilio.tokens += 1;
-        let token = format!("{:016x}", self.twilio.tokens);
-        match requests::webhook(SECRET, url, method, params, &token) {
-            Ok(request) => self.ask_server(place, local(request), reply),
-            Err(why) => self.note(Lane::Twilio, None, Kind::Does, || why),
-        }
     }
 
     pub(super) fn fetch(
@@ -117,35 +191,20 @@ impl World {
         self.note(Lane::Twilio, Some(self.server_lane()), Kind::Webhook, || {
             format!("fetches {}", path(&url))
         });
-        self.put(after, Coming::Fetch { fetch, url, method, params });
+        let delivery = self.delivery(Some(fetch), url, method, params);
+        self.put(after, Coming::Attempt(Box::new(delivery)));
     }
 
-    pub(crate) fn fetch_arrives(
-        &mut self,
-        fetch: FetchId,
-        url: String,
-        method: &str,
-        params: &[(String, String)],
-    ) {
-        self.put(15_000, Coming::FetchLate(fetch));
-        self.twilio.fetches.insert(fetch);
-        let place = self.way_in();
-        self.send_to_server(place, (&url.clone(), method, params), Reply::Document(fetch, url));
-    }
-
-    /// The fetch of a document has timed out.
-    pub(crate) fn fetch_late(&mut self, fetch: FetchId) {
-        if self.twilio.fetches.remove(&fetch) {
-            self.lost_documents = true;
-        }
-        let result = Err("11205: no answer in time".into());
-        self.at_twilio(Event::TwimlFetched { fetch, result });
+    /// The address of the account's own flow for what follows the queue, as the documents say it.
+    fn ended_url(&self) -> String {
+        let overrides = if self.plan.setup.retries { overrides::TWIML } else { "" };
+        with_overrides(&format!("{PUBLIC}/twiml/ended"), overrides).replace('&', "&amp;")
     }
 
     /// What the account's own flow does with a call.
     fn flow(&self) -> String {
         let action =
-            if self.plan.setup.ended { format!(" action=\"{PUBLIC}/twiml/ended\"") } else { String::new() };
+            if self.plan.setup.ended { format!(" action=\"{}\"", self.ended_url()) } else { String::new() };
         let task = r#"{"name":"Caller","type":"inbound"}"#;
         let workflow = "WW00000000000000000000000000000001";
         format!(
@@ -163,22 +222,7 @@ impl World {
     ) {
         match reply {
             Reply::Nobody => {}
-            Reply::Callback(params) => {
-                if !answer.is_ok_and(|answer| answer.status().is_success()) {
-                    self.join_untold(&params); // Twilio does not repeat it
-                }
-            }
-            Reply::Document(fetch, url) => {
-                self.twilio.fetches.remove(&fetch);
-                let result = match &answer {
-                    Ok(answer) => requests::document(&url, answer),
-                    Err(()) => {
-                        self.lost_documents = true;
-                        Err("11205: no connection".into())
-                    }
-                };
-                self.put(after, Coming::Twilio(Event::TwimlFetched { fetch, result }));
-            }
+            Reply::Attempt(attempt) => self.attempt_answered(attempt, answer.as_ref().ok(), after),
             Reply::Batch(events, pause) => {
                 let twice = self.goes_wrong(chance, FaultKind::BatchTwice);
                 if !answer.is_ok_and(|answer| answer.status().is_success()) || twice {

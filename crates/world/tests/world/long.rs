@@ -35,6 +35,8 @@ fn lost(act: Act, at: u64, in_place: bool) -> Plan {
             lends: false,
             token_lasts: HOUR,
             redirects_reported: false,
+            retries: true,
+            retry_pause: 0,
             servers: 1,
         },
         until: at + 90_000,

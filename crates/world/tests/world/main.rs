@@ -7,6 +7,7 @@ mod asked_for;
 mod long;
 mod page;
 mod planted;
+mod retries;
 mod same;
 mod seeds;
 mod stores;

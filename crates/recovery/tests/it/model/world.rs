@@ -430,7 +430,13 @@ impl World {
             }
             Customer::Queued(recovery, _) => {
                 let customer = leg(CUSTOMER);
-                news.push(once(Event::LeftQueue { recovery, customer, bridged: false, hung_up: true }));
+                news.push(once(Event::LeftQueue {
+                    recovery,
+                    customer,
+                    bridged: false,
+                    hung_up: true,
+                    token: None,
+                }));
             }
             Customer::Gone => {}
         }

@@ -141,7 +141,13 @@ fn pages() -> Vec<Row> {
 fn queue() -> Vec<Row> {
     let left = |bridged, hung_up| {
         move |desk: &mut Desk, _: &State| {
-            desk.handle(Event::LeftQueue { recovery: recovery(), customer: leg(CUSTOMER), bridged, hung_up });
+            desk.handle(Event::LeftQueue {
+                recovery: recovery(),
+                customer: leg(CUSTOMER),
+                bridged,
+                hung_up,
+                token: None,
+            });
         }
     };
     vec![

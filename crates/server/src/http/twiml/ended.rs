@@ -98,7 +98,7 @@ async fn next(app: &App, customer: &CallSid) -> Result<Next, Error> {
 
 /// The request is repeated after this document.
 fn again(app: &App, after: Document, asked: u32) -> Twiml {
-    Twiml(after.redirect(&app.config.public(&format!("/twiml/ended?asked={}", asked + 1))))
+    Twiml(after.redirect(&app.config.document(&format!("/twiml/ended?asked={}", asked + 1))))
 }
 
 /// The flow's own continuation, if there is one; else the call is hung up at the document's end.

@@ -18,7 +18,7 @@ pub(super) async fn enqueued_as_decided(
     first: Option<Phrase>,
     recovery: &RecoveryId,
 ) -> Result<Option<Document>, Error> {
-    let Some(way) = way(app, recovery, Targeting::AsDecided).await? else { return Ok(None) };
+    let Some(way) = way(app, recovery, Targeting::AsDecided, None).await? else { return Ok(None) };
     let document = match first {
         Some(phrase) => said(app, Document::new(), phrase, way.language.as_deref()),
         None => Document::new(),
@@ -34,11 +34,12 @@ pub(super) enum Targeting {
     Anybody,
 }
 
-/// `None` when the recovery, or the workflow that its call came from, is not known.
+/// `token`: of Twilio's request. `None` when the recovery, or the workflow that its call came from, is not known.
 pub(super) async fn way(
     app: &App,
     recovery: &RecoveryId,
     targeting: Targeting,
+    token: Option<&str>,
 ) -> Result<Option<Way>, Error> {
     let target = |call: &Call| match targeting {
         Targeting::AsDecided => reconnect::target(call.recovery.as_ref()?).cloned(),
@@ -47,7 +48,7 @@ pub(super) async fn way(
     let way = async {
         let found = app.engine.look([Key::Recovery(recovery.clone())], |machine| {
             let call = machine.recovering(recovery)?;
-            Some((Way::of(&app.config, call, target(call).as_ref()), call.clone()))
+            Some((Way::of(&app.config, call, target(call).as_ref(), token), call.clone()))
         });
         match found.await? {
             Some((Some(way), _)) => Ok(Some(way)),
@@ -57,7 +58,7 @@ pub(super) async fn way(
                 match client.fetch_task(&call.task).await {
                     Ok(task) => {
                         let call = with_task(call, task);
-                        Ok(Way::of(&app.config, &call, target(&call).as_ref()))
+                        Ok(Way::of(&app.config, &call, target(&call).as_ref(), token))
                     }
                     Err(error) if error.is_passing() => Err(Error::Busy),
                     // Twilio deletes tasks that are over after five minutes. Its log remembers them.
@@ -65,7 +66,7 @@ pub(super) async fn way(
                         Ok(log) => {
                             let mut call = call;
                             call.facts.origin.workflow = log.iter().find_map(rejoin_twilio::Event::workflow);
-                            Ok(Way::of(&app.config, &call, target(&call).as_ref()))
+                            Ok(Way::of(&app.config, &call, target(&call).as_ref(), token))
                         }
                         Err(error) if error.is_passing() => Err(Error::Busy),
                         Err(_) => Ok(None),
@@ -81,5 +82,5 @@ pub(super) async fn way(
 /// What to say cannot be looked up: an error in a document's place would end the call.
 pub(super) fn in_a_moment(app: &App, recovery: &RecoveryId, error: &Error) -> Twiml {
     tracing::error!(%recovery, %error, "a customer hears comfort audio: the next step could not be looked up");
-    Twiml(comforting(app).redirect(&app.config.public(&format!("/twiml/fallback/{recovery}"))))
+    Twiml(comforting(app).redirect(&app.config.document(&format!("/twiml/fallback/{recovery}"))))
 }

@@ -6,7 +6,7 @@ use super::{AT_ONCE, Twiml, parse, said, voice_request};
 use crate::error::Error;
 use crate::http::App;
 use crate::http::problem::Problem;
-use crate::http::signed::Signed;
+use crate::http::signed::{Signed, Token};
 use crate::texts::Phrase;
 use axum::extract::{Path, State};
 use rejoin_protocol::RecoveryId;
@@ -69,6 +69,7 @@ pub(crate) async fn wait(
 pub(crate) async fn after(
     State(app): State<Arc<App>>,
     Path(recovery): Path<String>,
+    Token(token): Token,
     Signed(params): Signed,
 ) -> Result<Twiml, Problem> {
     let recovery = parse(&recovery)?;
@@ -78,6 +79,7 @@ pub(crate) async fn after(
         customer: request.call.clone(),
         bridged,
         hung_up,
+        token: token.clone(),
     };
     match request.queue_result {
         // Another document runs already: ours, or that of the agent who accepted the call.
@@ -92,7 +94,7 @@ pub(crate) async fn after(
             Ok(Twiml(Document::new()))
         }
         Some(QueueResult::Left) | None => {
-            let document = again(&app, &recovery).await;
+            let document = again(&app, &recovery, token.as_deref()).await;
             tell(&app, left(false, false)).await;
             Ok(document.unwrap_or_else(|error| in_a_moment(&app, &recovery, &error)))
         }
@@ -103,10 +105,11 @@ pub(crate) async fn after(
 pub(crate) async fn fallback(
     State(app): State<Arc<App>>,
     Path(recovery): Path<String>,
+    Token(token): Token,
     Signed(params): Signed,
 ) -> Result<Twiml, Problem> {
     let recovery = parse(&recovery)?;
-    let document = match again(&app, &recovery).await {
+    let document = match again(&app, &recovery, token.as_deref()).await {
         Ok(document) => document,
         // The queue was not tried, so this does not count as a failed attempt: however long Twilio is out of order,
         // the caller goes to the queue once it answers.
@@ -114,7 +117,8 @@ pub(crate) async fn fallback(
     };
     // Without its parameters the request is still answered: this document is the last resort.
     if let Ok(VoiceRequest { call: customer, .. }) = VoiceRequest::parse(&params) {
-        tell(&app, Event::LeftQueue { recovery, customer, bridged: false, hung_up: false }).await;
+        let (bridged, hung_up) = (false, false);
+        tell(&app, Event::LeftQueue { recovery, customer, bridged, hung_up, token }).await;
     }
     Ok(document)
 }
@@ -125,7 +129,7 @@ pub(crate) async fn lost(
     Path(recovery): Path<String>,
     _: Signed,
 ) -> Result<Twiml, Problem> {
-    let way = way(&app, &parse(&recovery)?, Targeting::Anybody).await;
+    let way = way(&app, &parse(&recovery)?, Targeting::Anybody, None).await;
     // Without a known language of the customer, in the default one.
     let language = way.ok().flatten().and_then(|way| way.language);
     Ok(Twiml(said(&app, Document::new(), Phrase::Lost, language.as_deref())))
@@ -146,8 +150,8 @@ async fn tell(app: &App, event: Event) -> bool {
 /// # Errors
 ///
 /// How the call goes on cannot be looked up. It may be possible in a moment.
-async fn again(app: &App, recovery: &RecoveryId) -> Result<Twiml, Error> {
-    Ok(match way(app, recovery, Targeting::Anybody).await? {
+async fn again(app: &App, recovery: &RecoveryId, token: Option<&str>) -> Result<Twiml, Error> {
+    Ok(match way(app, recovery, Targeting::Anybody, token).await? {
         Some(way) if !way.again => {
             tracing::error!(%recovery, "a customer left every queue and heard the text for a lost call; check the workflow");
             Twiml(said(app, Document::new(), Phrase::Lost, way.language.as_deref()))
