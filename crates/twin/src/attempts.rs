@@ -88,11 +88,11 @@ impl Attempts {
         let read = duration(overrides.read);
         let (sender, mut connecting) = watch::channel(false);
         let exchange = async {
-            let mut response = client.execute(request).await.map_err(failure)?;
+            let mut response = client.execute(request).await.map_err(|error| failure(&error))?;
             let mut body = Vec::new();
             loop {
                 let chunk = tokio::time::timeout(read, response.chunk());
-                match chunk.await.map_err(|_| late(&path))?.map_err(failure)? {
+                match chunk.await.map_err(|_| late(&path))?.map_err(|error| failure(&error))? {
                     Some(chunk) => body.extend_from_slice(&chunk),
                     None => break,
                 }
@@ -167,13 +167,13 @@ fn late(path: &str) -> Failure {
     (Failed::Read, format!("11205: no answer in time ({path})"))
 }
 
-fn failure(error: reqwest::Error) -> Failure {
+fn failure(error: &reqwest::Error) -> Failure {
     let (failed, code) = if error.is_connect() {
         (Failed::Connect, 11205)
     } else {
         (Failed::Read, if error.is_timeout() { 11205 } else { 11206 })
     };
-    (failed, format!("{code}: {}", reason(&error)))
+    (failed, format!("{code}: {}", reason(error)))
 }
 
 fn duration(time: Millis) -> Duration {
