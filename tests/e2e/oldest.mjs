@@ -8,7 +8,7 @@ import { agentHangsUp, closedTab, customerHangsUp, refresh, serverKilled } from 
 
 /** @typedef {import('./story.mjs').Story} Story */
 
-const SAID_ONCE = /every interrupted call goes through the queue/;
+const SAID_ONCE = /this Flex UI ends calls at a reload/;
 
 const refreshWithoutJoining = {
   title: 'An agent refreshes a Flex that cannot join again, and the call comes back through the queue',

@@ -137,6 +137,34 @@ fn a_customer_not_in_the_poll_is_kept_when_twilio_fetches_the_action_url() {
     assert_eq!(desk.stage(), Some(Stage::Interrupted));
 }
 
+/// As before, and Twilio repeats the callbacks of a server that was down: that of the customer's leave precedes the fetch.
+#[test]
+fn a_customer_not_in_the_poll_is_kept_when_a_callback_shows_that_the_conference_has_ended() {
+    for is_repeated in [false, true] {
+        let mut desk = Desk::talking();
+        let asked = desk.fire_watchdog().or_else(|| desk.fire_watchdog()).expect("a poll");
+        desk.finish(asked, Outcome::Polled(Box::new(present(&[]))));
+        desk.now = desk.now + Millis(2_300);
+        let left = desk.leave(1, CUSTOMER, LeaveReason::ModeratorEnded);
+        if is_repeated {
+            desk.handle(left);
+        }
+        desk.handle(Event::ActionUrlFetched { customer: leg(CUSTOMER) });
+        assert_eq!(desk.machine.next(desk.now, &leg(CUSTOMER)), Next::Wait);
+        desk.end(1);
+        desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+        assert_eq!(desk.stage(), Some(Stage::Interrupted));
+    }
+    // The agent has hung up, which ends the conference, too.
+    let mut desk = Desk::talking();
+    desk.graceful(GracefulReason::HangUp);
+    let asked = desk.fire_watchdog().or_else(|| desk.fire_watchdog()).expect("a poll");
+    desk.finish(asked, Outcome::Polled(Box::new(present(&[]))));
+    desk.leave(1, CUSTOMER, LeaveReason::ModeratorEnded);
+    desk.handle(Event::ActionUrlFetched { customer: leg(CUSTOMER) });
+    assert_eq!((desk.machine.next(desk.now, &leg(CUSTOMER)), desk.stage()), (Next::Over, None));
+}
+
 #[test]
 fn a_quiet_call_that_a_poll_shows_intact_is_left_alone() {
     let mut desk = Desk::talking();
