@@ -104,10 +104,13 @@ impl Model {
             SetUp::DeleteTaskChannel(sid) => {
                 let found = self.account.channels.iter().position(|it| it.sid == sid);
                 let index = found.ok_or_else(|| ApiError::not_found("task channel"))?;
-                if self.tasks.values().any(|task| task.channel >= index) {
-                    return Err(ApiError::bad_request(
-                        "the twin keeps a channel that tasks, or later channels, use",
-                    ));
+                if self.tasks.values().any(|task| task.channel == index && !task.status.is_final()) {
+                    return Err(ApiError::bad_request("tasks are in this channel"));
+                }
+                // What is over would be deleted within five minutes.
+                self.tasks.retain(|_, task| task.channel != index);
+                for task in self.tasks.values_mut().filter(|task| task.channel > index) {
+                    task.channel -= 1;
                 }
                 for worker in self.workers.values_mut().filter(|worker| index < worker.capacity.len()) {
                     worker.capacity.remove(index);
@@ -153,7 +156,9 @@ impl Model {
                 self.workflow_reply(&workflow)
             }
             SetUp::DeleteWorkflow(sid) => {
-                if self.tasks.values().any(|task| task.workflow == sid) {
+                // Tasks in progress may still route by it; those that are over do not
+                // (<https://support.twilio.com/hc/en-us/articles/36535203110043>).
+                if self.tasks.values().any(|task| task.workflow == sid && !task.status.is_final()) {
                     return Err(ApiError::bad_request("tasks are in this workflow"));
                 }
                 self.workflows.retain(|it| it.sid != sid);
