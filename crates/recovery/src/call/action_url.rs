@@ -95,13 +95,24 @@ impl Call {
     /// moved, so the conference has ended. Agents whom the same poll missed are classified again.
     fn was_not_moved(&mut self, out: &Out<'_>, customer: &CallSid) {
         let found = self.facts.roster.move_inferred_at.take().is_some_and(|at| out.now < at + SOON);
+        let stayed = |r: &Recovery| {
+            !r.is_open() && !self.diagnosis().has_left_for_queue(r) && r.phase.moved_to().is_none()
+        };
+        let never_sent = self.recovery.as_ref().is_none_or(stayed);
+        let is_this_customer = found && never_sent && self.facts.roster.is_customer(customer);
         let moved = self.facts.roster.left(customer) == Some(LeaveReason::UpdatedViaApi);
-        if !found || !moved || !self.facts.roster.is_customer(customer) || !self.was_never_sent() {
+        if !is_this_customer || !moved {
             return;
         }
         let (reason, evidence) = (LeaveReason::ModeratorEnded, Evidence::ActionUrl);
         self.facts.roster.observe(customer, Observation::Gone { reason, evidence });
-        self.reopen_missed();
+        let legs: Vec<_> = self.facts.roster.agents.keys().cloned().collect();
+        for leg in legs {
+            let is_found = self.facts.roster.left(&leg) == Some(LeaveReason::HungUp);
+            if is_found {
+                self.decisions.reopen(&leg);
+            }
+        }
     }
 
     /// An unreported agent took the customer from the queue, and has them no longer. Twilio is polled.

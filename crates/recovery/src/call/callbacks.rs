@@ -42,7 +42,7 @@ impl Call {
 
     fn leg_leaves(&mut self, out: &mut Out<'_>, leg: &CallSid, sequence: u64, reason: LeaveReason) {
         if self.facts.roster.is_customer(leg) {
-            self.move_is_replaced(reason);
+            self.facts.roster.move_inferred_at = None; // a callback replaces the inference
         }
         self.facts.roster.observe(leg, Observation::Left { sequence, reason });
         if reason == LeaveReason::HungUp {

@@ -2,8 +2,6 @@
 //! conference gets a role. If no callback shows a claimed leg within a moment, the conference is polled.
 
 use super::{Call, Out};
-use crate::LeaveReason;
-use crate::absence::Recovery;
 use crate::plan::SOON;
 use rejoin_protocol::CallSid;
 
@@ -67,33 +65,6 @@ impl Call {
         if self.poll.since.is_none() && out.now < until {
             self.look_up_again();
             self.look_up_task(out);
-        }
-    }
-
-    /// True if no requeue can have taken the customer away.
-    pub(super) fn was_never_sent(&self) -> bool {
-        let stayed = |r: &Recovery| {
-            !r.is_open() && !self.diagnosis().has_left_for_queue(r) && r.phase.moved_to().is_none()
-        };
-        self.recovery.as_ref().is_none_or(stayed)
-    }
-
-    /// A callback reports how the customer left, which replaces the inferred move.
-    pub(super) fn move_is_replaced(&mut self, reason: LeaveReason) {
-        let was_inferred = self.facts.roster.move_inferred_at.take().is_some();
-        if was_inferred && reason == LeaveReason::ModeratorEnded && self.was_never_sent() {
-            self.reopen_missed();
-        }
-    }
-
-    /// Agents whom the poll missed from which the move was inferred are classified again.
-    pub(super) fn reopen_missed(&mut self) {
-        let legs: Vec<_> = self.facts.roster.agents.keys().cloned().collect();
-        for leg in legs {
-            let is_found = self.facts.roster.left(&leg) == Some(LeaveReason::HungUp);
-            if is_found {
-                self.decisions.reopen(&leg);
-            }
         }
     }
 }

@@ -144,7 +144,9 @@ fn a_customer_not_in_the_poll_is_kept_when_a_callback_shows_that_the_conference_
         let mut desk = Desk::talking();
         let asked = desk.fire_watchdog().or_else(|| desk.fire_watchdog()).expect("a poll");
         desk.finish(asked, Outcome::Polled(Box::new(present(&[]))));
-        desk.now = desk.now + Millis(2_300);
+        desk.now = desk.now + Millis(600);
+        desk.hello(2, true, false);
+        desk.now = desk.now + Millis(1_700);
         let left = desk.leave(1, CUSTOMER, LeaveReason::ModeratorEnded);
         if is_repeated {
             desk.handle(left);
