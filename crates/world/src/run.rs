@@ -36,9 +36,9 @@ pub struct Outcome {
 pub struct Failures {
     /// Further attempts.
     pub retries: u64,
-    /// Callbacks of which every attempt failed.
+    /// Number of callbacks that Twilio could not deliver by any attempt.
     pub callbacks: u64,
-    /// Documents of which every attempt failed.
+    /// Number of documents that Twilio could not fetch by any attempt.
     pub documents: u64,
 }
 

@@ -180,7 +180,7 @@ pub(crate) fn enqueue(config: &Config, workflow: &WorkflowSid) -> Document {
         workflow,
         wait_url: &wait,
         action: &action,
-        // Before calls that may wait for any worker, of which ours is one.
+        // Before calls that wait for any worker: ours is one, too.
         priority: rejoin_protocol::attributes::PRIORITY,
         timeout_seconds: LIMIT_SECONDS,
         attributes: &attributes,

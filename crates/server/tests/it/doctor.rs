@@ -112,7 +112,7 @@ impl World {
         Self::with_lines(scheme, vec![], Facts::default()).await
     }
 
-    /// The same with further numbers, at a Twilio of which this is assumed.
+    /// The same with further numbers, at a Twilio that behaves as these facts say.
     pub(crate) async fn with_lines(scheme: &str, lines: Vec<LineSetup>, facts: Facts) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let listen = listener.local_addr().unwrap();

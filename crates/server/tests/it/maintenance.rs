@@ -6,7 +6,7 @@ use rejoin_server::{Config, Server};
 use rejoin_twilio::signature;
 use sqlx::Row as _;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 /// Runs the program beside a server, without its settings.
@@ -101,14 +101,20 @@ async fn a_backup_is_a_new_file_for_this_user_alone() {
     twilio.wait_for(&format!("POST Calls/{}.json", customer()), 1).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn without_twilio_a_restored_database_stays_as_it_is() {
+/// A server with an open recovery, and a folder with a backup of its database.
+async fn backed_up() -> (World, tempfile::TempDir, PathBuf) {
     let world = World::start().await;
     world.desk.lost().await;
     let folder = tempfile::tempdir().unwrap();
     let copy = folder.path().join("rejoin.db");
     let url = format!("sqlite:{}", world.folder.path().join("rejoin.db").display());
     assert!(rejoin(&["backup", copy.to_str().unwrap()], &[("DATABASE_URL", &url)]).status.success());
+    (world, folder, copy)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_twilio_a_restored_database_stays_as_it_is() {
+    let (world, folder, copy) = backed_up().await;
     let mut arguments = arguments(&world.twilio, folder.path());
     let base = arguments.iter().position(|argument| argument == "--twilio-api-base").unwrap();
     arguments[base + 1] = "http://127.0.0.1:1".into();
@@ -128,12 +134,7 @@ async fn without_twilio_a_restored_database_stays_as_it_is() {
 /// In another account Twilio knows none of the calls, and all of them would count as over.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_database_of_another_account_is_refused() {
-    let world = World::start().await;
-    world.desk.lost().await;
-    let folder = tempfile::tempdir().unwrap();
-    let copy = folder.path().join("rejoin.db");
-    let url = format!("sqlite:{}", world.folder.path().join("rejoin.db").display());
-    assert!(rejoin(&["backup", copy.to_str().unwrap()], &[("DATABASE_URL", &url)]).status.success());
+    let (world, folder, copy) = backed_up().await;
     let mut arguments = arguments(&world.twilio, folder.path());
     let account = arguments.iter().position(|argument| argument == "--twilio-account-sid").unwrap();
     arguments[account + 1] = rejoin_protocol::AccountSid::numbered(2).to_string();
