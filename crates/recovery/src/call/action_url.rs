@@ -106,13 +106,7 @@ impl Call {
         }
         let (reason, evidence) = (LeaveReason::ModeratorEnded, Evidence::ActionUrl);
         self.facts.roster.observe(customer, Observation::Gone { reason, evidence });
-        let legs: Vec<_> = self.facts.roster.agents.keys().cloned().collect();
-        for leg in legs {
-            let is_found = self.facts.roster.left(&leg) == Some(LeaveReason::HungUp);
-            if is_found {
-                self.decisions.reopen(&leg);
-            }
-        }
+        self.reopen_hang_ups();
     }
 
     /// An unreported agent took the customer from the queue, and has them no longer. Twilio is polled.

@@ -41,10 +41,13 @@ impl Call {
     }
 
     fn leg_leaves(&mut self, out: &mut Out<'_>, leg: &CallSid, sequence: u64, reason: LeaveReason) {
-        if self.facts.roster.is_customer(leg) {
-            self.facts.roster.move_inferred_at = None; // a callback replaces the inference
-        }
+        // A callback replaces the inference.
+        let was_inferred =
+            self.facts.roster.is_customer(leg) && self.facts.roster.move_inferred_at.take().is_some();
         self.facts.roster.observe(leg, Observation::Left { sequence, reason });
+        if was_inferred && reason == LeaveReason::ModeratorEnded {
+            self.reopen_hang_ups();
+        }
         if reason == LeaveReason::HungUp {
             self.hung_up_completing(leg);
             self.poll_for_taker(out);

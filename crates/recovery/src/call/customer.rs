@@ -2,6 +2,7 @@
 //! conference gets a role. If no callback shows a claimed leg within a moment, the conference is polled.
 
 use super::{Call, Out};
+use crate::LeaveReason;
 use crate::plan::SOON;
 use rejoin_protocol::CallSid;
 
@@ -49,6 +50,15 @@ impl Call {
             }
         }
         self.claim_customer(out, leg);
+    }
+
+    /// The customer whom a poll missed was not moved: the conference ended under them. Agents' legs that hung up, which
+    /// settled as after a move, are classified again.
+    pub(super) fn reopen_hang_ups(&mut self) {
+        let hung_up = |leg: &CallSid, _: &_| self.facts.roster.left(leg) == Some(LeaveReason::HungUp);
+        for leg in self.facts.roster.agent_legs(hung_up) {
+            self.decisions.reopen(&leg);
+        }
     }
 
     /// Twilio fetches our action URL for a leg that is claimed as the customer's. If the task names the leg, too, the leg is

@@ -147,6 +147,9 @@ fn a_customer_not_in_the_poll_is_kept_when_a_callback_shows_that_the_conference_
         desk.now = desk.now + Millis(600);
         desk.hello(2, true, false);
         desk.now = desk.now + Millis(1_700);
+        // The agent's leg was the first to leave, and its callback is the last to arrive.
+        let of_agent = desk.sequence;
+        desk.sequence += 1;
         let left = desk.leave(1, CUSTOMER, LeaveReason::ModeratorEnded);
         if is_repeated {
             desk.handle(left);
@@ -154,6 +157,7 @@ fn a_customer_not_in_the_poll_is_kept_when_a_callback_shows_that_the_conference_
         desk.handle(Event::ActionUrlFetched { customer: leg(CUSTOMER) });
         assert_eq!(desk.machine.next(desk.now, &leg(CUSTOMER)), Next::Wait);
         desk.end(1);
+        desk.sequence = of_agent;
         desk.leave(1, ADA_LEG, LeaveReason::HungUp);
         assert_eq!(desk.stage(), Some(Stage::Interrupted));
     }
