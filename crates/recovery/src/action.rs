@@ -47,6 +47,9 @@ pub enum Action {
         held: bool,
         /// True if the customer has heard the announcement already, so that comfort audio is enough.
         told: bool,
+        /// When the words begin (point in time), if the customer is to hear a soft tone until then.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        words_at: Option<Millis>,
     },
     /// `POST Participants/{customer}`: `Hold=false`, because our hold is over.
     EndHold {

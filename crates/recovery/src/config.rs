@@ -11,6 +11,18 @@ pub(crate) const KEEP_CLOSED: Millis = Millis::seconds(600);
 /// setting: both the machine and the documents that the customer gets meanwhile use it.
 pub const KEPT_UNDECIDED: Millis = Millis::seconds(600);
 
+/// When a customer who is alone goes on our hold, where they hear announcement and comfort audio.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CustomerHold {
+    /// As soon as the agent's page says goodbye. They hear a soft tone until the announcement is due.
+    AtOnce,
+    /// When the announcement is due.
+    WhenTold,
+    /// Never. Announcement and comfort audio are played to the conference, also over an agent who is back.
+    Off,
+}
+
 /// Defines the fields of [`Config`] that a workflow or a queue may override, and [`Changes`] with the same fields.
 macro_rules! durations {
     ($($(#[$about:meta])* $field:ident as $name:literal: $kind:ty = $default:expr;)*) => {
@@ -22,15 +34,14 @@ macro_rules! durations {
             /// True to put an agent whose leg still stands back into the same conference. Otherwise the leg is removed at
             /// once, and the customer comes back through the queue. Default: true.
             pub in_place: bool,
-            /// True to play announcements and comfort audio to a customer who is alone on hold. Otherwise they are played to
-            /// the conference, also over an agent who is back. Default: true.
-            pub customer_hold: bool,
+            /// When a customer who is alone goes on hold. Default: at once.
+            pub customer_hold: CustomerHold,
             $($(#[$about])* #[serde(rename = $name)] pub $field: $kind,)*
         }
 
         impl Default for Config {
             fn default() -> Self {
-                Self { in_place: true, customer_hold: true, $($field: $default,)* }
+                Self { in_place: true, customer_hold: CustomerHold::AtOnce, $($field: $default,)* }
             }
         }
 

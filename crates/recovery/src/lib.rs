@@ -37,7 +37,7 @@ pub use absence::{
 pub use action::{Action, Announcement, Api, LostReply, Once, Rank, Sent, Traits, Wanted};
 pub use allowance::{Allowance, Permission};
 pub use call::{Call, HoldStage, Inherited, Lent, LookUp, Next, OurHold, Poll, Stranding};
-pub use config::{Changes, Config, KEPT_UNDECIDED, Policies};
+pub use config::{Changes, Config, CustomerHold, KEPT_UNDECIDED, Policies};
 pub use decisions::Decisions;
 pub use diagnosis::{DEPARTURES, Departure, MISSED, MissedRow, Missing, Row};
 pub use early::{EarlyMark, EarlyMarkKey};

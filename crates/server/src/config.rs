@@ -236,12 +236,14 @@ pub enum InPlace {
     Off,
 }
 
-/// Whether a customer who is alone hears the announcement and comfort audio on hold, so that both stop at once when the
-/// agent is back.
+/// When a customer who is alone goes on hold, where they hear the announcement and comfort audio, so that both stop at once
+/// when the agent is back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum CustomerHold {
-    /// Whenever the customer is alone on the call.
+    /// As soon as the agent's page says goodbye: they hear a soft tone until the announcement is due.
     Auto,
+    /// When the announcement is due. An agent who is back before costs no request to Twilio.
+    WhenTold,
     /// Never: announcements go to the conference and play to their end.
     Off,
 }
@@ -351,7 +353,11 @@ impl Config {
         let all = rejoin_recovery::Config {
             grace: Millis(self.timings.grace_ms),
             in_place: self.in_place == InPlace::Auto,
-            customer_hold: self.customer_hold == CustomerHold::Auto,
+            customer_hold: match self.customer_hold {
+                CustomerHold::Auto => rejoin_recovery::CustomerHold::AtOnce,
+                CustomerHold::WhenTold => rejoin_recovery::CustomerHold::WhenTold,
+                CustomerHold::Off => rejoin_recovery::CustomerHold::Off,
+            },
             announce_after: Millis(self.timings.announce_after_ms),
             in_place_within: Millis(self.timings.in_place_within_ms),
             ping_ttl: Millis(self.timings.ping_ttl_ms),

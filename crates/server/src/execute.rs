@@ -177,12 +177,13 @@ impl Executor {
             Action::Unhold { conference, leg } | Action::EndHold { conference, customer: leg } => {
                 self.unhold(conference, leg).await.map(ok)
             }
-            Action::HoldCustomer { conference, customer, recovery, held, told } => {
+            Action::HoldCustomer { conference, customer, recovery, held, told, words_at } => {
                 if *held {
                     // Unverified: whether the document of a hold can be replaced during the hold.
                     self.unhold(conference, customer).await?;
                 }
-                let url = self.config.document(&format!("/twiml/hold/{recovery}?told={told}"));
+                let at = words_at.map(|at| format!("&at={}", at.0)).unwrap_or_default();
+                let url = self.config.document(&format!("/twiml/hold/{recovery}?told={told}{at}"));
                 self.client.hold_with(conference, customer, &url).await.map(ok)
             }
             Action::HoldParticipant { conference, leg } => {

@@ -1,7 +1,7 @@
-//! Writes the comfort audio that a waiting customer hears, `public/audio/comfort.wav`: `cargo run -p rejoin-twin
-//! --example comfort_wav`.
+//! Writes what a waiting customer hears: the comfort audio, `public/audio/comfort.wav`, and the soft tone before the
+//! first words, `public/audio/tone.wav`: `cargo run -p rejoin-twin --example comfort_wav`.
 //!
-//! It is computed, so that nobody holds rights in it and everybody can change it.
+//! Both are computed, so that nobody holds rights in them and everybody can change them.
 
 use std::f64::consts::TAU;
 use std::path::Path;
@@ -17,12 +17,22 @@ const CHORDS: [&[f64]; 2] = [&[246.9, 311.1, 370.0, 554.4], &[277.2, 311.1, 370.
 /// Amplitude of the loudest moment; far below full scale, for it is heard alone for a long time.
 const PEAK: f64 = 5000.0;
 
+/// Length of the tone's file, and of the tone in it, in samples.
+const TONE_FILE: usize = RATE;
+const TONE: usize = RATE * 7 / 10;
+
 fn main() -> std::io::Result<()> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../public/audio/comfort.wav");
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder)?;
-    }
-    std::fs::write(path, wav(&samples()))
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../public/audio");
+    std::fs::create_dir_all(&folder)?;
+    std::fs::write(folder.join("comfort.wav"), wav(&samples()))?;
+    std::fs::write(folder.join("tone.wav"), wav(&tone()))
+}
+
+/// A note of the first chord that swells and fades, so that it begins, ends, and can be cut off without a click.
+fn tone() -> Vec<i16> {
+    let swell = |i: usize| (1.0 - (i as f64 / TONE as f64 * TAU).cos()) / 2.0;
+    let at = |i: usize| swell(i) * (CHORDS[0][2] * i as f64 / RATE as f64 * TAU).sin() * PEAK;
+    (0..TONE_FILE).map(|i| if i < TONE { at(i).round() as i16 } else { 0 }).collect()
 }
 
 fn samples() -> Vec<i16> {

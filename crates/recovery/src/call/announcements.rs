@@ -10,13 +10,26 @@ use crate::absence::{AgentHold, Ending, Phase};
 use crate::event::End;
 use crate::facts::Observation;
 use crate::plan::SOON;
-use crate::{Action, Announcement, Outcome, Timer};
+use crate::{Action, Announcement, CustomerHold, Outcome, Timer};
 use rejoin_protocol::{CallSid, Millis};
 
 impl Call {
+    /// The page has said goodbye: a customer who is alone hears a soft tone on hold at once, and the announcement when it is
+    /// due. A customer whom the agent has put on hold hears that there is a connection, and waits for the announcement so.
+    pub(super) fn hold_at_once(&mut self, out: &mut Out<'_>) {
+        let is_held = self.diagnosis().is_customer_held();
+        if out.config.customer_hold == CustomerHold::AtOnce && !is_held {
+            self.begin_our_hold(out, false, Some(out.now + out.config.announce_after));
+        }
+    }
+
     /// Puts a customer who is alone on hold, where they hear the announcement (unless they were told) and comfort audio.
     /// False if the announcement must go to the conference instead.
     pub(super) fn hold_customer(&mut self, out: &mut Out<'_>, told: bool) -> bool {
+        self.begin_our_hold(out, told, None)
+    }
+
+    fn begin_our_hold(&mut self, out: &mut Out<'_>, told: bool, words_at: Option<Millis>) -> bool {
         let (Some(recovery), Some(customer)) = (&self.recovery, self.facts.roster.customer.clone()) else {
             return false;
         };
@@ -24,14 +37,14 @@ impl Call {
             // The audio goes on even if a participant has joined since.
             return ours.stage != HoldStage::Ending;
         }
-        if !out.config.customer_hold || !self.diagnosis().is_customer_alone() {
+        if out.config.customer_hold == CustomerHold::Off || !self.diagnosis().is_customer_alone() {
             return false;
         }
         let recovery = recovery.absence.id.clone();
         let held = self.ends_agent_hold();
         self.our_hold = Some(OurHold { stage: HoldStage::Asked });
         let conference = self.conference.clone();
-        self.act(out, Action::HoldCustomer { conference, customer, recovery, held, told }, SOON);
+        self.act(out, Action::HoldCustomer { conference, customer, recovery, held, told, words_at }, SOON);
         true
     }
 
@@ -63,7 +76,9 @@ impl Call {
         {
             recovery.agent_hold = AgentHold::AsItWas; // the request was not sent, so the agent's hold stands
         }
-        let is_to_be_told = self.has_open_recovery() && self.facts.roster.is_customer_joined();
+        // Before the announcement is due, its timer tells the customer.
+        let is_due = self.recovery.as_ref().is_some_and(|it| it.is_open() && it.announced);
+        let is_to_be_told = is_due && self.facts.roster.is_customer_joined();
         if stage != Some(HoldStage::On) && is_to_be_told && self.is_our_hold_wanted() {
             self.announce(out, Announcement::Interrupted);
         }
@@ -140,7 +155,8 @@ impl Call {
     pub(super) fn tell_customer(&mut self, out: &mut Out<'_>) {
         let comes = self.diagnosis().has_newcomer();
         // On hold there is no silence, and the agent who joins again expects the customer to be on hold.
-        let stays_on_hold = self.diagnosis().is_customer_held();
+        let stays_on_hold = self.our_hold.is_none() && self.diagnosis().is_customer_held();
+        let is_hold_doubtful = self.our_hold.is_some_and(|ours| ours.stage == HoldStage::Doubtful);
         let Some(recovery) = &mut self.recovery else { return };
         match recovery.phase {
             Phase::Away | Phase::Holding(_) => {}
@@ -152,6 +168,9 @@ impl Call {
             }
         }
         let told = std::mem::replace(&mut recovery.announced, true);
+        if is_hold_doubtful && !told {
+            return self.announce(out, Announcement::Interrupted);
+        }
         if self.hold_customer(out, told) {
             return;
         }

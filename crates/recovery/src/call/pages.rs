@@ -223,6 +223,7 @@ impl Call {
         } else {
             self.set_timer(out, Timer::Announce, out.now + out.config.announce_after);
             self.set_timer(out, Timer::Ping, out.now + (out.config.ping_ttl - AHEAD));
+            self.hold_at_once(out);
         }
         self.push(out);
     }

@@ -29,6 +29,7 @@ fn all() -> Vec<Action> {
             recovery: recovery.clone(),
             held: false,
             told: false,
+            words_at: None,
         },
         Action::EndHold { conference: conference.clone(), customer: leg.clone() },
         Action::ClearExitFlag { conference: conference.clone(), leg: leg.clone() },

@@ -8,8 +8,8 @@ use rejoin_protocol::{
 };
 use rejoin_recovery::cells::{Cell, cells};
 use rejoin_recovery::{
-    Action, ConferenceEvent, ConferenceEventKind, Config, Effect, Event, LeaveReason, Machine, Outcome,
-    ParticipantFlags, PollAnswer, Right, Timer,
+    Action, ConferenceEvent, ConferenceEventKind, Config, CustomerHold, Effect, Event, LeaveReason, Machine,
+    Outcome, ParticipantFlags, PollAnswer, Right, Timer,
 };
 use std::collections::BTreeMap;
 
@@ -61,7 +61,7 @@ pub fn recovery() -> RecoveryId {
 
 impl Desk {
     pub fn new() -> Self {
-        Self::with(Machine::new(Config::default(), []))
+        Self::with(Machine::new(Self::config(), []))
     }
 
     pub fn with(machine: Machine) -> Self {
@@ -81,9 +81,22 @@ impl Desk {
         }
     }
 
+    /// The customer goes on hold when the announcement is due: most tests are about what follows then.
+    fn config() -> Config {
+        Config { customer_hold: CustomerHold::WhenTold, ..Config::default() }
+    }
+
+    /// The customer and Ada talk in conference 1, and the customer goes on hold as soon as a page says goodbye.
+    pub fn at_once() -> Self {
+        let mut desk = Self::with(Machine::new(Config::default(), []));
+        desk.begin();
+        desk
+    }
+
     /// Ada and the customer are on the call, and the server has the hold of customers switched off.
     pub fn announcing() -> Self {
-        let mut desk = Self::with(Machine::new(Config { customer_hold: false, ..Config::default() }, []));
+        let mut desk =
+            Self::with(Machine::new(Config { customer_hold: CustomerHold::Off, ..Config::default() }, []));
         desk.begin();
         desk
     }
@@ -451,7 +464,7 @@ impl Desk {
             |n: u128| self.machine.call(&conference(n)).map(|call| serde_json::to_string(call).unwrap());
         let calls: Vec<_> = (1..10).filter_map(json).collect();
         let calls = calls.iter().map(|json| rejoin_recovery::Call::read(json).unwrap());
-        self.machine = Machine::new(Config::default(), calls);
+        self.machine = Machine::new(Self::config(), calls);
     }
 
     /// The process dies and restarts: only what was stored is left.
@@ -460,7 +473,7 @@ impl Desk {
             self.machine.take_dirty().into_iter().map(|call| serde_json::to_string(call).unwrap()).collect();
         let calls: Vec<rejoin_recovery::Call> =
             stored.iter().map(|json| rejoin_recovery::Call::read(json).unwrap()).collect();
-        self.machine = Machine::new(Config::default(), calls);
+        self.machine = Machine::new(Self::config(), calls);
     }
 }
 
@@ -511,7 +524,7 @@ pub fn success(action: &Action) -> Outcome {
 /// The customer is alone and is put on hold: with the announcement, or with comfort audio only once they have heard it.
 pub fn hold(held: bool, told: bool) -> Action {
     let (conference, customer) = (conference(1), leg(CUSTOMER));
-    Action::HoldCustomer { conference, customer, recovery: recovery(), held, told }
+    Action::HoldCustomer { conference, customer, recovery: recovery(), held, told, words_at: None }
 }
 
 /// The poll about a customer who is alone after a transfer: is any agent being asked to take them?

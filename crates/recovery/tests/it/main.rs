@@ -29,6 +29,7 @@ mod several_agents;
 mod stranded;
 mod taskrouter_events;
 mod third_parties;
+mod tone;
 mod transfer;
 mod transitions;
 mod unreported_leaves;

@@ -6,9 +6,9 @@ use crate::marks_in_task::hang_up_in_task;
 use rejoin_protocol::api::{Failure, GracefulReason, Stage};
 use rejoin_protocol::{Millis, ReservationSid, TaskSid, WorkerSid, WorkflowSid};
 use rejoin_recovery::{
-    Action, Announcement, ConferenceEventKind, Config, Effect, Event, HandedOver, Holder, LeaveReason,
-    LookUpAnswer, Machine, Next, Note, Outcome, ParticipantFlags, PollAnswer, Reconnect, ReconnectState,
-    Timer, UnreportedAgent,
+    Action, Announcement, ConferenceEventKind, Config, CustomerHold, Effect, Event, HandedOver, Holder,
+    LeaveReason, LookUpAnswer, Machine, Next, Note, Outcome, ParticipantFlags, PollAnswer, Reconnect,
+    ReconnectState, Timer, UnreportedAgent,
 };
 
 impl Desk {
@@ -215,7 +215,8 @@ fn a_call_without_any_callback_is_polled_every_ten_seconds() {
 #[test]
 fn comfort_audio_follows_each_poll_when_no_callback_ever_came() {
     for comes in [false, true] {
-        let mut desk = Desk::with(Machine::new(Config { customer_hold: false, ..Config::default() }, []));
+        let mut desk =
+            Desk::with(Machine::new(Config { customer_hold: CustomerHold::Off, ..Config::default() }, []));
         if comes {
             desk.join(1, CUSTOMER, true);
         }

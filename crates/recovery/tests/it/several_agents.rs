@@ -67,7 +67,7 @@ fn announce() -> Action {
 fn hold_for_loss_of(lost: u128) -> Action {
     let (conference, customer) = (conference(1), leg(CUSTOMER));
     let recovery = RecoveryId::of(&leg(lost));
-    Action::HoldCustomer { conference, customer, recovery, held: false, told: false }
+    Action::HoldCustomer { conference, customer, recovery, held: false, told: false, words_at: None }
 }
 
 // --- a refresh beside a colleague ---

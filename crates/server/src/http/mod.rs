@@ -163,6 +163,7 @@ pub(crate) fn routers(app: &Arc<App>) -> Result<Routers, Error> {
         .route("/twiml/fallback/{recovery}", post(twiml::fallback))
         .route("/openapi.json", get(openapi::openapi))
         .route("/audio/comfort.wav", get(twiml::comfort_audio))
+        .route("/audio/tone.wav", get(twiml::tone_audio))
         .merge(plugin);
     let operators = Router::new()
         .route("/operator/timeline/{customer}", get(operator::timeline))

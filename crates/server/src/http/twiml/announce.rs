@@ -21,6 +21,15 @@ const READ_WITHIN: Duration = Duration::from_millis(500);
 /// Maximum time for a document. The caller hears nothing meanwhile.
 const WITHIN: Duration = Duration::from_secs(1);
 
+/// How long the soft tone lasts, with the silence after it.
+const TONE: Millis = Millis(1_000);
+/// Words that are due sooner than this begin at once: a tone that is cut off by them tells nothing.
+const AT_ONCE: Millis = Millis(300);
+/// The words are due sooner than this: the wait for the agent is shorter.
+const TOO_FAR: Millis = Millis::seconds(60);
+
+/// A soft tone, which says that something is happening, before words do.
+static TONE_AUDIO: &[u8] = include_bytes!("../../../../../public/audio/tone.wav");
 /// Comfort audio for waiting callers.
 static COMFORT: &[u8] = include_bytes!("../../../../../public/audio/comfort.wav");
 
@@ -104,20 +113,35 @@ async fn read(app: &App, task: &TaskSid, since: Millis) -> Option<String> {
 pub(crate) struct Hold {
     #[serde(default)]
     told: bool,
+    /// When the words are due (point in time).
+    at: Option<u64>,
 }
 
-/// `/twiml/hold/{recovery}?told=`: the same for a customer who is alone, unless they have heard it already, and then
-/// comfort audio until the hold ends. Unverified: whether Twilio would repeat a hold's document by itself.
+/// `/twiml/hold/{recovery}?told=&at=`: the same for a customer who is alone, unless they have heard it already, and then
+/// comfort audio until the hold ends. Until the words are due, a soft tone: the agent may be back before them. The document
+/// of the words is requested only then, so that nothing is looked up for an agent who is back at once. Unverified: whether
+/// Twilio would repeat a hold's document by itself.
 pub(crate) async fn hold(
     State(app): State<Arc<App>>,
     Path(recovery): Path<String>,
     query: Result<Query<Hold>, axum::extract::rejection::QueryRejection>,
     _: Signed,
 ) -> Result<Twiml, Problem> {
-    let Query(Hold { told }) = query.map_err(|_| Problem::CallbackInvalid)?;
+    let Query(Hold { told, at }) = query.map_err(|_| Problem::CallbackInvalid)?;
+    let id = parse(&recovery)?;
     let mut document = Document::new();
+    let due = at.map(|at| app.store.surroundings().now().until(Millis(at)));
+    if let Some(due) = due.filter(|due| !told && (AT_ONCE..TOO_FAR).contains(due)) {
+        document = document.play(&app.config.public("/audio/tone.wav"));
+        let rest = Millis(due.0.saturating_sub(TONE.0)).0 / 1_000;
+        if rest > 0 {
+            document = document.pause(u32::try_from(rest).unwrap_or(0));
+        }
+        let words = app.config.document(&format!("/twiml/hold/{recovery}?told=false"));
+        return Ok(Twiml(document.redirect(&words)));
+    }
     if !told {
-        let language = language(&app, parse(&recovery)?).await;
+        let language = language(&app, id).await;
         document = said(&app, document, Phrase::Interrupted, language.as_deref());
     }
     Ok(Twiml(document.play_for_ever(&app.config.public("/audio/comfort.wav"))))
@@ -128,7 +152,16 @@ pub(crate) async fn comfort(State(app): State<Arc<App>>, _: Signed) -> Twiml {
     Twiml(comforting(&app))
 }
 
+/// `/audio/tone.wav`. Not signed, like the comfort audio.
+pub(crate) async fn tone_audio() -> impl IntoResponse {
+    audio(TONE_AUDIO)
+}
+
 /// `/audio/comfort.wav`. Not signed: it is the same for all callers, and Twilio may cache it.
 pub(crate) async fn comfort_audio() -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, "audio/wav"), (header::CACHE_CONTROL, "public, max-age=86400")], COMFORT)
+    audio(COMFORT)
+}
+
+fn audio(file: &'static [u8]) -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "audio/wav"), (header::CACHE_CONTROL, "public, max-age=86400")], file)
 }

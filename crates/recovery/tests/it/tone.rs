@@ -1,0 +1,106 @@
+//! A customer who is alone goes on hold as soon as the agent's page says goodbye, and hears a soft tone until the announcement
+//! is due.
+
+use crate::desk::{ADA, ADA_LEG, CUSTOMER, Desk, conference, hold, leg};
+use rejoin_protocol::Millis;
+use rejoin_recovery::{Action, Announcement, LeaveReason, Outcome, Timer};
+
+const NEXT_LEG: u128 = 0xadb;
+
+fn hold_with_tone(desk: &Desk) -> Action {
+    let Action::HoldCustomer { conference, customer, recovery, held, told, .. } = hold(false, false) else {
+        unreachable!("that is a hold")
+    };
+    let words_at = Some(desk.now + Millis(1_500));
+    Action::HoldCustomer { conference, customer, recovery, held, told, words_at }
+}
+
+fn end_hold() -> Action {
+    Action::EndHold { conference: conference(1), customer: leg(CUSTOMER) }
+}
+
+fn announcement() -> Action {
+    Action::Announce { conference: conference(1), what: Announcement::Interrupted }
+}
+
+/// Ada's page has said goodbye, and the request that holds the customer is on its way.
+fn away() -> (Desk, Action) {
+    let mut desk = Desk::at_once();
+    let asked = hold_with_tone(&desk);
+    desk.goodbye(ADA, 1);
+    assert_eq!(desk.take_actions(), [asked.clone()]);
+    (desk, asked)
+}
+
+#[test]
+fn one_request_holds_the_customer_from_the_goodbye_on() {
+    let (mut desk, asked) = away();
+    desk.finish(asked, Outcome::Ok);
+    desk.fire(1, Timer::Announce);
+    assert_eq!(desk.take_actions(), [], "the document goes on with the words");
+}
+
+#[test]
+fn an_agent_who_is_back_before_the_words_ends_the_tone() {
+    let (mut desk, asked) = away();
+    desk.finish(asked, Outcome::Ok);
+    desk.hello_in_place(2);
+    desk.join(1, NEXT_LEG, false);
+    assert_eq!(desk.take_actions(), [end_hold()]);
+    desk.register(1, ADA, NEXT_LEG, 2);
+    assert_eq!(desk.take_actions(), []);
+}
+
+#[test]
+fn a_page_that_joins_again_when_the_words_are_due_leaves_the_customer_on_hold() {
+    let (mut desk, asked) = away();
+    desk.finish(asked, Outcome::Ok);
+    desk.modify(1, CUSTOMER, false, true);
+    desk.hello_in_place(2);
+    desk.fire(1, Timer::Announce);
+    assert_eq!(desk.take_actions(), []);
+    desk.join(1, NEXT_LEG, false);
+    assert_eq!(desk.take_actions(), [end_hold()]);
+}
+
+#[test]
+fn a_customer_whose_hold_is_refused_hears_the_announcement_when_it_is_due() {
+    for outcome in [Outcome::Failed { reason: "no answer".into() }, Outcome::Overtaken] {
+        let (mut desk, asked) = away();
+        desk.finish(asked, outcome.clone());
+        assert_eq!(desk.take_actions(), [], "{outcome:?}: not before");
+        desk.fire(1, Timer::Announce);
+        let wanted = if outcome == Outcome::Overtaken { hold(false, false) } else { announcement() };
+        assert_eq!(desk.take_actions(), [wanted], "{outcome:?}");
+    }
+}
+
+#[test]
+fn a_leg_that_falls_before_the_words_costs_no_second_hold() {
+    let (mut desk, asked) = away();
+    desk.finish(asked, Outcome::Ok);
+    desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+    let actions = desk.take_actions();
+    let tells = |it: &&Action| matches!(it, Action::HoldCustomer { .. } | Action::Announce { .. });
+    assert_eq!(actions.iter().filter(tells).count(), 0, "{actions:?}");
+}
+
+#[test]
+fn a_customer_whom_the_agent_has_put_on_hold_is_told_when_it_is_due() {
+    let mut desk = Desk::at_once();
+    desk.modify(1, CUSTOMER, false, true);
+    desk.goodbye(ADA, 1);
+    assert_eq!(desk.take_actions(), []);
+    desk.fire(1, Timer::Announce);
+    assert_eq!(desk.take_actions(), [hold(true, false)]);
+}
+
+#[test]
+fn a_customer_with_others_on_the_call_is_told_when_it_is_due() {
+    let mut desk = Desk::at_once();
+    desk.join(1, 0x3d, false);
+    desk.goodbye(ADA, 1);
+    assert_eq!(desk.take_actions(), []);
+    desk.fire(1, Timer::Announce);
+    assert_eq!(desk.take_actions(), [announcement()]);
+}
