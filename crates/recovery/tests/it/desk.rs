@@ -61,7 +61,7 @@ pub fn recovery() -> RecoveryId {
 
 impl Desk {
     pub fn new() -> Self {
-        Self::with(Machine::new(Self::config(), []))
+        Self::with(Machine::new(Config::default(), []))
     }
 
     pub fn with(machine: Machine) -> Self {
@@ -81,14 +81,10 @@ impl Desk {
         }
     }
 
-    /// The customer goes on hold when the announcement is due: most tests are about what follows then.
-    fn config() -> Config {
-        Config { customer_hold: CustomerHold::WhenTold, ..Config::default() }
-    }
-
     /// The customer and Ada talk in conference 1, and the customer goes on hold as soon as a page says goodbye.
     pub fn at_once() -> Self {
-        let mut desk = Self::with(Machine::new(Config::default(), []));
+        let config = Config { customer_hold: CustomerHold::AtOnce, ..Config::default() };
+        let mut desk = Self::with(Machine::new(config, []));
         desk.begin();
         desk
     }
@@ -464,7 +460,7 @@ impl Desk {
             |n: u128| self.machine.call(&conference(n)).map(|call| serde_json::to_string(call).unwrap());
         let calls: Vec<_> = (1..10).filter_map(json).collect();
         let calls = calls.iter().map(|json| rejoin_recovery::Call::read(json).unwrap());
-        self.machine = Machine::new(Self::config(), calls);
+        self.machine = Machine::new(Config::default(), calls);
     }
 
     /// The process dies and restarts: only what was stored is left.
@@ -473,7 +469,7 @@ impl Desk {
             self.machine.take_dirty().into_iter().map(|call| serde_json::to_string(call).unwrap()).collect();
         let calls: Vec<rejoin_recovery::Call> =
             stored.iter().map(|json| rejoin_recovery::Call::read(json).unwrap()).collect();
-        self.machine = Machine::new(Self::config(), calls);
+        self.machine = Machine::new(Config::default(), calls);
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::support::*;
 use quick_xml::escape::unescape;
 use rejoin_protocol::{CallSid, RecoveryId, TaskSid, WorkerSid, WorkflowSid};
+use rejoin_server::config::CustomerHold;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -180,8 +181,37 @@ async fn a_customer_who_is_alone_hears_announcement_and_comfort_audio() {
     );
     let xml = document(desk, &format!("{path}?told=true"), &[]).await;
     assert!(!xml.contains("<Say") && xml.ends_with(&comfort), "{xml}");
-    let odd = desk.signed(&format!("{path}?told=maybe"), &[]).await;
-    assert_eq!(odd.status(), 400);
+    for odd in ["told=maybe", "told=false&at=soon"] {
+        assert_eq!(desk.signed(&format!("{path}?{odd}"), &[]).await.status(), 400, "{odd}");
+    }
+}
+
+#[tokio::test]
+async fn a_customer_hears_a_tone_until_the_words_are_due() {
+    let world = World::start_with(|config| config.customer_hold = CustomerHold::AtOnce).await;
+    let desk = &world.desk;
+    desk.talking().await;
+    let goodbye = json!({"token": "ada", "goodbye": {"epoch": 1, "tasks": [task()]}});
+    assert_eq!(desk.plugin("/v1/goodbye", "ada", goodbye).await.status(), 204);
+    let update = format!("POST Conferences/{}/Participants/{}.json", conference(), customer());
+    let asked = world.twilio.wait_for(&update, 1).await;
+    let url = asked[0].param("HoldUrl").expect("a hold with a document").to_owned();
+    let path = url.strip_prefix(PUBLIC).expect("ours").to_owned();
+    let words_at: u64 =
+        path.split("&at=").nth(1).and_then(|at| at.parse().ok()).expect("when the words are due");
+    let xml = document(desk, &path, &[]).await;
+    let words = format!("/twiml/hold/{}?told=false", recovery());
+    let rest = format!("<Redirect method=\"POST\">{PUBLIC}{words}</Redirect></Response>");
+    assert!(xml.contains("/audio/tone.wav</Play>") && xml.ends_with(&rest) && !xml.contains("<Say"), "{xml}");
+    let later = document(desk, &format!("{words}&at={}", words_at + 3_000), &[]).await;
+    assert!(later.contains("</Play><Pause length=\""), "{later}");
+    // Due by now, and a time that nobody waits for.
+    for at in [1, words_at - 60_000, words_at + 3_600_000, u64::MAX] {
+        let xml = document(desk, &format!("{words}&at={at}"), &[]).await;
+        assert!(xml.contains("<Say") && !xml.contains("tone"), "{at}: {xml}");
+    }
+    let audio = desk.http.get(format!("{}/audio/tone.wav", desk.address)).send().await.unwrap();
+    assert_eq!(&audio.bytes().await.unwrap()[..4], b"RIFF");
 }
 
 #[tokio::test]

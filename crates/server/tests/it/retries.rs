@@ -119,7 +119,7 @@ async fn every_address_that_twilio_gets_carries_its_overrides() {
     }
     for (path, overrides) in given {
         let wanted = match path.as_str() {
-            "/audio/comfort.wav" => None, // not a webhook
+            "/audio/comfort.wav" | "/audio/tone.wav" => None, // not webhooks
             "/webhooks/conference" => Some(CALLBACKS),
             _ => Some(TWIML),
         };

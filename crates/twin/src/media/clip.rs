@@ -258,6 +258,22 @@ mod tests {
         }
     }
 
+    /// The output of examples/comfort_wav.rs.
+    #[test]
+    fn the_tone_is_soft_and_can_be_cut_off_without_a_click() {
+        let samples =
+            wav(include_bytes!("../../../../public/audio/tone.wav"), "tone").expect("plays").samples;
+        assert_eq!(samples.len(), RATE);
+        let heard = &samples[..RATE * 7 / 10];
+        assert!((500.0..4000.0).contains(&audio::rms(heard)), "{}", audio::rms(heard));
+        assert!(
+            audio::peak_hz(heard).is_some_and(|hz| hz.abs_diff(400) > 20),
+            "not taken for an agent's beep"
+        );
+        // It swells and fades: neither its begin nor its end steps.
+        assert!(samples[..40].iter().chain(&samples[heard.len() - 40..]).all(|it| it.abs() < 100));
+    }
+
     proptest! {
         #[test]
         fn arbitrary_bytes_do_not_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
