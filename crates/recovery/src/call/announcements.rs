@@ -15,7 +15,7 @@ use rejoin_protocol::{CallSid, Millis};
 
 impl Call {
     /// The page has said goodbye: a customer who is alone hears a soft tone on hold at once, and the announcement when it is
-    /// due. A customer whom the agent has put on hold hears that there is a connection, and waits for the announcement so.
+    /// due. A customer whom the agent has put on hold hears music already, and is told when the announcement is due.
     pub(super) fn hold_at_once(&mut self, out: &mut Out<'_>) {
         let is_held = self.diagnosis().is_customer_held();
         if out.config.customer_hold == CustomerHold::AtOnce && !is_held {
