@@ -103,7 +103,11 @@ impl Servers {
             config.callback_overrides.clear();
         }
         config.in_place = if setup.in_place { InPlace::Auto } else { InPlace::Off };
-        config.customer_hold = if setup.customer_hold { CustomerHold::Auto } else { CustomerHold::Off };
+        config.customer_hold = match (setup.customer_hold, setup.hold_at_once) {
+            (true, true) => CustomerHold::AtOnce,
+            (true, false) => CustomerHold::Auto,
+            (false, _) => CustomerHold::Off,
+        };
         // The account's own "Reconnecting".
         config.reconnecting_activity = setup.lends.then(|| ActivitySid::numbered(3));
         let count = usize::from(setup.servers.max(1));

@@ -114,6 +114,7 @@ fn setup(chance: &mut Chance) -> Setup {
         token_lasts: 0,
         redirects_reported: false,
         retries: true,
+        hold_at_once: false,
         retry_pause: 0,
         servers: 1,
     }

@@ -24,9 +24,9 @@ const WITHIN: Duration = Duration::from_secs(1);
 /// How long the soft tone lasts, with the silence after it.
 const TONE: Millis = Millis(1_000);
 /// Words that are due sooner than this begin at once: a tone that is cut off by them tells nothing.
-const AT_ONCE: Millis = Millis(300);
-/// The words are due sooner than this: the wait for the agent is shorter.
-const TOO_FAR: Millis = Millis::seconds(60);
+const DUE_NOW: Millis = Millis(300);
+/// The words are due sooner than this. A later time comes from a clock that was set, and is not waited for.
+const TOO_FAR: Millis = Millis::seconds(600);
 
 /// A soft tone, which says that something is happening, before words do.
 static TONE_AUDIO: &[u8] = include_bytes!("../../../../../public/audio/tone.wav");
@@ -131,7 +131,7 @@ pub(crate) async fn hold(
     let id = parse(&recovery)?;
     let mut document = Document::new();
     let due = at.map(|at| app.store.surroundings().now().until(Millis(at)));
-    if let Some(due) = due.filter(|due| !told && (AT_ONCE..TOO_FAR).contains(due)) {
+    if let Some(due) = due.filter(|due| !told && (DUE_NOW..TOO_FAR).contains(due)) {
         document = document.play(&app.config.public("/audio/tone.wav"));
         let rest = Millis(due.0.saturating_sub(TONE.0)).0 / 1_000;
         if rest > 0 {
