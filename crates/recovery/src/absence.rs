@@ -77,6 +77,10 @@ pub struct Recovery {
     /// True once the announcement to the customer was requested.
     #[serde(default)]
     pub announced: bool,
+    /// When the announcement began, or is due on our hold (point in time). A customer who goes to the queue before they can have
+    /// heard it hears it there. `None`: there was none, or the customer had heard it when they went to the queue.
+    #[serde(default)]
+    pub words_at: Option<Millis>,
     /// The task that asks whether the agent is back.
     #[serde(default)]
     pub ping: Ping,
@@ -313,6 +317,7 @@ impl Recovery {
             too_often,
             phase,
             announced: false,
+            words_at: None,
             ping: Ping::default(),
             agent_hold: AgentHold::default(),
             let_go: 0,

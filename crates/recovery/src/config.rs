@@ -34,14 +34,14 @@ macro_rules! durations {
             /// True to put an agent whose leg still stands back into the same conference. Otherwise the leg is removed at
             /// once, and the customer comes back through the queue. Default: true.
             pub in_place: bool,
-            /// When a customer who is alone goes on hold. Default: when the announcement is due.
+            /// When a customer who is alone goes on hold. Default: at once.
             pub customer_hold: CustomerHold,
             $($(#[$about])* #[serde(rename = $name)] pub $field: $kind,)*
         }
 
         impl Default for Config {
             fn default() -> Self {
-                Self { in_place: true, customer_hold: CustomerHold::WhenTold, $($field: $default,)* }
+                Self { in_place: true, customer_hold: CustomerHold::AtOnce, $($field: $default,)* }
             }
         }
 

@@ -127,8 +127,8 @@ pub struct Config {
     /// Whether an agent whose old leg still stands rejoins the same conference.
     #[arg(long, env = "REJOIN_IN_PLACE", value_enum, default_value = "auto", help_heading = "Recovery")]
     pub in_place: InPlace,
-    /// When a customer who is alone goes on hold, where they hear the announcement: when it is due (`auto`), as soon as the agent's
-    /// page says goodbye, with a soft tone until then (`at-once`), or never (`off`).
+    /// When a customer who is alone goes on hold, where they hear the announcement: as soon as the agent's page says goodbye, with a
+    /// soft tone until it is due (`auto`), when it is due (`when-told`), or never (`off`).
     #[arg(long, env = "REJOIN_CUSTOMER_HOLD", value_enum, default_value = "auto", help_heading = "Recovery")]
     pub customer_hold: CustomerHold,
     /// What customers hear.
@@ -241,10 +241,10 @@ pub enum InPlace {
 /// when the agent is back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum CustomerHold {
-    /// When the announcement is due. An agent who is back before costs no request to Twilio.
-    Auto,
     /// As soon as the agent's page says goodbye: they hear a soft tone until the announcement is due.
-    AtOnce,
+    Auto,
+    /// When the announcement is due. An agent who is back before costs no request to Twilio.
+    WhenTold,
     /// Never: announcements go to the conference and play to their end.
     Off,
 }
@@ -355,8 +355,8 @@ impl Config {
             grace: Millis(self.timings.grace_ms),
             in_place: self.in_place == InPlace::Auto,
             customer_hold: match self.customer_hold {
-                CustomerHold::Auto => rejoin_recovery::CustomerHold::WhenTold,
-                CustomerHold::AtOnce => rejoin_recovery::CustomerHold::AtOnce,
+                CustomerHold::Auto => rejoin_recovery::CustomerHold::AtOnce,
+                CustomerHold::WhenTold => rejoin_recovery::CustomerHold::WhenTold,
                 CustomerHold::Off => rejoin_recovery::CustomerHold::Off,
             },
             announce_after: Millis(self.timings.announce_after_ms),

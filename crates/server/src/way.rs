@@ -33,6 +33,8 @@ pub(crate) struct Way {
     attributes: String,
     priority: u32,
     pub(crate) language: Option<String>,
+    /// True when the customer has heard nothing of the interruption so far, and hears it in the queue.
+    untold: bool,
     /// True when a customer whom the queue has not kept may go into it again.
     pub(crate) again: bool,
 }
@@ -53,15 +55,17 @@ impl Way {
             attributes: reconnect::attributes(call, recovery, target),
             priority: if target.is_some() { OWN_AGENT_PRIORITY } else { PRIORITY },
             language: reconnect::language(&call.facts.task.attributes, &config.texts.language_attribute),
+            untold: recovery.words_at.is_some(),
             again: call.goes_to_queue_again(token),
         })
     }
 
     /// Adds the queue to a document.
     pub(crate) fn enqueued(&self, config: &Config, document: Document, recovery: &RecoveryId) -> Document {
+        let untold = if self.untold { "?told=false" } else { "" };
         let document = document.enqueue(&Enqueue {
             workflow: &self.workflow,
-            wait_url: &config.document(&format!("/twiml/wait/{recovery}")),
+            wait_url: &config.document(&format!("/twiml/wait/{recovery}{untold}")),
             action: &config.document(&format!("/twiml/after/{recovery}")),
             priority: self.priority,
             timeout_seconds: TASK_TIMEOUT_SECONDS,

@@ -68,6 +68,10 @@ pub(crate) struct Lost {
     pub(crate) calls: Option<u64>,
     /// After how long the customer heard something.
     pub(crate) heard: Option<u64>,
+    /// True once the customer has heard words.
+    pub(crate) told: bool,
+    /// Since when they have been in a queue without that.
+    pub(crate) untold_since: Option<u64>,
     /// Since when the customer has been in a queue without an open task.
     pub(crate) nobodys: Option<u64>,
 }

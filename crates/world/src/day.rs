@@ -96,7 +96,7 @@ pub fn ordinary(seed: u64) -> Plan {
             token_lasts: 0,
             redirects_reported: false,
             retries: true,
-            hold_at_once: false,
+            hold_when_told: false,
             retry_pause: 0,
             servers: 1,
         },

@@ -228,9 +228,9 @@ pub struct Setup {
     /// Time between two attempts of one webhook, in milliseconds. Twilio's documents do not name it.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub retry_pause: u64,
-    /// True when a customer who is alone goes on hold with the goodbye of the agent's page, not with the announcement.
+    /// True when a customer who is alone goes on hold with the announcement, not with the goodbye of the agent's page.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub hold_at_once: bool,
+    pub hold_when_told: bool,
     /// Number of servers that share one store.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub servers: u8,

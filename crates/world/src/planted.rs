@@ -37,6 +37,8 @@ pub enum Planted {
     CallsForgotten,
     /// Customers hear no announcement.
     NeverTold,
+    /// The queue does not tell customers who have heard nothing so far.
+    UntoldInQueue,
     /// The server receives no leaves, and does not poll.
     LeavesUnheard,
     /// The server does not clear the flag by which a conference ends with the customer, or with the agent.
@@ -73,7 +75,7 @@ pub enum Planted {
 
 impl Planted {
     /// All defects.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 28] = [
         Self::GraceZero,
         Self::MarksIgnored,
         Self::HellosDropped,
@@ -85,6 +87,7 @@ impl Planted {
         Self::TimersForgotten,
         Self::CallsForgotten,
         Self::NeverTold,
+        Self::UntoldInQueue,
         Self::LeavesUnheard,
         Self::FlagsStay,
         Self::OffersIgnored,
@@ -218,6 +221,10 @@ impl World {
                 let next = &self.agents[(of + 1) % self.agents.len()].worker;
                 let after = after.replacen(self.agents[of].worker.as_str(), next.as_str(), 1);
                 *request.body_mut() = Bytes::from(format!("{before}targetWorkerSid{after}"));
+            }
+            Some(Planted::UntoldInQueue) if path.contains("/Calls/") => {
+                let body = String::from_utf8_lossy(request.body()).replace("%3Ftold%3Dfalse", "");
+                *request.body_mut() = Bytes::from(body);
             }
             Some(Planted::TakenAgain)
                 if path.contains("/Calls/") && request.method() == http::Method::POST =>

@@ -32,6 +32,8 @@ pub enum Rule {
     NotRemoved,
     /// The old reservation is completed when the customer is in the queue, not before.
     NotCompletedTooSoon,
+    /// A customer who waits in a queue after an interruption has heard that there was one.
+    IsTold,
     /// When the agent is back, the customer hears them, and no longer our hold.
     HeardAgain,
     /// Two agents have one customer only when people have brought them together.
@@ -68,6 +70,7 @@ impl Rule {
             Self::NotTaken => "not taken from the agent on the line",
             Self::NotRemoved => "no attended leg is removed",
             Self::NotCompletedTooSoon => "not completed before the customer is in the queue",
+            Self::IsTold => "told about the interruption",
             Self::HeardAgain => "not left on our hold",
             Self::OneAgent => "two agents only where people brought them together",
             Self::RightAgent => "taken by the agent it is for",

@@ -103,8 +103,8 @@ impl Servers {
             config.callback_overrides.clear();
         }
         config.in_place = if setup.in_place { InPlace::Auto } else { InPlace::Off };
-        config.customer_hold = match (setup.customer_hold, setup.hold_at_once) {
-            (true, true) => CustomerHold::AtOnce,
+        config.customer_hold = match (setup.customer_hold, setup.hold_when_told) {
+            (true, true) => CustomerHold::WhenTold,
             (true, false) => CustomerHold::Auto,
             (false, _) => CustomerHold::Off,
         };

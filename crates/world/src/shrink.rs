@@ -82,7 +82,7 @@ fn candidates(plan: &Plan) -> Vec<Plan> {
     with(&|plan| plan.setup.second_leg_refused = false);
     with(&|plan| plan.setup.in_place = true);
     with(&|plan| plan.setup.customer_hold = true);
-    with(&|plan| plan.setup.hold_at_once = false);
+    with(&|plan| plan.setup.hold_when_told = false);
     all
 }
 

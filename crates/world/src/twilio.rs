@@ -74,6 +74,8 @@ pub(crate) struct Twilio {
 
 /// How long a phone or Flex hears one round of a looping sound.
 const ROUND: u64 = 20_000;
+/// How long the tone plays (milliseconds).
+const TONE: u64 = 1_000;
 const FLOW: &str = "http://flow.example.com/voice";
 
 impl Twilio {
@@ -175,6 +177,7 @@ impl World {
                 self.plays(&to, &what);
                 let takes = match what {
                     Sound::Say(text) => 1_000 + 50 * text.len() as u64,
+                    Sound::Url(url) if url.contains("/tone.wav") => TONE,
                     Sound::Url(_) => ROUND,
                     Sound::Silence(time) => time.0,
                 };

@@ -42,6 +42,9 @@ impl Call {
         }
         let recovery = recovery.absence.id.clone();
         let held = self.ends_agent_hold();
+        if !told {
+            self.note_words(words_at.unwrap_or(out.now));
+        }
         self.our_hold = Some(OurHold { stage: HoldStage::Asked });
         let conference = self.conference.clone();
         self.act(out, Action::HoldCustomer { conference, customer, recovery, held, told, words_at }, SOON);
@@ -188,7 +191,16 @@ impl Call {
         }
     }
 
+    fn note_words(&mut self, at: Millis) {
+        if let Some(recovery) = &mut self.recovery {
+            recovery.words_at = Some(at);
+        }
+    }
+
     pub(super) fn announce(&mut self, out: &mut Out<'_>, what: Announcement) {
+        if what == Announcement::Interrupted {
+            self.note_words(out.now);
+        }
         self.act(out, Action::Announce { conference: self.conference.clone(), what }, Millis::seconds(10));
     }
 

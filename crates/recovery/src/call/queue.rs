@@ -15,6 +15,9 @@ const TRIES: u32 = 10;
 /// The pause before a customer who waits in silence is sent to the queue for the second time. It doubles.
 const RESENT_AFTER: Millis = Millis::seconds(15);
 
+/// A customer who goes to the queue so soon after the announcement began has not heard enough of it, and hears it once more.
+const HEARD_AFTER: Millis = Millis::seconds(3);
+
 impl Call {
     /// Requeues the customer for the lost agent, or for any agent if the lost one was lost too often.
     pub(super) fn requeue_as_decided(&mut self, out: &mut Out<'_>) {
@@ -39,6 +42,7 @@ impl Call {
         let Some(recovery) = &mut self.recovery else { return };
         let same_agent = trip.target.is_some();
         recovery.phase = Phase::Requeueing(trip);
+        recovery.words_at = recovery.words_at.filter(|began| *began + HEARD_AFTER > out.now);
         recovery.absence.deadline = deadline;
         self.clear_timer(out, Timer::Ping);
         self.note(out, Note::Requeueing { same_agent });

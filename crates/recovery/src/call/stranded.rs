@@ -41,7 +41,7 @@ impl Call {
     fn requeue_stranded(&mut self, out: &mut Out<'_>) {
         let is_back = self.recovery.as_ref().is_some_and(|recovery| self.has_newer_page(recovery));
         let Some(recovery) = &mut self.recovery else { return };
-        recovery.announced = true; // the document announces it
+        (recovery.announced, recovery.words_at) = (true, None); // the document announces it
         if recovery.too_often {
             let trip = Trip { by_document: true, ..recovery.next_trip(None, 0) };
             return self.goes_to_queue(out, trip, out.now + out.config.queue_within);

@@ -59,9 +59,15 @@ pub fn recovery() -> RecoveryId {
     RecoveryId::of(&leg(ADA_LEG))
 }
 
+/// Most tests are about what follows the goodbye, and hold the customer with the announcement. tone.rs is about the default,
+/// which the property tests, the model and the simulation play.
+pub fn config() -> Config {
+    Config { customer_hold: CustomerHold::WhenTold, ..Config::default() }
+}
+
 impl Desk {
     pub fn new() -> Self {
-        Self::with(Machine::new(Config::default(), []))
+        Self::with(Machine::new(config(), []))
     }
 
     pub fn with(machine: Machine) -> Self {
@@ -83,8 +89,7 @@ impl Desk {
 
     /// The customer and Ada talk in conference 1, and the customer goes on hold as soon as a page says goodbye.
     pub fn at_once() -> Self {
-        let config = Config { customer_hold: CustomerHold::AtOnce, ..Config::default() };
-        let mut desk = Self::with(Machine::new(config, []));
+        let mut desk = Self::with(Machine::new(Config::default(), []));
         desk.begin();
         desk
     }
@@ -460,7 +465,7 @@ impl Desk {
             |n: u128| self.machine.call(&conference(n)).map(|call| serde_json::to_string(call).unwrap());
         let calls: Vec<_> = (1..10).filter_map(json).collect();
         let calls = calls.iter().map(|json| rejoin_recovery::Call::read(json).unwrap());
-        self.machine = Machine::new(Config::default(), calls);
+        self.machine = Machine::new(config(), calls);
     }
 
     /// The process dies and restarts: only what was stored is left.
@@ -469,7 +474,7 @@ impl Desk {
             self.machine.take_dirty().into_iter().map(|call| serde_json::to_string(call).unwrap()).collect();
         let calls: Vec<rejoin_recovery::Call> =
             stored.iter().map(|json| rejoin_recovery::Call::read(json).unwrap()).collect();
-        self.machine = Machine::new(Config::default(), calls);
+        self.machine = Machine::new(config(), calls);
     }
 }
 

@@ -3,6 +3,7 @@
 
 use crate::desk::{ADA, ADA_LEG, CUSTOMER, Desk, conference, hold, leg};
 use rejoin_protocol::Millis;
+use rejoin_protocol::api::Stage;
 use rejoin_recovery::{Action, Announcement, LeaveReason, Outcome, Timer};
 
 const NEXT_LEG: u128 = 0xadb;
@@ -103,4 +104,35 @@ fn a_customer_with_others_on_the_call_is_told_when_it_is_due() {
     assert_eq!(desk.take_actions(), []);
     desk.fire(1, Timer::Announce);
     assert_eq!(desk.take_actions(), [announcement()]);
+}
+
+/// The page has said goodbye, the leg falls, and the agent is back through the queue this long after the announcement was due.
+fn in_the_queue(after_due: i64) -> Desk {
+    let (mut desk, asked) = away();
+    let due = desk.now + Millis(1_500);
+    desk.finish(asked, Outcome::Ok);
+    desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+    desk.finish_all();
+    desk.now = Millis(due.0.saturating_add_signed(after_due));
+    desk.hello(2, true, false);
+    desk.finish_all();
+    assert_eq!(desk.stage(), Some(Stage::Requeueing));
+    desk
+}
+
+#[test]
+fn a_customer_in_the_queue_before_the_words_could_be_heard_hears_them_there() {
+    for (after_due, untold) in [(-1_000, true), (0, true), (2_999, true), (3_000, false), (60_000, false)] {
+        let desk = in_the_queue(after_due);
+        let recovery = desk.machine.call(&conference(1)).and_then(|call| call.recovery.as_ref()).unwrap();
+        assert_eq!(recovery.words_at.is_some(), untold, "{after_due} ms after they were due");
+    }
+}
+
+#[test]
+fn a_customer_who_goes_from_one_agents_turn_to_the_next_is_told_once() {
+    let mut desk = in_the_queue(-1_000);
+    desk.fire(1, Timer::Rejoin);
+    let recovery = desk.machine.call(&conference(1)).and_then(|call| call.recovery.as_ref()).unwrap();
+    assert_eq!(recovery.words_at, None, "they were heard in the queue");
 }

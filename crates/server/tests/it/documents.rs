@@ -3,7 +3,6 @@
 use crate::support::*;
 use quick_xml::escape::unescape;
 use rejoin_protocol::{CallSid, RecoveryId, TaskSid, WorkerSid, WorkflowSid};
-use rejoin_server::config::CustomerHold;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -40,7 +39,9 @@ async fn the_customer_goes_into_the_queue_for_the_agent_who_is_back() {
     let xml = document(desk, &requeue, &[("CallSid", customer().as_str())]).await;
     assert_eq!(asked[0].param("Twiml"), Some(xml.as_str()));
     assert!(xml.contains(&format!("workflowSid=\"{}\"", workflow())), "{xml}");
-    assert!(xml.contains(&format!("waitUrl=\"{PUBLIC}/twiml/wait/{}\"", recovery())), "{xml}");
+    // The agent is back so soon that the announcement in the conference is cut off.
+    let wait = format!("/twiml/wait/{}", recovery());
+    assert!(xml.contains(&format!("waitUrl=\"{PUBLIC}{wait}?told=false\"")), "{xml}");
     assert!(xml.contains(&format!("action=\"{PUBLIC}/twiml/after/{}\"", recovery())), "{xml}");
     let (_, rest) = xml.split_once("</Enqueue>").unwrap();
     assert!(rest.contains("<Say") && rest.contains(&format!("{PUBLIC}{fallback}</Redirect>")), "{rest}");
@@ -53,12 +54,18 @@ async fn the_customer_goes_into_the_queue_for_the_agent_who_is_back() {
     // In the queue: the agent's reservation is completed, and the customer hears something.
     let complete = format!("POST Tasks/{}/Reservations/{}", task(), reservation());
     assert!(world.twilio.asked(&complete).is_empty(), "not before");
-    let wait = format!("/twiml/wait/{}", recovery());
+    let caller = customer();
+    let params = [("CallSid", caller.as_str()), ("QueueTime", "0")];
+    let on = format!("<Redirect method=\"POST\">{PUBLIC}{wait}</Redirect></Response>");
+    let xml = document(desk, &format!("{wait}?told=false"), &params).await;
+    assert!(xml.contains(">The connection to your agent was interrupted.") && xml.ends_with(&on), "{xml}");
     for _ in 0..2 {
-        let xml = document(desk, &wait, &[("CallSid", customer().as_str()), ("QueueTime", "0")]).await;
-        // A minute of it: Twilio requests the document again when its verbs run out.
-        assert!(xml.contains(&format!("<Play loop=\"10\">{PUBLIC}/audio/comfort.wav</Play>")), "{xml}");
+        let xml = document(desk, &wait, &params).await;
+        // A minute of it, and on with the same document, whichever one Twilio would request at the end.
+        let comfort = format!("<Response><Play loop=\"10\">{PUBLIC}/audio/comfort.wav</Play>{on}");
+        assert!(xml.ends_with(&comfort), "{xml}");
     }
+    assert_eq!(desk.signed(&format!("{wait}?told=maybe"), &params).await.status(), 400);
     let freed = world.twilio.wait_for(&complete, 1).await;
     assert_eq!(freed[0].param("ReservationStatus"), Some("completed"));
 
@@ -188,7 +195,7 @@ async fn a_customer_who_is_alone_hears_announcement_and_comfort_audio() {
 
 #[tokio::test]
 async fn a_customer_hears_a_tone_until_the_words_are_due() {
-    let world = World::start_with(|config| config.customer_hold = CustomerHold::AtOnce).await;
+    let world = World::start().await;
     let desk = &world.desk;
     desk.talking().await;
     let goodbye = json!({"token": "ada", "goodbye": {"epoch": 1, "tasks": [task()]}});

@@ -26,20 +26,30 @@ pub(super) enum PlayFor {
 #[derive(Debug, Default)]
 pub(super) struct Plays {
     pub(super) playing: BTreeMap<PlayId, Playing>,
-    counts: BTreeMap<PlayFor, usize>,
+    counts: BTreeMap<PlayFor, Count>,
+}
+
+/// The sounds of an owner.
+#[derive(Debug, Default)]
+struct Count {
+    all: usize,
+    speech: usize,
 }
 
 impl Plays {
     pub(super) fn insert(&mut self, play: PlayId, playing: Playing) {
-        *self.counts.entry(playing.of.clone()).or_default() += 1;
+        let count = self.counts.entry(playing.of.clone()).or_default();
+        count.all += 1;
+        count.speech += usize::from(is_speech(&playing.sound));
         self.playing.insert(play, playing);
     }
 
     pub(super) fn remove(&mut self, play: PlayId) -> Option<Playing> {
         let playing = self.playing.remove(&play)?;
         if let Some(count) = self.counts.get_mut(&playing.of) {
-            *count -= 1;
-            if *count == 0 {
+            count.all -= 1;
+            count.speech -= usize::from(is_speech(&playing.sound));
+            if count.all == 0 {
                 self.counts.remove(&playing.of);
             }
         }
@@ -57,4 +67,13 @@ impl Plays {
     pub(super) fn any(&self, of: &PlayFor) -> bool {
         self.counts.contains_key(of)
     }
+
+    /// True when speech plays for this owner.
+    pub(super) fn speech(&self, of: &PlayFor) -> bool {
+        self.counts.get(of).is_some_and(|count| count.speech > 0)
+    }
+}
+
+fn is_speech(sound: &Sound) -> bool {
+    matches!(sound, Sound::Say(_))
 }

@@ -24,6 +24,8 @@ pub struct LegView<'a> {
     pub place: LegPlace<'a>,
     /// True when Twilio plays a sound to it.
     pub sounds: bool,
+    /// True when one of them is speech.
+    pub speech: bool,
 }
 
 /// Where a leg is.
@@ -109,11 +111,14 @@ impl Model {
             CallKind::Agent(worker) => Some(worker),
             CallKind::Customer { .. } | CallKind::Dialled | CallKind::Line => None,
         };
-        let sounds = match &call.doing {
-            Doing::Queued(queued) => queued.music || self.plays.any(&PlayFor::Wait(sid.clone())),
+        let (sounds, speech) = match &call.doing {
+            Doing::Queued(queued) => {
+                let of = PlayFor::Wait(sid.clone());
+                (queued.music || self.plays.any(&of), self.plays.speech(&of))
+            }
             Doing::Conference(conference, _) => self.conference_sounds(conference, sid),
-            Doing::Sounding => true,
-            Doing::Nothing | Doing::Ringing(_) | Doing::Fetching => false,
+            Doing::Sounding => (true, self.plays.speech(&PlayFor::Document(sid.clone()))),
+            Doing::Nothing | Doing::Ringing(_) | Doing::Fetching => (false, false),
         };
         LegView {
             call: sid,
@@ -122,16 +127,20 @@ impl Model {
             listens: matches!(&call.doing, Doing::Ringing(Joining::Supervise { .. })),
             place: place(call),
             sounds,
+            speech,
         }
     }
 
-    fn conference_sounds(&self, conference: &ConferenceSid, call: &CallSid) -> bool {
+    /// Whether anything plays to this participant, and whether that is speech.
+    fn conference_sounds(&self, conference: &ConferenceSid, call: &CallSid) -> (bool, bool) {
         let held = self.in_conference(conference, call).is_some_and(|participant| participant.hold);
         if held {
             // Twilio's own music, unless a document was given.
-            return !self.holds.contains_key(call) || self.plays.any(&PlayFor::Hold(call.clone()));
+            let of = PlayFor::Hold(call.clone());
+            return (!self.holds.contains_key(call) || self.plays.any(&of), self.plays.speech(&of));
         }
-        self.plays.any(&PlayFor::Announcement(conference.clone()))
+        let of = PlayFor::Announcement(conference.clone());
+        (self.plays.any(&of), self.plays.speech(&of))
     }
 
     /// The participants of a conference; none when it has ended.

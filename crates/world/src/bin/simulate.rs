@@ -46,9 +46,10 @@ struct Options {
     /// Time between two attempts of one webhook, in milliseconds, instead of what each plan says.
     #[arg(long, value_name = "MS")]
     retry_pause: Option<u64>,
-    /// A customer who is alone goes on hold with the goodbye of the agent's page: for a comparison.
+    /// A customer who is alone goes on hold with the announcement only, not with the goodbye of the agent's page: for a
+    /// comparison.
     #[arg(long)]
-    hold_at_once: bool,
+    hold_when_told: bool,
     /// Run the plan in this file instead of a drawn one, and print its timeline. With --seed or --seeds: draw the
     /// fate of each message from another seed, or from that many.
     #[arg(long)]
@@ -103,7 +104,7 @@ fn run(options: &Options) -> Result<u64, Box<dyn std::error::Error>> {
             None => plan::draw(seed, scenario),
         };
         plan.setup.retries &= !options.without_retries;
-        plan.setup.hold_at_once |= options.hold_at_once;
+        plan.setup.hold_when_told |= options.hold_when_told;
         plan.setup.retry_pause = options.retry_pause.unwrap_or(plan.setup.retry_pause);
         plan
     };

@@ -13,6 +13,8 @@ use rejoin_twin::model::LegPlace;
 const NOTICE: u64 = 2_700;
 /// How long after a page's goodbye the announcement waits.
 const MAY_BE_BACK: u64 = 1_500;
+/// How long a customer may be in a queue before they hear words, without faults: the request for a document and its answer, twice.
+const TOLD: u64 = 2_500;
 /// A younger call our server may have to discover first, which it does by itself after 3 s.
 const YOUNG: u64 = 4_000;
 /// How late a poll may notice what was missed, when callbacks were lost, or Twilio or our server did not work.
@@ -64,7 +66,7 @@ impl World {
                 LegPlace::Conference(room) => Some(room.clone()),
                 LegPlace::Queue(_) | LegPlace::Between => None,
             };
-            let (hears, queued) = (leg.sounds, matches!(leg.place, LegPlace::Queue(_)));
+            let (hears, words, queued) = (leg.sounds, leg.speech, matches!(leg.place, LegPlace::Queue(_)));
             self.check_queue(number, &call, queued && !nobody_can);
             self.is_in(number, room.as_ref());
             let untold = room.as_ref().is_some_and(|room| !self.twilio.model.tells(room));
@@ -80,7 +82,9 @@ impl World {
             self.check_hold(number, &call, room.as_ref(), matches!(talker, Some(Some(_))));
             if let Some(lost) = self.customers[number].lost.as_mut().filter(|_| hears) {
                 lost.heard.get_or_insert(now - lost.at);
+                lost.told |= words;
             }
+            self.check_told(number, queued);
             if hears || talker.is_some() {
                 self.customers[number].silent_since = None;
                 continue;
@@ -110,6 +114,22 @@ impl World {
                     format!("customer {number} has heard nothing for {:.1} s", (now - since) as f64 / 1000.0);
                 self.broken(Rule::NoDeadAir, what);
             }
+        }
+    }
+
+    /// Checks that a customer in a queue hears what has happened.
+    fn check_told(&mut self, number: usize, queued: bool) {
+        let nobody_can = self.can_nobody_help();
+        let now = self.now;
+        let Some(lost) = &mut self.customers[number].lost else { return };
+        if !queued || lost.told || nobody_can {
+            lost.untold_since = None;
+            return;
+        }
+        let since = *lost.untold_since.get_or_insert(now);
+        if now - since > TOLD && !self.is_slow() && self.customers[number].excused.is_none() {
+            let what = format!("customer {number} waits in a queue, and nobody has told them why");
+            self.broken(Rule::IsTold, what);
         }
     }
 
@@ -188,6 +208,8 @@ impl World {
                             from,
                             calls: None,
                             heard: None,
+                            told: false,
+                            untold_since: None,
                             nobodys: None,
                         });
                         customer.losses += 1;

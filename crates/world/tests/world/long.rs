@@ -36,7 +36,7 @@ fn lost(act: Act, at: u64, in_place: bool) -> Plan {
             token_lasts: HOUR,
             redirects_reported: false,
             retries: true,
-            hold_at_once: false,
+            hold_when_told: false,
             retry_pause: 0,
             servers: 1,
         },

@@ -6,7 +6,7 @@ use rejoin_world::{Planted, Runner};
 
 /// The defect, the world that finds it, and the rule that it breaks there. `npm run simulate -- --planted all`
 /// searches from the first seed on: no seed here is above 24 except that of `NoDedup`, as the state itself absorbs
-/// almost all duplicates.
+/// almost all duplicates, and that of `UntoldInQueue`, as most agents are not back before the words are due.
 const FOUND: [(Planted, Scenario, u64, Rule); Planted::ALL.len()] = [
     (Planted::GraceZero, Scenario::Graceful, 5, Rule::NoFalseRecovery),
     (Planted::MarksIgnored, Scenario::Graceful, 4, Rule::NoFalseRecovery),
@@ -17,6 +17,7 @@ const FOUND: [(Planted, Scenario, u64, Rule); Planted::ALL.len()] = [
     (Planted::RequeueTwice, Scenario::Refresh, 2, Rule::MovedOnce),
     (Planted::TimersForgotten, Scenario::Others, 14, Rule::EverythingEnds),
     (Planted::NeverTold, Scenario::Outbound, 5, Rule::NoDeadAir),
+    (Planted::UntoldInQueue, Scenario::Outages, 40, Rule::IsTold),
     (Planted::LeavesUnheard, Scenario::Outbound, 5, Rule::NoDeadAir),
     (Planted::FlagsStay, Scenario::Refresh, 2, Rule::NobodyIsDropped),
     (Planted::OffersIgnored, Scenario::Mixed, 5, Rule::InTime),

@@ -42,7 +42,7 @@ fn plan(in_place: bool, from: u64) -> Plan {
             token_lasts: 0,
             redirects_reported: false,
             retries: true,
-            hold_at_once: false,
+            hold_when_told: false,
             retry_pause: PAUSE,
             servers: 1,
         },

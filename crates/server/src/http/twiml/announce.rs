@@ -44,7 +44,7 @@ pub(crate) async fn announce(State(app): State<Arc<App>>, Path(recovery): Path<S
 }
 
 /// The customer's language, if known by now. There is no wait for a slow look-up.
-async fn language(app: &App, recovery: RecoveryId) -> Option<String> {
+pub(super) async fn language(app: &App, recovery: RecoveryId) -> Option<String> {
     tokio::time::timeout(WITHIN, language_when_read(app, &recovery)).await.ok()?
 }
 

@@ -1,5 +1,6 @@
 //! The customer's way through the queue: into it, in it, out of it, and after a failure.
 
+use super::announce::language;
 use super::ended::after_bridge;
 use super::enqueue::{Targeting, enqueued_as_decided, in_a_moment, way};
 use super::{AT_ONCE, Twiml, parse, said, voice_request};
@@ -8,7 +9,8 @@ use crate::http::App;
 use crate::http::problem::Problem;
 use crate::http::signed::{Signed, Token};
 use crate::texts::Phrase;
-use axum::extract::{Path, State};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, State};
 use rejoin_protocol::RecoveryId;
 use rejoin_recovery::Event;
 use rejoin_twilio::twiml::Document;
@@ -38,18 +40,36 @@ pub(crate) async fn requeue(
     }
 }
 
-/// `/twiml/wait/{recovery}`: the customer is in the queue, and hears something.
+/// Parameters of `/twiml/wait/{recovery}`.
+#[derive(Debug, serde::Deserialize)]
+pub(crate) struct Wait {
+    #[serde(default = "yes")]
+    told: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// `/twiml/wait/{recovery}?told=`: the customer is in the queue, and hears something: the announcement first, if they went
+/// there before it was due. Each document leads to the one without it. At the end of a document Twilio requests it again
+/// (<https://www.twilio.com/docs/voice/twiml/enqueue#attributes-wait-url>); unverified: whether that is the first one or the last.
 pub(crate) async fn wait(
     State(app): State<Arc<App>>,
     Path(recovery): Path<String>,
+    query: Result<Query<Wait>, QueryRejection>,
     Signed(params): Signed,
 ) -> Result<Twiml, Problem> {
+    let Query(Wait { told }) = query.map_err(|_| Problem::CallbackInvalid)?;
     let recovery = parse(&recovery)?;
     let request = voice_request(&params)?;
-    // Twilio requests the document again when its verbs run out
-    // (<https://www.twilio.com/docs/voice/twiml/enqueue#attributes-wait-url>).
-    let comfort = app.config.public("/audio/comfort.wav");
-    let document = Twiml(Document::new().play_times(&comfort, COMFORT_TIMES));
+    let document = if told {
+        Document::new().play_times(&app.config.public("/audio/comfort.wav"), COMFORT_TIMES)
+    } else {
+        let language = language(&app, recovery.clone()).await;
+        said(&app, Document::new(), Phrase::Interrupted, language.as_deref())
+    };
+    let document = Twiml(document.redirect(&app.config.document(&format!("/twiml/wait/{recovery}"))));
     // Stored after the answer: if the server dies in between, the customer seems to be in silence, and is sent to the
     // queue once more. The next request for this document is a minute away, so a failed
     // write is retried until then.
