@@ -12,6 +12,11 @@ pub struct Clock {
 }
 
 impl Clock {
+    /// A clock that has not been read yet.
+    pub const fn new() -> Self {
+        Self { ahead: 0 }
+    }
+
     /// The page's time. `wall` is the machine's clock (point in time), `passed` the time since the page began, by a clock that
     /// nobody sets.
     pub fn at(&mut self, wall: Millis, passed: Millis) -> Millis {

@@ -1,8 +1,7 @@
 //! The account's configuration. It was written by hand, so each mistake is reported; only a missing server is fatal.
 
-use crate::value::Value;
+use crate::value::{Value, cut};
 use rejoin_protocol::Millis;
-use std::fmt;
 
 /// Settings of the machine. Durations are in milliseconds. [`KEYS`] has names and ranges.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -130,19 +129,22 @@ pub enum Wrong {
     NoGroup,
 }
 
-impl fmt::Display for Mistake {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.path)?;
-        match self.wrong {
-            Wrong::Unknown => f.write_str(" is not a setting")?,
-            Wrong::NoAddress => f.write_str(" must be an https address (http only for localhost)")?,
-            Wrong::NoSwitch => f.write_str(" must be true or false")?,
+impl Mistake {
+    /// The console's text. (Formatting would be more code.)
+    pub fn text(&self) -> String {
+        let range;
+        let wrong = match self.wrong {
+            Wrong::Unknown => "is not a setting",
+            Wrong::NoAddress => "must be an https address (http only for localhost)",
+            Wrong::NoSwitch => "must be true or false",
             Wrong::NoDuration(least, most) => {
-                write!(f, " must be a whole number from {least} to {most}, in milliseconds")?;
+                let (least, most) = (least.to_string(), most.to_string());
+                range = ["must be a whole number from ", &least, " to ", &most, ", in milliseconds"].concat();
+                &range
             }
-            Wrong::NoGroup => f.write_str(" must be an object")?,
-        }
-        f.write_str("; it is ignored.")
+            Wrong::NoGroup => "must be an object",
+        };
+        [&self.path, " ", wrong, "; it is ignored."].concat()
     }
 }
 
@@ -166,12 +168,13 @@ pub enum Idle {
     NoServer,
 }
 
-impl fmt::Display for Idle {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Idle {
+    /// The console's text.
+    pub fn text(self) -> &'static str {
+        match self {
             Self::SwitchedOff => "switched off for this worker by rejoin.enabled",
             Self::NoServer => "rejoin.server is missing in ui_attributes.custom_data",
-        })
+        }
     }
 }
 
@@ -179,7 +182,7 @@ impl Config {
     /// The defaults, with this server.
     pub fn new(server: &str) -> Self {
         Self {
-            server: server.trim_end_matches('/').to_owned(),
+            server: base(server),
             enabled: true,
             leave_prompt: true,
             auto_accept: true,
@@ -264,7 +267,7 @@ impl Config {
         match (kind, value) {
             (_, Value::Nothing) => {}
             (Kind::Address(place), Value::Text(text)) if is_address(text) => {
-                *place(self) = text.trim_end_matches('/').to_owned();
+                *place(self) = base(text);
             }
             (Kind::Address(_), _) => return Some(Wrong::NoAddress),
             (Kind::Switch(place), Value::Flag(on)) => *place(self) = *on,
@@ -295,7 +298,7 @@ impl Config {
 
     /// The address for the events of a conference.
     pub fn conference_callback(&self) -> String {
-        format!("{}/webhooks/conference", self.server)
+        [&self.server, "/webhooks/conference"].concat()
     }
 
     /// The delay before a request is retried that has failed this many times.
@@ -305,6 +308,14 @@ impl Config {
     }
 }
 
+/// A base URL without slashes at its end.
+fn base(mut url: &str) -> String {
+    while let Some(shorter) = url.strip_suffix('/') {
+        url = shorter;
+    }
+    url.to_owned()
+}
+
 /// True for a usable base URL. Twilio and browsers send call data there: without TLS only within one machine.
 fn is_address(text: &str) -> bool {
     let (open, rest) = match (text.strip_prefix("https://"), text.strip_prefix("http://")) {
@@ -312,15 +323,17 @@ fn is_address(text: &str) -> bool {
         (None, Some(rest)) => (true, rest),
         (None, None) => return false,
     };
-    let authority = rest.split_once('/').map_or(rest, |(authority, _)| authority);
-    let (host, port) = match authority.rsplit_once(':') {
-        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
-        _ => (authority, None),
+    let authority = cut(rest, b'/').map_or(rest, |(authority, _)| authority);
+    // An IPv6 address has colons of its own, in brackets.
+    let (host, port) = match authority.bytes().rposition(|byte| byte == b':') {
+        Some(at) if !authority.ends_with(']') => (authority.get(..at), authority.get(at + 1..)),
+        _ => (Some(authority), None),
     };
-    let plain = |char: char| char.is_ascii_graphic() && !"?#@\\<>\"'`{}|^".contains(char);
+    let host = host.unwrap_or_default();
+    let plain = |byte: u8| byte.is_ascii_graphic() && !b"?#@\\<>\"'`{}|^".contains(&byte);
     let local = matches!(host, "localhost" | "127.0.0.1" | "[::1]") || host.ends_with(".localhost");
-    rest.chars().all(plain)
+    rest.bytes().all(plain)
         && !host.is_empty()
-        && port.is_none_or(|port| port.parse::<u16>().is_ok())
+        && port.is_none_or(|port| port.parse::<u32>().is_ok_and(|port| port <= 65_535))
         && (local || !open)
 }

@@ -1,7 +1,6 @@
 use crate::agent::{Dialog, FLEX_UI, Idle, Mistake, PostId, RequestId};
 use rejoin_protocol::api::{DeliveryId, Goodbye, GracefulMark, Hello, Registration};
 use rejoin_protocol::{ActivitySid, CallSid, Millis, RecoveryId, ReservationSid, WorkerSid};
-use std::fmt;
 
 /// What the machine wants done.
 #[derive(Clone, Debug, PartialEq)]
@@ -315,30 +314,25 @@ pub enum Complaint {
 }
 
 /// Texts for the console, in English like Flex's own messages.
-impl fmt::Display for Complaint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Configuration(mistake) => mistake.fmt(f),
-            Self::FlexUi => write!(
-                f,
-                "this Flex UI is not supported; {FLEX_UI} is."
-            ),
-            Self::ForeignCallback => f.write_str(
-                "another conferenceStatusCallback is set: this call is not recovered. Let that one pass the events on.",
-            ),
-            Self::NotInPlace => f.write_str(
-                "this Flex UI ends calls at a reload: they are requeued.",
-            ),
-            Self::Garbled => f.write_str(
-                "the server says what this plugin does not understand. Is it another version?",
-            ),
-            Self::Unprotected => f.write_str(
-                "a call is not protected: the server does not answer, or does not know it.",
-            ),
-            Self::Refused { status } => write!(
-                f,
-                "the server refuses this desktop (HTTP {status}). Check its account and worker.",
-            ),
-        }
+impl Complaint {
+    /// The message.
+    pub fn text(&self) -> String {
+        let text = match self {
+            Self::Configuration(mistake) => return mistake.text(),
+            Self::FlexUi => return ["this Flex UI is not supported; ", FLEX_UI, " is."].concat(),
+            Self::ForeignCallback => {
+                "another conferenceStatusCallback is set: this call is not recovered. Let that one pass the events on."
+            }
+            Self::NotInPlace => "this Flex UI ends calls at a reload: they are requeued.",
+            Self::Garbled => "the server says what this plugin does not understand. Is it another version?",
+            Self::Unprotected => "a call is not protected: the server does not answer, or does not know it.",
+            Self::Refused { status } => {
+                let status = status.to_string();
+                let [before, after] =
+                    ["the server refuses this desktop (HTTP ", "). Check its account and worker."];
+                return [before, &status, after].concat();
+            }
+        };
+        text.to_owned()
     }
 }

@@ -418,7 +418,8 @@ impl Agent {
         // Before the call is up: by then this page may be gone.
         self.leave_mark(reservation, out);
         // Twilio signs it, so the server need not ask whose call this is.
-        let of = |me: &Me| format!("{ours}?worker={}&reservation={reservation}", me.worker);
+        let of =
+            |me: &Me| [&ours, "?worker=", me.worker.as_str(), "&reservation=", reservation.as_str()].concat();
         let mut url = self.me.as_ref().map_or_else(|| ours.clone(), of);
         if self.config.retry_callbacks {
             url.push_str(CALLBACKS_FRAGMENT);

@@ -47,11 +47,11 @@ impl Agent {
             (None, Some(_)) => "ready",
         };
         let protected = self.calls.values().filter(|call| call.is_protected());
-        let problems = self.complaints.keys().map(|it| Value::Text(it.to_string())).collect();
+        let problems = self.complaints.keys().map(|it| Value::Text(it.text())).collect();
         let mut status = Object::default();
         status.text("state", state);
         if let Some(idle) = idle {
-            status.text("reason", &idle.to_string());
+            status.text("reason", idle.text());
         }
         status.text("server", &self.config.server);
         status.put("pushUp", Value::Flag(self.push == Some(true)));

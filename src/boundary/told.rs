@@ -134,10 +134,10 @@ pub fn effect(effect: &ToDesktop) -> Option<Value> {
             ("tellUnprotected", new().with("unprotected", Value::Flag(*unprotected)))
         }
         ToDesktop::StandBy { reason, wanted } => {
-            let reason = Value::Text(reason.to_string());
+            let reason = reason.text().into();
             ("standBy", new().with("reason", reason).with("wanted", Value::Flag(*wanted)))
         }
-        ToDesktop::Log { notice } => ("log", new().with("notice", Value::Text(notice.to_string()))),
+        ToDesktop::Log { notice } => ("log", new().with("notice", Value::Text(notice.text()))),
     };
     Some(new().with(name, details.into()).into())
 }

@@ -2,10 +2,10 @@
 
 use crate::agent::{Event, FromDesktop, Microphone};
 use crate::shell::{Inner, js};
-use js_sys::{Array, Function, Object, Promise, Reflect};
+use js_sys::Array;
 use std::rc::{Rc, Weak};
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::{JsFuture, spawn_local};
+use wasm_bindgen_futures::spawn_local;
 
 /// Reports the microphone now and after every change.
 pub(super) fn watch(core: &Rc<Inner>) {
@@ -34,9 +34,10 @@ async fn look(core: &Weak<Inner>, tries: bool) -> Result<(), JsValue> {
         listen(&devices, "devicechange", move || devices_changed(&core))?;
     }
     let permissions = js::at(&js_sys::global(), "navigator.permissions");
-    let permission = wait(js::call(&permissions, "query", &[&only("name", &"microphone".into())])?).await?;
+    let permission =
+        js::wait(js::call(&permissions, "query", &[&js::object(&[("name", &"microphone".into())])])?).await?;
     let state = js::at(&permission, "state").as_string().unwrap_or_default();
-    let all = wait(js::call(&devices, "enumerateDevices", &[])?).await?;
+    let all = js::wait(js::call(&devices, "enumerateDevices", &[])?).await?;
     let listed = Array::from(&all).iter().any(|device| js::at(&device, "kind") == "audioinput");
     tell(core, FromDesktop::MicrophoneChanged { microphone: Microphone::seen(&state, listed) });
     if !tries {
@@ -61,29 +62,17 @@ fn devices_changed(core: &Weak<Inner>) {
 }
 
 fn announce(devices: &JsValue) -> Result<(), JsValue> {
-    let event: Function = js::at(&js_sys::global(), "Event").dyn_into()?;
-    let event = Reflect::construct(&event, &Array::of1(&"devicechange".into()))?;
+    let event = js::construct("Event", &[&"devicechange".into()])?;
     js::call(devices, "dispatchEvent", &[&event]).map(drop)
 }
 
 async fn open(devices: &JsValue) -> Result<(), JsValue> {
-    let stream = wait(js::call(devices, "getUserMedia", &[&only("audio", &JsValue::TRUE)])?).await?;
+    let stream =
+        js::wait(js::call(devices, "getUserMedia", &[&js::object(&[("audio", &JsValue::TRUE)])])?).await?;
     for track in Array::from(&js::call(&stream, "getTracks", &[])?).iter() {
         js::call(&track, "stop", &[])?;
     }
     Ok(())
-}
-
-/// An object with this one property.
-fn only(name: &str, value: &JsValue) -> Object {
-    let object = Object::new();
-    // Setting a property of a plain object does not fail.
-    let _ = Reflect::set(&object, &name.into(), value);
-    object
-}
-
-async fn wait(promise: JsValue) -> Result<JsValue, JsValue> {
-    JsFuture::from(Promise::resolve(&promise)).await
 }
 
 /// Listens for as long as the page lives.

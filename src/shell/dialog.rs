@@ -3,8 +3,9 @@
 
 use crate::agent::Dialog;
 use crate::shell::flex::Flex;
+use crate::shell::js::{self, set};
 use gloo_timers::callback::Timeout;
-use js_sys::{Array, Function, Object, Reflect};
+use js_sys::{Array, Object};
 use rejoin_protocol::Millis;
 use rejoin_protocol::api::Failure;
 use std::cell::{Cell, OnceCell, RefCell};
@@ -106,7 +107,7 @@ impl Window {
         // A page in which it fails has no dialog.
         let _ = match (dialog, self.element.get()) {
             (Some(dialog), _) => self.fill(dialog),
-            (None, Some(element)) => call(element, "close", &JsValue::UNDEFINED).map(drop),
+            (None, Some(element)) => js::call(element, "close", &[]).map(drop),
             (None, None) => Ok(()),
         };
     }
@@ -120,33 +121,36 @@ impl Window {
         let values = Object::new();
         let mut until = None;
         match dialog {
-            Dialog::HandedOver { name: Some(name) } => set(&values, "name", &name.into())?,
+            Dialog::HandedOver { name: Some(name) } => set(&values, "name", &name.into()),
             Dialog::Interrupted { until: at }
             | Dialog::WaitingForPhone { until: at }
             | Dialog::MicrophoneDenied { until: at }
             | Dialog::NoMicrophone { until: at } => until = *at,
             _ => {}
         }
-        let say = |part: &JsValue, name: &str| set(part, TEXT, &self.looks.text(name, &values)?);
+        let say = |part: &JsValue, name: &str| {
+            set(part, TEXT, &self.looks.text(name, &values)?);
+            Ok::<_, JsValue>(())
+        };
         let dark = if self.flex.is_dark() { " dark" } else { "" };
-        set(element, "className", &[face.class, dark].concat().into())?;
-        set(element, "lang", &self.looks.language()?)?;
-        set(&part(element, "g")?, "innerHTML", &["<path d='", face.icon, "'/>"].concat().into())?;
+        set(element, "className", &[face.class, dark].concat().into());
+        set(element, "lang", &self.looks.language()?);
+        set(&part(element, "g")?, "innerHTML", &["<path d='", face.icon, "'/>"].concat().into());
         let title = if face.name.starts_with("failed") { "failed" } else { face.name };
         say(&part(element, "h2")?, &[title, "Title"].concat())?;
         say(&part(element, ".text")?, face.name)?;
         let button = part(element, "button")?;
-        set(&button, "hidden", &face.button.is_empty().into())?;
+        set(&button, "hidden", &face.button.is_empty().into());
         let mut focus = element;
         if !face.button.is_empty() {
             say(&button, face.button)?;
             focus = &button;
         }
         self.tick(until)?;
-        if !Reflect::get(element, &"open".into())?.is_truthy() {
-            call(element, "showModal", &JsValue::UNDEFINED)?;
+        if !js::at(element, "open").is_truthy() {
+            js::call(element, "showModal", &[])?;
         }
-        call(focus, "focus", &JsValue::UNDEFINED).map(drop)
+        js::call(focus, "focus", &[]).map(drop)
     }
 
     /// Shows the remaining time, and updates it every second.
@@ -155,11 +159,12 @@ impl Window {
         let timer = part(element, ".timer")?;
         let seconds = until.map_or(0, |until| super::now().until(until).0.div_ceil(1000));
         if seconds == 0 {
-            return set(&timer, TEXT, &JsValue::NULL);
+            set(&timer, TEXT, &JsValue::NULL);
+            return Ok(());
         }
         let values = Object::new();
-        set(&values, "seconds", &(seconds as f64).into())?;
-        set(&timer, TEXT, &self.looks.text("countdown", &values)?)?;
+        set(&values, "seconds", &(seconds as f64).into());
+        set(&timer, TEXT, &self.looks.text("countdown", &values)?);
         let this = Rc::downgrade(self);
         let again = Timeout::new(1000, move || {
             if let Some(this) = this.upgrade() {
@@ -171,17 +176,15 @@ impl Window {
     }
 
     fn build(self: &Rc<Self>) -> Result<JsValue, JsValue> {
-        let document = Reflect::get(&js_sys::global(), &"document".into())?;
-        let host = call(&document, "createElement", &"rejoin-dialog".into())?;
-        let open = Object::new();
-        set(&open, "mode", &"open".into())?;
-        let root = call(&host, "attachShadow", &open)?;
-        set(&root, "innerHTML", &MARKUP.into())?;
+        let document = js::at(&js_sys::global(), "document");
+        let host = js::call(&document, "createElement", &[&"rejoin-dialog".into()])?;
+        let open = js::object(&[("mode", &"open".into())]);
+        let root = js::call(&host, "attachShadow", &[&open])?;
+        set(&root, "innerHTML", &MARKUP.into());
         // Allowed under any content security policy, unlike <style>.
-        let sheet: Function = Reflect::get(&js_sys::global(), &"CSSStyleSheet".into())?.dyn_into()?;
-        let sheet = Reflect::construct(&sheet, &Array::new())?;
-        call(&sheet, "replaceSync", &STYLE.into())?;
-        set(&root, "adoptedStyleSheets", &Array::of1(&sheet))?;
+        let sheet = js::construct("CSSStyleSheet", &[])?;
+        js::call(&sheet, "replaceSync", &[&STYLE.into()])?;
+        set(&root, "adoptedStyleSheets", &Array::of1(&sheet));
         let element = part(&root, "dialog")?;
         let this = Rc::downgrade(self);
         let heard = Closure::<dyn Fn(JsValue)>::new(move |event: JsValue| {
@@ -191,21 +194,21 @@ impl Window {
         });
         let heard = heard.into_js_value(); // for as long as the page lives
         for name in ["oncancel", "onclose"] {
-            set(&element, name, &heard)?;
+            set(&element, name, &heard);
         }
-        set(&part(&element, "button")?, "onclick", &heard)?;
-        call(&Reflect::get(&document, &"body".into())?, "append", &host)?;
+        set(&part(&element, "button")?, "onclick", &heard);
+        js::call(&js::at(&document, "body"), "append", &[&host])?;
         Ok(element)
     }
 
     fn heard(&self, event: &JsValue) -> Result<(), JsValue> {
-        match Reflect::get(event, &"type".into())?.as_string().as_deref() {
+        match js::at(event, "type").as_string().as_deref() {
             Some("click") => (self.pressed)(),
-            Some("cancel") => call(event, "preventDefault", &JsValue::UNDEFINED).map(drop)?,
+            Some("cancel") => js::call(event, "preventDefault", &[]).map(drop)?,
             // `close`: pressing Esc twice gets past `cancel`.
             _ => {
                 if let Some(element) = self.element.get().filter(|_| self.wanted.get()) {
-                    call(element, "showModal", &JsValue::UNDEFINED)?;
+                    js::call(element, "showModal", &[])?;
                 }
             }
         }
@@ -213,16 +216,6 @@ impl Window {
     }
 }
 
-// By name: what web-sys would import for each of these is a fifth of the dialog.
-
 fn part(of: &JsValue, selector: &str) -> Result<JsValue, JsValue> {
-    call(of, "querySelector", &selector.into())
-}
-
-fn set(of: &JsValue, name: &str, value: &JsValue) -> Result<(), JsValue> {
-    Reflect::set(of, &name.into(), value).map(drop)
-}
-
-fn call(of: &JsValue, name: &str, argument: &JsValue) -> Result<JsValue, JsValue> {
-    Reflect::get(of, &name.into())?.dyn_into::<Function>()?.call1(of, argument)
+    js::call(of, "querySelector", &[&selector.into()])
 }

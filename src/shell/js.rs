@@ -1,10 +1,12 @@
 //! Conversion between values of JavaScript and Rust.
 
 use crate::boundary::{Fields, Unfit, Value};
-use js_sys::{Array, Function, Reflect};
+use crate::value::cut;
+use js_sys::{Array, Function, Object, Promise, Reflect};
 use serde::Serialize;
 use serde_wasm_bindgen::Serializer;
 use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::JsFuture;
 
 /// Flex and others may nest values to any depth; below this one there is [`Value::Nothing`].
 const DEEPEST: u8 = 8;
@@ -40,7 +42,9 @@ extern "C" {
 
 /// The value under this path of names; `undefined` where the path ends early.
 pub fn at(of: &JsValue, path: &str) -> JsValue {
-    path.split('.').fold(of.clone(), |of, name| Reflect::get(&of, &name.into()).unwrap_or_default())
+    let (name, rest) = cut(path, b'.').unwrap_or((path, ""));
+    let found = Reflect::get(of, &name.into()).unwrap_or_default();
+    if rest.is_empty() { found } else { at(&found, rest) }
 }
 
 /// Calls an object's method.
@@ -72,6 +76,37 @@ pub fn named(of: &JsValue, names: &[(&str, &str)]) -> Fields {
 pub fn from(value: &Value) -> JsValue {
     // It cannot fail for any `Value`.
     value.serialize(&Serializer::new().serialize_maps_as_objects(true)).unwrap_or_default()
+}
+
+/// A new object with these properties.
+pub fn object(properties: &[(&str, &JsValue)]) -> Object {
+    let object = Object::new();
+    for (name, value) in properties {
+        set(&object, name, value);
+    }
+    object
+}
+
+/// Sets a property of an object of ours: that does not fail.
+pub fn set(object: &JsValue, name: &str, value: &JsValue) {
+    let _ = Reflect::set(object, &name.into(), value);
+}
+
+/// An object of the global class with this name.
+///
+/// # Errors
+/// What its constructor throws, or that it is missing.
+pub fn construct(class: &str, arguments: &[&JsValue]) -> Result<JsValue, JsValue> {
+    let constructor = at(&js_sys::global(), class).dyn_into::<Function>().map_err(|_| missing(class))?;
+    Reflect::construct(&constructor, &arguments.iter().copied().collect())
+}
+
+/// The result of a promise; a value that is none is its own result.
+///
+/// # Errors
+/// What the promise is rejected with.
+pub async fn wait(promise: JsValue) -> Result<JsValue, JsValue> {
+    JsFuture::from(Promise::resolve(&promise)).await
 }
 
 fn field(entry: &Array, depth: u8) -> (String, Value) {

@@ -1,8 +1,9 @@
 //! Which of the worker's pages in this browser acts: the one that holds the lock, for as long as it lives
 //! (<https://developer.mozilla.org/en-US/docs/Web/API/Web_Locks_API>).
 
+use crate::shell::js;
 use gloo_timers::callback::Timeout;
-use js_sys::{Function, Object, Promise, Reflect};
+use js_sys::{Function, Promise};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
@@ -115,10 +116,7 @@ impl Lock {
 
 /// By hand: the bindings of web-sys for it are not stable.
 fn asked(name: &str, steal: bool, hold: &JsValue) -> Result<Promise, JsValue> {
-    let navigator = Reflect::get(&js_sys::global(), &"navigator".into())?;
-    let locks = Reflect::get(&navigator, &"locks".into())?;
-    let request: Function = Reflect::get(&locks, &"request".into())?.dyn_into()?;
-    let options = Object::new();
-    Reflect::set(&options, &"steal".into(), &steal.into())?;
-    request.call3(&locks, &name.into(), &options, hold)?.dyn_into()
+    let locks = js::at(&js_sys::global(), "navigator.locks");
+    let options = js::object(&[("steal", &steal.into())]);
+    js::call(&locks, "request", &[&name.into(), &options, hold])?.dyn_into()
 }

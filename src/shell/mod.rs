@@ -170,7 +170,7 @@ extern "C" {
 }
 
 thread_local! {
-    static CLOCK: Cell<Clock> = Cell::default();
+    static CLOCK: Cell<Clock> = const { Cell::new(Clock::new()) };
 }
 
 /// The page's time.
@@ -328,7 +328,7 @@ impl Inner {
 
     fn listen(self: &Rc<Self>, epoch: u64) {
         let core = Rc::downgrade(self);
-        let url = format!("{}/v1/push?epoch={epoch}", self.server);
+        let url = [&self.server, "/v1/push?epoch=", &epoch.to_string()].concat();
         let flex = self.flex.clone();
         let channel = Channel::open(
             url,

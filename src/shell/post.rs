@@ -4,9 +4,8 @@ use crate::agent::PostError;
 use crate::boundary::Value;
 use crate::shell::js;
 use gloo_net::http::{Headers, Request, Response};
-use js_sys::{JSON, JsString, Promise, Reflect};
+use js_sys::{JSON, JsString};
 use wasm_bindgen::{JsCast, JsValue};
-use wasm_bindgen_futures::JsFuture;
 use web_sys::{AbortSignal, RequestInit};
 
 /// The body of an answer.
@@ -35,22 +34,35 @@ pub async fn send(url: &str, token: &str, body: JsString, keepalive: bool) -> Re
 /// plugin, fails with something other than an `Error`.
 pub(super) async fn fetch(request: Request) -> Result<Response, JsValue> {
     let request: web_sys::Request = request.into();
-    let answer: Promise = js::call(&js_sys::global(), "fetch", &[&request])?.dyn_into()?;
-    let response: web_sys::Response = JsFuture::from(answer).await?.dyn_into()?;
+    let answer = js::wait(js::call(&js_sys::global(), "fetch", &[&request])?).await?;
+    let response: web_sys::Response = answer.dyn_into()?;
     Ok(response.into())
 }
 
 fn build(url: &str, token: &str, body: JsString, keepalive: bool) -> Result<Request, JsValue> {
-    let headers = Headers::new();
-    headers.set("authorization", &["Bearer ", token].concat());
-    headers.set("content-type", "application/json");
     let init = RequestInit::new();
     init.set_method("POST");
-    init.set_headers(&headers.into_raw());
     init.set_body(&body.into());
-    init.set_signal(Some(&AbortSignal::timeout_with_u32(LIMIT)));
-    Reflect::set(&init, &"keepalive".into(), &keepalive.into())?;
-    Ok(web_sys::Request::new_with_str_and_init(url, &init)?.into())
+    js::set(&init, "keepalive", &keepalive.into());
+    request(url, token, &init, &[("content-type", "application/json")], &AbortSignal::timeout_with_u32(LIMIT))
+}
+
+/// A request with the agent's token. Not by gloo-net's builder, which formats and parses the URL.
+pub(super) fn request(
+    url: &str,
+    token: &str,
+    init: &RequestInit,
+    headers: &[(&str, &str)],
+    signal: &AbortSignal,
+) -> Result<Request, JsValue> {
+    let all = Headers::new();
+    all.set("authorization", &["Bearer ", token].concat());
+    for (name, value) in headers {
+        all.set(name, value);
+    }
+    init.set_headers(&all.into_raw());
+    init.set_signal(Some(signal));
+    Ok(web_sys::Request::new_with_str_and_init(url, init)?.into())
 }
 
 /// Parses JSON; `None` when it is malformed.

@@ -1,17 +1,15 @@
 //! The push channel: a stream of events over `fetch`, because `EventSource` sends no token.
 
 use crate::boundary::heard;
-use crate::shell::{post, sse};
-use gloo_net::http::Request;
+use crate::shell::{js, post, sse, timer};
 use gloo_timers::callback::Timeout;
-use gloo_timers::future::TimeoutFuture;
-use js_sys::{Reflect, Uint8Array};
+use js_sys::Uint8Array;
 use rejoin_protocol::api::{self, Push};
 use std::cell::RefCell;
 use std::rc::Rc;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::{JsFuture, spawn_local};
-use web_sys::{AbortController, ReadableStreamDefaultReader, TextDecodeOptions, TextDecoder};
+use web_sys::{AbortController, ReadableStreamDefaultReader, RequestInit, TextDecodeOptions, TextDecoder};
 
 /// A connection that is silent for longer than this is dead, in ms.
 const SILENCE: u32 = api::SILENCE.0 as u32;
@@ -40,6 +38,7 @@ pub struct Channel(Rc<RefCell<State>>);
 #[derive(Default)]
 struct State {
     closed: bool,
+    /// The controller that can abort the current connection.
     connection: Option<AbortController>,
     /// Id of the last message, over any connection.
     heard: Option<String>,
@@ -61,9 +60,9 @@ impl Channel {
                 }
                 on(News::Down);
                 pause = if stood { FIRST } else { (pause * 2).min(LONGEST) };
-                TimeoutFuture::new(jittered(pause)).await;
+                timer::sleep(jittered(pause)).await;
                 while running.borrow().refused.as_ref() == Some(&token()) {
-                    TimeoutFuture::new(TOKEN).await;
+                    timer::sleep(TOKEN).await;
                 }
             }
         });
@@ -106,14 +105,10 @@ async fn read(
 ) -> Result<(), JsValue> {
     let mut watchdog = watch(abort);
     let token = token();
-    let mut request = Request::get(url)
-        .header("authorization", &["Bearer ", &token].concat())
-        .header("accept", "text/event-stream")
-        .abort_signal(Some(&abort.signal()));
-    if let Some(heard) = &state.borrow().heard {
-        request = request.header("last-event-id", heard);
-    }
-    let request = request.build().map_err(|_| JsValue::UNDEFINED)?;
+    let heard = state.borrow().heard.clone();
+    let mut headers = vec![("accept", "text/event-stream")];
+    headers.extend(heard.as_deref().map(|heard| ("last-event-id", heard)));
+    let request = post::request(url, &token, &RequestInit::new(), &headers, &abort.signal())?;
     let response = post::fetch(request).await?;
     state.borrow_mut().refused = (response.status() == 401).then_some(token);
     let body = response.body().filter(|_| response.ok()).ok_or(JsValue::UNDEFINED)?;
@@ -127,10 +122,10 @@ async fn read(
     loop {
         drop(std::mem::replace(&mut watchdog, watch(abort)));
         let piece = JsFuture::from(reader.read()).await?;
-        if Reflect::get(&piece, &"done".into())?.is_truthy() {
+        if js::at(&piece, "done").is_truthy() {
             return Ok(());
         }
-        let bytes: Uint8Array = Reflect::get(&piece, &"value".into())?.dyn_into()?;
+        let bytes: Uint8Array = js::at(&piece, "value").dyn_into()?;
         let text = decoder.decode_with_buffer_source_and_options(&bytes, &streaming)?;
         for message in parser.feed(&text) {
             let said = post::parse(&message).and_then(|message| heard::pushed(message).ok());

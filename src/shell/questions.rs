@@ -3,7 +3,7 @@
 use crate::agent::{Map, RequestId, ToDesktop};
 use crate::boundary::told;
 use crate::shell::js;
-use js_sys::{Function, Object, Promise, Reflect};
+use js_sys::{Function, Object, Promise};
 use std::cell::RefCell;
 use wasm_bindgen::JsValue;
 
@@ -43,8 +43,7 @@ impl Questions {
         if let Some(answer) = answer {
             let said = Object::new();
             if !key.is_empty() {
-                // Setting a property of a plain object does not fail.
-                let _ = Reflect::set(&said, &key.into(), &value);
+                js::set(&said, key, &value);
             }
             let _ = answer.call1(&JsValue::UNDEFINED, &said);
         }

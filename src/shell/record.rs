@@ -32,7 +32,10 @@ pub fn on_panic(report: Function) {
     std::panic::set_hook(Box::new(|panic| {
         if let Some(report) = REPORT.take() {
             // The page goes on without us, whether or not the report works.
-            let _ = report.call2(&JsValue::UNDEFINED, &panic.to_string().into(), &tell());
+            let at = panic.location().map(|at| [at.file(), ":", &at.line().to_string()].concat());
+            let what = panic.payload_as_str().unwrap_or_default();
+            let message = ["panicked at ", &at.unwrap_or_default(), ": ", what].concat();
+            let _ = report.call2(&JsValue::UNDEFINED, &message.into(), &tell());
         }
     }));
 }

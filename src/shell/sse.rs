@@ -1,6 +1,8 @@
 //! Parser for `text/event-stream` (<https://html.spec.whatwg.org/multipage/server-sent-events.html>), as far as it
 //! carries data.
 
+use crate::value::cut;
+
 /// Takes text in pieces of any size and returns whole messages.
 #[derive(Debug, Default)]
 pub struct Parser {
@@ -16,14 +18,13 @@ impl Parser {
     /// Takes a piece of the stream; returns the messages that it completes.
     pub fn feed(&mut self, text: &str) -> Vec<String> {
         let mut messages = Vec::new();
-        for char in text.chars() {
-            if char == '\n' {
-                let line = std::mem::take(&mut self.line);
-                messages.extend(self.line(line.strip_suffix('\r').unwrap_or(&line)));
-            } else {
-                self.line.push(char);
-            }
+        let text = [&self.line, text].concat();
+        let mut rest = text.as_str();
+        while let Some((line, more)) = cut(rest, b'\n') {
+            messages.extend(self.line(line.strip_suffix('\r').unwrap_or(line)));
+            rest = more;
         }
+        rest.clone_into(&mut self.line);
         messages
     }
 
@@ -33,7 +34,7 @@ impl Parser {
             return self.data.take();
         }
         // Everything else is a comment (a heartbeat), or a field that is not used here.
-        let (field, value) = line.split_once(':').unwrap_or((line, ""));
+        let (field, value) = cut(line, b':').unwrap_or((line, ""));
         let value = value.strip_prefix(' ').unwrap_or(value);
         if field == "id" {
             self.reading = Some(value.to_owned());

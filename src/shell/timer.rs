@@ -1,8 +1,11 @@
 //! The machine's timers.
 
 use crate::agent::{Map, Timer};
+use crate::shell::js;
 use gloo_timers::callback::Timeout;
+use js_sys::{Function, Promise};
 use rejoin_protocol::Millis;
+use wasm_bindgen_futures::JsFuture;
 
 /// Timers that are set. Dropping them clears them.
 #[derive(Default)]
@@ -19,4 +22,12 @@ impl Timers {
     pub fn clear(&mut self, timer: &Timer) {
         self.0.remove(timer);
     }
+}
+
+/// Waits for so many milliseconds.
+pub(super) async fn sleep(millis: u32) {
+    let wait = &mut |resolve: Function, _| {
+        let _ = js::call(&js_sys::global(), "setTimeout", &[&resolve, &millis.into()]); // every browser has it
+    };
+    let _ = JsFuture::from(Promise::new(wait)).await; // it is never rejected
 }

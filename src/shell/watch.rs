@@ -2,10 +2,9 @@
 
 use crate::agent::{Event, FromDesktop};
 use crate::shell::{Inner, desk, js, now, storage};
-use js_sys::{Object, Reflect};
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::{JsFuture, spawn_local};
+use wasm_bindgen_futures::spawn_local;
 
 /// Events of Flex's phone that trigger a look.
 const OF_PHONE: [&str; 3] = ["registered", "unregistered", "destroyed"];
@@ -62,7 +61,7 @@ fn look_soon(core: &Rc<Inner>) {
 async fn begin(core: &Rc<Inner>) -> Result<(), JsValue> {
     let Some(worker) = js::at(&core.flex.worker(), "sid").as_string() else { return Ok(()) };
     core.stage.set(Stage::Electing);
-    let acts = JsFuture::from(core.elect(&worker)).await?.is_truthy();
+    let acts = js::wait(core.elect(&worker).into()).await?.is_truthy();
     let started = core.flex.started(!acts)?;
     desk::watch(core);
     if core.flex.prompts() {
@@ -126,9 +125,6 @@ fn listen_to_turns(core: &Rc<Inner>) -> Result<(), JsValue> {
 /// Flex is not as expected: nothing more is done.
 fn stand_by(core: &Rc<Inner>, error: &JsValue) {
     core.idle.set(true);
-    let (told, why) = (Object::new(), Object::new());
-    // Setting a property of a plain object does not fail.
-    let _ = Reflect::set(&why, &"error".into(), error);
-    let _ = Reflect::set(&told, &"misfit".into(), &why);
+    let told = js::object(&[("misfit", &js::object(&[("error", error)]))]);
     let _ = core.desktop.call1(&JsValue::UNDEFINED, &told);
 }

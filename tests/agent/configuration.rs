@@ -13,7 +13,7 @@ fn rejoin(entries: &[(&str, Value)]) -> Value {
 
 fn read(account: &[(&str, Value)], worker: &[(&str, Value)]) -> (Config, Vec<String>) {
     let (config, mistakes) = Config::read(&rejoin(account), &rejoin(worker));
-    (config, mistakes.iter().map(ToString::to_string).collect())
+    (config, mistakes.iter().map(Mistake::text).collect())
 }
 
 #[test]
