@@ -189,7 +189,7 @@ async fn a_push_stream_is_parsed_in_pieces_and_reopened() {
     let news: Rc<RefCell<Vec<String>>> = Rc::default();
     let heard = news.clone();
     let token = || format!("token {}", get(&js_sys::global(), "asked.length").as_f64().expect("a number"));
-    let channel = Channel::open("https://rejoin.example/v1/push?epoch=1".into(), token, move |item| {
+    let channel = Channel::open("https://rejoin.example/v1/push?epoch=1".into(), None, token, move |item| {
         heard.borrow_mut().push(match item {
             News::Up => "up".into(),
             News::Down => "down".into(),
@@ -256,13 +256,62 @@ async fn a_push_stream_whose_token_is_refused_waits_for_another_one() {
     );
     let token = || text(&js_sys::global(), "token");
     Reflect::set(&js_sys::global(), &"token".into(), &"old".into()).expect("set");
-    let _channel = Channel::open("https://rejoin.example/v1/push?epoch=1".into(), token, |_| {});
+    let _channel = Channel::open("https://rejoin.example/v1/push?epoch=1".into(), None, token, |_| {});
     let asked = || network.asked().length();
     until(|| (asked() == 1).then_some(())).await;
     TimeoutFuture::new(2_500).await; // the time of three attempts
     assert_eq!(asked(), 1, "the same token is not tried again");
     Reflect::set(&js_sys::global(), &"token".into(), &"new".into()).expect("set");
     until(|| (asked() == 2).then_some(())).await;
+}
+
+/// What was asked of this server so far: the path and the last event's id of each request.
+fn asked_of(network: &Network, server: &str) -> Vec<(String, Option<String>)> {
+    let asked = network.asked();
+    let of = |request: JsValue| {
+        let path = text(&request, "url").strip_prefix(server)?.split('?').next()?.to_owned();
+        Some((path, get(&request, "headers.last-event-id").as_string()))
+    };
+    asked.iter().filter_map(of).collect()
+}
+
+#[wasm_bindgen_test]
+async fn when_a_server_is_gone_its_page_goes_on_at_another_one_within_two_seconds() {
+    let (one, two) = ("https://one.example", "https://two.example");
+    let network = network(&format!(
+        "const {{ host, pathname }} = new URL(request.url);
+         if (window.gone === host) throw new TypeError('Failed to fetch');
+         if (pathname !== '/v1/push') return new Response('{{\"recoveries\":[]}}');
+         {STREAM}"
+    ));
+    let (ui, manager) = flex(one);
+    Function::new_with_args(
+        "manager, two",
+        "manager.configuration.custom_data.rejoin.servers = [two]; manager.workerClient.sid = 'WK' + '7'.repeat(32)",
+    )
+    .call2(&JsValue::UNDEFINED, &manager, &two.into())
+    .expect("set");
+    let core = Core::new(ui, manager, Function::default(), looks()).expect("Flex is as it should be");
+    core.watch().expect("watched");
+    let is_up = || get(&core.status(), "pushUp").is_truthy().then_some(());
+    until(is_up).await;
+    assert_eq!(text(&core.status(), "server"), one);
+    assert_eq!(asked_of(&network, two), []);
+    call("say", &["id: 7-2\ndata: {\"push\":\"weather\"}\n\n".into(), 1000.into()]);
+    until(|| (get(&core.status(), "problems").unchecked_into::<Array>().length() > 0).then_some(())).await;
+
+    Reflect::set(&js_sys::global(), &"gone".into(), &"one.example".into()).expect("set");
+    let began = js_sys::Date::now();
+    call("end", &[]);
+    until(|| (text(&core.status(), "server") == two).then_some(())).await;
+    until(is_up).await;
+    let took = js_sys::Date::now() - began;
+    assert!(took < 2000.0, "{took} ms");
+    let asked = asked_of(&network, two);
+    assert!(asked.contains(&("/v1/push".into(), Some("7-2".into()))), "{asked:?}");
+    until(|| asked_of(&network, two).contains(&("/v1/hello".into(), None)).then_some(())).await;
+    assert_eq!(core.farewell(), format!("{two}/v1/goodbye"));
+    Reflect::set(&js_sys::global(), &"gone".into(), &JsValue::UNDEFINED).expect("set");
 }
 
 /// The changes of a lock, and the result of the election.

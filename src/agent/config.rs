@@ -6,8 +6,10 @@ use rejoin_protocol::Millis;
 /// Settings of the machine. Durations are in milliseconds. [`KEYS`] has names and ranges.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// Base URL of the server, without a slash at its end. Twilio sends the conference's events there.
+    /// Base URL of the server in use, without a slash at its end. Twilio sends the conference's events there.
     pub server: String,
+    /// All servers after [`Config::read`], `server` the first. They share one database; the page uses one at a time.
+    pub servers: Vec<String>,
     /// True when the plugin is enabled.
     pub enabled: bool,
     /// True when the browser asks before a page with a call is left.
@@ -66,6 +68,8 @@ pub struct Key {
 pub enum Kind {
     /// A base URL: https, or http on the same machine.
     Address(fn(&mut Config) -> &mut String),
+    /// A list of base URLs, or one.
+    Addresses(fn(&mut Config) -> &mut Vec<String>),
     /// `true` or `false`.
     Switch(fn(&mut Config) -> &mut bool),
     /// Whole milliseconds, from the first number to the second.
@@ -73,8 +77,9 @@ pub enum Kind {
 }
 
 /// All settings.
-pub static KEYS: [Key; 14] = [
+pub static KEYS: [Key; 15] = [
     Key { name: "server", kind: Kind::Address(|config| &mut config.server) },
+    Key { name: "servers", kind: Kind::Addresses(|config| &mut config.servers) },
     Key { name: "enabled", kind: Kind::Switch(|config| &mut config.enabled) },
     Key { name: "leavePrompt", kind: Kind::Switch(|config| &mut config.leave_prompt) },
     Key { name: "autoAccept", kind: Kind::Switch(|config| &mut config.auto_accept) },
@@ -92,6 +97,9 @@ pub static KEYS: [Key; 14] = [
     },
     Key { name: "longestRetryMs", kind: Kind::Duration(|config| &mut config.longest_retry, 1_000, 300_000) },
 ];
+
+/// Where a server takes the events of a conference.
+const CALLBACK: &str = "/webhooks/conference";
 
 /// Supported versions of Flex UI, in the syntax of package.json.
 pub const FLEX_UI: &str = ">=2.0.0 <3";
@@ -181,8 +189,10 @@ impl Idle {
 impl Config {
     /// The defaults, with this server.
     pub fn new(server: &str) -> Self {
+        let server = base(server);
         Self {
-            server: base(server),
+            servers: Vec::from_iter((!server.is_empty()).then(|| server.clone())),
+            server,
             enabled: true,
             leave_prompt: true,
             auto_accept: true,
@@ -227,7 +237,22 @@ impl Config {
             }
         }
         config.take("worker attribute rejoin", worker.get("rejoin"), Layer::Worker, &mut mistakes);
+        config.list_servers();
         (config, mistakes)
+    }
+
+    /// Makes `servers` the whole list, each server once: the first one is `server`.
+    fn list_servers(&mut self) {
+        let mut all = Vec::new();
+        for url in std::iter::once(&self.server).chain(&self.servers) {
+            if !url.is_empty() && !all.contains(url) {
+                all.push(url.clone());
+            }
+        }
+        if let Some(first) = all.first() {
+            self.server.clone_from(first);
+        }
+        self.servers = all;
     }
 
     /// Why the plugin can or should do nothing, if so.
@@ -246,9 +271,35 @@ impl Config {
             Value::Nothing => return,
             _ => return complain(path.to_owned(), Wrong::NoGroup),
         };
+        // A team's own server is not one of the account's others, which may have another database.
+        if of == Layer::Team && entries.iter().any(|(name, _)| name == "server") {
+            self.servers.clear();
+        }
         for (name, value) in entries.iter() {
             let wrong = match KEYS.iter().find(|key| key.name == name) {
-                Some(Key { kind: Kind::Address(_), .. }) if of == Layer::Worker => Some(Wrong::Unknown),
+                Some(Key { kind: Kind::Address(_) | Kind::Addresses(_), .. }) if of == Layer::Worker => {
+                    Some(Wrong::Unknown)
+                }
+                // A wrong entry costs the others nothing.
+                Some(Key { kind: Kind::Addresses(place), .. }) => {
+                    let one = std::slice::from_ref(value);
+                    let entries = match value {
+                        Value::List(entries) => entries,
+                        Value::Nothing => &[][..],
+                        _ => one,
+                    };
+                    place(self).clear();
+                    for (at, entry) in entries.iter().enumerate() {
+                        match entry {
+                            Value::Text(text) if is_address(text) => place(self).push(base(text)),
+                            _ => {
+                                let number = (at + 1).to_string();
+                                complain([path, ".", name, ".", &number].concat(), Wrong::NoAddress);
+                            }
+                        }
+                    }
+                    None
+                }
                 Some(key) => self.set(key.kind, value),
                 None if of == Layer::Account && name == "teams" => match value {
                     Value::Object(_) | Value::Nothing => None,
@@ -269,7 +320,7 @@ impl Config {
             (Kind::Address(place), Value::Text(text)) if is_address(text) => {
                 *place(self) = base(text);
             }
-            (Kind::Address(_), _) => return Some(Wrong::NoAddress),
+            (Kind::Address(_) | Kind::Addresses(_), _) => return Some(Wrong::NoAddress),
             (Kind::Switch(place), Value::Flag(on)) => *place(self) = *on,
             (Kind::Switch(_), _) => return Some(Wrong::NoSwitch),
             (Kind::Duration(place, least, most), Value::Number(number))
@@ -288,6 +339,9 @@ impl Config {
         let entries = KEYS.iter().map(|key| {
             let value = match key.kind {
                 Kind::Address(place) => Value::Text(place(&mut config).clone()),
+                Kind::Addresses(place) => {
+                    Value::List(place(&mut config).iter().map(|url| url.as_str().into()).collect())
+                }
                 Kind::Switch(place) => Value::Flag(*place(&mut config)),
                 Kind::Duration(place, ..) => Value::Number(place(&mut config).0 as f64),
             };
@@ -296,9 +350,15 @@ impl Config {
         Value::Object(entries.collect())
     }
 
-    /// The address for the events of a conference.
+    /// True when this is the address for a conference's events at any of the servers.
+    pub(super) fn is_callback(&self, url: &str) -> bool {
+        let mut servers = self.servers.iter().chain([&self.server]);
+        servers.any(|server| url.strip_prefix(server.as_str()).is_some_and(|path| path.starts_with(CALLBACK)))
+    }
+
+    /// The address for the events of a conference, at the server in use.
     pub fn conference_callback(&self) -> String {
-        [&self.server, "/webhooks/conference"].concat()
+        [&self.server, CALLBACK].concat()
     }
 
     /// The delay before a request is retried that has failed this many times.

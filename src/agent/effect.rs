@@ -21,6 +21,11 @@ pub enum Effect {
         /// Epoch of this page.
         epoch: u64,
     },
+    /// From now on send requests to this server, and open the push channel there instead, if it was opened.
+    UseServer {
+        /// Base URL, one of [`crate::agent::Config::servers`].
+        server: String,
+    },
     /// Close the push channel.
     ClosePush,
     /// Wake the machine at this point in time. Setting a timer again replaces it.
@@ -117,6 +122,8 @@ pub enum Timer {
     Outbox,
     /// Poll the server while the push channel is down.
     Poll,
+    /// Go back to the first server.
+    Server,
     /// Retry to accept.
     Accept(ReservationSid),
     /// A call has been unprotected for too long.

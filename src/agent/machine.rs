@@ -1,5 +1,6 @@
 use crate::agent::call::Call;
 use crate::agent::config;
+use crate::agent::ends::{Ends, Seen};
 use crate::agent::few::{Map, Set};
 use crate::agent::leaving::Leaving;
 use crate::agent::offer::Offer;
@@ -26,6 +27,7 @@ const CONFERENCE_EVENTS: &str = "start,end,join,leave,modify,hold,announcement";
 pub struct Agent {
     pub(super) config: Config,
     pub(super) epoch: u64,
+    pub(super) ends: Ends,
     /// Reservations that had a call in an earlier page, by its stored marks.
     pub(super) marks: Set<ReservationSid>,
     /// Those of them whose agent was muted, and calls of this page whose agent is.
@@ -105,6 +107,7 @@ impl Agent {
     pub fn new(config: Config, epoch: u64, marks: Vec<Mark>) -> Self {
         let mut new = Self {
             muted: Set::default(),
+            ends: Ends::new(&config.servers),
             config,
             epoch,
             marks: Set::default(),
@@ -404,7 +407,7 @@ impl Agent {
             out.push(Effect::Desktop(ToDesktop::Let { request })); // no call, or on another phone
             return;
         };
-        if !callback.is_none_or(|url| url.is_empty() || url.starts_with(&ours)) {
+        if !callback.is_none_or(|url| url.is_empty() || self.config.is_callback(url)) {
             call.unwatched = true;
             out.push(Effect::Desktop(ToDesktop::Let { request }));
             self.complain(Complaint::ForeignCallback, out);
@@ -434,11 +437,21 @@ impl Agent {
     }
 
     fn reply(&mut self, now: Millis, id: PostId, result: Result<Answer, PostError>, out: &mut Vec<Effect>) {
+        let refused = matches!(result, Err(PostError::Status(500..)));
+        let mut failed = matches!(result, Err(PostError::Unreachable));
         if let Some((_, hello)) = self.hello.under_way.take_if(|(under_way, _)| *under_way == id) {
             self.hello_reply(now, &hello, result, out);
+            failed |= refused;
         } else if let Some(kept) = self.outbox.under_way(id).cloned() {
             self.delivered(now, &kept, result, out);
+            if refused && self.config.servers.len() > 1 {
+                // Every server refuses what concerns a call that is held back: a hello shows whether this one works.
+                return self.say_hello(now, out);
+            }
+        } else {
+            return; // of a request that was given up, possibly at another server
         }
+        self.seen(now, if failed { Seen::Failure } else { Seen::Answer }, out);
     }
 
     fn delivered(
@@ -493,6 +506,22 @@ impl Agent {
         }
     }
 
+    /// Moves to another server if this means so. What is in flight is sent again there: each request has an id, by
+    /// which servers deduplicate.
+    pub(super) fn seen(&mut self, now: Millis, seen: Seen, out: &mut Vec<Effect>) {
+        if let Some(server) = self.ends.handle(now, seen, self.epoch) {
+            self.config.server = server.to_owned();
+            let server = server.to_owned();
+            out.push(Effect::UseServer { server });
+            self.push = self.push.map(|_| false);
+            self.forget_sent(out);
+            self.say_hello(now, out);
+        }
+        if let Some(at) = self.ends.due().filter(|_| seen != Seen::Answer) {
+            out.push(Effect::SetTimer { timer: Timer::Server, at });
+        }
+    }
+
     /// Sends pending requests.
     fn deliver(&mut self, now: Millis, out: &mut Vec<Effect>) {
         let Some(me) = &self.me else { return };
@@ -521,9 +550,16 @@ impl Agent {
 
     /// Leaves nothing of this worker for the next one who signs in; questions are let through as without the plugin.
     fn sign_out(&mut self, out: &mut Vec<Effect>) {
-        let timers =
-            [Timer::Hello, Timer::Overdue, Timer::Outbox, Timer::Poll, Timer::Microphone, Timer::Devices]
-                .into_iter();
+        let timers = [
+            Timer::Hello,
+            Timer::Overdue,
+            Timer::Outbox,
+            Timer::Poll,
+            Timer::Server,
+            Timer::Microphone,
+            Timer::Devices,
+        ]
+        .into_iter();
         let joins = self.calls.values().map(|call| Timer::Join(call.facts.reservation.clone()));
         let accepts = self.offers.iter_mut().map(|(reservation, _)| Timer::Accept(reservation.clone()));
         let ends = self.recoveries.iter_mut().map(|(id, _)| Timer::Rejoined(id.clone()));
@@ -571,6 +607,7 @@ impl Agent {
             Timer::Stay(reservation) => self.look_again(now, &reservation, out),
             Timer::Outbox => self.outbox.resume(out),
             Timer::Poll => self.poll_now(now, out),
+            Timer::Server => self.seen(now, Seen::Time, out),
             Timer::Accept(reservation) => {
                 if let Some(offer) = self.offers.get_mut(&reservation) {
                     offer.busy = false;

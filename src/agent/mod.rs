@@ -13,6 +13,7 @@ mod clock;
 mod config;
 mod dialog;
 mod effect;
+mod ends;
 mod event;
 mod few;
 mod in_place;

@@ -1,5 +1,6 @@
 //! The conversation with the server: hellos, recoveries, and what follows for offers and the dialog.
 
+use crate::agent::ends::Seen;
 use crate::agent::machine::Talk;
 use crate::agent::offer::{Kind, Offer};
 use crate::agent::recovery::{Recovery, rank};
@@ -155,6 +156,7 @@ impl Agent {
 
     pub(super) fn push_state(&mut self, now: Millis, up: bool, out: &mut Vec<Effect>) {
         self.push = Some(up);
+        self.seen(now, if up { Seen::Answer } else { Seen::Failure }, out);
         if !up {
             return;
         }

@@ -49,7 +49,10 @@ struct Inner {
     dialog: Rc<dialog::Window>,
     channel: RefCell<Option<Channel>>,
     lock: RefCell<Option<Rc<Lock>>>,
-    server: String,
+    /// Base URL of the server in use.
+    server: RefCell<String>,
+    /// Epoch of the open push channel.
+    listens: Cell<Option<u64>>,
     flex: Flex,
     seen: RefCell<Seen>,
     stage: Cell<watch::Stage>,
@@ -87,7 +90,8 @@ impl Core {
             timers: RefCell::default(),
             channel: RefCell::default(),
             lock: RefCell::default(),
-            server,
+            server: RefCell::new(server),
+            listens: Cell::new(None),
             flex,
             seen: RefCell::default(),
             stage: Cell::default(),
@@ -249,7 +253,16 @@ impl Inner {
             }
             Effect::ClearTimer { timer } => self.timers.borrow_mut().clear(&timer),
             Effect::Beacon { marks, goodbye } => self.say_goodbye(marks, goodbye),
-            Effect::ClosePush => drop(self.channel.take()),
+            Effect::ClosePush => {
+                self.listens.set(None);
+                drop(self.channel.take());
+            }
+            Effect::UseServer { server } => {
+                self.server.replace(server);
+                if let Some(epoch) = self.listens.get() {
+                    self.listen(epoch);
+                }
+            }
             Effect::Keep(kept) => storage::keep(&kept),
             Effect::Unkeep(id) => storage::unkeep(id),
             Effect::UnkeepAll => storage::unkeep_all(),
@@ -294,7 +307,7 @@ impl Inner {
         };
         let hello = matches!(request, Request::Hello(_));
         let keepalive = matches!(request, Request::Graceful(_));
-        let (url, token) = ([&self.server, "/v1/", path].concat(), self.flex.token());
+        let (url, token) = ([&self.server.borrow(), "/v1/", path].concat(), self.flex.token());
         let core = Rc::downgrade(self);
         spawn_local(async move {
             let answered = match body {
@@ -323,15 +336,18 @@ impl Inner {
     }
 
     fn farewell(&self) -> String {
-        [&self.server, "/v1/goodbye"].concat()
+        [&self.server.borrow(), "/v1/goodbye"].concat()
     }
 
     fn listen(self: &Rc<Self>, epoch: u64) {
         let core = Rc::downgrade(self);
-        let url = [&self.server, "/v1/push?epoch=", &epoch.to_string()].concat();
+        let url = [&self.server.borrow(), "/v1/push?epoch=", &epoch.to_string()].concat();
+        let again = self.listens.replace(Some(epoch)) == Some(epoch);
+        let earlier = self.channel.take().filter(|_| again);
         let flex = self.flex.clone();
         let channel = Channel::open(
             url,
+            earlier.as_ref(),
             move || flex.token(),
             move |news| {
                 Self::later(

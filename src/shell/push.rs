@@ -47,23 +47,41 @@ struct State {
 }
 
 impl Channel {
-    /// Connects to `url`, with the token that `token()` returns at that moment, and reports to `on`.
-    pub fn open(url: String, token: impl Fn() -> String + 'static, on: impl Fn(News) + 'static) -> Self {
-        let state = Rc::new(RefCell::new(State::default()));
+    /// Connects to `url`, with the token that `token()` returns at that moment, and reports to `on`. It continues
+    /// `earlier`, a channel at another server with the same database, after a pause: all its pages may be moving.
+    pub fn open(
+        url: String,
+        earlier: Option<&Self>,
+        token: impl Fn() -> String + 'static,
+        on: impl Fn(News) + 'static,
+    ) -> Self {
+        let moves = earlier.is_some();
+        let mut state = State::default();
+        if let Some(earlier) = earlier {
+            let earlier = earlier.0.borrow();
+            state.heard.clone_from(&earlier.heard);
+            state.refused.clone_from(&earlier.refused);
+        }
+        let state = Rc::new(RefCell::new(state));
         let running = state.clone();
         spawn_local(async move {
-            let mut pause = FIRST;
-            while !running.borrow().closed {
+            let mut pause = if moves { FIRST } else { 0 };
+            loop {
+                if pause > 0 {
+                    timer::sleep(jittered(pause)).await;
+                    while running.borrow().refused.as_ref() == Some(&token()) {
+                        timer::sleep(TOKEN).await;
+                    }
+                }
+                if running.borrow().closed {
+                    return;
+                }
                 let stood = connection(&url, &token, &running, &on).await;
                 if running.borrow().closed {
                     return;
                 }
                 on(News::Down);
-                pause = if stood { FIRST } else { (pause * 2).min(LONGEST) };
-                timer::sleep(jittered(pause)).await;
-                while running.borrow().refused.as_ref() == Some(&token()) {
-                    timer::sleep(TOKEN).await;
-                }
+                pause = if stood { FIRST } else { (pause.max(FIRST) * 2).min(LONGEST) };
             }
         });
         Self(state)

@@ -86,7 +86,7 @@ fn a_worker_attribute_never_names_the_server() {
 fn each_mistake_is_reported_and_ignored() {
     let account = [
         ("server", text("https://rejoin.example")),
-        ("servers", text("https://rejoin.example")),
+        ("serves", text("https://rejoin.example")),
         ("inPlace", text("no")),
         ("silenceMs", Value::Number(1.0)),
         ("queueWithinMs", Value::Number(6000.5)),
@@ -102,7 +102,7 @@ fn each_mistake_is_reported_and_ignored() {
     assert_eq!(
         mistakes,
         [
-            "rejoin.servers is not a setting; it is ignored.",
+            "rejoin.serves is not a setting; it is ignored.",
             "rejoin.inPlace must be true or false; it is ignored.",
             "rejoin.silenceMs must be a whole number from 2000 to 60000, in milliseconds; it is ignored.",
             "rejoin.queueWithinMs must be a whole number from 5000 to 120000, in milliseconds; it is ignored.",
@@ -240,6 +240,7 @@ fn the_table_in_the_docs_is_complete_and_right() {
         .map(|key| {
             let (default, range) = match key.kind {
                 Kind::Address(_) => ("none".into(), "address".into()),
+                Kind::Addresses(_) => ("none".into(), "addresses".into()),
                 Kind::Switch(place) => (place(&mut config).to_string(), "true, false".into()),
                 Kind::Duration(place, least, most) => {
                     (place(&mut config).0.to_string(), format!("{least} to {most}"))

@@ -161,12 +161,17 @@ impl Desk {
     }
 
     pub(crate) fn of_unknown_microphone(marks: &[u128]) -> Self {
-        let marks = marks.iter().map(|number| Mark { reservation: wr(*number), muted: false }).collect();
-        Self::of(Agent::new(Config::new(SERVER), 7, marks))
+        Self::marked(Config::new(SERVER), marks)
     }
 
     pub(crate) fn with(config: Config) -> Self {
         Self::of(Agent::new(config, 7, vec![]))
+    }
+
+    /// A page whose earlier pages stored these marks.
+    pub(crate) fn marked(config: Config, marks: &[u128]) -> Self {
+        let marks = marks.iter().map(|number| Mark { reservation: wr(*number), muted: false }).collect();
+        Self::of(Agent::new(config, 7, marks))
     }
 
     fn of(agent: Agent) -> Self {

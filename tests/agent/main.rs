@@ -18,6 +18,7 @@ mod ready;
 mod recovery;
 mod restore;
 mod returning;
+mod servers;
 mod signing_out;
 mod status;
 mod two_browsers;

@@ -184,7 +184,20 @@ struct Rules {
     prompts: bool,
     gone: bool,
     activities: u32,
+    /// The server in use, after the first move.
+    server: Option<String>,
 }
+
+/// A page of an account with two servers.
+fn desk(marks: &[u128]) -> Desk {
+    let mut config = Config::new(SERVER);
+    config.servers.push(OTHER.into());
+    let mut desk = Desk::marked(config, marks);
+    desk.microphone(Microphone::Granted);
+    desk
+}
+
+const OTHER: &str = "https://other.example";
 
 impl Rules {
     fn task(&mut self, facts: &TaskFacts, at_start: bool) {
@@ -260,6 +273,13 @@ impl Rules {
                 ) => {
                     assert!(self.accepted.insert(reservation.clone()), "{reservation}: accepted twice");
                 }
+                Effect::UseServer { server } => {
+                    let before = self.server.replace(server.clone()).unwrap_or(SERVER.into());
+                    assert!([SERVER, OTHER].contains(&server.as_str()), "{server}: not in the list");
+                    assert_ne!(before, *server, "a move to where the page is");
+                    // What was in flight is given up, and sent again with the same id.
+                    self.under_way = None;
+                }
                 Effect::Keep(kept) => assert!(self.kept.insert(kept.id), "stored before"),
                 Effect::Unkeep(id) => {
                     self.kept.remove(id);
@@ -308,7 +328,7 @@ proptest! {
         steps in prop::collection::vec(steps(), 0..60),
         signs_out: bool,
     ) {
-        let mut desk = Desk::new(&marks);
+        let mut desk = desk(&marks);
         let mut asked = BTreeSet::new();
         let mut answered = BTreeSet::new();
         let mut told: BTreeSet<RecoveryId> = BTreeSet::new();
@@ -419,7 +439,8 @@ proptest! {
         marks in prop::collection::vec(1u128..6, 0..4),
         steps in prop::collection::vec(steps(), 0..60),
     ) {
-        let (mut desk, mut effects) = Desk::waiting(start, &marks);
+        let mut desk = desk(&marks);
+        let mut effects = desk.handle(Event::Desktop(started(start, true, true)));
         for step in steps {
             effects.extend(match step {
                 // Without a channel nothing is pushed.
@@ -432,6 +453,8 @@ proptest! {
         for effect in &effects {
             let acts = match effect {
                 Effect::OpenPush { .. } | Effect::Beacon { goodbye: Some(_), .. } | Effect::Role { acts: true } => true,
+                // Only for where its requests go.
+                Effect::UseServer { .. } => false,
                 Effect::Dialog(_) | Effect::Reload => true,
                 Effect::Post { request, .. } => matches!(request, Request::Hello(_)),
                 Effect::Desktop(effect) => matches!(

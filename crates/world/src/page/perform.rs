@@ -71,6 +71,8 @@ impl World {
             Effect::StoreActivity(activity) => self.browsers[browser].store_activity(activity),
             // No page of this world returns from the back/forward cache.
             Effect::TryMicrophone | Effect::Reload => {}
+            // Its pages have one address, behind which there are the servers.
+            Effect::UseServer { .. } => {}
         }
     }
 

@@ -1,0 +1,164 @@
+//! A page that has several servers.
+
+use crate::desk::*;
+use rejoin_plugin::boundary::{Fields, Value};
+
+const ONE: &str = "https://one.example";
+const TWO: &str = "https://two.example";
+
+fn account(servers: &[&str]) -> Value {
+    let servers = servers.iter().map(|url| Value::from(*url)).collect();
+    Value::Object(Fields::default().with("servers", Value::List(servers)))
+}
+
+/// A page on a registered call, with an open channel, of an account with these servers.
+fn on_a_call(servers: &[&str]) -> Desk {
+    let (config, mistakes) = Config::read(&account(servers), &Value::Nothing);
+    assert_eq!(mistakes, []);
+    let mut desk = Desk::with(config);
+    desk.microphone(Microphone::Granted);
+    desk.start(vec![], true);
+    desk.greeted(vec![]);
+    desk.task(live(200));
+    let effects = desk.handle(conference(1, both()));
+    let (id, _) = posts(&effects)[0];
+    desk.handle(Event::Reply { id, result: Ok(Answer::Accepted) });
+    desk.handle(Event::PushState { up: true });
+    desk
+}
+
+/// The servers that are moved to.
+fn moves(effects: &[Effect]) -> Vec<&str> {
+    let mine = effects.iter().filter_map(|effect| match effect {
+        Effect::UseServer { server } => Some(server.as_str()),
+        _ => None,
+    });
+    mine.collect()
+}
+
+fn status(desk: &Desk) -> Value {
+    desk.agent.status().get("server").clone()
+}
+
+#[test]
+fn when_the_channel_ends_the_page_moves_and_says_hello_there() {
+    let mut desk = on_a_call(&[ONE, TWO]);
+    assert_eq!(status(&desk), ONE.into());
+    desk.wait(Millis::seconds(2));
+    let effects = desk.handle(Event::PushState { up: false });
+    assert_eq!(moves(&effects), [TWO]);
+    assert!(matches!(posts(&effects)[..], [(_, Request::Hello(_))]), "{effects:?}");
+    assert_eq!(status(&desk), TWO.into());
+    // The same failure is reported twice, and the new server works.
+    desk.greeted(vec![]);
+    assert_eq!(moves(&desk.handle(Event::PushState { up: true })), Vec::<&str>::new());
+}
+
+#[test]
+fn a_request_in_flight_is_sent_once_more_with_its_id_and_its_late_failure_counts_for_nothing() {
+    let mut desk = on_a_call(&[ONE, TWO]);
+    desk.wait(Millis::seconds(2));
+    let effects = desk.leave(Some(1), GracefulReason::HangUp);
+    let (before, Request::Graceful(mark)) = posts(&effects).remove(0) else { panic!("a mark: {effects:?}") };
+    let effects = desk.handle(Event::PushState { up: false });
+    let again = posts(&effects).into_iter().find(|(_, request)| *request == Request::Graceful(mark.clone()));
+    let (after, _) = again.expect("sent again, with the same id");
+    assert_ne!(before, after);
+    let late = desk.handle(Event::Reply { id: before, result: Err(PostError::Unreachable) });
+    assert_eq!((moves(&late), posts(&late)), (vec![], vec![]));
+    assert_eq!(status(&desk), TWO.into());
+}
+
+#[test]
+fn an_unanswered_request_moves_the_page_within_two_seconds_to_a_hello() {
+    let mut desk = on_a_call(&[ONE, TWO]);
+    let effects = desk.leave(Some(1), GracefulReason::HangUp);
+    let (id, _) = posts(&effects)[0];
+    let effects = desk.handle(Event::Reply { id, result: Err(PostError::Unreachable) });
+    assert_eq!(moves(&effects), [TWO]);
+    assert!(
+        posts(&effects).iter().any(|(_, request)| matches!(request, Request::Graceful(_))),
+        "{effects:?}"
+    );
+    desk.wait(Millis::seconds(2));
+    assert!(desk.hello.is_some());
+}
+
+#[test]
+fn a_call_that_every_server_refuses_moves_no_page_that_is_greeted() {
+    let mut desk = on_a_call(&[ONE, TWO]);
+    desk.wait(Millis::seconds(2));
+    let effects = desk.leave(Some(1), GracefulReason::HangUp);
+    let (id, _) = posts(&effects)[0];
+    let effects = desk.handle(Event::Reply { id, result: Err(PostError::Status(503)) });
+    assert_eq!(moves(&effects), Vec::<&str>::new());
+    desk.greeted(vec![]);
+    assert_eq!(status(&desk), ONE.into());
+}
+
+#[test]
+fn a_hello_that_is_refused_moves_the_page() {
+    let mut desk = on_a_call(&[ONE, TWO]);
+    desk.wait(Millis::seconds(2));
+    let hello = desk.handle(Event::Ask);
+    let (id, _) = posts(&hello)[0];
+    let effects = desk.handle(Event::Reply { id, result: Err(PostError::Status(502)) });
+    assert_eq!(moves(&effects), [TWO]);
+}
+
+#[test]
+fn one_server_is_never_left() {
+    let mut desk = on_a_call(&[ONE]);
+    for _ in 0..5 {
+        assert_eq!(moves(&desk.handle(Event::PushState { up: false })), Vec::<&str>::new());
+        assert_eq!(moves(&desk.wait(Millis::seconds(200))), Vec::<&str>::new());
+    }
+}
+
+#[test]
+fn the_page_goes_back_to_the_first_server_between_five_and_ten_minutes_later() {
+    let mut desk = on_a_call(&[ONE, TWO]);
+    desk.handle(Event::PushState { up: false });
+    desk.handle(Event::PushState { up: true });
+    assert_eq!(moves(&desk.wait(Millis::seconds(299))), Vec::<&str>::new());
+    let effects = desk.wait(Millis::seconds(301));
+    assert_eq!(moves(&effects)[..1], [ONE]);
+}
+
+#[test]
+fn wrong_entries_are_named_and_the_others_used() {
+    let tell = |account: &Value, worker: &Value| {
+        let (config, mistakes) = Config::read(account, worker);
+        (config.servers, mistakes.iter().map(Mistake::text).collect::<Vec<_>>())
+    };
+    let wrong = "must be an https address (http only for localhost); it is ignored.";
+    for bad in ["http://one.example", "one.example", "https://", "javascript:alert(1)", "https://a@b.example"]
+    {
+        let (servers, mistakes) = tell(&account(&[ONE, bad, "https://two.example/"]), &Value::Nothing);
+        assert_eq!(servers, [ONE, TWO], "{bad}");
+        assert_eq!(mistakes, [format!("rejoin.servers.2 {wrong}")]);
+    }
+    let all_wrong =
+        tell(&Value::Object(Fields::default().with("servers", Value::Number(7.0))), &Value::Nothing);
+    assert_eq!(all_wrong, (vec![], vec![format!("rejoin.servers.1 {wrong}")]));
+    let one = Value::Object(Fields::default().with("server", ONE.into()).with("servers", TWO.into()));
+    assert_eq!(
+        tell(&one, &Value::Nothing),
+        (vec![ONE.into(), TWO.into()], vec![]),
+        "a list of one, and once each"
+    );
+    // More people may write worker attributes than the account's configuration.
+    let worker = Value::Object(Fields::default().with("rejoin", account(&["https://evil.example"])));
+    let refused = "worker attribute rejoin.servers is not a setting; it is ignored.";
+    assert_eq!(tell(&one, &worker), (vec![ONE.into(), TWO.into()], vec![refused.into()]));
+}
+
+#[test]
+fn a_team_with_a_server_of_its_own_has_none_of_the_accounts() {
+    let teams = Fields::default().with("Sales", Value::Object(Fields::default().with("server", TWO.into())));
+    let account = Value::Object(
+        Fields::default().with("servers", Value::List(vec![ONE.into()])).with("teams", Value::Object(teams)),
+    );
+    let worker = Value::Object(Fields::default().with("team_name", "Sales".into()));
+    assert_eq!(Config::read(&account, &worker).0.servers, [TWO]);
+}
