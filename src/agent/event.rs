@@ -34,6 +34,8 @@ pub enum Event {
     Ask,
     /// The server reports that a newer page of this worker acts in another browser.
     Superseded,
+    /// The server in use stops, and sends its pages away.
+    Move,
     /// This page is the acting page of its browser from now on.
     Elected {
         /// True when another page, which lives, has lost the lock to this one.

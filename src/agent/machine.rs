@@ -184,6 +184,7 @@ impl Agent {
             Event::Push(view) => self.pushed(now, view, &mut out),
             Event::Ask => self.say_hello(now, &mut out),
             Event::Superseded => self.superseded(&mut out),
+            Event::Move => self.seen(now, Seen::Failure, &mut out),
             Event::Elected { taken, epoch } => self.elected(now, taken, epoch, &mut out),
             Event::Deposed => self.deposed(&mut out),
             Event::Restored { epoch, phone_gone } => self.restored(now, epoch, phone_gone, &mut out),

@@ -105,6 +105,7 @@ impl Record {
             | Event::PushState { .. }
             | Event::Ask
             | Event::Superseded
+            | Event::Move
             | Event::Elected { .. }
             | Event::Deposed
             | Event::Restored { .. }
@@ -213,6 +214,7 @@ fn name(event: &Event) -> &'static str {
         Event::PushState { up: false } => "pushDown",
         Event::Ask => "ask",
         Event::Superseded => "superseded",
+        Event::Move => "move",
         Event::Elected { .. } => "elected",
         Event::Deposed => "deposed",
         Event::Restored { .. } => "restored",

@@ -31,6 +31,7 @@ pub fn pushed(heard: Value) -> Result<Push, Unfit> {
         "recovery" => Ok(Push::Recovery { recovery: view(heard.fields("recovery")?)? }),
         "ask" => Ok(Push::Ask),
         "superseded" => Ok(Push::Superseded),
+        "move" => Ok(Push::Move),
         _ => Err(Unfit { field: "push" }),
     }
 }

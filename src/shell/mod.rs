@@ -358,6 +358,7 @@ impl Inner {
                         News::Said(Push::Recovery { recovery }) => Event::Push(recovery),
                         News::Said(Push::Ask) => Event::Ask,
                         News::Said(Push::Superseded) => Event::Superseded,
+                        News::Said(Push::Move) => Event::Move,
                         News::Garbled => Event::Garbled,
                     },
                 );

@@ -55,6 +55,16 @@ fn when_the_channel_ends_the_page_moves_and_says_hello_there() {
 }
 
 #[test]
+fn a_server_that_stops_sends_its_pages_away_and_one_without_another_server_stays() {
+    let mut desk = on_a_call(&[ONE, TWO]);
+    desk.wait(Millis::seconds(2));
+    let effects = desk.handle(Event::Move);
+    assert_eq!(moves(&effects), [TWO]);
+    assert!(matches!(posts(&effects)[..], [(_, Request::Hello(_))]), "{effects:?}");
+    assert_eq!(on_a_call(&[ONE]).handle(Event::Move), []);
+}
+
+#[test]
 fn a_request_in_flight_is_sent_once_more_with_its_id_and_its_late_failure_counts_for_nothing() {
     let mut desk = on_a_call(&[ONE, TWO]);
     desk.wait(Millis::seconds(2));

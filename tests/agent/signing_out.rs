@@ -22,6 +22,7 @@ fn nothing_of_the_worker_is_left() {
         Event::Ask,
         Event::Elected { taken: false, epoch: 8 },
         Event::Superseded,
+        Event::Move,
         page_hide(),
         Event::Desktop(FromDesktop::TokenChanged {}),
         Event::Desktop(FromDesktop::Reconnected {}),

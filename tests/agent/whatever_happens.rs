@@ -126,6 +126,7 @@ fn steps() -> impl Strategy<Value = Step> {
         1 => prop_oneof![
             Just(Event::Deposed),
             Just(Event::Superseded),
+            Just(Event::Move),
             Just(Event::Ask),
             Just(Event::Desktop(FromDesktop::TokenChanged {})),
             Just(Event::Desktop(FromDesktop::Reconnected {})),

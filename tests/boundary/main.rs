@@ -148,7 +148,7 @@ fn messages_of_the_server_are_parsed() {
         assert_eq!(heard::hello_reply(value(json)), Ok(reply));
     }
     let views = views().into_iter().map(|recovery| Push::Recovery { recovery });
-    for push in views.chain([Push::Ask, Push::Superseded]) {
+    for push in views.chain([Push::Ask, Push::Superseded, Push::Move]) {
         let json = serde_json::to_value(&push).expect("serialises");
         assert_eq!(heard::pushed(value(json)), Ok(push));
     }

@@ -312,6 +312,7 @@ impl Page {
                 Ok(Push::Recovery { recovery }) => self.handle(Event::Push(recovery)),
                 Ok(Push::Ask) => self.handle(Event::Ask),
                 Ok(Push::Superseded) => self.handle(Event::Superseded),
+                Ok(Push::Move) => self.handle(Event::Move),
                 Err(_) => {}
             };
         }

@@ -438,6 +438,8 @@ pub enum Push {
     Ask,
     /// A newer page of this worker has connected in another browser: from now on that one acts.
     Superseded,
+    /// This server stops: a page that has another one should move there now.
+    Move,
 }
 
 /// An error reply (RFC 9457).

@@ -39,11 +39,16 @@ impl Drop for Stop {
 }
 
 impl Stopping {
+    /// True once the signal was sent.
+    pub(crate) fn is_said(&self) -> bool {
+        self.0.is_said.load(Ordering::Acquire)
+    }
+
     /// Returns once the signal was sent.
     pub(crate) async fn said(&self) {
         // Created before the check, so that nothing is missed in between.
         let said = self.0.said.notified();
-        if !self.0.is_said.load(Ordering::Acquire) {
+        if !self.is_said() {
             said.await;
         }
     }

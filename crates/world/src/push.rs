@@ -144,6 +144,7 @@ impl World {
                         Some(Push::Recovery { recovery }) => Event::Push(recovery),
                         Some(Push::Ask) => Event::Ask,
                         Some(Push::Superseded) => Event::Superseded,
+                        Some(Push::Move) => Event::Move,
                         None => Event::Garbled,
                     };
                     self.handle(page, event);

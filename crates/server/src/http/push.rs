@@ -17,6 +17,7 @@ use rejoin_protocol::WorkerSid;
 use rejoin_protocol::api::{self, Push, RecoveryView};
 use std::collections::BTreeSet;
 use std::convert::Infallible;
+use std::future::ready;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_stream::wrappers::ReceiverStream;
@@ -36,8 +37,8 @@ pub(crate) struct Page {
     epoch: u64,
 }
 
-/// The push channel. It ends when the token does; the page reconnects with the next one, and with the last event's id
-/// as `Last-Event-ID`.
+/// The push channel. It ends when the token does, and with `move` when the server stops; the page reconnects with the next
+/// one, and with the last event's id as `Last-Event-ID`.
 #[utoipa::path(
     get,
     path = "/v1/push",
@@ -72,7 +73,8 @@ pub(crate) async fn push(
     let here = Line::default().id(position.to_string()).comment("connected");
     let missed = missed.iter().map(|said| line(position, said));
     let first = missed.chain([here]).chain(views.map(|said| line(position, &said))).collect::<Vec<_>>();
-    let (stopping, ends) = (app.stopping.clone(), app.store.surroundings().clone());
+    let (stopping, stops) = (app.stopping.clone(), app.stopping.clone());
+    let ends = app.store.surroundings().clone();
     let token: Box<str> = bearer(&headers).unwrap_or_default().into();
     let end = async move {
         let revoked = revoked(&app, &agent.worker, &token);
@@ -96,7 +98,12 @@ pub(crate) async fn push(
         let _there = (&presence, &session);
         line(position, &said)
     });
-    let lines = stream::iter(first).chain(news).map(Ok::<_, Infallible>).take_until(Box::pin(end));
+    // A page that has another server moves at once, instead of after it has lost this one.
+    let leave = stream::once(async move { stops.is_said() }).filter_map(move |stops| {
+        ready(stops.then(|| line(position, &Said { number: None, push: Push::Move })))
+    });
+    let lines = stream::iter(first).chain(news).take_until(Box::pin(end)).chain(leave);
+    let lines = lines.map(Ok::<_, Infallible>);
     Ok((
         UNBUFFERED,
         [(versions::HEADER, versions::OURS)],
