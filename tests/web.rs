@@ -277,6 +277,23 @@ fn asked_of(network: &Network, server: &str) -> Vec<(String, Option<String>)> {
 
 #[wasm_bindgen_test]
 async fn when_a_server_is_gone_its_page_goes_on_at_another_one_within_two_seconds() {
+    goes_on_elsewhere("WK77", || {
+        Reflect::set(&js_sys::global(), &"gone".into(), &"one.example".into()).expect("set");
+        call("end", &[]);
+    })
+    .await;
+}
+
+#[wasm_bindgen_test]
+async fn a_page_that_its_server_sends_away_goes_on_at_another_one_within_two_seconds() {
+    goes_on_elsewhere("WK66", || {
+        call("say", &["data: {\"push\":\"move\"}\n\n".into(), 1000.into()]);
+    })
+    .await;
+}
+
+/// A page with two servers is connected to the first, which then ends in this way.
+async fn goes_on_elsewhere(worker: &str, ends: impl FnOnce()) {
     let (one, two) = ("https://one.example", "https://two.example");
     let network = network(&format!(
         "const {{ host, pathname }} = new URL(request.url);
@@ -286,10 +303,10 @@ async fn when_a_server_is_gone_its_page_goes_on_at_another_one_within_two_second
     ));
     let (ui, manager) = flex(one);
     Function::new_with_args(
-        "manager, two",
-        "manager.configuration.custom_data.rejoin.servers = [two]; manager.workerClient.sid = 'WK' + '7'.repeat(32)",
+        "manager, two, worker",
+        "manager.configuration.custom_data.rejoin.servers = [two]; manager.workerClient.sid = worker",
     )
-    .call2(&JsValue::UNDEFINED, &manager, &two.into())
+    .call3(&JsValue::UNDEFINED, &manager, &two.into(), &[worker, &"0".repeat(30)].concat().into())
     .expect("set");
     let core = Core::new(ui, manager, Function::default(), looks()).expect("Flex is as it should be");
     core.watch().expect("watched");
@@ -300,9 +317,8 @@ async fn when_a_server_is_gone_its_page_goes_on_at_another_one_within_two_second
     call("say", &["id: 7-2\ndata: {\"push\":\"weather\"}\n\n".into(), 1000.into()]);
     until(|| (get(&core.status(), "problems").unchecked_into::<Array>().length() > 0).then_some(())).await;
 
-    Reflect::set(&js_sys::global(), &"gone".into(), &"one.example".into()).expect("set");
     let began = js_sys::Date::now();
-    call("end", &[]);
+    ends();
     until(|| (text(&core.status(), "server") == two).then_some(())).await;
     until(is_up).await;
     let took = js_sys::Date::now() - began;
