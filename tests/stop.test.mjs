@@ -1,10 +1,12 @@
-// However `npm start` is stopped, no process of it is left.
+// However `npm start` is stopped, no process of it is left. `rejoin demo` sets its account up, and stops.
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
@@ -31,6 +33,14 @@ async function gone(/** @type {number} */ group) {
     await new Promise((done) => setTimeout(done, 20));
   }
   return false;
+}
+
+function killGroup(/** @type {number} */ group) {
+  try {
+    process.kill(-group, 'SIGKILL');
+  } catch {
+    // As it should be: the group is empty.
+  }
 }
 
 /** Ways to stop it: who gets which signal. npm passes SIGINT and SIGTERM on to its script. */
@@ -70,12 +80,82 @@ for (const [title, signal, group] of ways) {
       assert.ok(await gone(pid), 'no process of the group is left');
       assert.match(said, /Stopped\.\s*$/);
     } finally {
-      try {
-        process.kill(-pid, 'SIGKILL');
-      } catch {
-        // As it should be: the group is empty.
-      }
+      killGroup(pid);
       rmSync(new URL(`target/demo-${port}`, root), { recursive: true, force: true });
     }
   });
 }
+
+test('rejoin demo, on an account that it sets up as an administrator does', { timeout: 60_000 }, async () => {
+  const port = await freePort();
+  // A real account in the environment must not be touched, nor disturb.
+  const env = {
+    ...process.env,
+    TWILIO_ACCOUNT_SID: 'AC'.padEnd(34, '9'),
+    TWILIO_API_KEY: 'SK'.padEnd(34, '9'),
+  };
+  const demo = spawn('target/debug/rejoin', ['demo', '--port', String(port)], {
+    cwd: fileURLToPath(root),
+    env: { ...env, TWILIO_API_KEY_SECRET: 'secret', REJOIN_PUBLIC_URL: 'https://rejoin.example.com' },
+    stdio: ['ignore', 'pipe', 'inherit'],
+    detached: true,
+  });
+  const pid = /** @type {number} */ (demo.pid);
+  const closed = once(demo, 'close');
+  try {
+    let said = '';
+    demo.stdout.setEncoding('utf8').on('data', (text) => (said += text));
+    while (!said.includes('Ctrl-C stops it')) {
+      await Promise.race([
+        once(demo.stdout, 'data'),
+        closed.then(() => assert.fail(`it ended early:\n${said}`)),
+      ]);
+    }
+    const twin = `http://127.0.0.1:${port}`;
+    const get = async (/** @type {string} */ at) => (await fetch(`${twin}${at}`)).text();
+    assert.match(await get('/__twin/done'), /POST TaskChannels.*Recovery Ping/, '`rejoin provision` was run');
+    const token = /"token":"([^"]+)"/.exec(await get('/flex?worker=ada'))?.[1] ?? '';
+    const plugins = await fetch(`${twin}/plugins?roles=agent`, { headers: { 'X-Flex-JWE': token } });
+    const [plugin] = await plugins.json();
+    assert.equal(plugin?.name, 'plugin-rejoin', 'desktops load what `rejoin deploy` released');
+    assert.equal(await get(plugin.src), readFileSync(new URL('build/plugin-rejoin.js', root), 'utf8'));
+    demo.kill('SIGTERM');
+    assert.deepEqual(await closed, [0, null]);
+    await assert.rejects(fetch(twin), 'the twin still answers');
+    assert.ok(await gone(pid), 'no process of the group is left');
+  } finally {
+    killGroup(pid);
+  }
+});
+
+test(
+  'rejoin demo, with a plugin that cannot be deployed, ends with what `rejoin deploy` says',
+  { timeout: 60_000 },
+  async () => {
+    const port = await freePort();
+    const folder = mkdtempSync(path.join(tmpdir(), 'rejoin-demo-'));
+    const bundle = path.join(folder, 'not-a-plugin.js');
+    writeFileSync(bundle, '');
+    const demo = spawn('target/debug/rejoin', ['demo', '--port', String(port), '--plugin', bundle], {
+      cwd: fileURLToPath(root),
+      stdio: ['ignore', 'pipe', 'pipe'],
+      detached: true,
+    });
+    const pid = /** @type {number} */ (demo.pid);
+    try {
+      let said = '';
+      for (const stream of [demo.stdout, demo.stderr])
+        stream.setEncoding('utf8').on('data', (text) => (said += text));
+      assert.deepEqual(await once(demo, 'close'), [1, null], said);
+      assert.match(
+        said,
+        /`rejoin deploy` could not set up the account of the demo[^]*The plugin's file is empty/,
+      );
+      assert.doesNotMatch(said, /Open http/);
+      assert.ok(await gone(pid), 'no process of the group is left');
+    } finally {
+      killGroup(pid);
+      rmSync(folder, { recursive: true });
+    }
+  },
+);

@@ -180,7 +180,8 @@ export async function startDemo({
   const twin = new Program(
     'rejoin-twin',
     [
-      ...['--listen', `${HOST}:${twinPort}`, '--server-url', serverUrl, '--latency-ms', String(latencyMs)],
+      // Setting the account up takes dozens of requests: latency begins after it.
+      ...['--listen', `${HOST}:${twinPort}`, '--server-url', serverUrl, '--latency-ms', '0'],
       ...['--bare', '--flex-host', flex.folder, ...(live ? ['--plugin', bundle] : [])],
       ...extraPlugins.flatMap((file) => ['--extra-plugin', file]),
     ],
@@ -206,6 +207,9 @@ export async function startDemo({
   );
   await twin.start();
   await setUp(dir, { ...secrets, ...here, ...account }, !live);
+  const headers = { 'Content-Type': 'application/json' };
+  const set = await fetch(`${twinUrl}/__twin/latency`, { method: 'POST', headers, body: String(latencyMs) });
+  if (!set.ok) throw new Advice(`The twin does not take its latency: ${await set.text()}`);
   await server.start();
   return {
     twin,

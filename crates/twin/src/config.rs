@@ -1,10 +1,11 @@
 //! How the twin is run.
 
 use crate::facts::Facts;
+use crate::latency::Latency;
 use crate::model::{Account, LineSetup, demo_account};
 use rejoin_protocol::AccountSid;
 use secrecy::SecretString;
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{net::SocketAddr, path::PathBuf};
 
 /// How the twin is run.
 #[derive(Clone, Debug)]
@@ -26,7 +27,7 @@ pub struct TwinConfig {
     /// Scripts of other plugins, which Flex loads after it under the names of their files.
     pub extra_plugins: Vec<PathBuf>,
     /// One way, REST and webhooks.
-    pub latency: Duration,
+    pub latency: Latency,
     /// The demo account.
     pub account: AccountSid,
     /// Numbers of the account besides the one that customers dial.
@@ -52,7 +53,7 @@ impl TwinConfig {
             flex_host: None,
             plugin: None,
             extra_plugins: vec![],
-            latency: Duration::ZERO,
+            latency: Latency::default(),
             account: AccountSid::numbered(1),
             lines: vec![],
             bare: false,

@@ -25,6 +25,7 @@ pub mod faults;
 pub mod flex;
 mod host;
 mod hosting;
+pub mod latency;
 mod log;
 pub mod media;
 pub mod model;

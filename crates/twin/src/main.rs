@@ -2,9 +2,9 @@
 
 use clap::Parser;
 use rejoin_protocol::{AccountSid, Millis};
-use rejoin_twin::{Twin, TwinConfig, TwinError, app, facts::Facts, shell_now};
+use rejoin_twin::{Twin, TwinConfig, TwinError, app, facts::Facts, latency::Latency, shell_now};
 use secrecy::SecretString;
-use std::{net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
 
 /// A stand-in for Twilio that the real Flex UI runs on.
 #[derive(Parser)]
@@ -79,7 +79,7 @@ async fn run(options: Options) -> Result<(), TwinError> {
         flex_host: options.flex_host,
         plugin: options.plugin,
         extra_plugins: options.extra_plugins,
-        latency: Duration::from_millis(options.latency_ms),
+        latency: Latency::of_ms(options.latency_ms),
         lines: vec![],
         account: AccountSid::numbered(1),
         facts,

@@ -429,9 +429,7 @@ impl Twin {
 
     /// Waits as long as the network takes one way.
     pub async fn lag(&self) {
-        if !self.inner.config.latency.is_zero() {
-            tokio::time::sleep(self.inner.config.latency).await;
-        }
+        self.inner.config.latency.pass().await;
     }
 
     fn input(&self, input: Input) {

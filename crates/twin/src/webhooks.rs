@@ -4,6 +4,7 @@ use crate::{
     attempts::{Answer, Attempts, reason},
     clock::now,
     config::TwinConfig,
+    latency::Latency,
     log::Log,
     media::{self, Clip},
     requests,
@@ -38,7 +39,7 @@ const CLIPS: usize = 64;
 pub(crate) struct Webhooks {
     client: reqwest::Client,
     auth_token: SecretString,
-    latency: Duration,
+    latency: Latency,
     sent: Arc<AtomicU64>,
     attempts: Attempts,
     /// Milliseconds between two attempts of one webhook.
@@ -60,7 +61,7 @@ impl Webhooks {
         Ok(Self {
             client,
             auth_token: config.auth_token.clone(),
-            latency: config.latency,
+            latency: config.latency.clone(),
             sent: Arc::default(),
             attempts: Attempts::default(),
             retry_pause: Arc::new(AtomicU64::new(config.facts.retry_pause.0)),
@@ -112,9 +113,9 @@ impl Webhooks {
         if let Some(clip) = self.clips.lock().unwrap_or_else(PoisonError::into_inner).get(url) {
             return Ok(clip.clone());
         }
-        tokio::time::sleep(self.latency).await;
+        self.latency.pass().await;
         let response = self.client.get(url).send().await.map_err(|error| reason(&error))?;
-        tokio::time::sleep(self.latency).await;
+        self.latency.pass().await;
         if !response.status().is_success() {
             return Err(format!("11200: HTTP status {}", response.status().as_u16()));
         }
@@ -150,16 +151,16 @@ impl Webhooks {
             ));
         }
         let request = requests::webhook(self.auth_token.expose_secret(), url, method, params, &token)?;
-        tokio::time::sleep(self.latency).await;
+        self.latency.pass().await;
         let pause = Duration::from_millis(self.retry_pause.load(Ordering::Relaxed));
         let note = |line| self.log.add(format!("a webhook failed: {line}"));
         let answer = self.attempts.send(&overrides, pause, &request, note).await?;
-        tokio::time::sleep(self.latency).await;
+        self.latency.pass().await;
         Ok(answer)
     }
 
     async fn answered(&self, request: Request<Bytes>, within: Duration) -> Result<reqwest::Response, String> {
-        tokio::time::sleep(self.latency).await;
+        self.latency.pass().await;
         let failed = |error: reqwest::Error| {
             let code = if error.is_connect() || error.is_timeout() { 11205 } else { 11206 };
             format!("{code}: {}", reason(&error))
@@ -167,7 +168,7 @@ impl Webhooks {
         let mut request = reqwest::Request::try_from(request).map_err(failed)?;
         *request.timeout_mut() = Some(within);
         let response = self.client.execute(request).await.map_err(failed)?;
-        tokio::time::sleep(self.latency).await;
+        self.latency.pass().await;
         requests::taken(response.url().as_str(), response.status())?;
         Ok(response)
     }

@@ -49,6 +49,7 @@ pub(super) fn routes() -> Router<Demo> {
         .route("/__twin/phones/{number}/answer", post(answer))
         .route("/__twin/features", post(set_features))
         .route("/__twin/assume", post(assume))
+        .route("/__twin/latency", post(set_latency))
         .route("/__twin/faults", post(set_faults))
         .route("/__twin/done", get(done))
         .route("/__twin/log", get(log))
@@ -256,6 +257,12 @@ async fn set_features(State(demo): State<Demo>, Json(features): Json<Vec<String>
 /// Changes assumptions about Twilio, so that uncertain ones can be tested both ways.
 async fn assume(State(demo): State<Demo>, Json(assumptions): Json<Assumptions>) -> StatusCode {
     demo.twin.tell(Event::Assume(assumptions));
+    StatusCode::NO_CONTENT
+}
+
+/// Sets the latency of REST requests and webhooks, milliseconds each way.
+async fn set_latency(State(demo): State<Demo>, Json(ms): Json<u64>) -> StatusCode {
+    demo.twin.config().latency.set_ms(ms);
     StatusCode::NO_CONTENT
 }
 

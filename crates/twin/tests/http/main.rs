@@ -211,6 +211,26 @@ async fn body(response: reqwest::Response) -> (StatusCode, Value) {
 }
 
 #[tokio::test]
+async fn a_latency_that_is_set_while_the_twin_runs_delays_each_request_both_ways() {
+    let setup = Setup::new().await;
+    for ms in [150, 0] {
+        let set = setup.client.post(format!("{}/__twin/latency", setup.base)).json(&ms).send().await;
+        assert_eq!(set.expect("an answer").status(), StatusCode::NO_CONTENT);
+        let begun = std::time::Instant::now();
+        setup.taskrouter(Method::GET, "Activities").send().await.expect("an answer");
+        let took = begun.elapsed();
+        assert!(took >= Duration::from_millis(2 * ms), "{took:?}");
+    }
+    let (mut setup, begun) = (setup, std::time::Instant::now());
+    setup.twin.config().latency.set_ms(150);
+    let call = setup.twin.dial_native("+15550100002".into(), 660.0);
+    setup.redirect(&call, "/room", &[]).await;
+    setup.next("/events").await;
+    // The request for the redirect, the one for the document and its answer, and the callback.
+    assert!(begun.elapsed() >= Duration::from_millis(4 * 150), "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
 async fn refusals_look_like_twilios() {
     let setup = Setup::new().await;
     let path = format!("Tasks/{}", TaskSid::numbered(9));

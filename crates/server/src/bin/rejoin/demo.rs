@@ -1,10 +1,15 @@
 //! `rejoin demo`: a server in this process, and the twin as another program beside it.
 //!
 //! The twin is never linked into this program: a stand-in for Twilio does not belong in a production binary.
+//!
+//! The twin's account is one that nobody has set up. `rejoin provision` and `rejoin deploy` set it up, so a newcomer's way is an
+//! administrator's.
 
 use crate::signals::Signals;
 use clap::{Args, Parser};
-use rejoin_protocol::{AccountSid, ActivitySid, WorkflowSid, WorkspaceSid};
+use rejoin_protocol::{AccountSid, WorkflowSid};
+use rejoin_server::config::Key;
+use rejoin_server::config::layers::File;
 use rejoin_server::{Config, Server};
 use std::fmt::Write as _;
 use std::io::Read as _;
@@ -13,6 +18,9 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitCode, Stdio};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
+
+/// Latency of the twin's REST requests and webhooks, milliseconds each way: as from afar.
+const LATENCY_MS: u64 = 80;
 
 #[derive(Debug, Args)]
 pub(crate) struct Options {
@@ -61,11 +69,18 @@ async fn with_both(
     let (auth_token, operator_token) = (secret()?, secret()?);
     let address = free_port()?;
     let twin_url = format!("http://localhost:{}", options.port);
+    let server_url = format!("http://{address}");
+    let account = [
+        ("TWILIO_ACCOUNT_SID", AccountSid::numbered(1).to_string()),
+        ("TWILIO_AUTH_TOKEN", auth_token.clone()),
+        ("TWILIO_API_BASE", format!("http://127.0.0.1:{}/__tw", options.port)),
+        ("REJOIN_PUBLIC_URL", server_url.clone()),
+    ];
     let mut twin = Command::new(twin)
         .args(["--listen", &format!("127.0.0.1:{}", options.port)])
-        .args(["--server-url", &format!("http://{address}")])
-        .arg("--plugin")
-        .arg(&options.plugin)
+        .args(["--server-url", &server_url])
+        // Setting the account up takes dozens of requests: latency begins after it.
+        .args(["--bare", "--latency-ms", "0"])
         .arg("--flex-host")
         .arg(&options.flex_host)
         .env("TWILIO_AUTH_TOKEN", &auth_token)
@@ -76,24 +91,29 @@ async fn with_both(
         .map_err(|error| format!("the twin cannot be started: {error}"))?;
     is_up(&mut twin).await?;
 
+    let bundle = std::path::absolute(&options.plugin).map_err(|error| error.to_string())?;
+    let bundle = bundle.to_string_lossy();
+    administer(folder, &account, &["provision", "--yes", "--workflow", "Assign to Anyone"]).await?;
+    administer(folder, &account, &["deploy", "--yes", "--bundle", &bundle]).await?;
+
+    let latency = format!("http://127.0.0.1:{}/__twin/latency", options.port);
+    let client = reqwest::Client::builder().no_proxy().build().map_err(|error| error.to_string())?;
+    let set =
+        client.post(latency).json(&LATENCY_MS).send().await.and_then(|answer| answer.error_for_status());
+    set.map_err(|error| format!("the twin does not take its latency: {error}"))?;
+
+    let [_, (_, auth_token), (_, base), _] = account;
     let text = [
-        ("twilio-account-sid", AccountSid::numbered(1).to_string()),
         ("twilio-auth-token", auth_token),
-        ("twilio-workspace-sid", WorkspaceSid::numbered(1).to_string()),
-        ("twilio-api-base", format!("http://127.0.0.1:{}/__tw", options.port)),
+        ("twilio-api-base", base),
         ("listen", address.to_string()),
-        ("public-url", format!("http://{address}")),
-        ("ping-workflow-sid", WorkflowSid::numbered(2).to_string()),
         // The twin's workflow for outbound calls matches no agent.
         ("outbound-workflow-sid", WorkflowSid::numbered(1).to_string()),
-        ("reconnecting-activity-sid", ActivitySid::numbered(3).to_string()),
         ("allowed-origins", format!("{twin_url},http://127.0.0.1:{}", options.port)),
         ("operator-token", operator_token),
         ("database-url", format!("sqlite:{}", folder.join("rejoin.sqlite").display())),
     ];
-    let arguments = text.iter().map(|(name, value)| format!("--{name}={value}"));
-    let config = DemoConfig::try_parse_from(std::iter::once("demo".to_owned()).chain(arguments));
-    let config = config.map_err(|error| error.to_string())?.config;
+    let config = settings(&folder.join("rejoin.toml"), &text)?;
     let mut server = Server::start(config).await.map_err(|error| error.to_string())?;
     println!(
         "Open {twin_url}/ in a browser: sign in as Agent Ada, call from the customer phone, accept, refresh Ada's tab."
@@ -106,6 +126,45 @@ async fn with_both(
     };
     server.stop().await;
     Ok(code)
+}
+
+/// Runs a command of an administrator. It is a program of its own, so that nothing of the user's environment, such as the
+/// credentials of a real account, reaches it.
+async fn administer(folder: &Path, account: &[(&str, String)], command: &[&str]) -> Result<(), String> {
+    let this =
+        std::env::current_exe().map_err(|error| format!("the path of this program is unknown: {error}"))?;
+    let run = Command::new(this)
+        .args(command)
+        .current_dir(folder)
+        .env_clear()
+        .envs(account.iter().map(|(name, value)| (name, value)))
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output();
+    let output = run.await.map_err(|error| format!("`rejoin {}` cannot be started: {error}", command[0]))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = [output.stdout, output.stderr].concat();
+    Err(format!(
+        "`rejoin {}` could not set up the account of the demo, which does not start. It said:\n{}",
+        command[0],
+        String::from_utf8_lossy(&said).trim_end()
+    ))
+}
+
+/// The settings that `rejoin provision` wrote, and those of this demo. They win over the environment, which may belong to a real
+/// account.
+fn settings(file: &Path, demo: &[(&str, String)]) -> Result<Config, String> {
+    let arguments = demo.iter().map(|(name, value)| format!("--{name}={value}").into());
+    let arguments = std::iter::once("demo".into()).chain(arguments).collect();
+    let layered = File::open(file).and_then(|file| file.under(arguments, &Key::all(), |_| None));
+    let layered = layered.map_err(|mistakes| {
+        let lines: Vec<_> = mistakes.iter().map(ToString::to_string).collect();
+        format!("{}: {}", file.display(), lines.join("\n"))
+    })?;
+    let parsed = DemoConfig::try_parse_from(layered.arguments).map_err(|error| error.to_string())?;
+    Ok(parsed.config)
 }
 
 #[derive(Parser)]
