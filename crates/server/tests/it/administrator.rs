@@ -38,16 +38,21 @@ impl Account {
 
     /// The same, with these credentials.
     pub(crate) fn signed_in(&self, credentials: &[(&str, &str)], arguments: &[&str]) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_rejoin"))
+        self.command(credentials, arguments).output().unwrap()
+    }
+
+    /// The same, not started yet.
+    pub(crate) fn command(&self, credentials: &[(&str, &str)], arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_rejoin"));
+        command
             .args(arguments)
             .current_dir(self.folder())
             .env_clear()
             .env("TWILIO_ACCOUNT_SID", AccountSid::numbered(1).as_str())
             .env("TWILIO_API_BASE", &self.base)
             .env("REJOIN_PUBLIC_URL", "https://rejoin.example.com")
-            .envs(credentials.iter().copied())
-            .output()
-            .unwrap()
+            .envs(credentials.iter().copied());
+        command
     }
 }
 

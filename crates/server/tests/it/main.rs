@@ -38,6 +38,7 @@ mod network;
 mod openapi;
 mod operations;
 mod operators;
+mod output;
 mod places;
 mod plugin;
 mod private;

@@ -1,12 +1,13 @@
 //! What the commands of an administrator have in common: the account, and a question at the terminal.
 
+use crate::output::{self, say};
 use clap::Args;
 use rejoin_protocol::{AccountSid, ApiKeySid, WorkspaceSid};
 use rejoin_setup::Account;
 use rejoin_twilio::{Client, Settings};
 use secrecy::SecretString;
 use std::convert::Infallible;
-use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::io::{BufRead as _, IsTerminal as _};
 use std::time::Duration;
 
 /// Timeout for connecting to Twilio.
@@ -87,16 +88,15 @@ pub(crate) fn is_terminal() -> bool {
 
 /// What is answered at the terminal; nothing, if that cannot be read.
 pub(crate) fn answer_to(question: &str) -> String {
-    print!("{question} ");
+    output::write(format_args!("{question} "));
     let mut answer = String::new();
-    let asked = std::io::stdout().flush().and_then(|()| std::io::stdin().lock().read_line(&mut answer));
-    asked.map_or_else(|_| String::new(), |_| answer)
+    std::io::stdin().lock().read_line(&mut answer).map_or_else(|_| String::new(), |_| answer)
 }
 
 /// Asks at a terminal. Without one, nothing is changed.
 pub(crate) fn is_confirmed(question: &str) -> bool {
     if !is_terminal() {
-        println!("{question} There is no terminal to ask at: `--yes` says so.");
+        say!("{question} There is no terminal to ask at: `--yes` says so.");
         return false;
     }
     matches!(answer_to(&format!("{question} [y/N]")).trim(), "y" | "Y" | "yes")

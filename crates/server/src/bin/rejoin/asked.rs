@@ -1,5 +1,6 @@
 //! Common parts of the subcommands that read the store.
 
+use crate::output::say;
 use clap::Args;
 use rejoin_server::Error;
 use rejoin_server::config::Storage;
@@ -30,9 +31,9 @@ impl Asked {
     pub(crate) fn print(&self, answer: Result<impl Display + Serialize, Error>) -> Result<ExitCode, String> {
         let answer = answer.map_err(|error| error.to_string())?;
         if self.json {
-            println!("{}", serde_json::to_string_pretty(&answer).map_err(|error| error.to_string())?);
+            say!("{}", serde_json::to_string_pretty(&answer).map_err(|error| error.to_string())?);
         } else {
-            print!("{answer}");
+            crate::output::write(format_args!("{answer}"));
         }
         Ok(ExitCode::SUCCESS)
     }

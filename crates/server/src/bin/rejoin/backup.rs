@@ -1,5 +1,6 @@
 //! `rejoin backup`.
 
+use crate::output::say;
 use clap::Args;
 use rejoin_server::beside;
 use rejoin_server::config::Storage;
@@ -22,6 +23,6 @@ pub(crate) struct Options {
 pub(crate) async fn run(options: &Options) -> Result<ExitCode, String> {
     let Options { copy, storage, .. } = options;
     beside::backup(&storage.database_url, copy).await.map_err(|error| error.to_string())?;
-    println!("{} is complete", copy.display());
+    say!("{} is complete", copy.display());
     Ok(ExitCode::SUCCESS)
 }

@@ -1,6 +1,7 @@
 //! `rejoin check-config`.
 
 use crate::Cli;
+use crate::output::say;
 use crate::settings::keys;
 use clap::{ArgMatches, Args, CommandFactory as _};
 use rejoin_server::Config;
@@ -40,28 +41,28 @@ pub(crate) async fn run(options: &Options, matches: &ArgMatches, layered: &Layer
             (false, false) => values.join(","),
         };
         let origin = layered.origins.get(&key.name).unwrap_or(&Origin::Default);
-        println!("{:width$} = {value}   [{origin}]", key.name);
+        say!("{:width$} = {value}   [{origin}]", key.name);
     }
     for (sid, changes) in &layered.tables.workflow {
-        println!("for calls by {sid}: {}", serde_json::to_string(changes).unwrap_or_default());
+        say!("for calls by {sid}: {}", serde_json::to_string(changes).unwrap_or_default());
     }
     for (sid, changes) in &layered.tables.queue {
-        println!("for calls from {sid}: {}", serde_json::to_string(changes).unwrap_or_default());
+        say!("for calls from {sid}: {}", serde_json::to_string(changes).unwrap_or_default());
     }
     let mut findings = options.config.findings();
     findings.extend(options.config.findings_of_twilio().await);
     findings.sort_by_key(|finding| !finding.fatal);
-    println!();
+    say!();
     for finding in &findings {
         let what = if finding.fatal { "wrong" } else { "doubtful" };
-        println!("{what}: {}: {}", finding.name, finding.why);
+        say!("{what}: {}: {}", finding.name, finding.why);
     }
     let mut fatal = findings.iter().filter(|finding| finding.fatal).count();
     let doubtful = findings.len() - fatal;
     if let Err(error) = rejoin_server::http::check_tls(&options.config.tls) {
-        println!("wrong: {error}");
+        say!("wrong: {error}");
         fatal += 1;
     }
-    println!("{fatal} wrong, {doubtful} doubtful");
+    say!("{fatal} wrong, {doubtful} doubtful");
     if fatal == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

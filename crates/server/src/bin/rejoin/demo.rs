@@ -5,6 +5,7 @@
 //! The twin's account is one that nobody has set up. `rejoin provision` and `rejoin deploy` set it up, so a newcomer's way is an
 //! administrator's.
 
+use crate::output::progress;
 use crate::signals::Signals;
 use clap::{Args, Parser};
 use rejoin_protocol::{AccountSid, WorkflowSid};
@@ -115,10 +116,10 @@ async fn with_both(
     ];
     let config = settings(&folder.join("rejoin.toml"), &text)?;
     let mut server = Server::start(config).await.map_err(|error| error.to_string())?;
-    println!(
+    progress!(
         "Open {twin_url}/ in a browser: sign in as Agent Ada, call from the customer phone, accept, refresh Ada's tab."
     );
-    println!("Ctrl-C stops it.");
+    progress!("Ctrl-C stops it.");
     let code = tokio::select! {
         () = signals.next() => ExitCode::SUCCESS,
         () = server.failed() => ExitCode::FAILURE,

@@ -1,6 +1,7 @@
 //! `rejoin deploy`.
 
 use crate::administrator::{Twilio, is_confirmed};
+use crate::output::{progress, say};
 use axum::body::Bytes;
 use clap::Args;
 use rejoin_setup::{Bundle, Known, Loaded, PLUGIN, Released, deploy, known, loaded, release, roll_back};
@@ -44,15 +45,15 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode, String> {
     let client = options.twilio.of_account()?;
     let (now, others) = loaded(&client).await.map_err(|error| error.to_string())?;
     let beside = if others.is_empty() { "no other plugins".to_owned() } else { others.join(", ") };
-    println!("Account {}: desktops load {}, and {beside}.", options.twilio.account, shown(now.as_ref()));
+    say!("Account {}: desktops load {}, and {beside}.", options.twilio.account, shown(now.as_ref()));
     if options.rollback {
         return back(&client, &options).await;
     }
     if options.remove {
-        println!("  - {}", shown(now.as_ref()));
+        say!("  - {}", shown(now.as_ref()));
         let Some(()) = asked(&options) else { return Ok(answered(&options)) };
         let released = release(&client, None).await.map_err(|error| error.to_string())?;
-        println!("{}", told(&released));
+        progress!("{}", told(&released));
         return Ok(ExitCode::SUCCESS);
     }
     let bundle = read(&options.bundle, &options.plugin_version)?;
@@ -61,47 +62,47 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode, String> {
     let is_loaded = now.as_ref().is_some_and(|now| now.version == *version);
     match (&there, is_loaded || options.draft) {
         (Known::Deployed(_), true) => {
-            println!("  nothing to do");
+            say!("  nothing to do");
             return Ok(ExitCode::SUCCESS);
         }
         (Known::Deployed(_), false) => {}
-        (Known::Not, _) => println!("  + version {version} of {PLUGIN}, from {}", options.bundle.display()),
+        (Known::Not, _) => say!("  + version {version} of {PLUGIN}, from {}", options.bundle.display()),
     }
     if !options.draft {
-        println!("  ~ release: {} instead of {}", shown_version(Some(version)), shown(now.as_ref()));
+        say!("  ~ release: {} instead of {}", shown_version(Some(version)), shown(now.as_ref()));
     }
     let Some(()) = asked(&options) else { return Ok(answered(&options)) };
-    let done = |line: &str| println!("done: {line}");
+    let done = |line: &str| progress!("done: {line}");
     let made = deploy(&client, &bundle, options.public, done).await.map_err(|error| error.to_string())?;
     if options.draft {
-        println!("Desktops do not load it yet. Without --draft it is released.");
+        say!("Desktops do not load it yet. Without --draft it is released.");
         return Ok(ExitCode::SUCCESS);
     }
     let wanted = Loaded { sid: made.sid, version: made.version };
     let released = release(&client, Some(&wanted)).await.map_err(|error| error.to_string())?;
-    println!("{}", told(&released));
-    println!("To take it back: rejoin deploy --rollback");
+    progress!("{}", told(&released));
+    say!("To take it back: rejoin deploy --rollback");
     Ok(ExitCode::SUCCESS)
 }
 
 async fn back(client: &Client, options: &Options) -> Result<ExitCode, String> {
-    println!("  ~ release: the version before");
+    say!("  ~ release: the version before");
     let Some(()) = asked(options) else { return Ok(answered(options)) };
     let released = roll_back(client).await.map_err(|error| error.to_string())?;
-    println!("{}", told(&released));
+    progress!("{}", told(&released));
     Ok(ExitCode::SUCCESS)
 }
 
 /// `Some` when it is to be done.
 fn asked(options: &Options) -> Option<()> {
     if options.plan {
-        println!("Nothing was changed: `--yes` instead of `--plan` does it.");
+        say!("Nothing was changed: `--yes` instead of `--plan` does it.");
         return None;
     }
     if options.yes || is_confirmed("Do it?") {
         return Some(());
     }
-    println!("Nothing was changed.");
+    say!("Nothing was changed.");
     None
 }
 

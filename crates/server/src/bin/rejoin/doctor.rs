@@ -1,12 +1,14 @@
 //! `rejoin doctor`.
 
 use crate::administrator::is_confirmed;
+use crate::output::{progress, say};
 use crate::signals::Signals;
 use clap::Args;
 use rejoin_server::doctor::test_call::{self, Answer, BROWSER, Report, Request};
 use rejoin_server::{Config, doctor};
 use rejoin_setup::doctor::{Finding, Outcome};
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -55,9 +57,14 @@ async fn play(options: &Options) -> Result<ExitCode, String> {
     };
     let request = Request { from, to, phone: options.phone.clone(), live: options.live };
     request.check(&options.config)?;
-    // With --json, standard output is the result alone.
+    // With --json, standard output is the result alone. A reader that has gone must not end a run before what it has created
+    // is deleted.
     let say = |line: &str| {
-        if options.json { write(std::io::stderr(), line) } else { write(std::io::stdout(), line) }
+        if options.json {
+            let _ = writeln!(std::io::stderr(), "{line}");
+        } else {
+            progress!("{line}");
+        }
     };
     request.plan(&options.config).iter().for_each(|line| say(line));
     if !(options.yes || (!options.json && is_confirmed("Play this call?"))) {
@@ -68,7 +75,7 @@ async fn play(options: &Options) -> Result<ExitCode, String> {
     let is_text = !options.json;
     let mut tell = |finding: &Finding| {
         if is_text {
-            write(std::io::stdout(), &finding.to_string());
+            progress!("{finding}");
         }
     };
     let played = test_call::run(options.config.clone(), &request, signals.next(), &mut tell);
@@ -79,14 +86,9 @@ async fn play(options: &Options) -> Result<ExitCode, String> {
         if options.live {
             print_questions(&report.answers);
         }
-        write(std::io::stdout(), &counted(&report.findings));
+        progress!("{}", counted(&report.findings));
     }
     Ok(code(&report.findings, options.strict))
-}
-
-/// Prints a line. A reader that has gone must not end a run before what it has created is deleted.
-fn write(mut to: impl std::io::Write, line: &str) {
-    let _ = writeln!(to, "{line}");
 }
 
 fn print_report(report: &Report, live: bool) -> Result<(), String> {
@@ -101,12 +103,12 @@ fn print_report(report: &Report, live: bool) -> Result<(), String> {
     } else {
         serde_json::to_string_pretty(&report.findings)
     };
-    write(std::io::stdout(), &text.map_err(|error| error.to_string())?);
+    progress!("{}", text.map_err(|error| error.to_string())?);
     Ok(())
 }
 
 fn print_questions(answers: &[Answer]) {
-    let say = |line: &str| write(std::io::stdout(), line);
+    let say = |line: &str| progress!("{line}");
     say("\nquestion | assumed | this account does");
     answers.iter().for_each(|answer| say(&answer.to_string()));
     say("\nOnly a browser shows:");
@@ -139,7 +141,7 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode, String> {
     };
     let found = look().await?;
     if options.json && options.watch.is_none() {
-        println!("{}", serde_json::to_string_pretty(&found).map_err(|error| error.to_string())?);
+        say!("{}", serde_json::to_string_pretty(&found).map_err(|error| error.to_string())?);
     } else {
         print(&found, options.json)?;
     }
@@ -154,7 +156,7 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode, String> {
         }
     }
     if !options.json {
-        println!("{}", counted(&found));
+        say!("{}", counted(&found));
     }
     Ok(code(&found, options.strict))
 }
@@ -162,9 +164,9 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode, String> {
 fn print(findings: &[Finding], json: bool) -> Result<(), String> {
     for finding in findings {
         if json {
-            println!("{}", serde_json::to_string(finding).map_err(|error| error.to_string())?);
+            say!("{}", serde_json::to_string(finding).map_err(|error| error.to_string())?);
         } else {
-            println!("{finding}");
+            say!("{finding}");
         }
     }
     Ok(())

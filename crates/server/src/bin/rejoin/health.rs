@@ -1,5 +1,6 @@
 //! `rejoin health`: a health check for images without a shell.
 
+use crate::output::say;
 use clap::Args;
 use rejoin_server::config::Tls;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -64,7 +65,7 @@ pub(crate) async fn run(options: &Options) -> Result<ExitCode, String> {
         format!("{url} does not answer ({}): is the server running, with these settings?", cause(&error))
     })?;
     if options.ready {
-        println!("{body}");
+        say!("{body}");
     }
     if status.is_success() { Ok(ExitCode::SUCCESS) } else { Err(format!("{url}: {status}")) }
 }

@@ -1,4 +1,5 @@
 //! `rejoin`: see `--help`.
+#![warn(clippy::print_stdout)]
 
 mod administrator;
 mod asked;
@@ -11,6 +12,7 @@ mod explain;
 mod health;
 mod logs;
 mod migrate;
+mod output;
 mod provision;
 mod release;
 mod restored;
@@ -147,7 +149,7 @@ fn main() -> ExitCode {
         }
         Command::Doctor(options) => run(&plain, Box::pin(doctor::run(*options))),
         Command::Defaults => {
-            print!("{}", document::toml());
+            output::write(format_args!("{}", document::toml()));
             ExitCode::SUCCESS
         }
         Command::Demo(options) => run(&plain, Box::pin(demo::run(options))),

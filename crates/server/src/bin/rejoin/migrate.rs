@@ -1,5 +1,6 @@
 //! `rejoin migrate`.
 
+use crate::output::say;
 use clap::Args;
 use rejoin_server::Error;
 use rejoin_server::config::Storage;
@@ -18,6 +19,6 @@ pub(crate) struct Options {
 /// Opening a store brings its tables up to date.
 pub(crate) async fn run(options: &Options) -> Result<ExitCode, Error> {
     options.storage.open().await?.close().await;
-    println!("the database is up to date");
+    say!("the database is up to date");
     Ok(ExitCode::SUCCESS)
 }

@@ -1,6 +1,7 @@
 //! `rejoin provision` and `rejoin unprovision`.
 
 use crate::administrator::{Twilio, answer_to, is_confirmed, is_terminal};
+use crate::output::{progress, say};
 use clap::Args;
 use rejoin_setup::{Account, Change, Choice, Plan, Record, Wanted, provision, settings, unprovision};
 use std::fs;
@@ -84,30 +85,33 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode, String> {
     let plan = match Plan::of(&there, &wanted) {
         Ok(plan) => plan,
         Err(refusals) => {
-            refusals.iter().for_each(|refusal| println!("{refusal}"));
-            println!("Nothing was changed.");
+            refusals.iter().for_each(|refusal| say!("{refusal}"));
+            say!("Nothing was changed.");
             return Ok(ExitCode::FAILURE);
         }
     };
-    println!("Account {account}, Flex's workspace {workspace}:");
+    say!("Account {account}, Flex's workspace {workspace}:");
     for line in plan.changes.iter().flat_map(Change::lines) {
-        println!("  {line}");
+        say!("  {line}");
     }
     if plan.changes.is_empty() {
-        println!("  nothing to do");
+        say!("  nothing to do");
     } else if options.plan {
-        println!("Nothing was changed: `--yes` instead of `--plan` makes these changes.");
+        say!("Nothing was changed: `--yes` instead of `--plan` makes these changes.");
         return Ok(ExitCode::SUCCESS);
     } else if !(options.yes || is_confirmed("Make these changes?")) {
-        println!("Nothing was changed.");
+        say!("Nothing was changed.");
         return Ok(ExitCode::FAILURE);
     }
     let mut record = known.unwrap_or_else(|| Record::new(account, workspace));
-    let done = |change: &Change| println!("done: {}", change.lines().first().map_or("", String::as_str));
+    let done = |change: &Change| progress!("done: {}", change.lines().first().map_or("", String::as_str));
     let made = provision(&client, &mut there, &wanted, &mut record, &options.record, done).await;
     let plan = made.map_err(|error| error.to_string())?;
     if options.record.exists() {
-        println!("{} has what was there before: keep it for `rejoin unprovision`.", options.record.display());
+        progress!(
+            "{} has what was there before: keep it for `rejoin unprovision`.",
+            options.record.display()
+        );
     }
     write_settings(&options.settings, &settings(&there, &wanted, &plan))?;
     Ok(ExitCode::SUCCESS)
@@ -119,9 +123,9 @@ fn chosen(account: &Account) -> Result<Choice, String> {
     if voice.is_empty() || !is_terminal() {
         return Ok(Choice::Named(vec![]));
     }
-    println!("Which workflows do customers' calls go through?");
+    say!("Which workflows do customers' calls go through?");
     for (number, workflow) in (1..).zip(&voice) {
-        println!("  {number}  {} ({})", workflow.friendly_name.escape_debug(), workflow.sid);
+        say!("  {number}  {} ({})", workflow.friendly_name.escape_debug(), workflow.sid);
     }
     let answer = answer_to("Numbers, separated by commas, or `all`:");
     picked(&answer, voice.len()).map(|picked| match picked {
@@ -150,21 +154,21 @@ pub(crate) async fn back(options: Back) -> Result<ExitCode, String> {
     let record = Record::read(&options.record, &options.twilio.account).map_err(|error| error.to_string())?;
     let path = options.record.display();
     let Some(mut record) = record else {
-        println!("There is no {path}: nothing is known of a set-up. Name the file with --record.");
+        say!("There is no {path}: nothing is known of a set-up. Name the file with --record.");
         return Ok(ExitCode::FAILURE);
     };
-    println!(
+    say!(
         "Account {}: what {path} names is restored or deleted. Calls are not recovered any more.",
         record.account
     );
     if !(options.yes || is_confirmed("Take the set-up back?")) {
-        println!("Nothing was changed.");
+        say!("Nothing was changed.");
         return Ok(ExitCode::FAILURE);
     }
     let client = options.twilio.client(record.workspace.clone())?;
     let lines =
         unprovision(&client, &mut record, &options.record).await.map_err(|error| error.to_string())?;
-    lines.iter().for_each(|line| println!("done: {line}"));
+    lines.iter().for_each(|line| progress!("done: {line}"));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -174,7 +178,7 @@ fn write_settings(path: &Path, text: &str) -> Result<(), String> {
     match fs::read_to_string(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => {
             fs::write(path, text).map_err(|error| format!("{shown}: {error}"))?;
-            println!("{shown} is written. Next: `rejoin check-config --config {shown}`");
+            say!("{shown} is written. Next: `rejoin check-config --config {shown}`");
         }
         Err(error) => return Err(format!("{shown}: {error}")),
         Ok(there) => {
@@ -182,10 +186,10 @@ fn write_settings(path: &Path, text: &str) -> Result<(), String> {
             let missing: Vec<_> =
                 text.lines().filter(|line| !line.starts_with('#') && !is_there(line)).collect();
             if missing.is_empty() {
-                println!("{shown} fits.");
+                say!("{shown} fits.");
             } else {
-                println!("{shown} is there already, and is to have:");
-                missing.iter().for_each(|line| println!("  {line}"));
+                say!("{shown} is there already, and is to have:");
+                missing.iter().for_each(|line| say!("  {line}"));
             }
         }
     }

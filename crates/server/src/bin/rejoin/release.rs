@@ -1,5 +1,6 @@
 //! `rejoin release`.
 
+use crate::output::say;
 use clap::Args;
 use rejoin_protocol::ConferenceSid;
 use rejoin_server::beside;
@@ -29,10 +30,7 @@ pub(crate) async fn run(options: &Options) -> Result<ExitCode, String> {
     let (url, now) = (&options.storage.database_url, Surroundings::system().now());
     match beside::release(url, &options.conference, now).await {
         Ok(true) => {
-            println!(
-                "{} is released: Twilio is asked how the call stands, and it goes on",
-                options.conference
-            );
+            say!("{} is released: Twilio is asked how the call stands, and it goes on", options.conference);
             Ok(ExitCode::SUCCESS)
         }
         Ok(false) => Err("that call is not quarantined, or the store does not have it".into()),

@@ -1,5 +1,6 @@
 //! `rejoin restored`.
 
+use crate::output::say;
 use clap::Args;
 use rejoin_server::{Config, Restored, beside};
 use std::path::PathBuf;
@@ -18,12 +19,12 @@ pub(crate) struct Options {
 pub(crate) async fn run(options: &Options) -> Result<ExitCode, String> {
     let Restored { open, over, held_back } =
         beside::restored(&options.config).await.map_err(|error| error.to_string())?;
-    println!("{open} calls go on: they are polled again when the server starts");
-    println!(
+    say!("{open} calls go on: they are polled again when the server starts");
+    say!(
         "{over} calls are over here: the customer has hung up, or is in another call by now, and is left there"
     );
     if held_back > 0 {
-        println!("{held_back} calls are held back, as before: `rejoin held-back` says why");
+        say!("{held_back} calls are held back, as before: `rejoin held-back` says why");
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,9 +1,9 @@
 //! `rejoin serve`.
 
+use crate::output::progress;
 use crate::signals::Signals;
 use clap::Args;
 use rejoin_server::{Config, Error, Server, failpoint};
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -33,9 +33,9 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode, Error> {
     }
     let mut server = Server::start(options.config).await?;
     // For a caller who started the server on port 0.
-    announce(&format!("listening on {}", server.address()));
+    progress!("listening on {}", server.address());
     if let Some(address) = server.operator_address() {
-        announce(&format!("operators on {address}"));
+        progress!("operators on {address}");
     }
     let code = tokio::select! {
         () = signals.next() => ExitCode::SUCCESS,
@@ -43,9 +43,4 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode, Error> {
     };
     server.stop().await;
     Ok(code)
-}
-
-/// Prints a line. A caller who has gone away must not end the server, as `println!` would.
-fn announce(line: &str) {
-    let _ = writeln!(std::io::stdout(), "{line}");
 }
