@@ -8,7 +8,7 @@ use crate::held_back;
 use crate::report::{self, Report};
 use crate::restore::{Restored, restore};
 use crate::store::hosts::Hosts;
-use crate::store::newest_tables;
+use crate::store::{LEASE, Store, newest_tables};
 use rejoin_protocol::{ConferenceSid, Millis};
 use rejoin_setup::doctor::database::Tables;
 use sqlx::any::AnyPoolOptions;
@@ -17,10 +17,12 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Timeout of a connection to a server of the database.
 const CONNECTED_WITHIN: Duration = Duration::from_secs(5);
+/// Interval at which leases are read until they end: the database sends no notice.
+const LEASES_READ_EVERY: Duration = Duration::from_millis(100);
 /// Timeout of the whole answer.
 const READ_WITHIN: Duration = Duration::from_secs(30);
 
@@ -91,16 +93,38 @@ pub async fn backup(database_url: &str, file: &Path) -> Result<(), Error> {
 
 /// Makes a database that was restored from a backup usable, before servers start on it ([`restore`]).
 ///
-/// Fails when the database is another account's. Fails without any change when Twilio does not say how a call is.
+/// Fails when the database is another account's, or servers run on it. Fails without any change when Twilio does not say how a
+/// call is.
 pub async fn restored(config: &Config) -> Result<Restored, Error> {
     let store = config.storage.open().await?;
     let restored = async {
         store.belongs_to(&config.account).await?;
-        restore(&store, config.client()?, config).await
+        // The lock of a file keeps others out. Servers of PostgreSQL are known by their leases, which work through a pooler, and
+        // end by themselves where a server was killed or its connection is half open. Locks of a session do neither.
+        alone(&store).await?;
+        let restored = restore(&store, config.client()?, config).await?;
+        match store.other_servers().await? {
+            0 => Ok(restored),
+            others => Err(Error::ServedMeanwhile(others)),
+        }
     };
     let restored = restored.await;
     store.close().await;
     restored
+}
+
+/// Waits until no other server has a lease: those of servers that were killed, or that ran when the backup was made, end by
+/// themselves. Fails when one was renewed.
+async fn alone(store: &Store) -> Result<(), Error> {
+    let ended = Instant::now() + Duration::from_millis(LEASE.0);
+    loop {
+        let is_last = Instant::now() >= ended;
+        match store.other_servers().await? {
+            0 => return Ok(()),
+            others if is_last => return Err(Error::Served(others)),
+            _ => tokio::time::sleep(LEASES_READ_EVERY).await,
+        }
+    }
 }
 
 /// How recoveries have ended, by day.

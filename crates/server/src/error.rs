@@ -17,6 +17,17 @@ pub enum Error {
     /// Another server has the database.
     #[error("the database is in use by another rejoin: stop that one, or set another DATABASE_URL")]
     InUse,
+    /// Servers run on a database that is to be prepared for their start.
+    #[error(
+        "{0} other rejoin servers run on this database: no call was changed; stop all servers, and run this again"
+    )]
+    Served(u64),
+    /// Servers were started on a database while it was prepared for their start.
+    #[error(
+        "{0} other rejoin servers were started on this database meanwhile: they may have acted on what the backup says; stop all \
+         servers, run this again, and start them then"
+    )]
+    ServedMeanwhile(u64),
     /// The database has another account's calls.
     #[error(
         "the database has the calls of account {database}, and TWILIO_ACCOUNT_SID is {setting}: nothing was done, as these calls \

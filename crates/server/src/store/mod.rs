@@ -365,6 +365,15 @@ impl Store {
         Ok(count)
     }
 
+    /// Number of other servers with a lease that lasts. A server that was killed, or that the database does not hear any more,
+    /// counts until its lease ends: [`LEASE`] after its last renewal.
+    pub(crate) async fn other_servers(&self) -> Result<u64, Error> {
+        match self.is_shared() {
+            true => ask!(self, place => count_others()),
+            false => Ok(0),
+        }
+    }
+
     /// Schedules one poll of all watched calls, if callbacks may have been lost: the server was down or suspended, or
     /// another one has gone. Calls that would wait longest come first. True when there is anything to do.
     pub async fn catch_up(&self) -> Result<bool, Error> {

@@ -1,13 +1,15 @@
 //! What operators do to a running server: health checks, backups, new keys.
 
 use crate::crash::Process;
+use crate::database::Database;
 use crate::support::*;
 use rejoin_server::{Config, Server};
 use rejoin_twilio::signature;
+use serde_json::json;
 use sqlx::Row as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 /// Runs the program beside a server, without its settings.
 fn rejoin(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
@@ -153,6 +155,89 @@ async fn the_database_of_another_account_is_refused() {
         assert!(!refused.status.success() && said.contains("TWILIO_ACCOUNT_SID is AC"), "{command}: {said}");
     }
     assert_eq!((calls().await, before.len()), (before, 1));
+}
+
+/// `rejoin restored` on this database, not started yet. Twilio may take its time.
+fn restored_on(twilio: &Twilio, database: &Database) -> Command {
+    let mut program = Command::new(env!("CARGO_BIN_EXE_rejoin"));
+    let mut arguments = arguments_on(twilio, &database.url);
+    let timeout = arguments.iter().position(|argument| argument == "--twilio-timeout-ms").unwrap();
+    arguments[timeout + 1] = "60000".into();
+    program.arg("restored").args(arguments).env_clear();
+    program
+}
+
+/// A server on this database, with a lost call whose customer is still in the conference.
+async fn serving(twilio: &Twilio, database: &Database) -> Process {
+    let list = format!("GET Conferences/{}/Participants.json", conference());
+    let call = format!("GET Calls/{}.json", customer());
+    twilio.script(move |asked, _| match asked.what.as_str() {
+        what if what == list => {
+            let customer = json!({"call_sid": customer(), "hold": false, "muted": false, "coaching": false,
+                                  "end_conference_on_exit": false});
+            Some((200, vec![], json!({"participants": [customer]})))
+        }
+        what if what == call => Some((200, vec![], json!({"sid": customer(), "status": "in-progress"}))),
+        _ => None,
+    });
+    let server = Process::on(twilio, &database.url);
+    server.desk.lost().await;
+    server
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_servers_run_on_is_not_restored_and_then_it_is() {
+    let (twilio, database) = (Twilio::start().await, Database::postgres().await);
+    let server = serving(&twilio, &database).await;
+    let restored = || restored_on(&twilio, &database).output().unwrap();
+    let missed = async || {
+        let beside = database.beside().await;
+        let count = sqlx::query("select count(*) from timers where timer = 'missed'");
+        let count = count.fetch_one(&beside).await.unwrap().get::<i64, _>(0);
+        beside.close().await;
+        count
+    };
+    let refused = restored();
+    assert!(
+        !refused.status.success() && said(&refused).contains("1 other rejoin servers run"),
+        "{}",
+        said(&refused)
+    );
+    assert_eq!(missed().await, 0, "no call was changed");
+
+    // Nobody says that it is gone: its lease ends by itself.
+    server.kill();
+    let waited = restored();
+    assert!(waited.status.success(), "{}", said(&waited));
+    assert_eq!(missed().await, 1, "the call is polled when a server starts");
+
+    // A server that stops gives its lease back.
+    let server = Process::on(&twilio, &database.url);
+    server.terminate();
+    assert!(server.ended().success());
+    let again = restored();
+    assert!(again.status.success(), "{}", said(&again));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_starts_while_a_database_is_restored_is_noticed() {
+    let (twilio, database) = (Twilio::start().await, Database::postgres().await);
+    let server = serving(&twilio, &database).await;
+    server.terminate();
+    assert!(server.ended().success());
+    let is_poll = |asked: &Asked| asked.what.starts_with("GET ");
+    twilio.hold_back(move |asked, _| is_poll(asked));
+    let before = twilio.all().iter().filter(|asked| is_poll(asked)).count();
+    let run = restored_on(&twilio, &database).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    twilio.wait_for_many(before + 1, is_poll).await;
+    let _server = Process::on(&twilio, &database.url);
+    twilio.let_go();
+    let ended = tokio::task::spawn_blocking(|| run.wait_with_output().unwrap()).await.unwrap();
+    assert!(
+        !ended.status.success() && said(&ended).contains("were started on this database meanwhile"),
+        "{}",
+        said(&ended)
+    );
 }
 
 /// A server with these keys, the same database each time.

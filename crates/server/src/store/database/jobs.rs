@@ -110,6 +110,14 @@ impl Database {
         Ok(u64::try_from(count).unwrap_or_default())
     }
 
+    /// Number of other running servers.
+    pub(in crate::store) async fn count_others(&self) -> Result<u64, Error> {
+        let count = sqlx::query(AssertSqlSafe(Arc::clone(&self.sql.count_others)));
+        let count = self.timed(count.bind(self.server.clone()));
+        let count: i64 = count.fetch_one(&mut *self.reading().await?).await?.try_get(0)?;
+        Ok(u64::try_from(count).unwrap_or_default())
+    }
+
     /// Registers this server.
     pub(in crate::store) async fn arrive(&self) -> Result<(), Error> {
         let end = AssertSqlSafe(Arc::clone(&self.sql.end_others));

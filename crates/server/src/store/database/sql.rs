@@ -144,6 +144,8 @@ pub(super) struct Sql {
     pub(super) renew_server: Arc<str>,
     /// Number of running servers, with time.
     pub(super) count_servers: Arc<str>,
+    /// Number of other running servers, with time. `$1`: this server.
+    pub(super) count_others: Arc<str>,
     /// `$1`: this server.
     pub(super) end_server: Arc<str>,
     /// `$1`: `worker`, `pushed`: how many more, `at`: now.
@@ -391,6 +393,10 @@ impl Sql {
             )),
             untell: sql(format!("delete from story where conference {any}")),
             count_servers: sql(format!("select count(*) from servers where until > {now}", now = d.now("$1"))),
+            count_others: sql(format!(
+                "select count(*) from servers where id <> $1 and until > {now}",
+                now = d.now("$2")
+            )),
             end_server: sql("delete from servers where id = $1".into()),
             end_others: sql(format!("delete from servers where until < {now} - 60000", now = d.now("$1"))),
         }

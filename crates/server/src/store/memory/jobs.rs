@@ -106,6 +106,13 @@ impl Server {
         Ok(data.servers.keys().filter(|server| data.runs(server, now)).count() as u64)
     }
 
+    pub(in crate::store) async fn count_others(&self) -> Result<u64, Error> {
+        let now = self.memory.now();
+        let data = self.memory.data();
+        let others = data.servers.keys().filter(|server| **server != self.name && data.runs(server, now));
+        Ok(others.count() as u64)
+    }
+
     pub(in crate::store) async fn leave(&self) -> Result<(), Error> {
         let mut data = self.memory.data();
         for row in data.jobs.all.values_mut() {
