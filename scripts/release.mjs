@@ -5,7 +5,7 @@
 import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import path from 'node:path';
-import { parseArgs } from 'node:util';
+import { asked } from './lib/asked.mjs';
 import {
   TREE,
   archive,
@@ -23,6 +23,15 @@ import { root, run } from './lib/run.mjs';
 import { Advice, giveUp, say, step } from './lib/say.mjs';
 import { musl } from './lib/setup.mjs';
 import { kb } from './lib/sizes.mjs';
+
+const usage = `npm run release [-- --dry-run | --snapshot]
+  --dry-run    only check whether this is a release
+  --snapshot   build whatever is there, with the notes of what is not released`;
+
+const options = /** @type {const} */ ({
+  'dry-run': { type: 'boolean', default: false },
+  snapshot: { type: 'boolean', default: false },
+});
 
 const file = (/** @type {string[]} */ ...parts) => path.join(root, ...parts);
 const PLUGIN = 'plugin-rejoin';
@@ -67,14 +76,9 @@ async function sources() {
 }
 
 async function main() {
-  const { values } = parseArgs({
-    options: {
-      'dry-run': { type: 'boolean', default: false },
-      snapshot: { type: 'boolean', default: false },
-    },
-  });
+  const values = asked(options, 'npm run release', usage);
   const status = await run('git', ['status', '--porcelain']);
-  const { version, notes, complaints } = judge({ folder: root, status, snapshot: values.snapshot });
+  const { version, notes, complaints } = judge({ folder: root, status, snapshot: Boolean(values.snapshot) });
   if (complaints.length) throw new Advice(`This is not a release:\n  ${complaints.join('\n  ')}`);
   const seconds = Number(process.env.SOURCE_DATE_EPOCH ?? (await run('git', ['log', '-1', '--format=%ct'])));
   const { command, target, program } = buildCommand(readFileSync(file('deploy/Dockerfile'), 'utf8'));

@@ -2,7 +2,7 @@
 
 import { existsSync } from 'node:fs';
 import path from 'node:path';
-import { parseArgs } from 'node:util';
+import { asked } from './lib/asked.mjs';
 import { build } from './lib/build.mjs';
 import { startDemo } from './lib/demo.mjs';
 import { root } from './lib/run.mjs';
@@ -22,21 +22,8 @@ const options = /** @type {const} */ ({
   help: { type: 'boolean' },
 });
 
-function asked() {
-  for (const name of Object.keys(options)) {
-    if (process.env[`npm_config_${name}`]) {
-      throw new Advice(`npm has taken --${name} for itself. Put -- before it: npm start -- --${name} …`);
-    }
-  }
-  try {
-    return parseArgs({ options }).values;
-  } catch (error) {
-    throw new Advice(`${error instanceof Error ? error.message : error}\n\n${usage}`);
-  }
-}
-
 async function main() {
-  const values = asked();
+  const values = asked(options, 'npm start', usage);
   if (values.help) return say(usage);
   const port = values.port === undefined ? undefined : Number(values.port);
   if (port !== undefined && !(Number.isInteger(port) && port > 0 && port < 65536)) {

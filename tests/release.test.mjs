@@ -179,3 +179,11 @@ test('the server is built as in the image, and has to fit into it', () => {
   assert.equal(release.tooLarge(29.7e6), undefined);
   assert.match(release.tooLarge(29.8e6) ?? '', /29\.8 MB/);
 });
+
+test('an option that npm has taken for itself does not build a release', () => {
+  const script = path.join(root, 'scripts/release.mjs');
+  const taken = { ...process.env, npm_config_dry_run: 'true' };
+  const { status, stdout } = spawnSync(process.execPath, [script], { env: taken, encoding: 'utf8' });
+  assert.equal(status, 1);
+  assert.match(stdout, /npm has taken --dry-run for itself.*npm run release -- --dry-run/);
+});
