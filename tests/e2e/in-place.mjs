@@ -70,16 +70,14 @@ export const refreshInPlace = {
 export const toneAtOnce = {
   title: 'A customer hears a tone as soon as the agent refreshes the page, and the agent ends it',
   async play(/** @type {Story} */ story) {
-    await withServer(story, 'REJOIN_CUSTOMER_HOLD', ['at-once', 'auto'], async () => {
-      const { ada, customer, task } = await onACall(story);
-      const { transcript } = customer.mark();
-      await story.step('Ada refreshes the page', () => ada.refreshes());
-      await story.step('the customer hears a tone', () => customer.hears(/tone audio/, { from: transcript }));
-      await isBackInPlace(story, ada, customer, task);
-      const heard = customer.transcript.said.slice(transcript).map((line) => line.heard ?? '');
-      const ours = heard.filter((what) => what !== 'silence' && !/agent/.test(what));
-      assert.equal(ours[0], 'tone audio', `the tone comes before anything else: ${ours}`);
-    });
+    const { ada, customer, task } = await onACall(story);
+    const { transcript } = customer.mark();
+    await story.step('Ada refreshes the page', () => ada.refreshes());
+    await story.step('the customer hears a tone', () => customer.hears(/tone audio/, { from: transcript }));
+    await isBackInPlace(story, ada, customer, task);
+    const heard = customer.transcript.said.slice(transcript).map((line) => line.heard ?? '');
+    const ours = heard.filter((what) => what !== 'silence' && !/agent/.test(what));
+    assert.equal(ours[0], 'tone audio', `the tone comes before anything else: ${ours}`);
   },
 };
 
