@@ -5,6 +5,9 @@ use crate::Millis;
 
 /// Overrides of addresses from which Twilio fetches a document. A caller hears nothing meanwhile, so an attempt is short.
 pub const TWIML: &str = "ct=2000&rt=4000&tt=14000&rc=3&rp=all";
+/// Overrides of addresses by which the fallback sends a caller back to the first server: one short attempt, because Twilio asks
+/// the fallback again when it fails.
+pub const BACK: &str = "ct=1000&rt=2000&tt=3000&rc=0";
 /// Overrides of addresses to which Twilio reports events.
 pub const CALLBACKS: &str = CALLBACKS_FRAGMENT.split_at(1).1;
 /// The same as they end an address.

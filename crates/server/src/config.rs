@@ -83,6 +83,19 @@ pub struct Config {
     /// (`retryCallbacks`).
     #[arg(long, env = "REJOIN_CALLBACK_OVERRIDES", default_value = overrides::CALLBACKS, help_heading = "Twilio")]
     pub callback_overrides: String,
+    /// URL at which Twilio reaches `rejoin fallback`, or its answers in Twilio's Functions: another host, which answers for
+    /// documents when this server does not. Not set: nobody does.
+    #[arg(long, env = "REJOIN_FALLBACK_URL", help_heading = "Fallback")]
+    pub fallback_url: Option<String>,
+    /// The workflow into which the fallback sends a customer whose request names none. Not set: such a customer is kept
+    /// until this server answers, ten minutes at most.
+    #[arg(long = "fallback-workflow-sid", env = "REJOIN_FALLBACK_WORKFLOW_SID", value_parser = WorkflowSid::parse, help_heading = "Fallback")]
+    pub fallback_workflow: Option<WorkflowSid>,
+    /// Attributes of the task that the workflow needs to route a customer whom the fallback sends into the queue, comma
+    /// separated: texts, numbers and truth values of up to 100 characters. They stand in addresses, so name none with
+    /// personal data.
+    #[arg(long, env = "REJOIN_FALLBACK_ATTRIBUTES", value_delimiter = ',', help_heading = "Fallback")]
+    pub fallback_attributes: Vec<String>,
     /// Origins from which Flex is loaded, comma separated.
     #[arg(
         long,
@@ -305,6 +318,7 @@ impl Config {
             return Err(Error::Setting { name: finding.name, why: finding.why });
         }
         self.public_url = address(&self.public_url).unwrap_or_default();
+        self.fallback_url = self.fallback_url.as_deref().and_then(address);
         self.other_public_urls = self.other_public_urls.iter().filter_map(|url| address(url)).collect();
         self.allowed_origins =
             self.allowed_origins.iter().map(|o| o.trim().trim_end_matches('/').to_owned()).collect();
@@ -323,6 +337,12 @@ impl Config {
         with_overrides(&self.public(path), &self.twiml_overrides)
     }
 
+    /// An address of the fallback, with the overrides for documents. `None`: there is no fallback.
+    pub fn fallback(&self, path: &str) -> Option<String> {
+        let url = self.fallback_url.as_ref()?;
+        Some(with_overrides(&format!("{url}{path}"), &self.twiml_overrides))
+    }
+
     /// The same for events that Twilio reports there, with the overrides for them.
     pub fn callback(&self, path: &str) -> String {
         with_overrides(&self.public(path), &self.callback_overrides)
@@ -333,11 +353,7 @@ impl Config {
     /// say it, so they may be.
     /// The defaults count, too: addresses that were given before a change, and the plugin's.
     pub fn signed_as<'a>(&'a self, path: &'a str) -> impl Iterator<Item = String> + 'a {
-        let mut known =
-            vec![&*self.twiml_overrides, &*self.callback_overrides, overrides::TWIML, overrides::CALLBACKS];
-        known.sort_unstable();
-        known.dedup();
-        known.retain(|overrides| !overrides.is_empty());
+        let known = fragments(&self.twiml_overrides, &self.callback_overrides);
         let with = move |overrides| self.known_as(path).map(move |url| with_overrides(&url, overrides));
         self.known_as(path).chain(known.into_iter().flat_map(with))
     }
@@ -382,8 +398,17 @@ impl Config {
     }
 }
 
+/// The fragments that an address may carry: those of the settings, the default ones, and the fallback's.
+pub(crate) fn fragments<'a>(twiml: &'a str, callbacks: &'a str) -> Vec<&'a str> {
+    let mut known = vec![twiml, callbacks, overrides::TWIML, overrides::CALLBACKS, overrides::BACK];
+    known.sort_unstable();
+    known.dedup();
+    known.retain(|overrides| !overrides.is_empty());
+    known
+}
+
 /// An address of this server, without a trailing slash. `None` if it cannot be one.
-fn address(url: &str) -> Option<String> {
+pub(crate) fn address(url: &str) -> Option<String> {
     let url = url.trim().trim_end_matches('/');
     let host = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"))?;
     (!host.is_empty() && !host.contains(['?', '#', ' '])).then(|| url.to_owned())
@@ -403,7 +428,7 @@ pub fn redacted(value: &str) -> String {
 }
 
 /// clap requires a `Result`.
-fn secret(text: &str) -> Result<SecretString, Infallible> {
+pub(crate) fn secret(text: &str) -> Result<SecretString, Infallible> {
     Ok(SecretString::from(text))
 }
 

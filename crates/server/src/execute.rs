@@ -147,10 +147,21 @@ impl Executor {
                 if *free {
                     self.free(conference, customer).await?;
                 }
-                let url = self.config.document(&format!("/twiml/requeue/{recovery}"));
-                let fallback = self.config.document(&format!("/twiml/fallback/{recovery}"));
-                let document = call.and_then(|call| self.queueing(call, recovery, target.as_ref()));
-                self.redirect(customer, document, &url, &fallback).await
+                let way = call.and_then(|call| self.way(call, recovery, target.as_ref()));
+                let carrying =
+                    |path: String| way.as_ref().map_or_else(|| path.clone(), |way| way.carrying(&path));
+                let url = self.config.document(&carrying(format!("/twiml/requeue/{recovery}")));
+                // Twilio takes a fallback address only with an address
+                // (<https://www.twilio.com/docs/voice/api/call-resource>): with a fallback on another host the document is
+                // fetched, so that what follows in this call has one.
+                match self.config.fallback(&carrying("/twiml/fallback".to_owned())) {
+                    Some(elsewhere) => self.redirect(customer, None, &url, &elsewhere).await,
+                    None => {
+                        let fallback = self.config.document(&format!("/twiml/fallback/{recovery}"));
+                        let document = way.map(|way| way.enqueued(&self.config, Document::new(), recovery));
+                        self.redirect(customer, document, &url, &fallback).await
+                    }
+                }
             }
             Action::CompleteReservation { task, reservation } => self.complete(task, reservation).await,
             Action::RemoveLeg { conference, leg } => {
@@ -171,8 +182,10 @@ impl Executor {
                 let mut query = vec![("muted", muted.as_str()), ("end", end.as_str())];
                 query.extend(label.as_deref().map(|label| ("label", label)));
                 let url = self.config.document(&format!("/twiml/move/{into}?{}", encoded(&query)));
-                // The URL is its own fallback: its document needs no database.
-                self.redirect(leg, Some(document), &url, &url).await
+                query.push(("task", into.as_str()));
+                // The URL is its own fallback if there is no other host: its document needs no database.
+                let elsewhere = self.config.fallback(&format!("/twiml/move?{}", encoded(&query)));
+                self.redirect(leg, Some(document), &url, elsewhere.as_ref().unwrap_or(&url)).await
             }
             Action::Unhold { conference, leg } | Action::EndHold { conference, customer: leg } => {
                 self.unhold(conference, leg).await.map(ok)
@@ -231,7 +244,8 @@ impl Executor {
             }
             Action::GiveUp { recovery, customer } => {
                 let url = self.config.document(&format!("/twiml/lost/{recovery}"));
-                self.redirect(customer, None, &url, &url).await
+                let elsewhere = self.config.fallback("/twiml/lost");
+                self.redirect(customer, None, &url, elsewhere.as_ref().unwrap_or(&url)).await
             }
         }
     }
@@ -386,11 +400,10 @@ impl Executor {
         }
     }
 
-    /// The document that sends a customer into the queue.
-    fn queueing(&self, call: Call, recovery: &RecoveryId, target: Option<&WorkerSid>) -> Option<Document> {
+    /// How a customer goes into the queue.
+    fn way(&self, call: Call, recovery: &RecoveryId, target: Option<&WorkerSid>) -> Option<Way> {
         let machine = Machine::new(self.config.policies(), [call]);
-        let way = Way::of(&self.config, machine.recovering(recovery)?, target, None)?;
-        Some(way.enqueued(&self.config, Document::new(), recovery))
+        Way::of(&self.config, machine.recovering(recovery)?, target, None)
     }
 
     async fn complete(&self, task: &TaskSid, reservation: &ReservationSid) -> Result<Outcome, Error> {

@@ -11,6 +11,7 @@
 //! | [`pace`] | rate limits, and the order of requests |
 //! | [`retry`] | handling of Twilio's errors |
 //! | [`http`] | all HTTP routes |
+//! | [`fallback`] | the answers of another host when this one is away |
 //! | [`push`] | messages to desktops, whichever server they are connected to |
 //! | [`story`], [`explain`] | what happened to a call, to be understood later |
 //! | [`report`] | how recoveries have ended, by day |
@@ -30,6 +31,8 @@ pub mod error;
 pub mod execute;
 pub mod explain;
 pub mod failpoint;
+pub mod fallback;
+mod fallback_server;
 mod figures;
 pub mod given_up;
 pub mod held_back;
@@ -57,6 +60,7 @@ mod way;
 
 pub use config::Config;
 pub use error::Error;
+pub use fallback_server::{AnswerSettings, FallbackServer, FallbackSettings, fallback_bundle};
 pub use restore::Restored;
 pub use running::{Killed, Running};
 pub use server::Server;

@@ -3,7 +3,7 @@
 use rejoin_protocol::attributes as names;
 use rejoin_protocol::{TaskSid, WorkerSid};
 use rejoin_recovery::{Call, Recovery};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 /// Approximate number of characters that Twilio adds to a task about the call (`call_sid`, `from_city` and so on).
 const ADDED_BY_TWILIO: usize = 800;
@@ -11,6 +11,10 @@ const ADDED_BY_TWILIO: usize = 800;
 const KEPT_LONGEST: [&str; 6] = ["name", "from", "to", "type", "direction", "call_sid"];
 /// Flex Insights' object, see `conversations`.
 const CONVERSATIONS: &str = "conversations";
+
+/// Longest value, in characters, and number of values that an address carries for the fallback: with a length that Twilio takes.
+const FALLBACK_VALUE: usize = 100;
+const FALLBACK_VALUES: usize = 5;
 
 /// The agent for whom the customer is on the way into the queue, or waits there; `None`: any agent.
 pub fn target(recovery: &Recovery) -> Option<&WorkerSid> {
@@ -52,6 +56,29 @@ pub fn attributes(call: &Call, recovery: &Recovery, target: Option<&WorkerSid>) 
             return text;
         }
     }
+}
+
+/// The attributes of a task by which the fallback sends a customer to any agent: our id, which tells the server later that the customer
+/// is in the queue, the link to the conversation, and of the original attributes those in `routing`. They stand in addresses.
+pub fn fallback_attributes(call: &Call, recovery: &Recovery, routing: &[String]) -> String {
+    let original: Map<String, Value> = serde_json::from_str(&call.facts.task.attributes).unwrap_or_default();
+    let is_short = |value: &Value| match value {
+        Value::String(text) => text.chars().count() <= FALLBACK_VALUE,
+        Value::Bool(_) | Value::Number(_) => true,
+        _ => false,
+    };
+    let of_task = |name: &str| original.get(name).filter(|value| is_short(value)).cloned();
+    let routing = routing.iter().map(|name| name.trim());
+    let routing = routing.filter_map(|name| Some((name.to_owned(), of_task(name)?)));
+    let mut all: Map<String, Value> = routing.take(FALLBACK_VALUES).collect();
+    let link = original.get(CONVERSATIONS).and_then(|link| link["conversation_id"].as_str());
+    let link = link.filter(|link| link.len() <= FALLBACK_VALUE).unwrap_or(call.task.as_str());
+    let link = json!({ "conversation_id": link, "preceded_by": names::RECONNECT_AGENT });
+    all.insert(CONVERSATIONS.into(), link);
+    all.insert(names::IS_RECONNECT.into(), true.into());
+    all.insert(names::RECOVERY_ID.into(), recovery.absence.id.as_str().into());
+    all.insert(names::DISCONNECTED_TASK_SID.into(), call.task.as_str().into());
+    Value::Object(all).to_string()
 }
 
 /// The language that a task's attributes name in this attribute; dots lead into objects.
@@ -124,7 +151,6 @@ mod tests {
         ConferenceEvent, ConferenceEventKind, Config, Event, LeaveReason, Machine, ParticipantFlags, Phase,
         Trip,
     };
-    use serde_json::json;
 
     /// A call whose agent was just lost, with these task attributes.
     fn lost(attributes: &Value) -> Call {

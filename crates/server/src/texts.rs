@@ -69,13 +69,25 @@ impl Texts {
     /// The language and the text for a caller who wants this language: the same one, else one of the same family,
     /// else the default language.
     pub fn say(&self, phrase: Phrase, wanted: Option<&str>) -> (&str, &str) {
+        let all = self.all(phrase);
+        let best = |wanted: &str| {
+            let same = all.iter().find(|(tag, _)| tag.eq_ignore_ascii_case(wanted));
+            same.or_else(|| all.iter().find(|(tag, _)| family(tag).eq_ignore_ascii_case(family(wanted))))
+        };
+        let found =
+            wanted.map(str::trim).and_then(best).or_else(|| best(&self.language)).or_else(|| best(ENGLISH));
+        found.copied().unwrap_or((ENGLISH, ""))
+    }
+
+    /// The phrase in each language, with its tag. An earlier one wins.
+    pub(crate) fn all(&self, phrase: Phrase) -> Vec<(&str, &str)> {
         let house = match phrase {
             Phrase::Interrupted => &self.interrupted,
             Phrase::Again => &self.again,
             Phrase::Lost => &self.lost,
         };
         let house = house.as_deref().filter(|text| !text.trim().is_empty());
-        let all: Vec<(&str, &str)> = house
+        house
             .map(|text| (self.language.as_str(), text))
             .into_iter()
             .chain(self.others.iter().filter_map(|(tag, words)| Some((tag.as_str(), words.of(phrase)?))))
@@ -87,14 +99,7 @@ impl Texts {
                 };
                 (*tag, *text)
             }))
-            .collect();
-        let best = |wanted: &str| {
-            let same = all.iter().find(|(tag, _)| tag.eq_ignore_ascii_case(wanted));
-            same.or_else(|| all.iter().find(|(tag, _)| family(tag).eq_ignore_ascii_case(family(wanted))))
-        };
-        let found =
-            wanted.map(str::trim).and_then(best).or_else(|| best(&self.language)).or_else(|| best(ENGLISH));
-        found.copied().unwrap_or((ENGLISH, ""))
+            .collect()
     }
 }
 

@@ -167,16 +167,22 @@ pub enum QueueResult {
     Left,
 }
 
+impl QueueResult {
+    /// Reads `QueueResult`. `None`: the request has none.
+    pub fn of(params: &Params) -> Option<Self> {
+        get(params, "QueueResult").map(|result| match result {
+            "bridged" | "bridging-in-process" => Self::Bridged,
+            "redirected" | "redirected-from-bridged" => Self::Redirected,
+            "hangup" => Self::HungUp,
+            _ => Self::Left,
+        })
+    }
+}
+
 impl VoiceRequest {
     /// Reads the parameters.
     pub fn parse(params: &Params) -> Result<Self, Malformed> {
-        let queue_result = get(params, "QueueResult").map(|result| match result {
-            "bridged" | "bridging-in-process" => QueueResult::Bridged,
-            "redirected" | "redirected-from-bridged" => QueueResult::Redirected,
-            "hangup" => QueueResult::HungUp,
-            _ => QueueResult::Left,
-        });
-        Ok(Self { call: leg(params)?, queue_result })
+        Ok(Self { call: leg(params)?, queue_result: QueueResult::of(params) })
     }
 }
 

@@ -32,6 +32,18 @@ impl Config {
         say(true, "REJOIN_PUBLIC_URL", address(&self.public_url).is_none(), url);
         let mut others = self.other_public_urls.iter().filter(|url| !url.trim().is_empty());
         say(true, "REJOIN_OTHER_PUBLIC_URLS", others.any(|url| address(url).is_none()), url);
+        let wrong = self.fallback_url.as_ref().is_some_and(|url| address(url).is_none());
+        say(true, "REJOIN_FALLBACK_URL", wrong, url);
+        let same = self.fallback_url.as_deref().and_then(address).is_some_and(|fallback| {
+            let own = std::iter::once(&self.public_url).chain(&self.other_public_urls);
+            own.filter_map(|url| address(url)).any(|url| url == fallback)
+        });
+        let why = "an address of this server: it is to answer when this server does not, so it has to be another host";
+        say(true, "REJOIN_FALLBACK_URL", same, why);
+        let lonely = self.fallback_url.is_none()
+            && (self.fallback_workflow.is_some() || !self.fallback_attributes.is_empty());
+        let why = "not set, and REJOIN_FALLBACK_WORKFLOW_SID or REJOIN_FALLBACK_ATTRIBUTES is: no address leads to a fallback";
+        say(false, "REJOIN_FALLBACK_URL", lonely, why);
         let absolute = |url: &String| url.starts_with("https://") || url.starts_with("http://");
         let why = "an address such as https://example.com/after-call is wanted";
         say(true, "REJOIN_ENDED_URL", self.ended_url.as_ref().is_some_and(|url| !absolute(url)), why);

@@ -1,8 +1,8 @@
 //! Request bodies, with limits of size and time.
 
-use super::App;
 use super::problem::Problem;
 use super::unverified::Unverified;
+use crate::limits::Limits;
 use axum::body::{Body, Bytes, HttpBody as _};
 use futures_util::StreamExt as _;
 
@@ -12,13 +12,13 @@ pub(crate) const LIMIT: usize = 64 * 1024;
 /// The whole body. One that is too long or too slow, or for which there is no room, is dropped: `unverified` is the
 /// request while its sender is not verified.
 pub(crate) async fn read(
-    app: &App,
+    limits: &Limits,
     body: Body,
     limit: usize,
     unverified: Option<&Unverified>,
 ) -> Result<Bytes, Problem> {
     let reading = whole(body, limit, unverified);
-    tokio::time::timeout(app.config.limits.body_within(), reading).await.unwrap_or(Err(Problem::TooSlow))
+    tokio::time::timeout(limits.body_within(), reading).await.unwrap_or(Err(Problem::TooSlow))
 }
 
 async fn whole(body: Body, limit: usize, unverified: Option<&Unverified>) -> Result<Bytes, Problem> {

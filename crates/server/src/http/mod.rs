@@ -8,6 +8,7 @@ mod connections;
 mod discover_call;
 mod early;
 mod events;
+mod fallback;
 mod guesses;
 mod health;
 mod lenient;
@@ -42,6 +43,7 @@ use axum::Router;
 use axum::http::{HeaderName, HeaderValue, Method, header};
 use axum::routing::{get, post};
 pub(crate) use connections::serve;
+pub(crate) use fallback::{Answering, fallback_router};
 use guesses::Guesses;
 use health::Reachable;
 use look_ups::LookUps;
@@ -58,6 +60,7 @@ pub use tls::check as check_tls;
 use tokens::Tokens;
 use tokio::sync::broadcast;
 use tower_http::cors::{AllowOrigin, CorsLayer};
+pub(crate) use twiml::COMFORT;
 use unverified::Budget;
 use versions::Versions;
 
@@ -178,7 +181,7 @@ pub(crate) fn routers(app: &Arc<App>) -> Result<Routers, Error> {
     let ready = Router::new().route("/health/ready", get(readiness::ready));
     // Requests of strangers on the public listener must not keep operators out.
     let whole = |counted: Router<Arc<App>>, rest: Router<Arc<App>>| {
-        let admits = (Arc::clone(app), Budget::new(&app.config.limits));
+        let admits = (Arc::new(app.config.limits.clone()), Budget::new(&app.config.limits));
         counted
             .route_layer(axum::middleware::from_fn_with_state(admits, source::admit))
             .route_layer(axum::middleware::from_fn(health::measured))

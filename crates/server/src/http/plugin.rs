@@ -43,7 +43,7 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for Posted<T> {
         if !is_of_kind(request.headers(), "application/json") {
             return Err(Problem::BodyInvalid);
         }
-        let body = body::read(app, request.into_body(), body::LIMIT, None).await?;
+        let body = body::read(&app.config.limits, request.into_body(), body::LIMIT, None).await?;
         serde_json::from_slice(&body).map(Self).map_err(|_| Problem::BodyInvalid)
     }
 }
@@ -186,7 +186,7 @@ pub(crate) async fn graceful(
 )]
 pub(crate) async fn goodbye(State(app): State<Arc<App>>, request: Request) -> Result<StatusCode, Problem> {
     let (parts, body) = request.into_parts();
-    let body = body::read(&app, body, body::LIMIT, parts.extensions.get()).await?;
+    let body = body::read(&app.config.limits, body, body::LIMIT, parts.extensions.get()).await?;
     let read: ReadBeacon = serde_json::from_slice(&body).map_err(|_| Problem::BodyInvalid)?;
     let Beacon { token, marks, goodbye } = read.into();
     if marks.len() > LEFT || goodbye.as_ref().is_some_and(|goodbye| goodbye.tasks.len() > LEFT) {

@@ -9,7 +9,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use rejoin_twilio::signature::{self, Signed as SignedPart};
 use rejoin_twilio::webhook;
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::{ExposeSecret, SecretString};
 use std::convert::Infallible;
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use std::sync::Arc;
 const BATCH: usize = 1024 * 1024;
 /// Maximum size of a form, in bytes. Its signature covers all of it, so all of it is read before the sender is
 /// verified. Twilio's have one or two thousand; SIP headers add to that.
-const FORM: usize = 16 * 1024;
+pub(super) const FORM: usize = 16 * 1024;
 
 /// The parameters of a request that Twilio has signed.
 #[derive(Debug)]
@@ -37,7 +37,7 @@ impl FromRequest<Arc<App>> for Signed {
         } else {
             validate(app, &parts, &[])?;
             // The signature does not cover a body, so there must be none.
-            body::read(app, body, 0, None).await.map_err(|_| Problem::SignatureInvalid)?;
+            body::read(&app.config.limits, body, 0, None).await.map_err(|_| Problem::SignatureInvalid)?;
             vec![]
         };
         let asked = || {
@@ -97,7 +97,7 @@ fn announces_hash(parts: &Parts) -> bool {
 /// read.
 async fn hashed(app: &App, parts: &Parts, body: Body, limit: usize) -> Result<Bytes, Problem> {
     validate(app, parts, &[])?;
-    let body = body::read(app, body, limit, None).await?;
+    let body = body::read(&app.config.limits, body, limit, None).await?;
     let url = parts.uri.path_and_query().map_or("/", |path| path.as_str());
     if signature::body_hash_is_right(url, &body) { Ok(body) } else { refused(parts) }
 }
@@ -107,7 +107,7 @@ async fn form(app: &App, parts: &Parts, body: Body) -> Result<Vec<(String, Strin
     if !parts.headers.contains_key(signature::HEADER) {
         return Err(Problem::SignatureInvalid);
     }
-    let body = body::read(app, body, FORM, parts.extensions.get()).await?;
+    let body = body::read(&app.config.limits, body, FORM, parts.extensions.get()).await?;
     let params = webhook::form(&body);
     validate(app, parts, &params)?;
     Ok(params)
@@ -115,15 +115,22 @@ async fn form(app: &App, parts: &Parts, body: Body) -> Result<Vec<(String, Strin
 
 /// Verifies Twilio's signature over the URL and these parameters.
 fn validate(app: &App, parts: &Parts, params: &[(String, String)]) -> Result<(), Problem> {
-    let Some(given) = parts.headers.get(signature::HEADER) else { return Err(Problem::SignatureInvalid) };
-    let given = given.to_str().unwrap_or_default();
-    let tokens: Vec<&str> = std::iter::once(&app.config.auth_token)
-        .chain(&app.config.previous_auth_token)
-        .map(|token: &SecretString| token.expose_secret())
-        .collect();
+    let tokens = std::iter::once(&app.config.auth_token).chain(&app.config.previous_auth_token);
     let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
     // The URL as Twilio knows it: what a proxy makes of Host and scheme does not matter.
-    let mut urls = app.config.signed_as(path);
+    verify(tokens, app.config.signed_as(path), parts, params)
+}
+
+/// Verifies the signature of a request that was signed with one of these tokens over one of these URLs.
+pub(super) fn verify<'a>(
+    tokens: impl Iterator<Item = &'a SecretString>,
+    mut urls: impl Iterator<Item = String>,
+    parts: &Parts,
+    params: &[(String, String)],
+) -> Result<(), Problem> {
+    let Some(given) = parts.headers.get(signature::HEADER) else { return Err(Problem::SignatureInvalid) };
+    let given = given.to_str().unwrap_or_default();
+    let tokens: Vec<&str> = tokens.map(ExposeSecret::expose_secret).collect();
     if !urls.any(|url| signature::validate(&tokens, &url, SignedPart::Form(params), given)) {
         return refused(parts);
     }

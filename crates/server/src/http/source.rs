@@ -1,6 +1,5 @@
 //! The source of a request: the address that limits apply to.
 
-use super::App;
 use super::unverified::{Budget, Unverified};
 use crate::limits::Limits;
 use axum::extract::{Request, State};
@@ -95,12 +94,12 @@ where
 /// Admits a request if there is memory for it while its sender is not verified. In a simulation there are no
 /// connections, and no limits.
 pub(super) async fn admit(
-    State((app, budget)): State<(Arc<App>, Arc<Budget>)>,
+    State((limits, budget)): State<(Arc<Limits>, Arc<Budget>)>,
     mut request: Request,
     next: Next,
 ) -> Response {
     let Some(Peer(peer)) = request.extensions().get().copied() else { return next.run(request).await };
-    let source = Source::of_request(&app.config.limits, peer, request.headers());
+    let source = Source::of_request(&limits, peer, request.headers());
     let unverified = Unverified::new(&budget, source);
     if let Err(problem) = unverified.take(size(&request)) {
         return problem.into_response();

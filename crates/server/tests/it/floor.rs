@@ -252,6 +252,15 @@ impl Floor {
         assert!(request.form(&form).send().await.unwrap().status().is_success());
     }
 
+    /// Lets the conference end with the agent's leg.
+    pub(crate) async fn ends_with(&self, talk: &Talk) {
+        let (account, conference, leg) = (AccountSid::numbered(1), &talk.conference, &talk.ada);
+        let path = format!("2010-04-01/Accounts/{account}/Conferences/{conference}/Participants/{leg}.json");
+        let request = self.desk.http.post(format!("{}/api.twilio.com/{path}", self.base));
+        let request = request.basic_auth(account, Some(AUTH_TOKEN)).form(&[("EndConferenceOnExit", "true")]);
+        assert!(request.send().await.unwrap().status().is_success());
+    }
+
     /// The agent accepts every offered call, at a desk phone, with the plugin's callback on the conference.
     pub(crate) async fn comes(&self, agent: Agent) {
         let mut offered = self.twin.listen_worker(agent.worker());

@@ -18,6 +18,7 @@ mod engine;
 mod events;
 mod explain;
 mod failover;
+mod fallback;
 mod faults;
 mod floor;
 #[cfg(target_os = "linux")]

@@ -9,6 +9,7 @@ mod demo;
 mod deploy;
 mod doctor;
 mod explain;
+mod fallback;
 mod health;
 mod logs;
 mod migrate;
@@ -47,6 +48,7 @@ First steps:
   rejoin held-back                          calls that are held back; `rejoin release CF…` releases one
   rejoin backup FILE                        copies an SQLite database, beside a running server
   rejoin restored                           after a backup was restored, before the server starts
+  rejoin fallback --config rejoin.toml      answers callers on another host while the server does not
   rejoin serve --config rejoin.toml         runs until SIGTERM or Ctrl-C; may be killed at any time
 
 It needs a Twilio account's SID and auth token, the SIDs of the workspace and of the workflow \"Recovery Ping\", and the
@@ -64,6 +66,9 @@ enum Command {
     Deploy(deploy::Options),
     /// Runs the server.
     Serve(Box<serve::Options>),
+    /// Answers Twilio's requests for documents when the server does not: on another host, without a database. Runs until SIGTERM or
+    /// Ctrl-C.
+    Fallback(Box<fallback::Options>),
     /// Creates the database, or brings it up to date, and ends.
     Migrate(migrate::Options),
     /// Prints the story of a recovery from the store: decisions with their times, jobs for Twilio, and the current state.
@@ -125,6 +130,11 @@ fn main() -> ExitCode {
             options.config.texts.others = layered.tables.texts;
             let logs = options.config.logs.clone();
             run(&logs, async { Box::pin(serve::run(*options)).await.map_err(|error| error.to_string()) })
+        }
+        Command::Fallback(mut options) => {
+            options.settings.answers.texts.others = layered.tables.texts;
+            let logs = options.settings.logs.clone();
+            run(&logs, Box::pin(fallback::run(*options)))
         }
         Command::Provision(options) => run(&plain, Box::pin(provision::run(*options))),
         Command::Unprovision(options) => run(&plain, Box::pin(provision::back(options))),

@@ -31,7 +31,7 @@ const TOO_FAR: Millis = Millis::seconds(600);
 /// A soft tone, which says that something is happening, before words do.
 static TONE_AUDIO: &[u8] = include_bytes!("../../../../../public/audio/tone.wav");
 /// Comfort audio for waiting callers.
-static COMFORT: &[u8] = include_bytes!("../../../../../public/audio/comfort.wav");
+pub(crate) static COMFORT: &[u8] = include_bytes!("../../../../../public/audio/comfort.wav");
 
 /// `/twiml/announce/{recovery}`: the connection to the agent was interrupted. In the caller's language if the task
 /// was read by now, else in the default language.

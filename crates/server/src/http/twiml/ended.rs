@@ -14,6 +14,7 @@ use crate::texts::Phrase;
 use axum::extract::{Query, State};
 use rejoin_protocol::{CallSid, Millis};
 use rejoin_recovery::{Event, KEPT_UNDECIDED, Next};
+use rejoin_twilio::encoded;
 use rejoin_twilio::twiml::Document;
 use rejoin_twilio::webhook::QueueResult;
 use std::sync::Arc;
@@ -35,6 +36,21 @@ const MOMENTS_UNKNOWN: u32 = 1;
 pub(crate) struct Asked {
     #[serde(default)]
     asked: u32,
+    /// A context for the fallback, and its signature: not read here, but passed on.
+    c: Option<String>,
+    m: Option<String>,
+}
+
+impl Asked {
+    /// What the next address carries.
+    fn carried(&self) -> String {
+        match (&self.c, &self.m) {
+            (Some(context), Some(signature)) => {
+                format!("&{}", encoded(&[("c", context), ("m", signature)]))
+            }
+            _ => String::new(),
+        }
+    }
 }
 
 /// `/twiml/ended`: back into the queue if the agent was lost, else whatever follows calls.
@@ -43,19 +59,20 @@ pub(crate) async fn ended(
     query: Result<Query<Asked>, axum::extract::rejection::QueryRejection>,
     Signed(params): Signed,
 ) -> Result<Twiml, Problem> {
-    let Query(Asked { asked }) = query.map_err(|_| Problem::CallbackInvalid)?;
+    let Query(asked) = query.map_err(|_| Problem::CallbackInvalid)?;
     let request = voice_request(&params)?;
     match request.queue_result {
         // The caller is gone, or runs another document already.
         Some(QueueResult::HungUp | QueueResult::Redirected) => Ok(Twiml(Document::new())),
         // The caller was connected to no agent.
         Some(QueueResult::Left) => Ok(Twiml(over(&app))),
-        Some(QueueResult::Bridged) | None => Ok(after_bridge(&app, &request.call, asked).await),
+        Some(QueueResult::Bridged) | None => Ok(after_bridge(&app, &request.call, &asked).await),
     }
 }
 
 /// The caller was connected, and is no longer.
-pub(super) async fn after_bridge(app: &App, customer: &CallSid, asked: u32) -> Twiml {
+pub(super) async fn after_bridge(app: &App, customer: &CallSid, query: &Asked) -> Twiml {
+    let asked = query.asked;
     let next = async {
         match next(app, customer).await? {
             // The call is unknown: look it up.
@@ -82,9 +99,9 @@ pub(super) async fn after_bridge(app: &App, customer: &CallSid, asked: u32) -> T
                 Err(error) => in_a_moment(app, &recovery, &error),
             }
         }
-        Next::Wait if asked < MOMENTS => again(app, Document::new().pause(MOMENT_SECONDS), asked),
-        Next::Wait if asked < MOMENTS + COMFORTED => again(app, comforting(app), asked),
-        Next::Unknown if asked < MOMENTS_UNKNOWN => again(app, Document::new().pause(MOMENT_SECONDS), asked),
+        Next::Wait if asked < MOMENTS => again(app, Document::new().pause(MOMENT_SECONDS), query),
+        Next::Wait if asked < MOMENTS + COMFORTED => again(app, comforting(app), query),
+        Next::Unknown if asked < MOMENTS_UNKNOWN => again(app, Document::new().pause(MOMENT_SECONDS), query),
         Next::Wait | Next::Unknown | Next::Over => Twiml(over(app)),
     }
 }
@@ -97,8 +114,9 @@ async fn next(app: &App, customer: &CallSid) -> Result<Next, Error> {
 }
 
 /// The request is repeated after this document.
-fn again(app: &App, after: Document, asked: u32) -> Twiml {
-    Twiml(after.redirect(&app.config.document(&format!("/twiml/ended?asked={}", asked + 1))))
+fn again(app: &App, after: Document, query: &Asked) -> Twiml {
+    let path = format!("/twiml/ended?asked={}{}", query.asked.saturating_add(1), query.carried());
+    Twiml(after.redirect(&app.config.document(&path)))
 }
 
 /// The flow's own continuation, if there is one; else the call is hung up at the document's end.

@@ -7,7 +7,7 @@ mod follow;
 mod queue;
 mod test_call;
 
-pub(crate) use announce::{announce, comfort, comfort_audio, hold, tone_audio};
+pub(crate) use announce::{COMFORT, announce, comfort, comfort_audio, hold, tone_audio};
 pub(crate) use ended::ended;
 pub(crate) use follow::follow;
 pub(crate) use queue::{after, fallback, lost, requeue, wait};

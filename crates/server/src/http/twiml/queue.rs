@@ -1,7 +1,7 @@
 //! The customer's way through the queue: into it, in it, out of it, and after a failure.
 
 use super::announce::language;
-use super::ended::after_bridge;
+use super::ended::{Asked, after_bridge};
 use super::enqueue::{Targeting, enqueued_as_decided, in_a_moment, way};
 use super::{AT_ONCE, Twiml, parse, said, voice_request};
 use crate::error::Error;
@@ -89,10 +89,12 @@ pub(crate) async fn wait(
 pub(crate) async fn after(
     State(app): State<Arc<App>>,
     Path(recovery): Path<String>,
+    query: Result<Query<Asked>, axum::extract::rejection::QueryRejection>,
     Token(token): Token,
     Signed(params): Signed,
 ) -> Result<Twiml, Problem> {
     let recovery = parse(&recovery)?;
+    let Query(asked) = query.map_err(|_| Problem::CallbackInvalid)?;
     let request = voice_request(&params)?;
     let left = |bridged, hung_up| Event::LeftQueue {
         recovery: recovery.clone(),
@@ -107,7 +109,7 @@ pub(crate) async fn after(
         // As after the first queue: the conference may have ended because the agent was lost once more.
         Some(QueueResult::Bridged) => {
             tell(&app, left(true, false)).await;
-            Ok(after_bridge(&app, &request.call, 0).await)
+            Ok(after_bridge(&app, &request.call, &asked).await)
         }
         Some(QueueResult::HungUp) => {
             tell(&app, left(false, true)).await;
