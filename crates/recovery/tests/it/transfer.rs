@@ -824,3 +824,14 @@ fn a_taker_with_an_unseen_leg_is_lost_if_a_poll_shows_the_customer_alone() {
         assert_eq!((desk.stage_of(BO), desk.stage_of(ADA)), (lost, None), "{ada_is_there}");
     }
 }
+
+/// Bo's page had no time to register. As long as Ada has the customer, Bo is not looked for.
+#[test]
+fn an_unregistered_colleague_who_left_the_customer_to_an_agent_is_not_looked_for() {
+    let mut desk = Desk::talking();
+    desk.join(1, 0xb1, false);
+    desk.leave(1, 0xb1, LeaveReason::HungUp);
+    desk.take_actions();
+    desk.hello_of(BO, 9, true, false, false);
+    assert_eq!(desk.take_actions(), []);
+}
