@@ -15,8 +15,9 @@ const TRIES: u32 = 10;
 /// The pause before a customer who waits in silence is sent to the queue for the second time. It doubles.
 const RESENT_AFTER: Millis = Millis::seconds(15);
 
-/// A customer who goes to the queue so soon after the announcement began has not heard enough of it, and hears it once more.
-const HEARD_AFTER: Millis = Millis::seconds(3);
+/// A customer who goes to the queue so soon after the announcement was requested has heard nothing of it that tells them anything:
+/// Twilio has to fetch it first. They hear it in the queue.
+const HEARD_AFTER: Millis = Millis::seconds(1);
 
 impl Call {
     /// Requeues the customer for the lost agent, or for any agent if the lost one was lost too often.
