@@ -6,8 +6,10 @@ pub mod check;
 pub mod document;
 mod keys;
 pub mod layers;
+mod monitoring;
 
 pub use keys::Key;
+pub use monitoring::Monitoring;
 
 use crate::allowed::Number;
 use crate::error::Error;

@@ -2,7 +2,7 @@
 //! [`rejoin_setup::doctor`].
 
 mod answers;
-mod certificate;
+pub(crate) mod certificate;
 pub mod test_call;
 
 use crate::beside;

@@ -12,6 +12,7 @@
 //! | [`retry`] | handling of Twilio's errors |
 //! | [`http`] | all HTTP routes |
 //! | [`fallback`] | the answers of another host when this one is away |
+//! | [`monitor`] | asks servers, fallback and Twilio, and alerts |
 //! | [`push`] | messages to desktops, whichever server they are connected to |
 //! | [`story`], [`explain`] | what happened to a call, to be understood later |
 //! | [`report`] | how recoveries have ended, by day |
@@ -40,6 +41,7 @@ pub mod http;
 pub mod jobs;
 mod lease;
 pub mod limits;
+pub mod monitor;
 pub mod pace;
 pub mod push;
 pub mod queue;
@@ -61,6 +63,7 @@ mod way;
 pub use config::Config;
 pub use error::Error;
 pub use fallback_server::{AnswerSettings, FallbackServer, FallbackSettings, fallback_bundle};
+pub use monitor::{Monitor, MonitorSettings};
 pub use restore::Restored;
 pub use running::{Killed, Running};
 pub use server::Server;

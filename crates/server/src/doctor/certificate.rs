@@ -22,7 +22,7 @@ const DAY: u64 = 24 * 60 * 60;
 const LONGEST: u64 = 40 * 366;
 
 /// The host, and its certificate; `None` when the address has no TLS.
-pub(super) async fn read(public_url: &str) -> Option<(String, Certificate)> {
+pub(crate) async fn read(public_url: &str) -> Option<(String, Certificate)> {
     let uri: http::Uri = public_url.parse().ok()?;
     if uri.scheme_str() != Some("https") {
         return None;

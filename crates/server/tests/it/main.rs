@@ -35,6 +35,7 @@ mod limits;
 mod lists;
 mod look_ups;
 mod maintenance;
+mod monitor;
 mod network;
 mod openapi;
 mod operations;

@@ -13,6 +13,7 @@ mod fallback;
 mod health;
 mod logs;
 mod migrate;
+mod monitor;
 mod output;
 mod provision;
 mod release;
@@ -49,6 +50,7 @@ First steps:
   rejoin backup FILE                        copies an SQLite database, beside a running server
   rejoin restored                           after a backup was restored, before the server starts
   rejoin fallback --config rejoin.toml      answers callers on another host while the server does not
+  rejoin monitor --config rejoin.toml       asks server, fallback and Twilio, and alerts when one does not answer
   rejoin serve --config rejoin.toml         runs until SIGTERM or Ctrl-C; may be killed at any time
 
 It needs a Twilio account's SID and auth token, the SIDs of the workspace and of the workflow \"Recovery Ping\", and the
@@ -69,6 +71,9 @@ enum Command {
     /// Answers Twilio's requests for documents when the server does not: on another host, without a database. Runs until SIGTERM or
     /// Ctrl-C.
     Fallback(Box<fallback::Options>),
+    /// Asks servers, the fallback, their certificates and Twilio regularly, and alerts people when one does not work. Runs until
+    /// SIGTERM or Ctrl-C.
+    Monitor(Box<monitor::Options>),
     /// Creates the database, or brings it up to date, and ends.
     Migrate(migrate::Options),
     /// Prints the story of a recovery from the store: decisions with their times, jobs for Twilio, and the current state.
@@ -135,6 +140,10 @@ fn main() -> ExitCode {
             options.settings.answers.texts.others = layered.tables.texts;
             let logs = options.settings.logs.clone();
             run(&logs, Box::pin(fallback::run(*options)))
+        }
+        Command::Monitor(options) => {
+            let logs = options.settings.logs.clone();
+            run(&logs, Box::pin(monitor::run(*options)))
         }
         Command::Provision(options) => run(&plain, Box::pin(provision::run(*options))),
         Command::Unprovision(options) => run(&plain, Box::pin(provision::back(options))),

@@ -1,0 +1,224 @@
+//! `rejoin monitor`: asks every end point regularly, and alerts when one does not work, and when it works again.
+//!
+//! [`watch`] decides about alerts from the answers alone, [`endpoint`] asks, [`alert`] has the forms of alerts, and `target`
+//! delivers them. Each end point and each target has a task of its own: none waits for another.
+
+pub mod alert;
+pub mod endpoint;
+mod target;
+pub mod watch;
+
+use crate::config::{Logs, Monitoring, address};
+use crate::error::Error;
+use crate::surroundings::Surroundings;
+use alert::{Alert, Form};
+use clap::Args;
+use endpoint::{EndPoint, Kind};
+use secrecy::{ExposeSecret as _, SecretString};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+use target::{Outbox, Target};
+use tokio::task::JoinSet;
+use tokio::time::MissedTickBehavior;
+use watch::{Change, Seen, Watch};
+
+/// Twilio's REST API.
+const TWILIO: &str = "https://api.twilio.com";
+/// Maximum length of an end point's address. PagerDuty takes dedup keys of up to 255 characters
+/// (<https://developer.pagerduty.com/docs/events-api-v2-overview>).
+const LONGEST_URL: usize = 200;
+
+/// The settings of the monitor: its own, and some of the server's by the same names, so that both may read one file.
+#[derive(Clone, Debug, Args)]
+pub struct MonitorSettings {
+    /// URL of the server, unless `REJOIN_MONITOR_SERVERS` names others.
+    #[arg(long, env = "REJOIN_PUBLIC_URL")]
+    pub public_url: Option<String>,
+    /// URL of `rejoin fallback`. Not set: there is none.
+    #[arg(long, env = "REJOIN_FALLBACK_URL")]
+    pub fallback_url: Option<String>,
+    /// Base URL for requests to Twilio: `{base}/{host}{path}`. Empty: Twilio itself.
+    #[arg(long = "twilio-api-base", env = "TWILIO_API_BASE", default_value = "")]
+    pub twilio_base: String,
+    /// The monitor's own.
+    #[command(flatten)]
+    pub monitoring: Monitoring,
+    /// The log.
+    #[command(flatten)]
+    pub logs: Logs,
+}
+
+impl MonitorSettings {
+    /// What is asked.
+    ///
+    /// # Errors
+    /// An address that cannot be one, or no server.
+    fn end_points(&self) -> Result<BTreeSet<EndPoint>, Error> {
+        let is_set = |url: &&String| !url.trim().is_empty();
+        let named: Vec<&String> = self.monitoring.monitor_servers.iter().filter(is_set).collect();
+        let public = self.public_url.iter().filter(is_set);
+        let servers: Vec<(&'static str, &String)> = if named.is_empty() {
+            public.map(|url| ("REJOIN_PUBLIC_URL", url)).collect()
+        } else {
+            named.into_iter().map(|url| ("REJOIN_MONITOR_SERVERS", url)).collect()
+        };
+        if servers.is_empty() {
+            let why = "not set, nor REJOIN_PUBLIC_URL: there is no server to ask";
+            return Err(Error::Setting { name: "REJOIN_MONITOR_SERVERS", why });
+        }
+        let mut all = BTreeSet::new();
+        for (name, url) in servers {
+            all.insert(EndPoint { kind: Kind::Server, url: read(name, url)? });
+        }
+        if let Some(url) = self.fallback_url.as_ref().filter(is_set) {
+            all.insert(EndPoint { kind: Kind::Fallback, url: read("REJOIN_FALLBACK_URL", url)? });
+        }
+        let encrypted = all.iter().filter(|it| it.url.starts_with("https://"));
+        let certificates = encrypted.map(|it| EndPoint { kind: Kind::Certificate, url: it.url.clone() });
+        let certificates: Vec<EndPoint> = certificates.collect();
+        all.extend(certificates);
+        let url = match self.twilio_base.trim() {
+            "" => TWILIO.to_owned(),
+            base => format!("{}/api.twilio.com", read("TWILIO_API_BASE", base)?),
+        };
+        all.insert(EndPoint { kind: Kind::Twilio, url });
+        Ok(all)
+    }
+
+    /// Who is alerted.
+    ///
+    /// # Errors
+    /// An address that cannot be one, or nobody.
+    fn targets(&self) -> Result<Vec<Target>, Error> {
+        let it = &self.monitoring;
+        let is_set = |secret: &&SecretString| !secret.expose_secret().trim().is_empty();
+        let mut all = vec![];
+        let mut add = |name, setting, url: &str, form| {
+            let is_address =
+                url.parse::<reqwest::Url>().is_ok_and(|url| matches!(url.scheme(), "https" | "http"));
+            if !is_address {
+                // The value is not repeated: it may be secret.
+                let why = "an address such as https://example.com/alerts is wanted";
+                return Err(Error::Setting { name: setting, why });
+            }
+            all.push(Target { name, url: url.to_owned().into(), form });
+            Ok(())
+        };
+        if let Some(url) = it.alert_webhook_url.as_ref().filter(is_set) {
+            add("webhook", "REJOIN_ALERT_WEBHOOK_URL", url.expose_secret().trim(), Form::Webhook)?;
+        }
+        if let Some(url) = it.alert_slack_url.as_ref().filter(is_set) {
+            add("slack", "REJOIN_ALERT_SLACK_URL", url.expose_secret().trim(), Form::Slack)?;
+        }
+        if let Some(key) = it.alert_pagerduty_key.as_ref().filter(is_set) {
+            let url = it.alert_pagerduty_url.trim();
+            add("pagerduty", "REJOIN_ALERT_PAGERDUTY_URL", url, Form::PagerDuty(key.clone()))?;
+        }
+        if all.is_empty() {
+            let why =
+                "not set, nor REJOIN_ALERT_SLACK_URL or REJOIN_ALERT_PAGERDUTY_KEY: nobody would be alerted";
+            return Err(Error::Setting { name: "REJOIN_ALERT_WEBHOOK_URL", why });
+        }
+        Ok(all)
+    }
+}
+
+/// An end point's address. One with credentials is refused: it stands in alerts.
+fn read(name: &'static str, url: &str) -> Result<String, Error> {
+    let why = "an address such as https://rejoin.example.com is wanted, without credentials, query and fragment, of up to 200 \
+               characters";
+    let usable = address(url).filter(|url| url.len() <= LONGEST_URL && !url.contains('@'));
+    let usable = usable.filter(|url| url.parse::<reqwest::Url>().is_ok());
+    usable.ok_or(Error::Setting { name, why })
+}
+
+/// A running monitor.
+#[derive(Debug)]
+pub struct Monitor {
+    tasks: JoinSet<()>,
+    outboxes: Vec<Outbox>,
+}
+
+impl Monitor {
+    /// Begins to ask.
+    ///
+    /// # Errors
+    /// A setting that cannot be used, or no certificates to trust.
+    pub fn start(settings: &MonitorSettings) -> Result<Self, Error> {
+        let (end_points, targets) = (settings.end_points()?, settings.targets()?);
+        let within = Duration::from_millis(settings.monitoring.monitor_timeout_ms);
+        let every = Duration::from_millis(settings.monitoring.monitor_every_ms);
+        let client = client(within)?;
+        let mut tasks = JoinSet::new();
+        let mut outboxes = vec![];
+        for target in targets {
+            let (outbox, delivers) = Outbox::of(target, client.clone());
+            outboxes.push(outbox);
+            tasks.spawn(delivers);
+        }
+        for end_point in end_points {
+            tracing::info!("asking {end_point} every {} ms", every.as_millis());
+            tasks.spawn(keep_asking(end_point, client.clone(), (every, within), outboxes.clone()));
+        }
+        Ok(Self { tasks, outboxes })
+    }
+
+    /// Returns when a part of it has ended by itself, which it should not.
+    pub async fn failed(&mut self) {
+        let _ = self.tasks.join_next().await;
+        tracing::error!("a part of the monitor has ended: this is a defect of rejoin");
+    }
+
+    /// Stops at once.
+    pub async fn stop(mut self) {
+        self.tasks.shutdown().await;
+        self.outboxes.iter().for_each(Outbox::report);
+    }
+}
+
+/// A client that opens a connection for each request: an old one says nothing about who can connect.
+fn client(within: Duration) -> Result<reqwest::Client, Error> {
+    let client = reqwest::Client::builder()
+        .user_agent(concat!("rejoin-monitor/", env!("CARGO_PKG_VERSION")))
+        .timeout(within)
+        .pool_max_idle_per_host(0)
+        .redirect(reqwest::redirect::Policy::none())
+        .build();
+    client.map_err(|_| Error::Setting {
+        name: "SSL_CERT_FILE",
+        why: "no certificates were found that this machine trusts: install them (ca-certificates), or name their file",
+    })
+}
+
+/// Asks one end point for ever.
+async fn keep_asking(
+    end_point: EndPoint,
+    client: reqwest::Client,
+    (every, within): (Duration, Duration),
+    outboxes: Vec<Outbox>,
+) {
+    let mut watch = Watch::default();
+    let mut tick = tokio::time::interval(every);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        let seen = end_point.ask(&client, within).await;
+        let reason = match &seen {
+            Seen::Failed(reason) => reason.clone(),
+            Seen::Well | Seen::Nothing => String::new(),
+        };
+        if !reason.is_empty() {
+            tracing::warn!("{end_point}: {reason}");
+        }
+        let Some(change) = watch.handle(&seen) else { continue };
+        let alert =
+            Alert { change, end_point: end_point.clone(), reason, at_ms: Surroundings::system().now().0 };
+        match change {
+            Change::Trigger => tracing::error!("alert: {}", alert.summary()),
+            Change::Resolve => tracing::info!("resolved: {}", alert.summary()),
+        }
+        let alert = Arc::new(alert);
+        outboxes.iter().for_each(|outbox| outbox.add(&alert));
+    }
+}
