@@ -47,6 +47,11 @@ pub(crate) const LOOK_UPS_REFUSED: &str = "rejoin_look_ups_refused_total";
 /// New certificates while the server ran, by result.
 pub(crate) const CERTIFICATES: &str = "rejoin_tls_certificates_total";
 
+/// Alerts of `rejoin monitor`, by target and what became of them: each attempt that failed counts, too.
+pub(crate) const ALERTS: &str = "rejoin_monitor_alerts_total";
+/// Whether an alert about an end point is open, by its kind and address.
+pub(crate) const OPEN_ALERTS: &str = "rejoin_monitor_alert_open";
+
 /// Upper bounds of buckets, for durations of milliseconds and for those of people.
 const FAST: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 const SLOW: &[f64] =
@@ -263,6 +268,11 @@ fn describe() {
     describe_counter!(QUARANTINED, "Events that could not be handled: their call is quarantined");
     describe_gauge!("rejoin_calls_held_back", "Calls that this server holds back, by reason");
     describe_gauge!("rejoin_jobs_unreadable", "Jobs that this server cannot read");
+    describe_counter!(
+        ALERTS,
+        "Alerts of the monitor, by target and result: delivered, failed (tried again), refused, or lost"
+    );
+    describe_gauge!(OPEN_ALERTS, "1 while an alert about the end point is open");
     describe_gauge!("rejoin_storm", "1 during a storm");
     describe_gauge!("rejoin_failsafe", "1 while the failsafe holds back pings and requeues for any agent");
     describe_gauge!("rejoin_agents_lost_lately", "Agents lost within the last ten seconds, or in the storm");

@@ -10,15 +10,23 @@ pub mod watch;
 
 use crate::config::{Logs, Monitoring, address};
 use crate::error::Error;
+use crate::limits::Limits;
+use crate::stopping::Stop;
 use crate::surroundings::Surroundings;
+use crate::{figures, http};
 use alert::{Alert, Form};
+use axum::Router;
+use axum::http::{StatusCode, header};
+use axum::routing::get;
 use clap::Args;
 use endpoint::{EndPoint, Kind};
 use secrecy::{ExposeSecret as _, SecretString};
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use target::{Outbox, Target};
+use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 use watch::{Change, Seen, Watch};
@@ -44,6 +52,9 @@ pub struct MonitorSettings {
     /// The monitor's own.
     #[command(flatten)]
     pub monitoring: Monitoring,
+    /// Limits of connections to its own address.
+    #[command(flatten)]
+    pub limits: Limits,
     /// The log.
     #[command(flatten)]
     pub logs: Logs,
@@ -138,19 +149,31 @@ fn read(name: &'static str, url: &str) -> Result<String, Error> {
 pub struct Monitor {
     tasks: JoinSet<()>,
     outboxes: Vec<Outbox>,
+    address: Option<SocketAddr>,
+    _stop: Stop,
 }
 
 impl Monitor {
     /// Begins to ask.
     ///
     /// # Errors
-    /// A setting that cannot be used, or no certificates to trust.
-    pub fn start(settings: &MonitorSettings) -> Result<Self, Error> {
+    /// A setting that cannot be used, no certificates to trust, or an address that is taken.
+    pub async fn start(settings: &MonitorSettings) -> Result<Self, Error> {
         let (end_points, targets) = (settings.end_points()?, settings.targets()?);
         let within = Duration::from_millis(settings.monitoring.monitor_timeout_ms);
         let every = Duration::from_millis(settings.monitoring.monitor_every_ms);
         let client = client(within)?;
         let mut tasks = JoinSet::new();
+        let stop = Stop::default();
+        let mut own = None;
+        if let Some(address) = settings.monitoring.monitor_listen {
+            let failed = |source| Error::Listen { address, source };
+            let listener = TcpListener::bind(address).await.map_err(failed)?;
+            own = Some(listener.local_addr().map_err(failed)?);
+            figures::start();
+            let limits = settings.limits.for_operators();
+            tasks.spawn(http::serve(listener, None, router(), limits, stop.stopping()));
+        }
         let mut outboxes = vec![];
         for target in targets {
             let (outbox, delivers) = Outbox::of(target, client.clone());
@@ -161,7 +184,12 @@ impl Monitor {
             tracing::info!("asking {end_point} every {} ms", every.as_millis());
             tasks.spawn(keep_asking(end_point, client.clone(), (every, within), outboxes.clone()));
         }
-        Ok(Self { tasks, outboxes })
+        Ok(Self { tasks, outboxes, address: own, _stop: stop })
+    }
+
+    /// Its own address, if it has one.
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.address
     }
 
     /// Returns when a part of it has ended by itself, which it should not.
@@ -175,6 +203,12 @@ impl Monitor {
         self.tasks.shutdown().await;
         self.outboxes.iter().for_each(Outbox::report);
     }
+}
+
+/// What it serves itself.
+fn router() -> Router {
+    let metrics = || async { ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], figures::text()) };
+    Router::new().route("/health/live", get(|| async { StatusCode::OK })).route("/metrics", get(metrics))
 }
 
 /// A client that opens a connection for each request: an old one says nothing about who can connect.
@@ -198,7 +232,10 @@ async fn keep_asking(
     (every, within): (Duration, Duration),
     outboxes: Vec<Outbox>,
 ) {
-    let mut watch = Watch::default();
+    let labels = [("kind", end_point.kind.to_string()), ("url", end_point.url.clone())];
+    let open = metrics::gauge!(figures::OPEN_ALERTS, &labels);
+    open.set(0.0);
+    let (mut watch, mut last) = (Watch::default(), String::new());
     let mut tick = tokio::time::interval(every);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -208,15 +245,22 @@ async fn keep_asking(
             Seen::Failed(reason) => reason.clone(),
             Seen::Well | Seen::Nothing => String::new(),
         };
-        if !reason.is_empty() {
+        if !reason.is_empty() && reason != last {
             tracing::warn!("{end_point}: {reason}");
         }
+        last.clone_from(&reason);
         let Some(change) = watch.handle(&seen) else { continue };
         let alert =
             Alert { change, end_point: end_point.clone(), reason, at_ms: Surroundings::system().now().0 };
         match change {
-            Change::Trigger => tracing::error!("alert: {}", alert.summary()),
-            Change::Resolve => tracing::info!("resolved: {}", alert.summary()),
+            Change::Trigger => {
+                open.set(1.0);
+                tracing::error!("alert: {}", alert.summary());
+            }
+            Change::Resolve => {
+                open.set(0.0);
+                tracing::info!("resolved: {}", alert.summary());
+            }
         }
         let alert = Arc::new(alert);
         outboxes.iter().for_each(|outbox| outbox.add(&alert));

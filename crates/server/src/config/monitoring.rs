@@ -3,6 +3,7 @@
 use super::secret;
 use clap::Args;
 use secrecy::SecretString;
+use std::net::SocketAddr;
 
 /// What is monitored, how often, and who is alerted.
 #[derive(Clone, Debug, Args)]
@@ -17,6 +18,10 @@ pub struct Monitoring {
     /// Maximum time for an end point's answer, and for that of an alert's target.
     #[arg(long, env = "REJOIN_MONITOR_TIMEOUT_MS", default_value = "5000", value_parser = clap::value_parser!(u64).range(100..=60_000), help_heading = "Monitor")]
     pub monitor_timeout_ms: u64,
+    /// Address on which `rejoin monitor` serves `/health/live` and `/metrics`. Not encrypted, and for everybody who reaches it:
+    /// use an address of this machine or of your own network. Not set: they are not served.
+    #[arg(long, env = "REJOIN_MONITOR_LISTEN", help_heading = "Monitor")]
+    pub monitor_listen: Option<SocketAddr>,
     /// URL that gets alerts of `rejoin monitor` as JSON. It is secret, because whoever knows it can send alerts.
     #[arg(long, env = "REJOIN_ALERT_WEBHOOK_URL", hide_env_values = true, value_parser = secret, help_heading = "Monitor")]
     pub alert_webhook_url: Option<SecretString>,

@@ -2,6 +2,7 @@
 
 use super::alert::{Alert, Form};
 use super::endpoint::why;
+use crate::figures;
 use http::StatusCode;
 use secrecy::{ExposeSecret as _, SecretString};
 use std::sync::Arc;
@@ -56,8 +57,12 @@ impl Target {
         let (to, mut pause, mut failures) = (self.name, FIRST_PAUSE, 0_u64);
         loop {
             match self.send(client, alert).await {
-                Ok(()) => return tracing::info!(to, failures, "alert delivered: {}", alert.summary()),
+                Ok(()) => {
+                    count(to, "delivered");
+                    return tracing::info!(to, failures, "alert delivered: {}", alert.summary());
+                }
                 Err(Failure::Refused(status)) => {
+                    count(to, "refused");
                     let status = status.as_u16();
                     return tracing::error!(
                         to,
@@ -67,6 +72,7 @@ impl Target {
                     );
                 }
                 Err(Failure::Later(why)) => {
+                    count(to, "failed");
                     failures += 1;
                     tracing::warn!(to, why, failures, "the target does not take an alert: it is tried again");
                     tokio::time::sleep(pause).await;
@@ -75,6 +81,10 @@ impl Target {
             }
         }
     }
+}
+
+fn count(to: &'static str, result: &'static str) {
+    metrics::counter!(figures::ALERTS, "to" => to, "result" => result).increment(1);
 }
 
 /// The alerts that wait for a target.
@@ -88,6 +98,10 @@ pub(super) struct Outbox {
 impl Outbox {
     /// An outbox, and what delivers from it until all its clones are dropped.
     pub(super) fn of(target: Target, client: reqwest::Client) -> (Self, impl Future<Output = ()> + Send) {
+        // From the start: Prometheus sees no increase in a counter that appears with its first event.
+        for result in ["delivered", "failed", "refused", "lost"] {
+            metrics::counter!(figures::ALERTS, "to" => target.name, "result" => result).increment(0);
+        }
         let (alerts, mut due) = mpsc::channel::<Arc<Alert>>(WAITING);
         let waiting = Arc::new(AtomicUsize::new(0));
         let outbox = Self { name: target.name, alerts, waiting: Arc::clone(&waiting) };
@@ -106,6 +120,7 @@ impl Outbox {
         if self.alerts.try_send(Arc::clone(alert)).is_err() {
             self.waiting.fetch_sub(1, Ordering::Relaxed);
             let to = self.name;
+            count(to, "lost");
             tracing::error!(to, "too many alerts wait for the target: one is lost: {}", alert.summary());
         }
     }

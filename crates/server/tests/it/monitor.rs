@@ -1,16 +1,17 @@
 //! The monitor with real end points and targets: some refuse, some are silent, some answer with errors, and all come back.
 
-use crate::support::PATIENCE;
+use crate::support::{AUTH_TOKEN, PATIENCE};
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
-use rejoin_server::{Monitor, MonitorSettings};
+use rejoin_server::{FallbackServer, FallbackSettings, Monitor, MonitorSettings};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
@@ -125,6 +126,7 @@ async fn an_end_point_that_fails_is_alerted_about_once_and_resolved() {
         ("alert-pagerduty-key", KEY),
         ("alert-pagerduty-url", &pagerduty.url()),
     ]))
+    .await
     .unwrap();
     let what = |event: &Value| {
         let key = event["dedup_key"].as_str().unwrap().to_owned();
@@ -206,6 +208,7 @@ async fn alerts_have_the_form_that_the_document_shows() {
         ("alert-pagerduty-key", KEY),
         ("alert-pagerduty-url", &pagerduty.url()),
     ]))
+    .await
     .unwrap();
     let triggers = [next(&mut alerts).await, next(&mut texts).await, next(&mut events).await];
     server.set(Does::Answer(200));
@@ -235,7 +238,7 @@ async fn an_alert_that_a_target_refuses_holds_up_no_later_one() {
         ("alert-webhook-url", webhook.url()),
     ];
     let options: Vec<_> = options.iter().map(|(name, value)| (*name, value.as_str())).collect();
-    let monitor = Monitor::start(&settings(&options)).unwrap();
+    let monitor = Monitor::start(&settings(&options)).await.unwrap();
     assert_eq!(next(&mut alerts).await["event"], "trigger");
     server.set(Does::Answer(200));
     assert_eq!(next(&mut alerts).await["event"], "resolve", "the trigger is not sent again");
@@ -266,7 +269,7 @@ async fn a_server_whose_readiness_is_not_public_is_asked_whether_it_is_live() {
     let options =
         [("public-url", url), ("twilio-api-base", twilio.url()), ("alert-webhook-url", webhook.url())];
     let options: Vec<_> = options.iter().map(|(name, value)| (*name, value.as_str())).collect();
-    let monitor = Monitor::start(&settings(&options)).unwrap();
+    let monitor = Monitor::start(&settings(&options)).await.unwrap();
     for _ in 0..3 {
         assert_eq!(timeout(PATIENCE, asked.recv()).await.unwrap(), Some(200));
     }
@@ -275,6 +278,84 @@ async fn a_server_whose_readiness_is_not_public_is_asked_whether_it_is_live() {
     let summary = next(&mut alerts).await["summary"].clone();
     assert_eq!(summary, json!(format!("server http://{address}: answered 503")));
     monitor.stop().await;
+}
+
+/// A certificate for this machine that ends in so many days, and trusts itself.
+fn certificate(key: &rcgen::KeyPair, days: u64) -> String {
+    let until =
+        SystemTime::now().duration_since(UNIX_EPOCH).unwrap() + Duration::from_secs(days * 24 * 60 * 60);
+    let mut params = rcgen::CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+    params.distinguished_name.push(rcgen::DnType::CommonName, "127.0.0.1");
+    params.not_after = rcgen::date_time_ymd(1970, 1, 1) + until;
+    params.self_signed(key).unwrap().pem()
+}
+
+/// A program of its own, because the certificates that it trusts stand in its environment.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_that_is_about_to_expire_is_alerted_about_until_it_is_renewed() {
+    #[derive(clap::Parser)]
+    struct Only {
+        #[command(flatten)]
+        settings: FallbackSettings,
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let key = rcgen::KeyPair::generate().unwrap();
+    let (old, new) = (certificate(&key, 5), certificate(&key, 90));
+    for (name, text) in [("key", key.serialize_pem()), ("certificate", old.clone()), ("all", old + &new)] {
+        std::fs::write(path(name), text).unwrap();
+    }
+    let options = [
+        ("listen", "127.0.0.1:0"),
+        ("public-url", "https://rejoin.test"),
+        ("fallback-url", "https://fallback.test"),
+        ("twilio-auth-token", AUTH_TOKEN),
+        ("tls-certificate", &path("certificate")),
+        ("tls-key", &path("key")),
+    ];
+    let options = options.iter().map(|(name, value)| format!("--{name}={value}"));
+    let arguments = std::iter::once("x".to_owned()).chain(options);
+    let settings = <Only as clap::Parser>::try_parse_from(arguments).unwrap().settings;
+    let fallback = FallbackServer::start(settings).await.unwrap();
+    let (server, _) = Stub::start(Does::Answer(200)).await;
+    let (twilio, _) = Stub::start(Does::Answer(200)).await;
+    let (webhook, mut alerts) = Stub::start(Does::Answer(200)).await;
+    let url = format!("https://{}", fallback.address());
+    let _monitor = tokio::process::Command::new(env!("CARGO_BIN_EXE_rejoin"))
+        .arg("monitor")
+        .env_clear()
+        .envs([
+            ("REJOIN_PUBLIC_URL", server.url()),
+            ("REJOIN_FALLBACK_URL", url.clone()),
+            ("TWILIO_API_BASE", twilio.url()),
+            ("REJOIN_MONITOR_EVERY_MS", "100".to_owned()),
+            ("REJOIN_ALERT_WEBHOOK_URL", webhook.url()),
+            ("SSL_CERT_FILE", path("all")),
+        ])
+        .stdout(Stdio::null())
+        .stderr(std::fs::File::create(path("log")).unwrap())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let alert = next(&mut alerts).await;
+    let wanted = [
+        format!("certificate {url}: it expires in 4 days"),
+        format!("certificate {url}: it expires in 5 days"),
+    ];
+    assert!(wanted.iter().any(|wanted| alert["summary"] == **wanted), "{alert}");
+    // As renewal programs do; the file is a new one by its time.
+    std::fs::write(path("new"), new).unwrap();
+    std::fs::rename(path("new"), path("certificate")).unwrap();
+    let resolved = next(&mut alerts).await;
+    assert_eq!(
+        resolved["summary"],
+        format!("certificate {url}: works again"),
+        "the fallback itself works: {resolved}"
+    );
+    fallback.stop().await;
+    // Days after its end are only asked about.
+    let log = std::fs::read_to_string(path("log")).unwrap();
+    assert_eq!(log.matches("ERROR").count(), 1, "the alert alone: {log}");
 }
 
 fn run(environment: &[(&str, &str)]) -> Output {
@@ -320,6 +401,7 @@ async fn the_monitor_says_what_it_does_without_secrets_and_ends_with_zero() {
         ("REJOIN_ALERT_PAGERDUTY_KEY", KEY.to_owned()),
         ("REJOIN_ALERT_PAGERDUTY_URL", pagerduty.url()),
         ("REJOIN_LOG", "debug".to_owned()),
+        ("REJOIN_MONITOR_LISTEN", "127.0.0.1:0".to_owned()),
     ]);
     let mut program = tokio::process::Command::new(env!("CARGO_BIN_EXE_rejoin"))
         .arg("monitor")
@@ -341,6 +423,21 @@ async fn the_monitor_says_what_it_does_without_secrets_and_ends_with_zero() {
         let line = timeout(PATIENCE, lines.next_line()).await.unwrap_or_else(|_| panic!("{wanted:?}: {log}"));
         log += &(line.unwrap().unwrap_or_else(|| panic!("it has ended: {log}")) + "\n");
     }
+    let mut lines_out = BufReader::new(program.stdout.take().unwrap()).lines();
+    let said = timeout(PATIENCE, lines_out.next_line()).await.unwrap().unwrap().unwrap();
+    let own = said.strip_prefix("monitoring; /health/live and /metrics on ").unwrap().to_owned();
+    assert_eq!(reqwest::get(format!("http://{own}/health/live")).await.unwrap().status(), 200);
+    let metrics = reqwest::get(format!("http://{own}/metrics")).await.unwrap().text().await.unwrap();
+    for wanted in [
+        format!("rejoin_monitor_alert_open{{kind=\"server\",url=\"http://{nobody}\"}} 1"),
+        format!("rejoin_monitor_alert_open{{kind=\"twilio\",url=\"{}/api.twilio.com\"}} 0", twilio.url()),
+        "rejoin_monitor_alerts_total{to=\"pagerduty\",result=\"delivered\"} 0".to_owned(),
+        "rejoin_monitor_alerts_total{to=\"slack\",result=\"failed\"} ".to_owned(),
+    ] {
+        assert!(metrics.contains(&wanted), "{wanted} is not in {metrics}");
+    }
+    assert!(!metrics.contains("result=\"failed\"} 0"), "each attempt that failed is counted: {metrics}");
+    log += &metrics;
     let id = program.id().unwrap().to_string();
     assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
     while let Some(line) = timeout(PATIENCE, lines.next_line()).await.unwrap().unwrap() {

@@ -19,8 +19,12 @@ pub(crate) struct Options {
 /// Runs until a signal comes.
 pub(crate) async fn run(options: Options) -> Result<ExitCode, String> {
     let mut signals = Signals::new();
-    let mut monitor = Monitor::start(&options.settings).map_err(|error| error.to_string())?;
-    progress!("monitoring");
+    let mut monitor = Monitor::start(&options.settings).await.map_err(|error| error.to_string())?;
+    match monitor.address() {
+        // For a caller who started it on port 0.
+        Some(address) => progress!("monitoring; /health/live and /metrics on {address}"),
+        None => progress!("monitoring"),
+    }
     let code = tokio::select! {
         () = signals.next() => ExitCode::SUCCESS,
         () = monitor.failed() => ExitCode::FAILURE,
