@@ -71,8 +71,7 @@ impl Form {
                 };
                 json!({ "text": escaped(&format!("{begin}: {}", alert.summary())) })
             }
-            // `payload` is required for a trigger only
-            // (https://developer.pagerduty.com/docs/send-alert-event).
+            // A resolve needs no `payload` (https://developer.pagerduty.com/docs/events-api-v2-overview).
             Self::PagerDuty(key) => {
                 let mut body = json!({
                     "routing_key": key.expose_secret(),

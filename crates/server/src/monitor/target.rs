@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// The longest pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
-/// Maximum number of alerts that wait for a target. An end point that fails and works in turns makes six a minute at most.
+/// Maximum number of alerts that wait for a target. An end point that fails and works in turns makes four a minute.
 const WAITING: usize = 1000;
 
 /// Where alerts go.

@@ -352,10 +352,10 @@ async fn a_certificate_that_is_about_to_expire_is_alerted_about_until_it_is_rene
         format!("certificate {url}: works again"),
         "the fallback itself works: {resolved}"
     );
-    fallback.stop().await;
     // Days after its end are only asked about.
     let log = std::fs::read_to_string(path("log")).unwrap();
     assert_eq!(log.matches("ERROR").count(), 1, "the alert alone: {log}");
+    fallback.stop().await;
 }
 
 fn run(environment: &[(&str, &str)]) -> Output {
