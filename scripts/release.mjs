@@ -8,6 +8,7 @@ import path from 'node:path';
 import { asked } from './lib/asked.mjs';
 import {
   TREE,
+  UNITS,
   archive,
   bill,
   buildCommand,
@@ -119,7 +120,7 @@ async function main() {
     archive(
       [
         take(`${server}/rejoin`, binary, true),
-        take(`${server}/rejoin.service`, file('deploy/rejoin.service')),
+        ...UNITS.map((unit) => take(`${server}/${unit}`, file(`deploy/${unit}`))),
         take(`${server}/rejoin.default.toml`, file('rejoin.default.toml')),
         take(`${server}/LICENSE`, file('LICENSE')),
         { name: `${server}/THIRD-PARTY.txt`, content: Buffer.from(licences(ofOthers, await sources())) },

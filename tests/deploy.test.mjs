@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
 import { parsers } from 'prettier/plugins/yaml';
+import { UNITS } from '../scripts/lib/release.mjs';
 import { root } from '../scripts/lib/run.mjs';
 
 const read = (/** @type {string} */ file) => readFileSync(path.join(root, file), 'utf8');
@@ -174,17 +175,20 @@ test('Fly.io asks at the port at which the server listens', () => {
   assert.ok(fly.includes(`REJOIN_LISTEN = "0.0.0.0:${port}"`));
 });
 
-test('systemd finds nothing wrong with the unit', (context) => {
+test('systemd finds nothing wrong with the units', (context) => {
   if (spawnSync('systemd-analyze', ['--version']).status !== 0) {
-    context.skip('systemd-analyze is missing: the unit is not verified here');
+    context.skip('systemd-analyze is missing: the units are not verified here');
     return;
   }
   const folder = mkdtempSync(path.join(tmpdir(), 'rejoin-unit-'));
   try {
-    const unit = path.join(folder, 'rejoin.service');
-    // The program is not installed here; what is verified is the unit.
-    writeFileSync(unit, read('deploy/rejoin.service').replaceAll('/usr/local/bin/rejoin', process.execPath));
-    const { status, stdout, stderr } = spawnSync('systemd-analyze', ['verify', '--man=no', unit]);
+    const units = UNITS.map((name) => {
+      const unit = path.join(folder, name);
+      // The program is not installed here; what is verified is the unit.
+      writeFileSync(unit, read(`deploy/${name}`).replaceAll('/usr/local/bin/rejoin', process.execPath));
+      return unit;
+    });
+    const { status, stdout, stderr } = spawnSync('systemd-analyze', ['verify', '--man=no', ...units]);
     assert.equal(`${stdout}${stderr}`, '');
     assert.equal(status, 0);
   } finally {

@@ -5,6 +5,9 @@ import { readFileSync, readdirSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { gzipSync } from 'node:zlib';
 
+/** The units for systemd in `deploy/`, which the server's archive has. */
+export const UNITS = ['rejoin.service', 'rejoin-fallback.service', 'rejoin-monitor.service'];
+
 /** Maximum size of what the image contains, in bytes: the program, and 0.3 MB for certificates. */
 export const IMAGE_LIMIT = 30e6;
 const CERTIFICATES = 0.3e6;
