@@ -40,6 +40,11 @@ pub async fn findings(config: Config) -> Result<Vec<Finding>, Error> {
         let answers = answers::read(&config, !is_refused).await?;
         all.extend(doctor::server::judge(&config.public_url, &answers, &expected.version));
     }
+    if let Some(url) = &config.fallback_url {
+        let certificate = certificate::read(url).await.map(|(_, certificate)| certificate);
+        let live = answers::is_alive(url).await?;
+        all.push(doctor::fallback::judge(url, certificate.as_ref(), &live));
+    }
     all.push(doctor::database::judge(&database));
     Ok(all)
 }
@@ -50,6 +55,7 @@ fn expected(config: &Config) -> Expected {
         workspace: config.workspace.clone(),
         public_url: config.public_url.clone(),
         other_public_urls: config.other_public_urls.clone(),
+        fallback_url: config.fallback_url.clone(),
         twiml_overrides: config.twiml_overrides.clone(),
         ping_workflow: config.ping_workflow.clone(),
         outbound_workflow: config.outbound_workflow.clone(),

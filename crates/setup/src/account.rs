@@ -3,7 +3,7 @@
 use crate::Error;
 use crate::streams;
 use rejoin_protocol::{AccountSid, WorkspaceSid};
-use rejoin_twilio::{Activity, Client, Sink, SubscribedEvent, TaskChannel, TaskQueue, Workflow};
+use rejoin_twilio::{Activity, Client, PhoneNumber, Sink, SubscribedEvent, TaskChannel, TaskQueue, Workflow};
 use serde_json::Value;
 
 /// What there is in the account, as far as a set-up needs to know.
@@ -25,6 +25,8 @@ pub struct Account {
     pub workflows: Vec<Workflow>,
     /// Sinks of Event Streams that lead to the server, each with the types that it gets.
     pub sinks: Vec<(Sink, Vec<SubscribedEvent>)>,
+    /// Phone numbers; empty until [`Account::read_numbers`].
+    pub numbers: Vec<PhoneNumber>,
 }
 
 impl Account {
@@ -58,7 +60,17 @@ impl Account {
             queues: client.list_task_queues().await.map_err(during("read the queues"))?,
             workflows: client.list_workflows().await.map_err(during("read the workflows"))?,
             sinks: sinks(client, public_url).await.map_err(during("read Event Streams"))?,
+            numbers: vec![],
         })
+    }
+
+    /// Asks Twilio for the phone numbers, which are needed only if there is a fallback.
+    ///
+    /// # Errors
+    /// When Twilio does not answer, or does not allow it.
+    pub async fn read_numbers(&mut self, client: &Client) -> Result<(), Error> {
+        self.numbers = client.list_phone_numbers().await.map_err(during("read the phone numbers"))?;
+        Ok(())
     }
 
     /// `ui_attributes.custom_data.rejoin`.

@@ -1,5 +1,7 @@
 //! One change of the account, and how it is shown.
 
+use crate::fallback;
+use crate::record::NumberRecord;
 use rejoin_protocol::{SinkSid, TaskQueueSid, WorkflowSid};
 use serde_json::Value;
 
@@ -55,6 +57,13 @@ pub enum Change {
         /// Types with the versions of their schemas.
         types: Vec<(&'static str, u32)>,
     },
+    /// The fallback address of a phone number.
+    Fallback {
+        /// The number's SID.
+        number: String,
+        /// Address and method as they were read.
+        before: NumberRecord,
+    },
     /// The server's address, for the plugin: `ui_attributes.custom_data.rejoin` in Flex's configuration.
     FlexConfiguration {
         /// As it was read.
@@ -87,6 +96,15 @@ impl Change {
                 let title = format!("+ subscription of the sink, to {} types", types.len());
                 let types = types.iter().map(|(kind, version)| format!("    + {kind}, version {version}"));
                 [title].into_iter().chain(types).collect()
+            }
+            Self::Fallback { number, before: NumberRecord { url, method, after } } => {
+                let method = method.as_deref().unwrap_or_default();
+                let before = (!url.is_empty()).then(|| format!("    - {method} {}", fallback::shown(url)));
+                [format!("~ number {number}: its fallback address")]
+                    .into_iter()
+                    .chain(before)
+                    .chain([format!("    + {} {after}", fallback::METHOD)])
+                    .collect()
             }
             Self::FlexConfiguration { before, after } => {
                 let mut lines = vec!["~ Flex's configuration: ui_attributes.custom_data.rejoin".to_owned()];

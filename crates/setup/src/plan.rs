@@ -1,10 +1,11 @@
 //! What is missing in the account. Pure: it compares what there is with what Rejoin needs.
 
+use crate::record::NumberRecord;
 use crate::workflow::{self, Routing};
-use crate::{Account, Change, Refusal, streams};
+use crate::{Account, Change, Fallback, Refusal, fallback, streams};
 use rejoin_protocol::attributes::RECOVERY_PING_CHANNEL;
 use rejoin_protocol::{ActivitySid, TaskQueueSid, WorkflowSid};
-use rejoin_twilio::Workflow;
+use rejoin_twilio::{PhoneNumber, Workflow};
 use serde_json::{Value, json};
 
 /// The name of the task channel, the queue and the workflow for Recovery Pings.
@@ -25,6 +26,8 @@ pub struct Wanted {
     pub reconnecting: bool,
     /// Whether Event Streams tell the server what neither a callback nor a page reports.
     pub event_streams: bool,
+    /// The fallback that the phone numbers are to have; `None`: they stay as they are.
+    pub fallback: Option<Fallback>,
 }
 
 /// A choice of workflows.
@@ -52,6 +55,8 @@ pub struct Plan {
     pub ping_workflow: Option<WorkflowSid>,
     /// The activity for agents who come back in one that receives no tasks, if it is there.
     pub reconnecting: Option<ActivitySid>,
+    /// The phone numbers that keep the fallback address they have, each with the reason and what to do.
+    pub left: Vec<String>,
 }
 
 impl Plan {
@@ -60,19 +65,26 @@ impl Plan {
     /// # Errors
     /// Everything that prevents it, at once.
     pub fn of(account: &Account, wanted: &Wanted) -> Result<Self, Vec<Refusal>> {
-        let mut planning = Planning { account, changes: vec![], refusals: vec![] };
+        let mut planning = Planning { account, changes: vec![], refusals: vec![], left: vec![] };
         planning.channel();
         let reconnecting = if wanted.reconnecting { planning.activity() } else { None };
         let ping_workflow = planning.ping();
-        for workflow in planning.chosen(&wanted.workflows) {
+        let chosen = planning.chosen(&wanted.workflows);
+        for workflow in &chosen {
             planning.filter(workflow);
         }
         if wanted.event_streams {
             planning.streams(&wanted.public_url);
         }
         planning.flex(&wanted.public_url);
-        let Planning { changes, refusals, .. } = planning;
-        if refusals.is_empty() { Ok(Self { changes, ping_workflow, reconnecting }) } else { Err(refusals) }
+        if let Some(fallback) = &wanted.fallback {
+            planning.fallback(fallback, &chosen);
+        }
+        let Planning { changes, refusals, left, .. } = planning;
+        if !refusals.is_empty() {
+            return Err(refusals);
+        }
+        Ok(Self { changes, ping_workflow, reconnecting, left })
     }
 }
 
@@ -80,6 +92,7 @@ struct Planning<'a> {
     account: &'a Account,
     changes: Vec<Change>,
     refusals: Vec<Refusal>,
+    left: Vec<String>,
 }
 
 impl<'a> Planning<'a> {
@@ -204,6 +217,72 @@ impl<'a> Planning<'a> {
         }
     }
 
+    fn fallback(&mut self, fallback: &Fallback, chosen: &[&Workflow]) {
+        let all = Choice::of(self.account);
+        let named = fallback.workflow.as_ref().map(|name| {
+            let is_it = |it: &&&Workflow| it.sid.as_str() == name || it.friendly_name == *name;
+            (name, all.iter().find(is_it).map(|workflow| &workflow.sid))
+        });
+        if let Some((name, None)) = named {
+            self.refuse(format!(
+                "There is no workflow \"{name}\" in Flex's workspace {} (--fallback-workflow).",
+                self.account.workspace
+            ));
+        }
+        let named = named.and_then(|(_, workflow)| workflow);
+        let only = if let [only] = chosen { Some(&only.sid) } else { None };
+        for number in self.numbers(&fallback.numbers) {
+            let there = fallback::address(number);
+            let is_ours = fallback.is_ours(number);
+            // What an earlier run has named stays until another workflow is named.
+            let kept = fallback::workflow_of(there).filter(|_| is_ours);
+            let after = fallback.address(named.or(kept.as_ref()).or(only));
+            let method = number.voice_fallback_method.clone();
+            if there == after && method.as_deref() == Some(fallback::METHOD) {
+                continue;
+            }
+            if let Some(why) = elsewhere(number) {
+                self.left.push(format!("number {}: {why}", number.sid));
+            } else if there.is_empty() || is_ours || fallback.replace {
+                let before = NumberRecord { url: there.to_owned(), method, after };
+                self.changes.push(Change::Fallback { number: number.sid.clone(), before });
+            } else {
+                self.left.push(format!(
+                    "number {}: its fallback address is another's, {}; --replace-fallback puts ours in its place",
+                    number.sid,
+                    fallback::shown(there)
+                ));
+            }
+        }
+    }
+
+    /// The numbers with these SIDs, or those themselves; without any those that lead to Studio.
+    fn numbers(&mut self, names: &[String]) -> Vec<&'a PhoneNumber> {
+        let account = self.account;
+        let all = &account.numbers;
+        if names.is_empty() {
+            let is_studio = |number: &&PhoneNumber| {
+                number.voice_url.as_ref().is_some_and(|url| url.starts_with(fallback::STUDIO))
+            };
+            let (chosen, others): (Vec<_>, Vec<_>) = all.iter().partition(is_studio);
+            self.left.extend(others.iter().map(|number| {
+                format!("number {}: its calls do not go to Studio; --number {0} chooses it", number.sid)
+            }));
+            return chosen;
+        }
+        let mut chosen = vec![];
+        for name in names {
+            match all.iter().find(|number| number.sid == *name || number.phone_number == *name) {
+                Some(number) => chosen.push(number),
+                None => self.refuse(format!(
+                    "The account has no number {} (--number, by SID or as +15550001111).",
+                    name.escape_debug()
+                )),
+            }
+        }
+        chosen
+    }
+
     fn flex(&mut self, public_url: &str) {
         let before = self.account.rejoin().cloned();
         let mut after = before.clone().filter(Value::is_object).unwrap_or_else(|| json!({}));
@@ -212,6 +291,21 @@ impl<'a> Planning<'a> {
             self.changes.push(Change::FlexConfiguration { before, after });
         }
     }
+}
+
+/// Why a number's own fallback address does not count, or cannot be set.
+fn elsewhere(number: &PhoneNumber) -> Option<String> {
+    if fallback::is_set(number.voice_application_sid.as_ref()) {
+        let application = number.voice_application_sid.as_deref().unwrap_or_default().escape_debug();
+        return Some(format!(
+            "the TwiML application {application} has its calls; give that one the fallback address in Twilio's console"
+        ));
+    }
+    if fallback::is_set(number.trunk_sid.as_ref()) {
+        return Some("a trunk has its calls, which has a disaster recovery URL of its own".to_owned());
+    }
+    let has_none = !fallback::is_set(number.voice_url.as_ref());
+    has_none.then(|| "it takes no calls: without a voice URL Twilio keeps no fallback address".to_owned())
 }
 
 pub(crate) fn is_everyones(target_workers: Option<&str>) -> bool {

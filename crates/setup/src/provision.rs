@@ -2,8 +2,8 @@
 
 use crate::account::during;
 use crate::plan::everyone;
-use crate::record::{FlexRecord, WorkflowRecord};
-use crate::{Account, Change, Error, Plan, Record, Wanted, workflow};
+use crate::record::{FlexRecord, NumberRecord, WorkflowRecord};
+use crate::{Account, Change, Error, Plan, Record, Wanted, fallback, workflow};
 use rejoin_protocol::TaskQueueSid;
 use rejoin_twilio::{Client, SubscribedEvent};
 use serde_json::{Value, json};
@@ -96,6 +96,9 @@ async fn make(
             }));
         }
         Change::Filter { .. } => return add_filter(client, account, change, record, file).await,
+        Change::Fallback { number, before } => {
+            return set_fallback(client, account, number, before, record, file).await;
+        }
         Change::FlexConfiguration { after, .. } => {
             return configure(client, account, after, record, file).await;
         }
@@ -133,6 +136,37 @@ async fn add_filter(
         return Err(Error::Changed(name.clone()));
     }
     if let Some(known) = account.workflows.iter_mut().find(|known| known.sid == *workflow) {
+        *known = written;
+    }
+    Ok(())
+}
+
+async fn set_fallback(
+    client: &Client,
+    account: &mut Account,
+    sid: &str,
+    change: &NumberRecord,
+    record: &mut Record,
+    file: &Path,
+) -> Result<(), Error> {
+    let there = patiently(|| client.fetch_phone_number(sid)).await.map_err(during("read the number"))?;
+    // Twilio has no condition for it: what was read a moment ago is compared.
+    if fallback::address(&there) != change.url || there.voice_fallback_method != change.method {
+        return Err(Error::ChangedNumber(sid.to_owned()));
+    }
+    // What was there before the first run counts, unless another has changed it since.
+    let first = record.numbers.get(sid).filter(|it| it.after == change.url);
+    let first =
+        first.map_or_else(|| change.clone(), |it| NumberRecord { after: change.after.clone(), ..it.clone() });
+    record.numbers.insert(sid.to_owned(), first);
+    record.write(file)?;
+    let written = patiently(|| client.set_voice_fallback(sid, &change.after, Some(fallback::METHOD))).await;
+    let written = written.map_err(during("set the number's fallback address"))?;
+    let is_kept = written.voice_fallback_method.as_deref() == Some(fallback::METHOD);
+    if fallback::address(&written) != change.after || !is_kept {
+        return Err(Error::ChangedNumber(sid.to_owned()));
+    }
+    if let Some(known) = account.numbers.iter_mut().find(|known| known.sid == sid) {
         *known = written;
     }
     Ok(())

@@ -42,6 +42,9 @@ pub struct Record {
     /// Workflows that were given a filter.
     #[serde(default)]
     pub workflows: BTreeMap<WorkflowSid, WorkflowRecord>,
+    /// Phone numbers that were given our fallback address, by their SIDs.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub numbers: BTreeMap<String, NumberRecord>,
     /// `ui_attributes.custom_data.rejoin`, if it was written.
     #[serde(default)]
     pub flex: Option<FlexRecord>,
@@ -53,6 +56,17 @@ pub struct WorkflowRecord {
     /// Its configuration as it was.
     pub before: String,
     /// As it was written.
+    pub after: String,
+}
+
+/// A phone number that was given our fallback address.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NumberRecord {
+    /// `VoiceFallbackUrl` as it was; empty: none.
+    pub url: String,
+    /// `VoiceFallbackMethod` as it was, if Twilio said it.
+    pub method: Option<String>,
+    /// The address as it was written.
     pub after: String,
 }
 
@@ -78,6 +92,7 @@ impl Record {
             sinks: vec![],
             subscriptions: vec![],
             workflows: BTreeMap::new(),
+            numbers: BTreeMap::new(),
             flex: None,
         }
     }

@@ -13,6 +13,9 @@ pub fn settings(account: &Account, wanted: &Wanted, plan: &Plan) -> String {
     line("twilio_account_sid", account.sid.as_str());
     line("twilio_workspace_sid", account.workspace.as_str());
     line("public_url", &wanted.public_url);
+    if let Some(fallback) = &wanted.fallback {
+        line("fallback_url", &fallback.url);
+    }
     if let Some(workflow) = &plan.ping_workflow {
         line("ping_workflow_sid", workflow.as_str());
     }

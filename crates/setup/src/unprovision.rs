@@ -2,7 +2,7 @@
 
 use crate::account::during;
 use crate::provision::{patiently, write_rejoin};
-use crate::{Error, Record, workflow};
+use crate::{Error, Record, fallback, workflow};
 use rejoin_protocol::WorkflowSid;
 use rejoin_twilio::Client;
 use serde_json::Value;
@@ -16,6 +16,11 @@ use std::path::Path;
 /// When Twilio refuses or does not answer. What was done stays, and the next run goes on from there.
 pub async fn unprovision(client: &Client, record: &mut Record, file: &Path) -> Result<Vec<String>, Error> {
     let mut lines = vec![];
+    for sid in record.numbers.keys().cloned().collect::<Vec<_>>() {
+        lines.push(restore_fallback(client, record, &sid).await?);
+        record.numbers.remove(&sid);
+        record.write(file)?;
+    }
     if let Some(flex) = record.flex.clone() {
         let read =
             patiently(|| client.flex_configuration()).await.map_err(during("read Flex's configuration"))?;
@@ -75,6 +80,26 @@ pub async fn unprovision(client: &Client, record: &mut Record, file: &Path) -> R
     // Nothing is left to restore.
     fs::remove_file(file).map_err(|source| Error::File { path: file.into(), source })?;
     Ok(lines)
+}
+
+async fn restore_fallback(client: &Client, record: &Record, sid: &str) -> Result<String, Error> {
+    let Some(kept) = record.numbers.get(sid) else { return Ok(String::new()) };
+    let there = match patiently(|| client.fetch_phone_number(sid)).await {
+        Ok(number) => number,
+        Err(rejoin_twilio::Error::Gone) => return Ok(format!("number {sid}: released since")),
+        Err(error) => return Err(during("read the number")(error)),
+    };
+    let (url, method) = (fallback::address(&there), &there.voice_fallback_method);
+    let how = if (url, method) == (kept.url.as_str(), &kept.method) {
+        "as before already"
+    } else if url == kept.after {
+        let written = patiently(|| client.set_voice_fallback(sid, &kept.url, kept.method.as_deref())).await;
+        written.map_err(during("set the number's fallback address"))?;
+        "as before"
+    } else {
+        "left as it is, as it was changed since"
+    };
+    Ok(format!("number {sid}, its fallback address: {how}"))
 }
 
 async fn restore(client: &Client, record: &Record, sid: &WorkflowSid) -> Result<String, Error> {

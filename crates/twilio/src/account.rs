@@ -28,6 +28,9 @@ pub struct PhoneNumber {
     /// Where Twilio fetches it when that fails.
     #[serde(default)]
     pub voice_fallback_url: Option<String>,
+    /// `GET` or `POST`.
+    #[serde(default)]
+    pub voice_fallback_method: Option<String>,
     /// The application whose addresses are used instead.
     #[serde(default)]
     pub voice_application_sid: Option<String>,

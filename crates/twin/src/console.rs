@@ -2,6 +2,7 @@
 //! rules of webhooks. It is shown by the REST API, for programs that check an account; calls do not depend on it.
 
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// What the console shows. Tests change it.
 #[derive(Clone, Debug, PartialEq)]
@@ -10,6 +11,8 @@ pub struct Console {
     pub account_status: String,
     /// The number's `voice_fallback_url`, as it is shown.
     pub voice_fallback_url: Option<String>,
+    /// `voice_fallback_url` and `voice_fallback_method` of each number that was updated by REST, by its SID.
+    pub fallbacks: BTreeMap<String, (String, String)>,
     /// Studio's flows.
     pub flows: Vec<StudioFlow>,
     /// The Webhooks configuration API, a public beta; `None`: the account does not have it.
@@ -38,6 +41,12 @@ pub struct WebhookConfiguration {
 
 impl Default for Console {
     fn default() -> Self {
-        Self { account_status: "active".into(), voice_fallback_url: None, flows: vec![], webhooks: None }
+        Self {
+            account_status: "active".into(),
+            voice_fallback_url: None,
+            fallbacks: BTreeMap::new(),
+            flows: vec![],
+            webhooks: None,
+        }
     }
 }

@@ -63,6 +63,23 @@ pub(super) async fn read(config: &Config, signs: bool) -> Result<Answers, Error>
     Ok(answers)
 }
 
+/// HTTP status of a fallback's `/health/live`. As a service of Twilio's Functions it has none: there the audio is public, and
+/// answers instead.
+pub(super) async fn is_alive(url: &str) -> Result<Result<u16, String>, Error> {
+    let transport = network(CONNECT, TOTAL).map_err(rejoin_twilio::Error::from)?;
+    let get = async |path: &str| {
+        let answer = send(&*transport, Method::GET, format!("{url}{path}"), None).await;
+        answer.map(|answer| answer.status().as_u16()).map_err(|why| word(why).to_owned())
+    };
+    Ok(match get("/health/live").await {
+        Ok(404) => match get("/audio/comfort.wav").await {
+            Ok(200) => Ok(200),
+            _ => Ok(404),
+        },
+        answer => answer,
+    })
+}
+
 async fn send(
     transport: &dyn Transport,
     method: Method,

@@ -1,7 +1,7 @@
 //! `rejoin doctor`: whether everything is as calls need it.
 //!
 //! [`Survey::read`] asks Twilio and changes nothing; [`findings`] judges what was read. What is read of the server and its
-//! surroundings is judged here, too ([`server`], [`certificate`], [`database`], [`clock`]). All judgements are pure: a file for
+//! surroundings is judged here, too ([`server`], [`certificate`], [`fallback`], [`database`], [`clock`]). All judgements are pure: a file for
 //! each check.
 
 mod account;
@@ -9,6 +9,7 @@ mod activity;
 pub mod certificate;
 pub mod clock;
 pub mod database;
+pub mod fallback;
 mod features;
 mod finding;
 mod flex;
@@ -43,6 +44,8 @@ pub struct Expected {
     pub public_url: String,
     /// `REJOIN_OTHER_PUBLIC_URLS`.
     pub other_public_urls: Vec<String>,
+    /// `REJOIN_FALLBACK_URL`, without a slash at the end.
+    pub fallback_url: Option<String>,
     /// `REJOIN_TWIML_OVERRIDES`.
     pub twiml_overrides: String,
     /// `REJOIN_PING_WORKFLOW_SID`.
@@ -82,7 +85,7 @@ pub fn findings(survey: &Survey, expected: &Expected) -> Vec<Finding> {
         all.push(features::judge(flex));
     }
     if let Ok(numbers) = &survey.numbers {
-        all.push(numbers::judge(numbers));
+        all.push(numbers::judge(numbers, expected.fallback_url.as_deref()));
     }
     if let Ok(streams) = &survey.streams {
         all.push(streams::judge(streams, expected));

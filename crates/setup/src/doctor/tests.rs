@@ -335,13 +335,13 @@ fn numbers_without_a_fallback_address_are_named_by_their_sids() {
     };
     let trunk = PhoneNumber { trunk_sid: Some("TK1".into()), ..number("PN3", "") };
     let messages = PhoneNumber { sid: "PN4".into(), ..PhoneNumber::default() };
-    let good = numbers::judge(&[number("PN1", "https://example.com/sorry"), trunk, messages]);
+    let good = numbers::judge(&[number("PN1", "https://example.com/sorry"), trunk, messages], None);
     assert_eq!(good.result, Outcome::Ok);
     assert_eq!(
         good.found,
         "1 number for calls, with a fallback address each; 1 number with an application or a trunk not checked"
     );
-    let without = numbers::judge(&[number("PN1", ""), number("PN2", "https://example.com/sorry")]);
+    let without = numbers::judge(&[number("PN1", ""), number("PN2", "https://example.com/sorry")], None);
     assert_eq!(without.found, "2 numbers for calls, 1 without a fallback address (PN1)");
 }
 

@@ -148,7 +148,7 @@ async fn read_at(client: &Client, public_url: &str) -> Result<Account, Error> {
 
 fn wanted() -> Wanted {
     let workflows = Choice::Named(vec!["Assign to Anyone".into()]);
-    Wanted { public_url: URL.into(), workflows, reconnecting: true, event_streams: true }
+    Wanted { public_url: URL.into(), workflows, reconnecting: true, event_streams: true, fallback: None }
 }
 
 fn configuration(account: &Account, workflow: u128) -> &str {

@@ -3,9 +3,10 @@
 //! Twilio gives none of them a version: who writes one has read it just before, and reads it again afterwards.
 
 use super::request::Request;
-use super::{Client, EVENTS, FLEX};
-use crate::account::{Sink, Subscription};
+use super::{API, Client, EVENTS, FLEX};
+use crate::account::{PhoneNumber, Sink, Subscription};
 use crate::error::Error;
+use crate::gate::Family;
 use crate::resource::{Activity, TaskChannel, TaskQueue, Workflow};
 use bytes::Bytes;
 use http::{Method, header};
@@ -71,6 +72,29 @@ impl Client {
     pub async fn create_workflow(&self, name: &str, configuration: &str) -> Result<Workflow, Error> {
         let form = [("FriendlyName", name), ("Configuration", configuration)];
         self.taskrouter(Method::POST, "Workflows").json(&form).await
+    }
+
+    /// Fetches a phone number of the account.
+    pub async fn fetch_phone_number(&self, sid: &str) -> Result<PhoneNumber, Error> {
+        self.phone_number(Method::GET, sid).json(&[]).await
+    }
+
+    /// Sets a number's fallback address, and how it is requested; an empty one removes it
+    /// (<https://www.twilio.com/docs/phone-numbers/api/incomingphonenumber-resource>).
+    pub async fn set_voice_fallback(
+        &self,
+        sid: &str,
+        url: &str,
+        method: Option<&str>,
+    ) -> Result<PhoneNumber, Error> {
+        let mut form = vec![("VoiceFallbackUrl", url)];
+        form.extend(method.map(|method| ("VoiceFallbackMethod", method)));
+        self.phone_number(Method::POST, sid).json(&form).await
+    }
+
+    fn phone_number(&self, method: Method, sid: &str) -> Request {
+        let path = format!("IncomingPhoneNumbers/{sid}.json");
+        self.request(method, API, (&self.account(), &path), Some(Family::Voice))
     }
 
     /// Replaces a workflow's configuration (JSON text).

@@ -4,6 +4,7 @@ use rejoin_protocol::attributes::RECOVERY_PING_CHANNEL;
 use rejoin_protocol::{
     AccountSid, ActivitySid, TaskChannelSid, TaskQueueSid, WorkerSid, WorkflowSid, WorkspaceSid,
 };
+use std::collections::BTreeMap;
 
 /// The account's configuration.
 #[derive(Clone, Debug)]
@@ -18,6 +19,8 @@ pub struct Account {
     pub voice_url: String,
     /// `VoiceFallbackUrl` of the number.
     pub voice_fallback_url: Option<String>,
+    /// What an administrator has set since: for each number `VoiceFallbackUrl` and `VoiceFallbackMethod`. An empty URL: none.
+    pub fallbacks: BTreeMap<String, (String, String)>,
     /// Its other numbers. They are called by calls that this account places.
     pub lines: Vec<LineSetup>,
     /// Agents.
@@ -163,6 +166,7 @@ pub fn demo_account(account: AccountSid, voice_url: String) -> Account {
         number: "+15550001111".into(),
         voice_url,
         voice_fallback_url: None,
+        fallbacks: BTreeMap::new(),
         lines: vec![],
         workers: vec![agent(0xada, "Ada"), agent(0xb0, "Bo")],
         activities: vec![

@@ -44,6 +44,15 @@ pub enum Event {
         /// True for a phone of the twin itself, false for a browser's.
         native: bool,
     },
+    /// An administrator sets the fallback address of one of the account's numbers; it counts for calls from now on.
+    NumberFallback {
+        /// The number, E.164.
+        number: String,
+        /// `VoiceFallbackUrl`; empty: none.
+        url: String,
+        /// `VoiceFallbackMethod`.
+        method: String,
+    },
     /// The leg's own end hung up: the customer's phone, or the Voice SDK's `hangup`.
     HungUp {
         /// The leg.

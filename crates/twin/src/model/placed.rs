@@ -89,7 +89,7 @@ impl Model {
             doing: Doing::Nothing,
             verbs: VecDeque::new(),
             base: String::new(),
-            fallback: None,
+            fallback: self.fallback_of(to),
         };
         self.log(format!("{sid} is the other end of {placed}"));
         self.calls.insert(sid.clone(), call);

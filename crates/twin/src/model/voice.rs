@@ -38,9 +38,18 @@ pub(super) fn sound(base: &str, verb: &Verb) -> Option<(Sound, u32)> {
 }
 
 impl Model {
+    /// The fallback address of a number of the account.
+    pub(super) fn fallback_of(&self, number: &str) -> Option<Link> {
+        if let Some((url, method)) = self.account.fallbacks.get(number) {
+            return (!url.is_empty()).then(|| Link { url: url.clone(), method: method.clone() });
+        }
+        let url = self.account.voice_fallback_url.clone().filter(|_| number == self.account.number);
+        url.map(|url| Link { url, method: "POST".into() })
+    }
+
     pub(super) fn customer_dials(&mut self, sid: &CallSid, from: String, native: bool) {
         let to = self.account.number.clone();
-        let fallback = self.account.voice_fallback_url.clone().map(|url| Link { url, method: "POST".into() });
+        let fallback = self.fallback_of(&to);
         let call = Call {
             from,
             to,

@@ -3,7 +3,9 @@
 use crate::administrator::{Twilio, answer_to, is_confirmed, is_terminal};
 use crate::output::{progress, say};
 use clap::Args;
-use rejoin_setup::{Account, Change, Choice, Plan, Record, Wanted, provision, settings, unprovision};
+use rejoin_setup::{
+    Account, Change, Choice, Fallback, Plan, Record, Wanted, provision, settings, unprovision,
+};
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -28,6 +30,20 @@ pub(crate) struct Options {
     /// Do without Event Streams, which tell the server what neither a callback nor a page reports.
     #[arg(long)]
     no_event_streams: bool,
+    /// URL at which Twilio reaches `rejoin fallback`, on another host: the fallback address of the account's numbers.
+    #[arg(long, env = "REJOIN_FALLBACK_URL", value_parser = fallback_url)]
+    fallback_url: Option<String>,
+    /// A number that gets the fallback address, by its SID or as +15550001111; may be given several times. Without it: those
+    /// whose calls go to Studio.
+    #[arg(long = "number", value_name = "NUMBER", requires = "fallback_url")]
+    numbers: Vec<String>,
+    /// The workflow of the numbers' calls, by SID or name, into which the fallback sends a caller. Without it: the one of --workflow,
+    /// if it is given once.
+    #[arg(long, value_name = "WORKFLOW", requires = "fallback_url")]
+    fallback_workflow: Option<String>,
+    /// Replace a number's fallback address that is another's.
+    #[arg(long, requires = "fallback_url")]
+    replace_fallback: bool,
     /// Only print what would change.
     #[arg(long)]
     plan: bool,
@@ -68,6 +84,11 @@ fn public_url(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
+/// An empty setting is none.
+fn fallback_url(text: &str) -> Result<String, String> {
+    if text.is_empty() { Ok(String::new()) } else { public_url(text.trim_end_matches('/')) }
+}
+
 /// Prints what is missing, and makes it.
 pub(crate) async fn run(options: Options) -> Result<ExitCode, String> {
     let account = options.twilio.account.clone();
@@ -75,12 +96,32 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode, String> {
     let (client, workspace) = options.twilio.of_flex().await?;
     let read = Account::read(&client, account.clone(), workspace.clone(), &options.public_url).await;
     let mut there = read.map_err(|error| error.to_string())?;
+    let fallback = options.fallback_url.filter(|url| !url.is_empty()).map(|url| Fallback {
+        url,
+        numbers: options.numbers,
+        workflow: options.fallback_workflow,
+        replace: options.replace_fallback,
+        written: known
+            .iter()
+            .flat_map(|it| &it.numbers)
+            .map(|(sid, it)| (sid.clone(), it.after.clone()))
+            .collect(),
+    });
+    if fallback.as_ref().is_some_and(|it| it.url == options.public_url) {
+        return Err("REJOIN_FALLBACK_URL is the server's own address: the fallback is to answer when that does not, so it has \
+                    to be another host. Nothing was changed"
+            .to_owned());
+    }
+    if fallback.is_some() {
+        there.read_numbers(&client).await.map_err(|error| error.to_string())?;
+    }
     let choice = if options.all_workflows { Choice::All } else { Choice::Named(options.workflows) };
     let wanted = Wanted {
         public_url: options.public_url,
         workflows: if choice == Choice::Named(vec![]) { chosen(&there)? } else { choice },
         reconnecting: !options.no_reconnecting_activity,
         event_streams: !options.no_event_streams,
+        fallback,
     };
     let plan = match Plan::of(&there, &wanted) {
         Ok(plan) => plan,
@@ -93,6 +134,9 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode, String> {
     say!("Account {account}, Flex's workspace {workspace}:");
     for line in plan.changes.iter().flat_map(Change::lines) {
         say!("  {line}");
+    }
+    for line in &plan.left {
+        say!("  left: {line}");
     }
     if plan.changes.is_empty() {
         say!("  nothing to do");
