@@ -58,7 +58,7 @@ fn of_fallback(calls: &[&PhoneNumber], url: &str, rest: &str) -> Finding {
     let (without, foreign): (Vec<_>, Vec<_>) =
         others.iter().copied().partition(|number| fallback::address(number).is_empty());
     let mut found = vec![format!("{all} for calls, {} with an address of {url} as the fallback", ours.len())];
-    for (numbers, what) in [(without, "without any"), (foreign, "with another")] {
+    for (numbers, what) in [(without, "without any"), (foreign, "with another, or not by POST")] {
         if !numbers.is_empty() {
             found.push(format!("{} {what} ({})", numbers.len(), named(numbers.iter().copied())));
         }

@@ -21,6 +21,7 @@ fn expected() -> Expected {
         workspace: WorkspaceSid::numbered(1),
         public_url: URL.into(),
         other_public_urls: vec![],
+        fallback_url: None,
         twiml_overrides: overrides::TWIML.to_owned(),
         ping_workflow: WorkflowSid::numbered(2),
         outbound_workflow: None,
@@ -343,6 +344,51 @@ fn numbers_without_a_fallback_address_are_named_by_their_sids() {
     );
     let without = numbers::judge(&[number("PN1", ""), number("PN2", "https://example.com/sorry")], None);
     assert_eq!(without.found, "2 numbers for calls, 1 without a fallback address (PN1)");
+}
+
+#[test]
+fn numbers_are_to_lead_to_the_fallback_by_post() {
+    let url = "https://fallback.example.com";
+    let number = |sid: &str, fallback: &str, method: &str| PhoneNumber {
+        sid: sid.into(),
+        voice_url: Some("https://example.com/voice".into()),
+        voice_fallback_url: Some(fallback.into()),
+        voice_fallback_method: Some(method.into()),
+        ..PhoneNumber::default()
+    };
+    let ours = "https://fallback.example.com/twiml/fallback?workflow=WW00000000000000000000000000000001";
+    let good = numbers::judge(&[number("PN1", ours, "POST")], Some(url));
+    assert_eq!(good.found, format!("1 number for calls, each with an address of {url} as its fallback"));
+    let all = [
+        number("PN1", ours, "POST"),
+        number("PN2", "", "POST"),
+        number("PN3", "https://example.com/sorry", "POST"),
+        number("PN4", ours, "GET"),
+    ];
+    let bad = numbers::judge(&all, Some(url));
+    assert_eq!((bad.result, numbers::judge(&[], Some(url)).result), (Outcome::Warning, Outcome::Ok));
+    assert_eq!(
+        bad.found,
+        format!(
+            "4 numbers for calls, 1 with an address of {url} as the fallback; 1 without any (PN2); 2 with another, or not by POST \
+             (PN3, PN4)"
+        )
+    );
+}
+
+#[test]
+fn the_fallback_host_is_to_answer_with_a_certificate_that_lasts() {
+    let judged = |certificate: Option<Certificate>, live: Result<u16, String>| {
+        fallback::judge("https://fallback.example.com", certificate.as_ref(), &live).result
+    };
+    let valid = |days| Some(Certificate::Valid { days });
+    assert_eq!(judged(valid(14), Ok(200)), Outcome::Ok);
+    assert_eq!(judged(None, Ok(200)), Outcome::Ok);
+    assert_eq!(judged(valid(13), Ok(200)), Outcome::Warning);
+    assert_eq!(judged(valid(13), Ok(404)), Outcome::Failed);
+    assert_eq!(judged(valid(90), Err("timed out".into())), Outcome::Failed);
+    assert_eq!(judged(Some(Certificate::Refused("expired".into())), Ok(200)), Outcome::Failed);
+    assert_eq!(judged(Some(Certificate::Unreachable("timed out".into())), Ok(200)), Outcome::Failed);
 }
 
 #[test]

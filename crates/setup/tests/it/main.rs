@@ -2,6 +2,7 @@
 #![allow(clippy::expect_used, reason = "a helper of a test may fail the test")]
 
 mod deploying;
+mod fallback;
 mod opponents;
 
 use bytes::Bytes;
@@ -22,7 +23,7 @@ const URL: &str = "https://rejoin.example.com";
 
 /// A bare account, and who sets it up.
 struct World {
-    _twin: Twin,
+    twin: Twin,
     base: String,
     folder: tempfile::TempDir,
 }
@@ -90,7 +91,7 @@ impl World {
         let service = app(&twin);
         tokio::spawn(async move { axum::serve(listener, service).await });
         let folder = tempfile::tempdir().expect("a folder");
-        Self { _twin: twin, base: format!("http://{listen}/__tw"), folder }
+        Self { twin, base: format!("http://{listen}/__tw"), folder }
     }
 
     fn client(&self, token: &str, way: &Arc<Way>) -> Client {
@@ -122,6 +123,9 @@ impl World {
         let mut account = read_at(client, &wanted.public_url).await?;
         let file = self.record();
         let known = Record::read(&file, &account.sid)?;
+        if wanted.fallback.is_some() {
+            account.read_numbers(client).await?;
+        }
         let mut record = known.unwrap_or_else(|| Record::new(account.sid.clone(), account.workspace.clone()));
         let mut done = vec![];
         let note = |change: &Change| done.extend(change.lines().into_iter().take(1));

@@ -3,6 +3,7 @@
 use super::{Setup, body};
 use rejoin_protocol::AccountSid;
 use rejoin_twin::console::{StudioFlow, WebhookConfiguration};
+use rejoin_twin::model::LineSetup;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -93,4 +94,53 @@ async fn an_account_without_the_webhooks_configuration_api_does_not_know_its_add
     assert_eq!(setup.read(rules).await, (StatusCode::OK, json!({ "rules": [rule] })));
     let stranger = setup.client.get(format!("{}/__tw/{rules}", setup.base)).send().await.expect("an answer");
     assert_eq!(stranger.status(), StatusCode::UNAUTHORIZED);
+}
+
+/// An update is taken as Twilio documents it, and nothing else is; a call whose document cannot be fetched goes on there.
+#[tokio::test]
+async fn a_number_has_the_fallback_address_that_it_was_given_and_a_call_goes_there() {
+    let line =
+        |number: &str, voice_url: &str| LineSetup { number: number.into(), voice_url: voice_url.into() };
+    // Nobody listens on port 1.
+    let lines = vec![line("+15550003333", "http://127.0.0.1:1/voice"), line("+15550004444", "")];
+    let mut setup = Setup::with_lines(lines).await;
+    let path = |place: u32| format!("IncomingPhoneNumbers/PN{place:032x}");
+    let answer = async |setup: &Setup, place, form: &[(&str, &str)]| {
+        let request = setup.voice(Method::POST, &path(place)).form(form);
+        body(request.send().await.expect("an answer")).await
+    };
+    let url = format!("{}/sorry", setup.far);
+    for (place, form, status, code) in [
+        (2, [("VoiceFallbackUrl", "nowhere")], 400, 21205),
+        (2, [("VoiceFallbackMethod", "PUT")], 400, 20001),
+        (2, [("voicefallbackurl", url.as_str())], 400, 20001),
+        (2, [("VoiceUrl", url.as_str())], 400, 20001),
+        (3, [("VoiceFallbackUrl", url.as_str())], 400, 21405),
+        (9, [("VoiceFallbackUrl", url.as_str())], 404, 20404),
+    ] {
+        let (refused, why) = answer(&setup, place, &form).await;
+        assert_eq!((refused.as_u16(), &why["code"]), (status, &json!(code)), "{form:?} {why}");
+    }
+    let form = [("VoiceFallbackUrl", url.as_str()), ("VoiceFallbackMethod", "GET")];
+    let (status, set) = answer(&setup, 2, &form).await;
+    assert_eq!((status, &set["voice_fallback_url"]), (StatusCode::OK, &json!(url)), "{set}");
+    let (_, shown) = body(setup.voice(Method::GET, &path(2)).send().await.expect("an answer")).await;
+    assert_eq!(shown, set);
+    let (_, other) = body(setup.voice(Method::GET, &path(1)).send().await.expect("an answer")).await;
+    assert_eq!((&other["voice_fallback_url"], &other["voice_fallback_method"]), (&json!(""), &json!("POST")));
+
+    let call = [
+        ("From", "+15550001111"),
+        ("To", "+15550003333"),
+        ("Twiml", "<Response><Pause length=\"9\"/></Response>"),
+    ];
+    let placed = setup.voice(Method::POST, "Calls").form(&call).send().await.expect("an answer");
+    assert_eq!(placed.status(), StatusCode::CREATED);
+    let asked = setup.next("/sorry").await;
+    assert_eq!(asked.method, Method::GET);
+    assert_eq!(asked.params.get("ErrorUrl").map(String::as_str), Some("http://127.0.0.1:1/voice"));
+    assert!(asked.signed);
+
+    let (_, none) = answer(&setup, 2, &[("VoiceFallbackUrl", "")]).await;
+    assert_eq!((&none["voice_fallback_url"], &none["voice_fallback_method"]), (&json!(""), &json!("GET")));
 }

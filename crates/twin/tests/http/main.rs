@@ -16,6 +16,7 @@ use axum::{
 };
 use rejoin_protocol::{AccountSid, CallSid, TaskSid, WorkerSid, WorkspaceSid};
 use rejoin_twilio::signature::{self, Signed};
+use rejoin_twin::model::LineSetup;
 use rejoin_twin::{LegNews, Twin, TwinConfig, app};
 use serde_json::Value;
 use std::{
@@ -145,8 +146,13 @@ async fn bound() -> (tokio::net::TcpListener, SocketAddr) {
 
 impl Setup {
     async fn new() -> Self {
+        Self::with_lines(vec![]).await
+    }
+
+    async fn with_lines(lines: Vec<LineSetup>) -> Self {
         let (listener, listen) = bound().await;
-        let twin = Twin::start(TwinConfig::at(listen, TOKEN)).await.expect("a twin");
+        let config = TwinConfig { lines, ..TwinConfig::at(listen, TOKEN) };
+        let twin = Twin::start(config).await.expect("a twin");
         let service = app(&twin);
         tokio::spawn(async move { axum::serve(listener, service).await });
 
