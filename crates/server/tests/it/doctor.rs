@@ -467,6 +467,55 @@ async fn a_sink_counts_when_it_leads_here_and_gets_all_types() {
     assert!(judged("ok").contains("schema version 1"));
 }
 
+/// `rejoin fallback`, which ends with this value.
+struct Fallback(Child);
+
+impl Drop for Fallback {
+    fn drop(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_fallback_is_to_answer_and_to_have_the_numbers() {
+    let world = World::healthy().await;
+    let healthy = world.checks(&[]);
+    assert!(!healthy.contains_key("fallback"), "without REJOIN_FALLBACK_URL there is nothing to check");
+    let listen = free();
+    let url = format!("http://{listen}");
+    let settings = [("REJOIN_FALLBACK_URL", url.as_str())];
+    assert_eq!(world.news(&healthy, &settings), ["failed fallback"], "nobody listens");
+
+    let mut command = world.command(&["fallback", "--config", "rejoin.toml"], &settings);
+    command.env("REJOIN_LISTEN", &listen).env("REJOIN_LOG", "off").stdout(Stdio::piped());
+    let mut fallback = Fallback(command.spawn().unwrap());
+    let mut line = String::new();
+    BufReader::new(fallback.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert!(line.starts_with("listening on"), "{line}");
+    let checks = world.checks(&settings);
+    assert_eq!(
+        (&checks["fallback"]["result"], &checks["numbers"]["result"]),
+        (&json!("ok"), &json!("warning"))
+    );
+    assert!(checks["numbers"]["found"].as_str().unwrap().contains("1 without any (PN"), "{checks:?}");
+
+    world.provision(&["--fallback-url", &url, "--number", "+15550001111"]);
+    let text = said(&world.doctor(&[], &settings)).replace(&url, "https://fallback.example.com");
+    for check in ["numbers", "fallback"] {
+        let line = text.lines().find(|line| line.starts_with(&format!("ok       {check}: ")));
+        let line = line.unwrap_or_else(|| panic!("{text}"));
+        assert!(guide("doctor.md").contains(&format!("{line}\n")), "docs/doctor.md is to show this:\n{line}");
+    }
+
+    let theirs = ("https://other.example.com/sorry".to_owned(), "POST".to_owned());
+    world.twin.console(|console| {
+        console.fallbacks.insert("PN00000000000000000000000000000001".to_owned(), theirs);
+    });
+    let checks = world.checks(&settings);
+    assert!(checks["numbers"]["found"].as_str().unwrap().contains("1 with another"), "{checks:?}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn watching_prints_what_has_changed() {
     let world = World::healthy().await;

@@ -1,6 +1,6 @@
 //! `rejoin provision` as an administrator runs it, on an account that nobody has set up.
 
-use crate::administrator::{Account, guide, said};
+use crate::administrator::{Account, TOKEN, guide, said};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_administrator_sets_up_an_account_checks_the_settings_and_takes_it_back() {
@@ -43,4 +43,52 @@ async fn an_address_without_tls_and_a_missing_choice_are_refused() {
     let unchosen = account.rejoin(&["provision", "--yes"]);
     assert!(!unchosen.status.success());
     assert!(said(&unchosen).contains("--all-workflows") && said(&unchosen).contains("Outbound"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_numbers_get_the_fallback_address_and_lose_it_again() {
+    let account = Account::new().await;
+    let run = |more: &[&str]| {
+        let arguments = [&["provision", "--workflow", "Assign to Anyone"], more].concat();
+        let environment =
+            [("TWILIO_AUTH_TOKEN", TOKEN), ("REJOIN_FALLBACK_URL", "https://fallback.example.com/")];
+        account.signed_in(&environment, &arguments)
+    };
+    let first = account.rejoin(&["provision", "--yes", "--workflow", "Assign to Anyone"]);
+    assert!(first.status.success() && !said(&first).contains("number"), "{}", said(&first));
+    let unchosen = run(&["--plan"]);
+    assert!(said(&unchosen).contains("  left: number PN") && said(&unchosen).contains("nothing to do"));
+
+    let planned = run(&["--plan", "--number", "+15550001111"]);
+    let shown = guide("deployment.md");
+    assert!(shown.contains(&said(&planned)), "docs/deployment.md is to show this:\n{}", said(&planned));
+    let made = run(&["--yes", "--number", "+15550001111"]);
+    assert!(
+        made.status.success() && said(&made).contains("  fallback_url = \"https://fallback.example.com\"")
+    );
+    let again = run(&["--yes", "--number", "+15550001111"]);
+    assert!(said(&again).contains("  nothing to do\n"), "{}", said(&again));
+
+    let back = account.rejoin(&["unprovision", "--yes"]);
+    let restored = "number PN00000000000000000000000000000001, its fallback address: as before\n";
+    assert!(said(&back).contains(restored), "{}", said(&back));
+    assert!(said(&run(&["--plan", "--number", "+15550001111"])).contains("    + POST https://fallback"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fallback_that_can_be_none_and_options_without_one_are_refused() {
+    let account = Account::new().await;
+    let why = |url: &str, more: &[&str]| {
+        let arguments = [&["provision", "--yes", "--workflow", "Assign to Anyone"], more].concat();
+        let mut environment = vec![("TWILIO_AUTH_TOKEN", TOKEN)];
+        environment.extend((!url.is_empty()).then_some(("REJOIN_FALLBACK_URL", url)));
+        let output = account.signed_in(&environment, &arguments);
+        assert!(!output.status.success(), "{url} {more:?}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    assert!(why("http://fallback.example.com", &[]).contains("https is wanted"));
+    assert!(why("https://rejoin.example.com/", &[]).contains("the server's own address"));
+    assert!(why("", &["--number", "+15550001111"]).contains("--fallback-url"));
+    assert!(why("", &["--replace-fallback"]).contains("--fallback-url"));
+    assert!(!account.folder().join("rejoin.provision.json").exists(), "nothing was changed");
 }

@@ -35,14 +35,14 @@ pub(crate) struct Options {
     fallback_url: Option<String>,
     /// A number that gets the fallback address, by its SID or as +15550001111; may be given several times. Without it: those
     /// whose calls go to Studio.
-    #[arg(long = "number", value_name = "NUMBER", requires = "fallback_url")]
+    #[arg(long = "number", value_name = "NUMBER")]
     numbers: Vec<String>,
     /// The workflow of the numbers' calls, by SID or name, into which the fallback sends a caller. Without it: the one of --workflow,
     /// if it is given once.
-    #[arg(long, value_name = "WORKFLOW", requires = "fallback_url")]
+    #[arg(long, value_name = "WORKFLOW")]
     fallback_workflow: Option<String>,
     /// Replace a number's fallback address that is another's.
-    #[arg(long, requires = "fallback_url")]
+    #[arg(long)]
     replace_fallback: bool,
     /// Only print what would change.
     #[arg(long)]
@@ -91,6 +91,13 @@ fn fallback_url(text: &str) -> Result<String, String> {
 
 /// Prints what is missing, and makes it.
 pub(crate) async fn run(options: Options) -> Result<ExitCode, String> {
+    let is_about_numbers =
+        !options.numbers.is_empty() || options.fallback_workflow.is_some() || options.replace_fallback;
+    if is_about_numbers && options.fallback_url.as_deref().unwrap_or_default().is_empty() {
+        return Err("--number, --fallback-workflow and --replace-fallback are about the fallback's address, and there is none: set \
+                    REJOIN_FALLBACK_URL, or --fallback-url. Nothing was changed"
+            .to_owned());
+    }
     let account = options.twilio.account.clone();
     let known = Record::read(&options.record, &account).map_err(|error| error.to_string())?;
     let (client, workspace) = options.twilio.of_flex().await?;
