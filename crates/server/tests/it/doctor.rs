@@ -487,6 +487,16 @@ async fn the_fallback_is_to_answer_and_to_have_the_numbers() {
     let settings = [("REJOIN_FALLBACK_URL", url.as_str())];
     assert_eq!(world.news(&healthy, &settings), ["failed fallback"], "nobody listens");
 
+    // Twilio's Functions have no `/health/live`: there the audio answers.
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let functions = format!("http://{}", listener.local_addr().unwrap());
+    let audio = axum::Router::new().route("/audio/comfort.wav", axum::routing::get(|| async { "RIFF" }));
+    tokio::spawn(async move { axum::serve(listener, audio).await });
+    let checked_at = |url: String| world.checks(&[("REJOIN_FALLBACK_URL", &url)])["fallback"].clone();
+    assert_eq!(checked_at(functions.clone())["result"], "ok");
+    let other = checked_at(format!("{functions}/elsewhere"));
+    assert!(other["found"].as_str().unwrap().contains("HTTP status 404"), "{other}");
+
     let mut command = world.command(&["fallback", "--config", "rejoin.toml"], &settings);
     command.env("REJOIN_LISTEN", &listen).env("REJOIN_LOG", "off").stdout(Stdio::piped());
     let mut fallback = Fallback(command.spawn().unwrap());
