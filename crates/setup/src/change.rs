@@ -1,7 +1,6 @@
 //! One change of the account, and how it is shown.
 
 use crate::fallback;
-use crate::record::NumberRecord;
 use rejoin_protocol::{SinkSid, TaskQueueSid, WorkflowSid};
 use serde_json::Value;
 
@@ -61,8 +60,12 @@ pub enum Change {
     Fallback {
         /// The number's SID.
         number: String,
-        /// Address and method as they were read.
-        before: NumberRecord,
+        /// The address as it was read; empty: none.
+        url: String,
+        /// Its method as it was read.
+        method: Option<String>,
+        /// The address afterwards.
+        after: String,
     },
     /// The server's address, for the plugin: `ui_attributes.custom_data.rejoin` in Flex's configuration.
     FlexConfiguration {
@@ -97,7 +100,7 @@ impl Change {
                 let types = types.iter().map(|(kind, version)| format!("    + {kind}, version {version}"));
                 [title].into_iter().chain(types).collect()
             }
-            Self::Fallback { number, before: NumberRecord { url, method, after } } => {
+            Self::Fallback { number, url, method, after } => {
                 let method = method.as_deref().unwrap_or_default();
                 let before = (!url.is_empty()).then(|| format!("    - {method} {}", fallback::shown(url)));
                 [format!("~ number {number}: its fallback address")]

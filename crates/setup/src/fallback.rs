@@ -22,15 +22,15 @@ pub struct Fallback {
     /// Whether an address that is not ours is replaced.
     pub replace: bool,
     /// The addresses that earlier runs have set, by the numbers' SIDs.
-    pub written: BTreeMap<String, String>,
+    pub written: BTreeMap<String, Vec<String>>,
 }
 
 impl Fallback {
     /// True when the address is one of this fallback, or an earlier run has set it.
     pub(crate) fn is_ours(&self, number: &PhoneNumber) -> bool {
         let there = address(number);
-        leads_to(there, &self.url)
-            || (!there.is_empty() && self.written.get(&number.sid).is_some_and(|it| it == there))
+        let written = || self.written.get(&number.sid).is_some_and(|all| all.iter().any(|it| it == there));
+        leads_to(there, &self.url) || written()
     }
 
     /// The address for calls of this workflow.

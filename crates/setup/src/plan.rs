@@ -1,6 +1,5 @@
 //! What is missing in the account. Pure: it compares what there is with what Rejoin needs.
 
-use crate::record::NumberRecord;
 use crate::workflow::{self, Routing};
 use crate::{Account, Change, Fallback, Refusal, fallback, streams};
 use rejoin_protocol::attributes::RECOVERY_PING_CHANNEL;
@@ -244,8 +243,8 @@ impl<'a> Planning<'a> {
             if let Some(why) = elsewhere(number) {
                 self.left.push(format!("number {}: {why}", number.sid));
             } else if there.is_empty() || is_ours || fallback.replace {
-                let before = NumberRecord { url: there.to_owned(), method, after };
-                self.changes.push(Change::Fallback { number: number.sid.clone(), before });
+                let (number, url) = (number.sid.clone(), there.to_owned());
+                self.changes.push(Change::Fallback { number, url, method, after });
             } else {
                 self.left.push(format!(
                     "number {}: its fallback address is another's, {}; --replace-fallback puts ours in its place",

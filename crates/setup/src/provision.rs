@@ -96,9 +96,7 @@ async fn make(
             }));
         }
         Change::Filter { .. } => return add_filter(client, account, change, record, file).await,
-        Change::Fallback { number, before } => {
-            return set_fallback(client, account, number, before, record, file).await;
-        }
+        Change::Fallback { .. } => return set_fallback(client, account, change, record, file).await,
         Change::FlexConfiguration { after, .. } => {
             return configure(client, account, after, record, file).await;
         }
@@ -144,29 +142,32 @@ async fn add_filter(
 async fn set_fallback(
     client: &Client,
     account: &mut Account,
-    sid: &str,
-    change: &NumberRecord,
+    change: &Change,
     record: &mut Record,
     file: &Path,
 ) -> Result<(), Error> {
+    let Change::Fallback { number: sid, url, method, after } = change else { return Ok(()) };
     let there = patiently(|| client.fetch_phone_number(sid)).await.map_err(during("read the number"))?;
     // Twilio has no condition for it: what was read a moment ago is compared.
-    if fallback::address(&there) != change.url || there.voice_fallback_method != change.method {
-        return Err(Error::ChangedNumber(sid.to_owned()));
+    if fallback::address(&there) != url || there.voice_fallback_method != *method {
+        return Err(Error::ChangedNumber(sid.clone()));
     }
     // What was there before the first run counts, unless another has changed it since.
-    let first = record.numbers.get(sid).filter(|it| it.after == change.url);
-    let first =
-        first.map_or_else(|| change.clone(), |it| NumberRecord { after: change.after.clone(), ..it.clone() });
-    record.numbers.insert(sid.to_owned(), first);
+    let known = record.numbers.get(sid).filter(|it| it.after.contains(url)).cloned();
+    let mut kept =
+        known.unwrap_or_else(|| NumberRecord { url: url.clone(), method: method.clone(), after: vec![] });
+    if !kept.after.contains(after) {
+        kept.after.push(after.clone());
+    }
+    record.numbers.insert(sid.clone(), kept);
     record.write(file)?;
-    let written = patiently(|| client.set_voice_fallback(sid, &change.after, Some(fallback::METHOD))).await;
+    let written = patiently(|| client.set_voice_fallback(sid, after, Some(fallback::METHOD))).await;
     let written = written.map_err(during("set the number's fallback address"))?;
     let is_kept = written.voice_fallback_method.as_deref() == Some(fallback::METHOD);
-    if fallback::address(&written) != change.after || !is_kept {
-        return Err(Error::ChangedNumber(sid.to_owned()));
+    if fallback::address(&written) != after || !is_kept {
+        return Err(Error::ChangedNumber(sid.clone()));
     }
-    if let Some(known) = account.numbers.iter_mut().find(|known| known.sid == sid) {
+    if let Some(known) = account.numbers.iter_mut().find(|known| known.sid == *sid) {
         *known = written;
     }
     Ok(())

@@ -66,8 +66,8 @@ pub struct NumberRecord {
     pub url: String,
     /// `VoiceFallbackMethod` as it was, if Twilio said it.
     pub method: Option<String>,
-    /// The address as it was written.
-    pub after: String,
+    /// The addresses that were written, or were about to be: a run may have ended in between.
+    pub after: Vec<String>,
 }
 
 /// What Flex's configuration had for Rejoin.

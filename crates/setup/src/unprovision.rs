@@ -92,7 +92,7 @@ async fn restore_fallback(client: &Client, record: &Record, sid: &str) -> Result
     let (url, method) = (fallback::address(&there), &there.voice_fallback_method);
     let how = if (url, method) == (kept.url.as_str(), &kept.method) {
         "as before already"
-    } else if url == kept.after {
+    } else if kept.after.iter().any(|it| it == url) {
         let written = patiently(|| client.set_voice_fallback(sid, &kept.url, kept.method.as_deref())).await;
         written.map_err(during("set the number's fallback address"))?;
         "as before"

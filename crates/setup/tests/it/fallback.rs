@@ -106,15 +106,22 @@ async fn another_fallback_address_stays_unless_it_is_to_be_replaced_and_comes_ba
     let replacing = with(Fallback { replace: true, ..fallback() });
     let (_, done) = world.provision(&world.usual(), &replacing).await.expect("a set-up");
     assert_eq!((done.len(), world.number().await), (1, (OURS.into(), "POST".into())));
-    // The fallback moves: what an earlier run has set is ours, and keeps its workflow.
-    let record =
-        Record::read(&world.record(), &world.account().await.sid).expect("a file").expect("a record");
-    let written = record.numbers.iter().map(|(sid, it)| (sid.clone(), it.after.clone())).collect();
+    // The fallback moves, and the run ends half-way, again and again: what earlier runs have set is ours, and keeps its workflow.
     let workflows =
         Choice::Named(vec!["Assign to Anyone".into(), "WW00000000000000000000000000000001".into()]);
-    let moved = Fallback { url: "https://moved.example.com".into(), written, ..fallback() };
-    let moved = Wanted { workflows, ..with(moved) };
-    world.provision(&world.usual(), &moved).await.expect("a set-up");
+    for passing in 0.. {
+        let record =
+            Record::read(&world.record(), &world.account().await.sid).expect("a file").expect("a record");
+        let written = record.numbers.iter().map(|(sid, it)| (sid.clone(), it.after.clone())).collect();
+        let moved = Fallback { url: "https://moved.example.com".into(), written, ..fallback() };
+        let moved = Wanted { workflows: workflows.clone(), ..with(moved) };
+        let way = Arc::<Way>::default();
+        way.instead.lock().expect("a lock").extend(vec![None; passing].into_iter().chain([Some(503); 40]));
+        if world.provision(&world.client(TOKEN, &way), &moved).await.is_ok() {
+            break;
+        }
+        assert!(passing < 40, "it gets on");
+    }
     let there = OURS.replace("fallback.example.com", "moved.example.com");
     assert_eq!(world.number().await, (there, "POST".into()));
 
