@@ -194,12 +194,17 @@ impl Desk {
     /// An accepted and registered call (task 1).
     pub(crate) fn on_a_call() -> Self {
         let mut desk = Self::idle();
-        desk.task(live(200));
-        let effects = desk.handle(conference(1, both()));
-        let (id, _) = posts(&effects)[0];
-        desk.handle(Event::Reply { id, result: Ok(Answer::Accepted) });
-        desk.handle(Event::PushState { up: true });
+        desk.gets_a_call();
         desk
+    }
+
+    /// The agent is on a call, which the server has registered, and its push channel is up.
+    pub(crate) fn gets_a_call(&mut self) {
+        self.task(live(200));
+        let effects = self.handle(conference(1, both()));
+        let (id, _) = posts(&effects)[0];
+        self.handle(Event::Reply { id, result: Ok(Answer::Accepted) });
+        self.handle(Event::PushState { up: true });
     }
 
     pub(crate) fn start(&mut self, tasks: Vec<TaskFacts>, phone_registered: bool) -> Vec<Effect> {

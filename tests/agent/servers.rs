@@ -19,11 +19,7 @@ fn on_a_call(servers: &[&str]) -> Desk {
     desk.microphone(Microphone::Granted);
     desk.start(vec![], true);
     desk.greeted(vec![]);
-    desk.task(live(200));
-    let effects = desk.handle(conference(1, both()));
-    let (id, _) = posts(&effects)[0];
-    desk.handle(Event::Reply { id, result: Ok(Answer::Accepted) });
-    desk.handle(Event::PushState { up: true });
+    desk.gets_a_call();
     desk
 }
 
