@@ -14,12 +14,12 @@ use std::{
 pub struct Latency(Arc<AtomicU64>);
 
 impl Latency {
-    /// So many milliseconds.
+    /// With this latency, in milliseconds.
     pub fn of_ms(ms: u64) -> Self {
         Self(Arc::new(AtomicU64::new(ms)))
     }
 
-    /// Takes so many milliseconds from now on.
+    /// Sets the latency from now on, in milliseconds.
     pub fn set_ms(&self, ms: u64) {
         self.0.store(ms, Ordering::Relaxed);
     }

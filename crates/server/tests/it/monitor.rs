@@ -62,7 +62,7 @@ impl Stub {
         *self.does.lock().unwrap() = does;
     }
 
-    /// Returns when it was asked so many more times.
+    /// Returns when it has been asked this number of times more.
     async fn asked(&self, more: usize) {
         let mut requests = self.requests.subscribe();
         let wanted = *requests.borrow() + more;
@@ -280,7 +280,7 @@ async fn a_server_whose_readiness_is_not_public_is_asked_whether_it_is_live() {
     monitor.stop().await;
 }
 
-/// A certificate for this machine that ends in so many days, and trusts itself.
+/// A self-signed certificate for this machine that ends after this number of days.
 fn certificate(key: &rcgen::KeyPair, days: u64) -> String {
     let until =
         SystemTime::now().duration_since(UNIX_EPOCH).unwrap() + Duration::from_secs(days * 24 * 60 * 60);

@@ -2,7 +2,7 @@
 //!
 //! The twin is never linked into this program: a stand-in for Twilio does not belong in a production binary.
 //!
-//! The twin's account is one that nobody has set up. `rejoin provision` and `rejoin deploy` set it up, so a newcomer's way is an
+//! The twin's account is not set up when it starts. `rejoin provision` and `rejoin deploy` set it up, so a newcomer's way is an
 //! administrator's.
 
 use crate::output::progress;
