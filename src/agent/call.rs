@@ -171,6 +171,7 @@ impl Call {
             worker_leg: legs.own.clone(),
             customer_leg: legs.customer.clone(),
             worker_name: String::new(), // set when it is sent
+            answers_messages: false,
         };
         Some((legs, registration))
     }

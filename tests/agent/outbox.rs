@@ -61,6 +61,7 @@ fn registration(number: u32, made: Millis) -> Kept {
         worker_leg: CallSid::numbered(200),
         customer_leg: CallSid::numbered(100),
         worker_name: String::new(),
+        answers_messages: false,
     };
     Kept { delivery: Delivery::Register(registration), ..mark(number, made) }
 }

@@ -210,6 +210,7 @@ fn kept_requests_survive_a_round_trip() {
         worker_leg: CallSid::numbered(5),
         customer_leg: CallSid::numbered(6),
         worker_name: String::new(),
+        answers_messages: false,
     };
     let (task, reservation) = (TaskSid::numbered(1), ReservationSid::numbered(2));
     let mark = GracefulMark { id: None, task, reservation, reason: GracefulReason::ColdTransfer };
@@ -258,6 +259,7 @@ fn the_server_parses_what_the_plugin_sends() {
             worker_leg: CallSid::numbered(5),
             customer_leg: CallSid::numbered(6),
             worker_name: "Ada".into(),
+            answers_messages: false,
         };
         assert_eq!(json_of(told::registration(&registration)), json!(registration));
     }

@@ -194,6 +194,10 @@ pub struct Registration {
     pub customer_leg: CallSid,
     /// The worker's name as Flex shows it, for the agent who may have to take over. At most 200 characters.
     pub worker_name: String,
+    /// True when the page answers [call messages](crate::call_message) over this leg. Older plugins do not, nor do pages
+    /// with a Voice SDK before 2.2.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub answers_messages: bool,
 }
 
 impl Registration {

@@ -5,6 +5,7 @@
 
 pub mod api;
 pub mod attributes;
+pub mod call_message;
 pub mod overrides;
 #[cfg(feature = "openapi")]
 mod schema;

@@ -186,6 +186,7 @@ mod tests {
                     worker_leg: leg.clone(),
                     customer_leg: CallSid::numbered(1),
                     worker_name: "Ada".into(),
+                    answers_messages: false,
                 },
             },
         );

@@ -116,6 +116,7 @@ impl World {
                     worker_leg: leg(chance),
                     customer_leg: leg(chance),
                     worker_name: "Nobody".into(),
+                    answers_messages: false,
                 };
                 self.post_lie(page, "/v1/calls", &said);
             }

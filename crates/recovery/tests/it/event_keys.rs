@@ -83,6 +83,7 @@ fn registrations() -> impl Strategy<Value = Event> {
             worker_leg: leg(worker_leg),
             customer_leg: leg(customer_leg),
             worker_name: "Ada".into(),
+            answers_messages: false,
         };
         Event::Registered { worker, registration }
     })

@@ -21,6 +21,7 @@ fn registration(worker: u128, task: u128) -> Registration {
         worker_leg: leg(ADA_LEG),
         customer_leg: leg(CUSTOMER),
         worker_name: "Ada".into(),
+        answers_messages: false,
     }
 }
 

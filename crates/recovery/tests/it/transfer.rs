@@ -773,6 +773,7 @@ fn deleted_after_a_transfer(registers: &[u128]) -> Desk {
             worker_leg: leg(0xb1),
             customer_leg: leg(CUSTOMER),
             worker_name: "Bo".into(),
+            answers_messages: false,
         };
         desk.handle(Event::Registered { worker: WorkerSid::numbered(*worker), registration });
     }

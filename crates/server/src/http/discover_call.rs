@@ -131,5 +131,6 @@ fn registration(task: Task, own: Reservation) -> Option<Registration> {
         worker_leg: leg("worker")?,
         customer_leg: leg("customer")?,
         worker_name: own.worker_name,
+        answers_messages: false,
     })
 }

@@ -124,6 +124,7 @@ impl Running {
             worker_leg: ada_leg(),
             customer_leg: customer(),
             worker_name: "Ada".into(),
+            answers_messages: false,
         };
         for (sequence, leg) in [(1, customer()), (2, ada_leg())] {
             let flags = ParticipantFlags::default();

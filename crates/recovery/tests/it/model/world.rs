@@ -403,6 +403,7 @@ impl World {
             worker_leg: leg(number),
             customer_leg: leg(CUSTOMER),
             worker_name: "Ada".into(),
+            answers_messages: false,
         };
         vec![join, repeated(Event::Registered { worker: WorkerSid::numbered(worker(who)), registration })]
     }
