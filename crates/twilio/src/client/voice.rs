@@ -117,6 +117,29 @@ impl Client {
         self.voice(Method::POST, &format!("Calls/{call}.json")).done(&[("Twiml", document)]).await
     }
 
+    /// Sends a message to the Voice SDK of an active call, over the signalling of the call. `content` is JSON; requests with
+    /// the same `key` send one message (<https://www.twilio.com/docs/voice/api/userdefinedmessage-resource>). That Twilio
+    /// accepts it does not mean that the client gets it.
+    pub async fn send_call_message(&self, call: &CallSid, content: &str, key: &str) -> Result<(), Error> {
+        let form = [("Content", content), ("IdempotencyKey", key)];
+        self.voice(Method::POST, &format!("Calls/{call}/UserDefinedMessages.json")).done(&form).await
+    }
+
+    /// Lets Twilio post the messages of an active call's Voice SDK to this address, in JSON, until the call ends. Requests
+    /// with the same `key` make one subscription
+    /// (<https://www.twilio.com/docs/voice/api/userdefinedmessagesubscription-resource>).
+    pub async fn subscribe_to_call_messages(
+        &self,
+        call: &CallSid,
+        callback: &str,
+        key: &str,
+    ) -> Result<(), Error> {
+        let form = [("Callback", callback), ("Method", "POST"), ("IdempotencyKey", key)];
+        self.voice(Method::POST, &format!("Calls/{call}/UserDefinedMessageSubscriptions.json"))
+            .done(&form)
+            .await
+    }
+
     pub(super) fn voice(&self, method: Method, path: &str) -> Request {
         self.request(method, API, (&self.account(), path), Some(Family::Voice))
     }
