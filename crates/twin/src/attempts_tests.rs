@@ -1,7 +1,11 @@
 //! Webhooks to servers that fail in each way, over real sockets.
 
 use super::*;
-use crate::{TwinConfig, log::Log, webhooks::Webhooks};
+use crate::{
+    TwinConfig,
+    log::Log,
+    webhooks::{Format, Webhooks},
+};
 use std::{future::Future, net::SocketAddr};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -87,8 +91,10 @@ async fn delivered_with(url: &str, pause: Millis) -> (Result<(), String>, Millis
     let log = Log::default();
     let webhooks = webhooks(&log);
     webhooks.set_retry_pause(pause);
-    let (result, took) =
-        timed(async { webhooks.deliver(url, "POST", &[("a".to_owned(), "1".to_owned())]).await }).await;
+    let (result, took) = timed(async {
+        webhooks.deliver(Format::Form, url, "POST", &[("a".to_owned(), "1".to_owned())]).await
+    })
+    .await;
     (result, took, log.lines())
 }
 
@@ -129,10 +135,9 @@ async fn a_server_that_comes_up_meanwhile_gets_the_webhook() {
     let log = Log::default();
     let webhooks = webhooks(&log);
     webhooks.set_retry_pause(Millis(20));
-    let delivery =
-        tokio::spawn(
-            async move { webhooks.deliver(&url, "POST", &[("a".to_owned(), "1".to_owned())]).await },
-        );
+    let delivery = tokio::spawn(async move {
+        webhooks.deliver(Format::Form, &url, "POST", &[("a".to_owned(), "1".to_owned())]).await
+    });
     while log.lines().is_empty() {
         tokio::task::yield_now().await;
     }

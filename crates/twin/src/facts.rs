@@ -20,6 +20,11 @@
 //!   <https://github.com/twilio/twilio-oai>, `twilio_api_v2010.json`), also for what it requests later (*assumed*);
 //! - a call that the account places to a number of its own is two calls there, one `outbound-api` and one `inbound` that
 //!   runs the number's document; when one is ended by REST, the other one was hung up on (*assumed*);
+//! - call messages (<https://www.twilio.com/docs/voice/sdks/call-message-events>): the SDK gets the content as JSON, not as text
+//!   (*assumed*: the documentation's example formats it with `JSON.stringify`); `Sid` of the callback is the SDK's
+//!   `voiceEventSid` (*assumed*: both begin with `KX`); `SequenceNumber` counts the messages of the call from 0 (*read*),
+//!   also those that nobody has subscribed to (*assumed*); a request with an `IdempotencyKey` of an earlier one for the same
+//!   call gets that one's answer and has no effect (*assumed*); a subscription ends with its call (*assumed*);
 //! - a worker with reservations that are not completed cannot be deleted (*assumed*; the documentation does not say);
 //! - a caller who hangs up in a queue causes one request to `action`, with `QueueResult=hangup`, whose answer is
 //!   dropped;
@@ -179,6 +184,24 @@ pub struct Facts {
     /// How long Twilio waits between two attempts of one webhook. *Assumed*: not at all. The page about connection overrides
     /// does not say it, and without a pause retries help least.
     pub retry_pause: Millis,
+    /// True when a call message to a client whose signalling is gone is refused. *Assumed*: false, Twilio accepts it and it
+    /// is lost. No page says what happens then.
+    pub lost_message_refused: bool,
+    /// Code of a refused message or subscription of a call that is not active, or has no Voice SDK client. *Assumed*: that
+    /// of other requests for a call in the wrong state. That both are refused is *read*
+    /// (<https://www.twilio.com/docs/voice/api/userdefinedmessage-resource>); active is ringing or in progress (*read*:
+    /// <https://www.twilio.com/docs/voice/sdks/call-message-events>).
+    pub no_message_code: u32,
+    /// Maximum size of a call message, in bytes. *Read* for messages of the Android SDK
+    /// (<https://twilio.github.io/twilio-voice-android/docs/6.3.3/com/twilio/voice/CallMessage.html>); *assumed* for others.
+    pub message_limit: usize,
+    /// Code of a longer one. *Read* (<https://www.twilio.com/docs/api/errors/31212>) for messages of the SDK; *assumed* for
+    /// those of the REST API.
+    pub message_too_long_code: u32,
+    /// True when the callback of a subscription to call messages is a form, like other callbacks. *Assumed*: false, it is
+    /// JSON, signed by its hash like the events of Event Streams. *Read*: an end point must accept `application/json`
+    /// (<https://www.twilio.com/docs/voice/sdks/call-message-events>), and in the example there even the number is a text.
+    pub message_callback_is_form: bool,
     /// Maximum length of TwiML in a parameter, in characters. *Read* for creating calls
     /// (<https://www.twilio.com/docs/voice/api/call-resource>); *assumed* for updating them.
     pub twiml_limit: usize,
@@ -217,6 +240,11 @@ impl Default for Facts {
             failed_wait_is_requested_again: true,
             redirect_requests_action: false,
             retry_pause: Millis(0),
+            lost_message_refused: false,
+            no_message_code: 21220,
+            message_limit: 10_240,
+            message_too_long_code: 31212,
+            message_callback_is_form: false,
             twiml_limit: 4000,
             document_limit: 65_536,
             event_delay: Millis(300),

@@ -8,10 +8,13 @@ use axum::{
 };
 use rejoin_twilio::{encoded, signature};
 use reqwest::Url;
+use serde::Serialize;
 use serde_json::{Value, json};
 
 /// Prefix of TaskRouter's event types.
 pub(crate) const TASKROUTER: &str = "com.twilio.taskrouter.";
+/// Identifies a webhook, however often it is sent.
+const TOKEN: &str = "I-Twilio-Idempotency-Token";
 
 /// A webhook, or a request for a document. `token` identifies this one request, however often it is sent.
 ///
@@ -34,7 +37,7 @@ pub fn webhook(
         .method(method)
         .uri(url.as_str())
         .header(signature::HEADER, sign(auth_token, &url, signed))
-        .header("I-Twilio-Idempotency-Token", token);
+        .header(TOKEN, token);
     let request = if get {
         request.body(Bytes::new())
     } else {
@@ -44,19 +47,48 @@ pub fn webhook(
     request.map_err(|error| format!("11100: {error}"))
 }
 
+/// A webhook with its parameters in JSON, signed by its hash; with `GET` it is the same as [`webhook`].
+///
+/// # Errors
+/// One line that begins with Twilio's error code.
+pub fn json_webhook(
+    auth_token: &str,
+    url: &str,
+    method: &str,
+    params: &[(String, String)],
+    token: &str,
+) -> Result<Request<Bytes>, String> {
+    if method.eq_ignore_ascii_case("GET") {
+        return webhook(auth_token, url, method, params, token);
+    }
+    let params = params.iter().map(|(name, value)| (name.clone(), value.as_str().into())).collect();
+    in_json(auth_token, url, &Value::Object(params), Some(token))
+}
+
 /// Events in Event Streams' format: JSON, signed by its hash.
 ///
 /// # Errors
 /// One line that begins with Twilio's error code.
 pub fn events(auth_token: &str, url: &str, events: &[Value]) -> Result<Request<Bytes>, String> {
-    let body = Bytes::from(serde_json::to_string(events).map_err(|error| format!("11100: {error}"))?);
+    in_json(auth_token, url, events, None)
+}
+
+fn in_json(
+    auth_token: &str,
+    url: &str,
+    body: &(impl Serialize + ?Sized),
+    token: Option<&str>,
+) -> Result<Request<Bytes>, String> {
+    let body = Bytes::from(serde_json::to_string(body).map_err(|error| format!("11100: {error}"))?);
     let mut url = parsed(url)?;
     url.query_pairs_mut().append_pair(signature::BODY_HASH, &signature::body_hash(&body));
-    Request::post(url.as_str())
+    let mut request = Request::post(url.as_str())
         .header(header::CONTENT_TYPE, "application/json")
-        .header(signature::HEADER, sign(auth_token, &url, &[]))
-        .body(body)
-        .map_err(|error| format!("11100: {error}"))
+        .header(signature::HEADER, sign(auth_token, &url, &[]));
+    if let Some(token) = token {
+        request = request.header(TOKEN, token);
+    }
+    request.body(body).map_err(|error| format!("11100: {error}"))
 }
 
 /// An event in its envelope (<https://cloudevents.io>), as in Twilio's examples.

@@ -14,7 +14,7 @@ use crate::{
     },
     outside::{Phone, Phones, Ringing},
     sinks::Sinks,
-    webhooks::Webhooks,
+    webhooks::{Format, Webhooks},
 };
 use rejoin_protocol::{CallSid, Millis, WorkerSid};
 use serde_json::Value;
@@ -84,9 +84,18 @@ pub enum PhoneCommand {
     },
 }
 
-/// News of any leg, for transcripts.
+/// News of any leg, for transcripts and for the phones that have it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LegNews {
+    /// A call message for its client.
+    Message {
+        /// The leg.
+        call: CallSid,
+        /// The content.
+        content: Value,
+        /// `KX…`.
+        sid: String,
+    },
     /// A line of its transcript.
     Heard(CallSid, Line),
     /// It has ended.
@@ -587,14 +596,12 @@ impl Driver {
             Effect::Webhook { params, .. } if self.twin.faults(|faults| faults.loses(&params)) => {
                 self.twin.log("a callback never comes");
             }
-            Effect::Webhook { url, method, params } => {
-                let webhooks = self.webhooks.clone();
-                let twin = self.twin.clone();
-                tokio::spawn(async move {
-                    if let Err(why) = webhooks.deliver(&url, &method, &params).await {
-                        twin.log(format!("webhook lost: {why}"));
-                    }
-                });
+            Effect::Webhook { url, method, params } => self.deliver(Format::Form, url, method, params),
+            Effect::JsonWebhook { url, method, params } => self.deliver(Format::Json, url, method, params),
+            Effect::Message { call, content, sid } => {
+                // JSON, by the contract. Fails without sockets: the message is lost.
+                let content = serde_json::from_str(&content).unwrap_or_default();
+                let _ = self.twin.inner.legs.send(LegNews::Message { call, content, sid });
             }
             Effect::Tell { worker, event_type, payload } => {
                 if let Some(listeners) = self.listeners.get_mut(&worker) {
@@ -619,6 +626,16 @@ impl Driver {
             Effect::Stream(event) => self.twin.sinks().tell(&event),
             Effect::Log(line) => self.twin.log(line),
         }
+    }
+
+    fn deliver(&self, format: Format, url: String, method: String, params: Vec<(String, String)>) {
+        let webhooks = self.webhooks.clone();
+        let twin = self.twin.clone();
+        tokio::spawn(async move {
+            if let Err(why) = webhooks.deliver(format, &url, &method, &params).await {
+                twin.log(format!("webhook lost: {why}"));
+            }
+        });
     }
 
     fn fetch(&self, fetch: FetchId, url: String, method: String, params: Vec<(String, String)>) {

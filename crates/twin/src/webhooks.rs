@@ -34,6 +34,13 @@ const EVENTS: Duration = Duration::from_secs(5);
 /// Kept clips; more than a demo has. The cache is emptied when it is full.
 const CLIPS: usize = 64;
 
+/// How the parameters of a `POST` are written.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Format {
+    Form,
+    Json,
+}
+
 /// Sends the twin's requests. Clones share the client.
 #[derive(Clone)]
 pub(crate) struct Webhooks {
@@ -81,11 +88,12 @@ impl Webhooks {
     /// One line, when it was not delivered or refused.
     pub(crate) async fn deliver(
         &self,
+        format: Format,
         url: &str,
         method: &str,
         params: &[(String, String)],
     ) -> Result<(), String> {
-        self.send(url, method, params).await.map(drop)
+        self.send(format, url, method, params).await.map(drop)
     }
 
     /// A TwiML document.
@@ -98,7 +106,7 @@ impl Webhooks {
         method: &str,
         params: &[(String, String)],
     ) -> Result<String, String> {
-        let answer = self.send(url, method, params).await?;
+        let answer = self.send(Format::Form, url, method, params).await?;
         let mut response = Response::new(answer.body);
         *response.status_mut() = answer.status;
         *response.headers_mut() = answer.headers;
@@ -141,7 +149,13 @@ impl Webhooks {
         self.answered(request, EVENTS).await.map(drop)
     }
 
-    async fn send(&self, url: &str, method: &str, params: &[(String, String)]) -> Result<Answer, String> {
+    async fn send(
+        &self,
+        format: Format,
+        url: &str,
+        method: &str,
+        params: &[(String, String)],
+    ) -> Result<Answer, String> {
         let number = self.sent.fetch_add(1, Ordering::Relaxed);
         let token = format!("{:016x}-{number:08x}", now().0);
         let (overrides, ignored) = Overrides::of(url);
@@ -150,7 +164,11 @@ impl Webhooks {
                 "an address has {part:?} in its fragment, which is no connection override: ignored"
             ));
         }
-        let request = requests::webhook(self.auth_token.expose_secret(), url, method, params, &token)?;
+        let build = match format {
+            Format::Form => requests::webhook,
+            Format::Json => requests::json_webhook,
+        };
+        let request = build(self.auth_token.expose_secret(), url, method, params, &token)?;
         self.latency.pass().await;
         let pause = Duration::from_millis(self.retry_pause.load(Ordering::Relaxed));
         let note = |line| self.log.add(format!("a webhook failed: {line}"));

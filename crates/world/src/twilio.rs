@@ -129,7 +129,10 @@ impl World {
             | Effect::Mute { .. }
             | Effect::Coach { .. }
             | Effect::Hold { .. }
-            | Effect::StopPlaying { .. } => {}
+            | Effect::StopPlaying { .. }
+            // No page here gets call messages.
+            | Effect::Message { .. }
+            | Effect::JsonWebhook { .. } => {}
             Effect::Log(line) => self.note(Lane::Twilio, None, Kind::Does, || line),
             Effect::SetTimer { timer, at } => {
                 let after = self.wall().until(at);

@@ -54,6 +54,7 @@ pub(super) async fn record(transcripts: Arc<Transcripts>, mut news: broadcast::R
         match news.recv().await {
             Ok(LegNews::Heard(call, line)) => transcripts.change(&call, |leg| leg.lines.push(line)),
             Ok(LegNews::Gone(call)) => transcripts.change(&call, |leg| leg.ended = true),
+            Ok(LegNews::Message { .. }) => {}
             Err(broadcast::error::RecvError::Lagged(lost)) => {
                 tracing::warn!("{lost} lines of transcripts are lost: the machine is too busy");
             }

@@ -11,6 +11,8 @@ mod boot;
 mod event_bridge;
 mod frame;
 mod live;
+#[cfg(test)]
+mod message_tests;
 pub mod rpc;
 mod signalling;
 #[cfg(test)]

@@ -18,6 +18,8 @@ use tokio::sync::{broadcast, mpsc};
 
 /// The SDK gives up the socket after 15 s of silence; it answers a `\n` with a `\n`.
 const HEARTBEAT: Duration = Duration::from_secs(10);
+/// The only kind of call messages (<https://www.twilio.com/docs/voice/sdks/call-message-events>).
+const USER_DEFINED: &str = "user-defined-message";
 
 pub(super) fn routes() -> Router<Flex> {
     // The host begins with `voice-js` or `chunderw-…`, depending on edge and version.
@@ -66,9 +68,11 @@ impl Phone {
                     Some(message) => socket.send(message).await,
                     None => Ok(()),
                 },
-                gone = gone(&mut news) => match gone {
-                    Some(call) if self.carried.remove(&call) => socket.send(hang_up(&call)).await,
-                    Some(_) => Ok(()),
+                news = heard(&mut news) => match news {
+                    Some(news) => match self.news(news) {
+                        Some(message) => socket.send(message).await,
+                        None => Ok(()),
+                    },
                     None => return,
                 },
                 _ = heartbeat.tick() => socket.send(Message::text("\n")).await,
@@ -78,6 +82,51 @@ impl Phone {
                 return;
             }
         }
+    }
+
+    /// This socket has the call from now on.
+    fn carry(&mut self, call: &CallSid) {
+        if self.carried.insert(call.clone()) {
+            self.flex.twin.tell(Event::Signalling { call: call.clone(), open: true });
+        }
+    }
+
+    fn news(&mut self, news: LegNews) -> Option<Message> {
+        match news {
+            LegNews::Gone(call) => self.carried.remove(&call).then(|| hang_up(&call)),
+            LegNews::Message { call, content, sid } => self.carried.contains(&call).then(|| {
+                let payload = json!({
+                    "callsid": call, "content": content, "contenttype": "application/json",
+                    "messagetype": USER_DEFINED, "voiceeventsid": sid,
+                });
+                frame("message", &payload)
+            }),
+            LegNews::Heard(..) => None,
+        }
+    }
+
+    /// The client sends a call message. It is acknowledged as soon as it is here, whoever has subscribed to it.
+    fn message(&self, call: CallSid, payload: &Value) -> Message {
+        let sid = payload["voiceeventsid"].as_str().unwrap_or_default().to_owned();
+        let content = match &payload["content"] {
+            Value::String(text) => text.clone(),
+            content => content.to_string(),
+        };
+        let facts = &self.flex.twin.config().facts;
+        let refused = if payload["messagetype"] != USER_DEFINED {
+            Some((31210, "Call Message Event Type is invalid."))
+        } else if content.len() > facts.message_limit {
+            Some((facts.message_too_long_code, "Call Message Event Payload size exceeded authorized limit."))
+        } else {
+            None
+        };
+        if let Some((code, message)) = refused {
+            let error = json!({ "code": code, "message": message });
+            return frame("error", &json!({ "callsid": call, "voiceeventsid": sid, "error": error }));
+        }
+        let ack = json!({ "acktype": "message", "callsid": call, "voiceeventsid": sid });
+        self.flex.twin.tell(Event::Message { call, content, sid });
+        frame("ack", &ack)
     }
 
     async fn said(&mut self, text: &str) -> Said {
@@ -121,7 +170,7 @@ impl Phone {
             }
             // The socket was lost and the call was not: media goes on, and this socket takes over the call.
             ("invite", Some(call)) if payload["reconnect"].is_string() && self.flex.twin.is_live(&call) => {
-                self.carried.insert(call.clone());
+                self.carry(&call);
                 Said::Reply(frame("answer", &json!({ "callsid": call })))
             }
             ("invite", _) => {
@@ -130,8 +179,10 @@ impl Phone {
                     .log("an agent's phone wants to place a call: the twin knows no outbound calls");
                 Said::Reply(frame("hangup", &json!({ "callsid": payload["callsid"] })))
             }
-            ("hangup" | "reject" | "answer" | "reinvite", None) => Said::Nothing,
-            // Digits and messages have no effect here.
+            ("message", Some(call)) if self.flex.twin.is_live(&call) => {
+                Said::Reply(self.message(call, payload))
+            }
+            // Digits have no effect here.
             _ => Said::Nothing,
         }
     }
@@ -170,7 +221,7 @@ impl Phone {
                 if let Some(worker) = &self.worker {
                     locked(&self.flex.shared.phones).insert(call.clone(), worker.clone());
                 }
-                self.carried.insert(call.clone());
+                self.carry(&call);
                 let account = &self.flex.twin.config().account;
                 Some(frame(
                     "invite",
@@ -187,6 +238,14 @@ impl Phone {
                 self.calls = None;
                 None
             }
+        }
+    }
+}
+
+impl Drop for Phone {
+    fn drop(&mut self) {
+        for call in self.carried.drain() {
+            self.flex.twin.tell(Event::Signalling { call, open: false });
         }
     }
 }
@@ -220,12 +279,12 @@ async fn next(calls: &mut Option<mpsc::UnboundedReceiver<PhoneCommand>>) -> Opti
     }
 }
 
-/// The next leg that has ended; `None`: the twin shuts down.
-async fn gone(news: &mut broadcast::Receiver<LegNews>) -> Option<CallSid> {
+/// The next news of a leg; `None`: the twin shuts down.
+async fn heard(news: &mut broadcast::Receiver<LegNews>) -> Option<LegNews> {
     loop {
         match news.recv().await {
-            Ok(LegNews::Gone(call)) => return Some(call),
-            Ok(LegNews::Heard(..)) | Err(broadcast::error::RecvError::Lagged(_)) => {}
+            Ok(news) => return Some(news),
+            Err(broadcast::error::RecvError::Lagged(_)) => {}
             Err(broadcast::error::RecvError::Closed) => return None,
         }
     }

@@ -16,18 +16,18 @@ use tokio_tungstenite::{
     tungstenite::{Error, Message},
 };
 
-const SECRET: &str = "secret";
+pub(super) const SECRET: &str = "secret";
 /// Timeout for what takes milliseconds.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 
-struct World {
+pub(super) struct World {
     twin: Twin,
-    at: SocketAddr,
-    client: reqwest::Client,
+    pub(super) at: SocketAddr,
+    pub(super) client: reqwest::Client,
 }
 
 impl World {
-    async fn start() -> Self {
+    pub(super) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let at = listener.local_addr().expect("an address");
         let twin = Twin::start(TwinConfig::at(at, SECRET)).await.expect("starts");
@@ -43,19 +43,32 @@ impl World {
         Ok(Socket(connect_async(format!("ws://{}/__tw/{path}", self.at)).await?.0))
     }
 
-    async fn event_bridge(&self, agent: Agent) -> Socket {
+    pub(super) async fn event_bridge(&self, agent: Agent) -> Socket {
         let path = format!("event-bridge.twilio.com/v1/wschannels?token={}", Self::token(agent));
         self.socket(&path).await.expect("connects")
     }
 
     /// A registered phone.
-    async fn phone(&self, agent: Agent) -> Socket {
+    pub(super) async fn phone(&self, agent: Agent) -> Socket {
         let mut phone = self.socket("voice-js.roaming.twilio.com/signal").await.expect("connects");
         phone.say(&json!({ "type": "listen", "payload": { "token": Self::token(agent) } })).await;
         assert_eq!(phone.next().await["type"], "connected");
         phone.say(&json!({ "type": "register", "payload": { "media": { "audio": true } } })).await;
         assert_eq!(phone.next().await["type"], "ready");
         phone
+    }
+
+    /// A customer calls, and Ada accepts: her phone rings. Returns the reservation and its path.
+    pub(super) async fn call_for_ada(&self, bridge: &mut Socket) -> (Value, String) {
+        let available = json!({ "ActivitySid": "WA00000000000000000000000000000001" });
+        self.rpc(Agent::Ada, "POST", &own(Agent::Ada, ""), available).await;
+        self.twin.dial_native("+15550100001".into(), 660.0);
+        let reservation = bridge.event("reservation.created").await;
+        let url = own(Agent::Ada, &format!("/Reservations/{}", reservation["sid"].as_str().expect("a sid")));
+        let to = format!("client:{}", Agent::Ada.identity());
+        let instruction = json!({ "Instruction": "conference", "EndConferenceOnExit": false, "To": to });
+        assert_eq!(self.rpc(Agent::Ada, "POST", &url, instruction).await.0, StatusCode::OK);
+        (reservation, url)
     }
 
     async fn rpc(&self, agent: Agent, method: &str, url: &str, params: Value) -> (StatusCode, Value) {
@@ -66,10 +79,10 @@ impl World {
     }
 }
 
-struct Socket(WebSocketStream<MaybeTlsStream<TcpStream>>);
+pub(super) struct Socket(WebSocketStream<MaybeTlsStream<TcpStream>>);
 
 impl Socket {
-    async fn say(&mut self, message: &Value) {
+    pub(super) async fn say(&mut self, message: &Value) {
         self.0.send(Message::text(message.to_string())).await.expect("sent");
     }
 
@@ -78,7 +91,7 @@ impl Socket {
     }
 
     /// The next message that is not a heartbeat.
-    async fn next(&mut self) -> Value {
+    pub(super) async fn next(&mut self) -> Value {
         loop {
             if let Message::Text(text) = self.raw().await
                 && !text.trim().is_empty()
@@ -132,15 +145,7 @@ async fn a_call_rings_at_the_accepting_agent_and_no_other_can_touch_it() {
     let mut ada = world.event_bridge(Agent::Ada).await;
     let mut phone = world.phone(Agent::Ada).await;
     let mut other = world.phone(Agent::Bo).await;
-    let available = json!({ "ActivitySid": "WA00000000000000000000000000000001" });
-    world.rpc(Agent::Ada, "POST", &own(Agent::Ada, ""), available).await;
-    world.twin.dial_native("+15550100001".into(), 660.0);
-    let reservation = ada.event("reservation.created").await;
-    let url = own(Agent::Ada, &format!("/Reservations/{}", reservation["sid"].as_str().expect("a sid")));
-    let to = format!("client:{}", Agent::Ada.identity());
-    let instruction = json!({ "Instruction": "conference", "EndConferenceOnExit": false, "To": to });
-    assert_eq!(world.rpc(Agent::Ada, "POST", &url, instruction).await.0, StatusCode::OK);
-
+    let (reservation, url) = world.call_for_ada(&mut ada).await;
     let invite = phone.next().await;
     assert_eq!(invite["type"], "invite");
     let call = invite["payload"]["callsid"].clone();

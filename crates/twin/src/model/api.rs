@@ -80,6 +80,22 @@ pub enum Event {
         /// The keys: `0` to `9`, `*`, `#`.
         keys: String,
     },
+    /// The Voice SDK of a client leg has sent a call message.
+    Message {
+        /// The leg.
+        call: CallSid,
+        /// JSON text.
+        content: String,
+        /// `KX…`, as the SDK named it.
+        sid: String,
+    },
+    /// A socket of the Voice SDK's signalling has this client leg from now on, or no longer. The model counts them.
+    Signalling {
+        /// The leg.
+        call: CallSid,
+        /// True from now on, false when no longer.
+        open: bool,
+    },
     /// No packet of the leg for a while, or packets again.
     MediaSilent {
         /// The leg.
@@ -133,6 +149,10 @@ pub struct Assumptions {
     pub redirect_requests_action: Option<bool>,
     /// [`crate::facts::Facts::retry_pause`], in milliseconds.
     pub retry_pause_ms: Option<u64>,
+    /// [`crate::facts::Facts::lost_message_refused`].
+    pub lost_message_refused: Option<bool>,
+    /// [`crate::facts::Facts::message_callback_is_form`].
+    pub message_callback_is_form: Option<bool>,
 }
 
 /// An event of TaskRouter.
@@ -188,6 +208,33 @@ pub enum Request {
     ListCalls {
         /// `Status`.
         status: Option<String>,
+    },
+    /// `POST Calls/{CA}/UserDefinedMessages`.
+    SendMessage {
+        /// A client leg.
+        call: CallSid,
+        /// `Content`, JSON text.
+        content: String,
+        /// `IdempotencyKey`.
+        key: Option<String>,
+    },
+    /// `POST Calls/{CA}/UserDefinedMessageSubscriptions`.
+    SubscribeToMessages {
+        /// A client leg.
+        call: CallSid,
+        /// `Callback`.
+        callback: String,
+        /// `Method`, default POST.
+        method: Option<String>,
+        /// `IdempotencyKey`.
+        key: Option<String>,
+    },
+    /// `DELETE Calls/{CA}/UserDefinedMessageSubscriptions/{ZY}`.
+    UnsubscribeFromMessages {
+        /// The leg.
+        call: CallSid,
+        /// `ZY…`.
+        subscription: String,
     },
     /// `GET Conferences/{CF}`.
     FetchConference(ConferenceSid),
@@ -605,6 +652,24 @@ pub enum Effect {
         method: String,
         /// Parameters, as Twilio sends them.
         params: Vec<(String, String)>,
+    },
+    /// The same with its parameters in JSON, if it is a `POST`.
+    JsonWebhook {
+        /// The address.
+        url: String,
+        /// `GET` or `POST`.
+        method: String,
+        /// Parameters, as Twilio sends them: all of them are texts.
+        params: Vec<(String, String)>,
+    },
+    /// Sends a call message to the Voice SDK of a client leg. It is lost when no signalling of the client has the call.
+    Message {
+        /// The leg.
+        call: CallSid,
+        /// JSON text.
+        content: String,
+        /// `KX…`.
+        sid: String,
     },
     /// Sends an event to a worker's open pages (TaskRouter event bridge).
     Tell {

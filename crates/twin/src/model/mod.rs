@@ -10,6 +10,7 @@ mod expression;
 mod gather;
 mod history;
 mod hold;
+mod messages;
 mod outside;
 mod placed;
 mod plays;
@@ -42,6 +43,7 @@ pub use workflow::ModelError;
 use crate::facts::Facts;
 use gather::Gathering;
 use history::Happened;
+use messages::Messages;
 use plays::{PlayFor, Playing, Plays};
 use rejoin_protocol::{
     ActivitySid, CallSid, ConferenceSid, Millis, ReservationSid, TaskSid, TransferSid, WorkerSid, WorkflowSid,
@@ -82,6 +84,8 @@ pub struct Model {
     other_ends: BTreeMap<CallSid, CallSid>,
     /// Legs whose keys are awaited.
     gathers: BTreeMap<CallSid, Gathering>,
+    /// Of legs that have not ended.
+    messages: BTreeMap<CallSid, Messages>,
 }
 
 impl Model {
@@ -121,6 +125,7 @@ impl Model {
             holds: BTreeMap::new(),
             other_ends: BTreeMap::new(),
             gathers: BTreeMap::new(),
+            messages: BTreeMap::new(),
         })
     }
 
@@ -151,6 +156,8 @@ impl Model {
                     self.media_silent(&call, true);
                 }
             }
+            Event::Message { call, content, sid } => self.message_sent(&call, &content, &sid),
+            Event::Signalling { call, open } => self.signalling(&call, open),
             Event::Played { play } => self.played(play),
             Event::TwimlFetched { fetch, result } => self.twiml_fetched(fetch, result),
             Event::Presence { worker, open } => self.presence(&worker, open),
@@ -161,6 +168,8 @@ impl Model {
                 presence_ttl_ms,
                 redirect_requests_action,
                 retry_pause_ms,
+                lost_message_refused,
+                message_callback_is_form,
             }) => {
                 let facts = &mut self.facts;
                 facts.dead_leg_after = dead_leg_after_ms.map_or(facts.dead_leg_after, Millis);
@@ -171,6 +180,9 @@ impl Model {
                 facts.redirect_requests_action =
                     redirect_requests_action.unwrap_or(facts.redirect_requests_action);
                 facts.retry_pause = retry_pause_ms.map_or(facts.retry_pause, Millis);
+                facts.lost_message_refused = lost_message_refused.unwrap_or(facts.lost_message_refused);
+                facts.message_callback_is_form =
+                    message_callback_is_form.unwrap_or(facts.message_callback_is_form);
             }
             Event::Timer(timer) => {
                 if let Some(due) = self.timers.remove(&timer) {

@@ -61,6 +61,14 @@ impl Model {
                 let link = url.map(|url| Link { url, method: http_method(method.as_deref()) });
                 self.update_call(&call, link, fallback, twiml, status.as_deref())
             }
+            Request::SendMessage { call, content, key } => self.send_message(&call, content, key),
+            Request::SubscribeToMessages { call, callback, method, key } => {
+                let callback = Link { url: callback, method: http_method(method.as_deref()) };
+                self.subscribe_to_messages(&call, callback, key)
+            }
+            Request::UnsubscribeFromMessages { call, subscription } => {
+                self.unsubscribe_from_messages(&call, &subscription)
+            }
             Request::FetchConference(conference) => self.conference_reply(&conference),
             Request::ListConferences { friendly_name, status } => {
                 Ok(self.conference_list(friendly_name.as_deref(), status.as_deref()))

@@ -17,7 +17,7 @@ pub(super) const TASKROUTER: &str = "https://taskrouter.twilio.com/v1/Workspaces
 // --- api.twilio.com ---
 
 impl Model {
-    fn voice_path(&self, path: &str) -> String {
+    pub(super) fn voice_path(&self, path: &str) -> String {
         format!("{API}/{}/{path}.json", self.account.sid)
     }
 

@@ -156,6 +156,7 @@ impl Model {
         self.cancel_timers(&Due::DeadLeg(sid.clone()));
         self.cancel_timers(&Due::TimeLimit(sid.clone()));
         self.forget_keys(sid);
+        self.messages.remove(sid);
         self.effects.push(Effect::Drop { call: sid.clone() });
         match doing {
             Doing::Nothing | Doing::Fetching | Doing::Sounding => {}

@@ -38,6 +38,21 @@ pub(super) fn translate(owner: &Owner, call: &Call<'_>) -> Result<Request, ApiEr
             twiml: form.text("Twiml"),
             status: form.text("Status"),
         }),
+        ("POST", ["Calls", sid, "UserDefinedMessages"]) => Ok(Request::SendMessage {
+            call: leg(sid)?,
+            content: form.needed("Content")?,
+            key: form.text("IdempotencyKey"),
+        }),
+        ("POST", ["Calls", sid, "UserDefinedMessageSubscriptions"]) => Ok(Request::SubscribeToMessages {
+            call: leg(sid)?,
+            callback: form.needed("Callback")?,
+            method: form.text("Method"),
+            key: form.text("IdempotencyKey"),
+        }),
+        ("DELETE", ["Calls", sid, "UserDefinedMessageSubscriptions", subscription]) => {
+            let subscription = (*subscription).to_owned();
+            Ok(Request::UnsubscribeFromMessages { call: leg(sid)?, subscription })
+        }
         ("GET", ["Conferences"]) => Ok(Request::ListConferences {
             friendly_name: form.text("FriendlyName"),
             status: form.text("Status"),

@@ -376,7 +376,7 @@ async fn audio_is_accepted_in_place_of_a_document() {
             match news.recv().await.expect("news") {
                 LegNews::Heard(of, line) if of == call => heard.push(line.heard),
                 LegNews::Gone(of) if of == call => return,
-                LegNews::Heard(..) | LegNews::Gone(_) => {}
+                LegNews::Heard(..) | LegNews::Gone(_) | LegNews::Message { .. } => {}
             }
         }
     };

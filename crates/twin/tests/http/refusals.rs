@@ -18,6 +18,8 @@ async fn wrong_requests_are_refused_and_change_nothing() {
     let setup = Setup::new().await;
     let call = setup.twin.dial_native("+15550002222".into(), 660.0);
     let calls = format!("Calls/{call}");
+    let messages = format!("{calls}/UserDefinedMessages");
+    let subscriptions = format!("{calls}/UserDefinedMessageSubscriptions");
     let room = format!("Conferences/{}", ConferenceSid::numbered(1));
     let leg = format!("{room}/Participants/{call}");
     let participants = format!("{room}/Participants");
@@ -25,7 +27,14 @@ async fn wrong_requests_are_refused_and_change_nothing() {
     let post = Method::POST;
     let url = "http://127.0.0.1:1/";
     // Method, path, parameters, code.
-    let voice: [(&Method, &str, Pairs<'_>, u64); 29] = [
+    let voice: [(&Method, &str, Pairs<'_>, u64); 36] = [
+        (&post, &messages, &[], 20001),
+        (&post, &messages, &[("Content", "no JSON")], 20001),
+        (&post, &messages, &[("Content", "{}")], 21220),
+        (&post, &subscriptions, &[], 20001),
+        (&post, &subscriptions, &[("Callback", "nowhere")], 21205),
+        (&post, &subscriptions, &[("Callback", url), ("Method", "PATCH")], 20001),
+        (&post, &subscriptions, &[("Callback", url)], 21220),
         (&post, &calls, &[("Url", "nowhere")], 21205),
         (&post, &calls, &[("Url", "ftp://example.com/")], 21205),
         (&post, &calls, &[("Url", url), ("FallbackUrl", "/relative")], 21205),
@@ -211,6 +220,11 @@ async fn requests_of_the_server_satisfy_the_contract() {
     client.hold_with(&conference, &call, &say).await.expect("on hold");
     let coached = client.coach(&conference, &call, &CallSid::numbered(9)).await;
     assert!(!matches!(coached, Err(Error::Refused { code: 20001, .. })) || coached.is_ok(), "{coached:?}");
+
+    // The contract is fine with them: the twin knows no Voice SDK client in this call.
+    let refused = Err(Error::Refused { status: 400, code: 21220 });
+    assert_eq!(client.send_call_message(&call, "{}", "1").await, refused);
+    assert_eq!(client.subscribe_to_call_messages(&call, &say, "2").await, refused);
 
     let (workflow, worker) = (WorkflowSid::numbered(2), WorkerSid::numbered(0xada));
     let task = client

@@ -2,6 +2,7 @@
 
 mod calls;
 mod conferences;
+mod messages;
 mod outside;
 mod placed;
 mod random;
