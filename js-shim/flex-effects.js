@@ -76,6 +76,11 @@ export const createEffects = (flex, manager, { flagsToClear, playSound, notices,
       const participant = task?.conference?.participants.find(({ callSid }) => callSid === leg);
       return participant?.participantSid && task.setEndConferenceOnExit(participant.participantSid, false);
     },
+    // Over the call that was asked: another one may be open by now, or none.
+    answerMessage: ({ leg, message }) => {
+      const { activeCall } = manager.store.getState().flex.phone;
+      return activeCall && activeCall.parameters.CallSid === leg && activeCall.sendMessage(message);
+    },
     mute: () => {
       const { activeCall } = manager.store.getState().flex.phone;
       return activeCall && !activeCall.isMuted() && flex.Actions.invokeAction('ToggleMute');

@@ -449,6 +449,89 @@ test('a page that ends leaves its leg standing and says goodbye; the next one jo
   await gone();
 });
 
+/** The Voice SDK's call, with another plugin that listens. Runs in the browser. */
+const rings = ({ own, sends = true }) => {
+  const handlers = [(message) => window.theirs.push(message.content)];
+  [window.theirs, window.sent] = [[], []];
+  window.says = (content) => handlers.forEach((f) => f({ content, messageType: 'user-defined-message' }));
+  window.listeners = () => handlers.length;
+  window.flex.state.phone.activeCall = {
+    parameters: { CallSid: own },
+    isMuted: () => false,
+    on: (name, f) => name === 'messageReceived' && handlers.push(f),
+    ...(sends && {
+      sendMessage(message) {
+        if (window.ends) throw new Error('Could not send CallMessage; Signaling channel is disconnected');
+        window.sent.push(message);
+        return window.rejects && Promise.reject(new Error('refused'));
+      },
+    }),
+  };
+  window.flex.changed();
+};
+
+/** A call of this page's, which the server has registered. @returns {Promise<object>} the registration */
+const onACall = async (options = {}) => {
+  const task = accepted(1);
+  await open([{ ...task, status: 'pending' }]);
+  await asked('/v1/hello');
+  await page.evaluate(rings, { own: sid('CA', 2), ...options });
+  const legs = [agentLeg(2), customerLeg];
+  await page.evaluate(
+    ({ task, legs }) => {
+      const { state, changed } = window.flex;
+      state.worker.tasks.get(task.sid).status = 'accepted';
+      const source = { conferenceSid: 'CF' + '1'.repeat(32), participants: legs };
+      state.conferences.states.set(task.taskSid, { source });
+      changed();
+    },
+    { task, legs },
+  );
+  return (await asked('/v1/calls')).body;
+};
+const registrations = () => requests.filter(({ pathname }) => pathname === '/v1/calls');
+
+test('a question over the call is answered there and by registering the call again', async () => {
+  assert.equal((await onACall()).answersMessages, true);
+  await page.evaluate(() => window.flex.changed());
+  assert.equal(await page.evaluate('listeners()'), 2, 'one listener beside the other plugin’s');
+  const others = [{ rejoinAsks: 7 }, { rejoinAsks: 'x'.repeat(65) }, { theirs: 1 }, 'no JSON', null, [1], 5];
+  for (const content of others) await page.evaluate((content) => window.says(content), content);
+  assert.deepEqual(await page.evaluate('sent'), []);
+  const answer = { content: { rejoinAnswers: 'q1' }, messageType: 'user-defined-message' };
+  await page.evaluate('says({ rejoinAsks: "q1", more: 1 })');
+  await until('the first answer', () => page.evaluate('sent.length === 1'));
+  await until('the registration', () => registrations().length === 2);
+  await page.evaluate(`says('{"rejoinAsks":"q1"}')`);
+  await until('the second answer', () => page.evaluate('sent.length === 2'));
+  await until('one more registration', () => registrations().length === 3);
+  assert.deepEqual(await page.evaluate('sent'), [answer, answer]);
+  const ids = new Set(registrations().map(({ body }) => body.id));
+  assert.equal(ids.size, 3, 'each is a request of its own');
+  assert.ok(registrations().every(({ body }) => body.workerLeg === sid('CA', 2) && body.answersMessages));
+  assert.equal(await page.evaluate('theirs.length'), others.length + 2, 'the other plugin hears everything');
+});
+
+test('a call that is just ending takes no answer, and nobody minds', async () => {
+  await onACall();
+  for (const ends of ['window.ends = true', 'window.ends = false; window.rejects = true']) {
+    await page.evaluate(`${ends}; says({ rejoinAsks: 'q' })`);
+    await until('the attempt', () => page.lines.some((line) => line.includes('answerMessage failed')));
+    page.lines.splice(0);
+  }
+  // Its call is another one by now.
+  await page.evaluate(
+    'const says = window.says; window.flex.state.phone.activeCall = undefined; says({ rejoinAsks: "q" })',
+  );
+  await until('the registrations', () => registrations().length >= 2);
+  assert.deepEqual(page.lines, [], 'no unhandled rejection');
+});
+
+test('a Voice SDK without call messages registers a page that does not answer', async () => {
+  assert.equal('answersMessages' in (await onACall({ sends: false })), false);
+  assert.equal(await page.evaluate('listeners()'), 1, 'the other plugin’s');
+});
+
 test('of two pages of one agent the second waits, and acts when the first is gone', async () => {
   reply = (pathname) =>
     pathname === '/v1/hello' ? { status: 200, json: { recoveries: [], inPlace: true } } : undefined;

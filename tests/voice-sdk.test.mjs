@@ -48,7 +48,13 @@ const PAGE = `<!doctype html><title>phone</title><script>
   window.device = new Device(token, { logLevel: 'silent' });
   window.perform = createEffects({}, { voiceClient: device }, {});
   device.on('error', (error) => console.warn(String(error)));
-  device.on('incoming', (call) => call.accept());
+  [window.received, window.sent] = [[], []];
+  device.on('incoming', (call) => {
+    window.call = call;
+    call.on('messageReceived', (message) => received.push(message));
+    call.on('messageSent', (message) => sent.push(message));
+    call.accept();
+  });
   await device.register();
 </script>`;
 
@@ -161,6 +167,22 @@ async function back(/** @type {import('playwright-core').Page} */ page) {
   await page.waitForFunction(() => location.pathname !== '/elsewhere' && 'device' in window);
 }
 
+/** Where Twilio posts the messages of a call. */
+async function listener() {
+  /** @type {any[]} */
+  const heard = [];
+  const there = createServer(async (request, response) => {
+    let body = '';
+    for await (const piece of request) body += piece;
+    heard.push({ type: request.headers['content-type'], ...JSON.parse(body) });
+    response.writeHead(204).end();
+  }).listen(0, '127.0.0.1');
+  await once(there, 'listening');
+  open.push({ leave: () => there.close() });
+  const { port } = /** @type {import('node:net').AddressInfo} */ (there.address());
+  return { heard, url: `http://127.0.0.1:${port}/messages` };
+}
+
 const isRestored = (/** @type {import('playwright-core').Page} */ page) =>
   page.evaluate(() => 'marked' in window);
 
@@ -171,6 +193,28 @@ const ENDS = {
 };
 
 for (const { name, from, survivesTheCache } of SDKS) {
+  test(`${name}: call messages go both ways, and the SDK is told that Twilio has its message`, async () => {
+    const page = await phone(from);
+    const { leg } = await call(page);
+    const { heard, url } = await listener();
+    await twilio.subscribes(leg, url);
+    const { sid } = await twilio.sends(leg, { question: 'ü' });
+    await page.waitForFunction('received.length');
+    const [{ content, messageType, voiceEventSid }] = await page.evaluate('received');
+    assert.deepEqual(content, { question: 'ü' });
+    assert.deepEqual([messageType, voiceEventSid], ['user-defined-message', sid]);
+    const named = await page.evaluate(
+      `call.sendMessage({ content: { answer: 1 }, messageType: 'user-defined-message' })`,
+    );
+    await page.waitForFunction('sent.length');
+    assert.equal(await page.evaluate('sent[0].voiceEventSid'), named);
+    const [{ type, Content, CallSid, SequenceNumber, Sid }] = await twilio.becomes('told', () =>
+      Promise.resolve(heard.length && heard),
+    );
+    assert.equal(type, 'application/json');
+    assert.deepEqual([Content, CallSid, SequenceNumber, Sid], ['{"answer":1}', leg, '0', named]);
+  });
+
   for (const [end, ends] of Object.entries(ENDS)) {
     test(`${name}: a page with a call that ${end} hangs up, and with our hook it does not`, async () => {
       const without = await phone(from);

@@ -46,6 +46,8 @@ pub(super) struct Legs {
     pub(super) conference: ConferenceSid,
     pub(super) own: CallSid,
     pub(super) customer: CallSid,
+    /// True when the page answers call messages over the own leg.
+    pub(super) answers: bool,
 }
 
 impl Call {
@@ -83,6 +85,11 @@ impl Call {
             ReservationStatus::Wrapping => self.facts.own_leg.is_some() && self.own().is_some(),
             ReservationStatus::Pending | ReservationStatus::Over => false,
         }
+    }
+
+    /// True when the server may learn that this page has the call.
+    pub(super) fn is_to_register(&self) -> bool {
+        self.is_on() && !self.unwatched && !self.leaving
     }
 
     /// True when an earlier page had the call and this one does not have it (yet).
@@ -155,7 +162,8 @@ impl Call {
         let named = self.facts.attributes.customer_leg.as_ref();
         let customers = || self.joined().filter(|leg| leg.kind == LegKind::Customer && leg.call.is_some());
         let customer = customers().find(|leg| leg.call.as_ref() == named).or_else(|| customers().next())?;
-        Some(Legs { conference, own: own.clone(), customer: customer.call.clone()? })
+        let answers = self.facts.answers_messages && self.facts.own_leg.as_ref() == Some(own);
+        Some(Legs { conference, own: own.clone(), customer: customer.call.clone()?, answers })
     }
 
     pub(super) fn registration(&self, epoch: u64) -> Option<(Legs, Registration)> {
@@ -171,7 +179,7 @@ impl Call {
             worker_leg: legs.own.clone(),
             customer_leg: legs.customer.clone(),
             worker_name: String::new(), // set when it is sent
-            answers_messages: false,
+            answers_messages: legs.answers,
         };
         Some((legs, registration))
     }

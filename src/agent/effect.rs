@@ -226,6 +226,13 @@ pub enum ToDesktop {
         /// The leg.
         leg: CallSid,
     },
+    /// Answer a question of the server over the signalling of this call, if the page still has it.
+    AnswerMessage {
+        /// The leg of the call.
+        leg: CallSid,
+        /// The value of the question.
+        question: String,
+    },
     /// Mute the microphone, if it is not muted.
     Mute {},
     /// Play what the browser refused to play before a click. Sent while a click is handled.

@@ -187,6 +187,13 @@ pub enum FromDesktop {
         /// The reservation.
         reservation: ReservationSid,
     },
+    /// The server asks over the signalling of a call ([`rejoin_protocol::call_message`]).
+    Asked {
+        /// The leg of the call.
+        leg: CallSid,
+        /// The value that the answer must have.
+        question: String,
+    },
     /// Flex has a new token for the user.
     TokenChanged {},
     /// Flex's own connection is back: events in between may have been missed.
@@ -260,6 +267,8 @@ pub struct TaskFacts {
     pub live_call: bool,
     /// The leg of this page's open call.
     pub own_leg: Option<CallSid>,
+    /// True when the page listens to the call messages of this leg, and can answer them.
+    pub answers_messages: bool,
     /// True when the microphone is muted in it.
     pub muted: bool,
     /// True when the task has the public method that joins its conference again.

@@ -246,6 +246,7 @@ impl Agent {
             }
             FromDesktop::Joined { reservation } => self.joined(&reservation, out),
             FromDesktop::JoinFailed { reservation } => self.join_failed(now, &reservation, out),
+            FromDesktop::Asked { leg, question } => self.asked(now, &leg, question, out),
             FromDesktop::TokenChanged {} => {
                 self.outbox.resume(out);
                 if self.hello.failures > 0 {
@@ -377,7 +378,7 @@ impl Agent {
     /// Registers a call as soon as it is complete, and again when its legs have changed.
     pub(super) fn register(&mut self, now: Millis, reservation: &ReservationSid, out: &mut Vec<Effect>) {
         let (Some(me), Some(call)) = (&self.me, self.calls.get_mut(reservation)) else { return };
-        if !call.is_on() || call.unwatched || call.leaving {
+        if !call.is_to_register() {
             return;
         }
         let Some((legs, registration)) = call.registration(self.epoch) else { return };

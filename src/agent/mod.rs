@@ -8,6 +8,7 @@
 //! server has named its recovery; the dialog shows what the server said, nothing else.
 
 mod action;
+mod asked;
 mod call;
 mod clock;
 mod config;

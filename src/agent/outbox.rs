@@ -2,7 +2,7 @@
 
 use crate::agent::{Config, Delivery, Effect, Kept, PostId, Request, Timer};
 use rejoin_protocol::api::{DeliveryId, GracefulMark, Registration};
-use rejoin_protocol::{Millis, WorkerSid};
+use rejoin_protocol::{CallSid, Millis, WorkerSid};
 
 /// Maximum number of pending requests, more than a desktop ever has; a long outage of the server must not fill the
 /// browser's storage.
@@ -129,6 +129,14 @@ impl Outbox {
     pub(super) fn again(&mut self, out: &mut Vec<Effect>) {
         self.under_way = None;
         self.reached(out);
+    }
+
+    /// True when a registration of this leg has still to be sent.
+    pub(super) fn will_register(&self, leg: &CallSid) -> bool {
+        let under_way = self.under_way.map(|(_, id)| id);
+        self.waiting.iter().filter(|kept| Some(kept.id) != under_way).any(
+            |kept| matches!(&kept.delivery, Delivery::Register(registration) if registration.worker_leg == *leg),
+        )
     }
 
     /// Marks that the server has not answered yet.

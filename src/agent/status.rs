@@ -202,6 +202,7 @@ fn name(event: &Event) -> &'static str {
             FromDesktop::SoundChanged { blocked: false } => "soundPlays",
             FromDesktop::ActivityChanged(_) => "activityChanged",
             FromDesktop::FlexPrompts {} => "flexPrompts",
+            FromDesktop::Asked { .. } => "asked",
             FromDesktop::TokenChanged {} => "tokenChanged",
             FromDesktop::Reconnected {} => "reconnected",
             FromDesktop::SignedOut {} => "signedOut",

@@ -4,6 +4,7 @@ use super::{Fields, Unfit, Value};
 use crate::agent::{
     Activity, Attributes, ConferenceFacts, FromDesktop, Leg, LegKind, RequestId, ReservationStatus, TaskFacts,
 };
+use rejoin_protocol::call_message::LONGEST;
 
 impl FromDesktop {
     /// Parses the event with this name from these fields.
@@ -56,6 +57,13 @@ impl TryFrom<Value> for FromDesktop {
                 offline: said.flag("offline")?,
                 unavailable: said.flag("unavailable")?,
             }),
+            "asked" => {
+                let question = said.text("question")?;
+                if question.chars().count() > LONGEST {
+                    return Err(Unfit { field: "question" });
+                }
+                Self::Asked { leg: said.parsed("leg")?, question }
+            }
             "pageHide" => Self::PageHide { may_return: said.flag("mayReturn").unwrap_or_default() },
             _ => return Err(Unfit { field: "event" }),
         })
@@ -89,6 +97,7 @@ fn task(said: &mut Fields) -> Result<TaskFacts, Unfit> {
         contact_uri: said.text("contactUri").ok(),
         live_call: said.flag("liveCall")?,
         own_leg: said.parsed("ownLeg").ok(),
+        answers_messages: said.flag("answersMessages").unwrap_or_default(),
         muted: said.flag("muted").unwrap_or_default(),
         joinable: said.flag("joinable").unwrap_or_default(),
         keepable: said.flag("keepable").unwrap_or_default(),

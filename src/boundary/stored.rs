@@ -24,7 +24,7 @@ pub fn kept(stored: Value) -> Result<Kept, Unfit> {
             worker_leg: call.parsed("workerLeg")?,
             customer_leg: call.parsed("customerLeg")?,
             worker_name: String::new(),
-            answers_messages: false,
+            answers_messages: false, // the page that said otherwise is another one
         }),
         Err(_) => {
             let mut mark = delivery.fields("graceful")?;

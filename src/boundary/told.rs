@@ -7,6 +7,10 @@ use super::{Fields, Value};
 use crate::agent::{ConferenceOptions, Delivery, Kept, Notice, ToDesktop};
 use rejoin_protocol::ReservationSid;
 use rejoin_protocol::api::{Beacon, DeliveryId, Goodbye, GracefulMark, Hello, Holding, Registration};
+use rejoin_protocol::call_message::ANSWERS;
+
+/// The only kind of call messages (<https://www.twilio.com/docs/voice/sdks/call-message-events>).
+const MESSAGE_TYPE: &str = "user-defined-message";
 
 fn new() -> Fields {
     Fields::default()
@@ -36,7 +40,7 @@ pub fn hello(hello: &Hello) -> Value {
 /// `POST /v1/calls`.
 pub fn registration(call: &Registration) -> Value {
     let queue = call.queue.as_ref();
-    of(&call.reservation)
+    let facts = of(&call.reservation)
         .with("id", id(call.id))
         .with("epoch", number(call.epoch))
         .with("task", call.task.as_str().into())
@@ -45,8 +49,8 @@ pub fn registration(call: &Registration) -> Value {
         .with("conference", call.conference.as_str().into())
         .with("workerLeg", call.worker_leg.as_str().into())
         .with("customerLeg", call.customer_leg.as_str().into())
-        .with("workerName", call.worker_name.as_str().into())
-        .into()
+        .with("workerName", call.worker_name.as_str().into());
+    if call.answers_messages { facts.with("answersMessages", Value::Flag(true)) } else { facts }.into()
 }
 
 /// `POST /v1/graceful`.
@@ -120,6 +124,11 @@ pub fn effect(effect: &ToDesktop) -> Option<Value> {
         ToDesktop::JoinCall { reservation } => ("joinCall", of(reservation)),
         ToDesktop::ClearExitFlag { reservation, leg } => {
             ("clearExitFlag", of(reservation).with("leg", leg.as_str().into()))
+        }
+        ToDesktop::AnswerMessage { leg, question } => {
+            let content = new().with(ANSWERS, question.as_str().into());
+            let message = new().with("content", content.into()).with("messageType", MESSAGE_TYPE.into());
+            ("answerMessage", new().with("leg", leg.as_str().into()).with("message", message.into()))
         }
         ToDesktop::Mute {} => ("mute", new()),
         ToDesktop::PlaySound {} => ("playSound", new()),

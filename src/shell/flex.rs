@@ -6,6 +6,8 @@ use crate::boundary::{Fields, Value};
 use crate::shell::js;
 use js_sys::Array;
 use rejoin_protocol::api::GracefulReason;
+use std::cell::RefCell;
+use std::rc::Rc;
 use wasm_bindgen::prelude::*;
 
 /// Fields of a task.
@@ -21,6 +23,9 @@ const TASK: [(&str, &str); 6] = [
 const LEG: [(&str, &str); 3] =
     [("call", "callSid"), ("kind", "participantType"), ("sequence", "mediaProperties.sequenceNumber")];
 const TASK_CHANGED: &str = "taskChanged";
+/// The Voice SDK's object of the open call, and in it the SID of the leg.
+const ACTIVE_CALL: &str = "phone.activeCall";
+const CALL_SID: &str = "parameters.CallSid";
 /// The feature flag of Flex's own prompt before a page is left.
 const OWN_PROMPT: &str = "flex-multi-tab-support.enabled";
 
@@ -40,6 +45,8 @@ const NEEDED_OF_MANAGER: [&str; 2] = ["store.getState", "store.subscribe"];
 pub(super) struct Flex {
     ui: JsValue,
     manager: JsValue,
+    /// Legs whose call messages are listened to.
+    heard: Rc<RefCell<Vec<String>>>,
 }
 
 /// What was last reported.
@@ -61,7 +68,7 @@ impl Flex {
                 return Err(js::missing(path));
             }
         }
-        Ok(Self { ui, manager })
+        Ok(Self { ui, manager, heard: Rc::default() })
     }
 
     /// The account's configuration from either of its places, and the worker's own.
@@ -125,6 +132,22 @@ impl Flex {
         js::at(&self.manager, "voiceClient")
     }
 
+    fn hears(&self, leg: &String) -> bool {
+        self.heard.borrow().contains(leg)
+    }
+
+    /// Listens to the call messages of the open call, once. Others may listen, too. The Voice SDK before 2.2 has none.
+    pub(super) fn hear(&self, listener: impl FnOnce(&str) -> JsValue) {
+        let call = js::at(&self.state().unwrap_or_default(), ACTIVE_CALL);
+        let Some(leg) = js::at(&call, CALL_SID).as_string() else { return };
+        if !self.hears(&leg)
+            && js::at(&call, "sendMessage").is_function()
+            && js::call(&call, "on", &[&"messageReceived".into(), &listener(&leg)]).is_ok()
+        {
+            self.heard.borrow_mut().push(leg);
+        }
+    }
+
     fn state(&self) -> Result<JsValue, JsValue> {
         Ok(js::at(&js::call(&self.store(), "getState", &[])?, "flex"))
     }
@@ -140,14 +163,16 @@ impl Flex {
     fn task(&self, state: &JsValue, task: &JsValue) -> Result<Fields, JsValue> {
         let helper = js::at(&self.ui, "TaskHelper");
         let is = |what: &str| js::call(&helper, what, &[task]).map(|it| it.is_truthy());
-        let call = js::at(state, "phone.activeCall");
+        let call = js::at(state, ACTIVE_CALL);
+        let leg = js::at(&call, CALL_SID).as_string();
         let muted = js::call(&call, "isMuted", &[]).is_ok_and(|muted| muted.is_truthy());
         let contact = js::at(&self.manager, "workerClient.attributes.contact_uri");
         let hang_up = js::at(&self.phone(), "disconnectAll");
         Ok(js::named(task, &TASK)
             .with("voice", Value::Flag(is("isCallTask")?))
             .with("liveCall", Value::Flag(call.is_truthy() && is("isLiveCall")?))
-            .with("ownLeg", js::value(&js::at(&call, "parameters.CallSid")))
+            .with("answersMessages", Value::Flag(leg.as_ref().is_some_and(|leg| self.hears(leg))))
+            .with("ownLeg", leg.map_or(Value::Nothing, Value::Text))
             .with("muted", Value::Flag(muted))
             .with("contactUri", js::value(&contact))
             .with("joinable", Value::Flag(js::at(task, "joinCall").is_function()))

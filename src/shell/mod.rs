@@ -5,6 +5,7 @@ mod dialog;
 mod flex;
 pub mod js;
 pub mod lock;
+mod messages;
 mod outcome;
 pub mod post;
 pub mod push;
@@ -203,6 +204,7 @@ impl Inner {
     }
 
     fn look(self: &Rc<Self>) -> Result<(), JsValue> {
+        messages::listen(self);
         let news = self.flex.look(&mut self.seen.borrow_mut())?;
         for event in news {
             self.handle(Event::Desktop(event));

@@ -1,7 +1,7 @@
 //! When to look at Flex's state: once a worker is known, and whenever something may have changed.
 
 use crate::agent::{Event, FromDesktop};
-use crate::shell::{Inner, desk, js, now, storage};
+use crate::shell::{Inner, desk, js, messages, now, storage};
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;
@@ -62,6 +62,7 @@ async fn begin(core: &Rc<Inner>) -> Result<(), JsValue> {
     let Some(worker) = js::at(&core.flex.worker(), "sid").as_string() else { return Ok(()) };
     core.stage.set(Stage::Electing);
     let acts = js::wait(core.elect(&worker).into()).await?.is_truthy();
+    messages::listen(core);
     let started = core.flex.started(!acts)?;
     desk::watch(core);
     if core.flex.prompts() {

@@ -41,6 +41,7 @@ pub(crate) fn task(number: u128, status: ReservationStatus) -> TaskFacts {
         contact_uri: Some("client:ada".into()),
         live_call: false,
         own_leg: None,
+        answers_messages: false,
         muted: false,
         joinable: true,
         keepable: true,

@@ -4,6 +4,7 @@
 
 mod a_call;
 mod action;
+mod asked;
 mod coming_up;
 mod configuration;
 mod desk;

@@ -52,6 +52,7 @@ fn calls() -> impl Strategy<Value = TaskFacts> {
     (1u128..5, any::<bool>()).prop_map(|(number, live)| {
         let mut facts = task(number, ReservationStatus::Accepted);
         facts.live_call = live;
+        facts.answers_messages = live;
         facts.own_leg = live.then(own_leg);
         facts
     })
@@ -129,6 +130,7 @@ fn steps() -> impl Strategy<Value = Step> {
             Just(Event::Move),
             Just(Event::Ask),
             Just(Event::Desktop(FromDesktop::TokenChanged {})),
+            Just(Event::Desktop(FromDesktop::Asked { leg: own_leg(), question: "q".into() })),
             Just(Event::Desktop(FromDesktop::Reconnected {})),
         ]
         .prop_map(Step::Event),

@@ -7,7 +7,7 @@ mod outside;
 use outside::{events, json_of, places, play, value};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
-use rejoin_plugin::agent::{Delivery, FromDesktop, Kept, RequestId};
+use rejoin_plugin::agent::{Delivery, FromDesktop, Kept, RequestId, ToDesktop};
 use rejoin_plugin::boundary::{Unfit, Value, heard, stored, told};
 use rejoin_protocol::api::{
     Beacon, DeliveryId, Failure, Goodbye, GracefulMark, GracefulReason, Hello, HelloReply, Holding, Push,
@@ -106,6 +106,28 @@ fn optional_fields_that_do_not_fit_count_as_absent() {
     }});
     let read = |details: Json| read(json!({"beforeAccept": details})).expect("understood");
     assert_eq!(read(odd), read(bare));
+}
+
+/// The account's other programs send call messages, too.
+#[test]
+fn a_question_is_a_text_of_64_characters_at_most() {
+    let leg = CallSid::numbered(1);
+    let read = |question: Json| read(json!({"asked": {"leg": leg, "question": question}}));
+    for question in [String::new(), "q".into(), "ü".repeat(64)] {
+        let asked = FromDesktop::Asked { leg: leg.clone(), question: question.clone() };
+        assert_eq!(read(json!(question)), Ok(asked));
+    }
+    for wrong in [json!("x".repeat(65)), json!(null), json!(7), json!({"a": "b"}), json!(["q"])] {
+        assert_eq!(read(wrong.clone()), Err(Unfit { field: "question" }), "{wrong}");
+    }
+}
+
+#[test]
+fn an_answer_is_a_call_message_with_the_value_of_the_question() {
+    let answer = ToDesktop::AnswerMessage { leg: CallSid::numbered(1), question: "q1".into() };
+    let told = told::effect(&answer).map(json_of);
+    let message = json!({"content": {"rejoinAnswers": "q1"}, "messageType": "user-defined-message"});
+    assert_eq!(told, Some(json!({"answerMessage": {"leg": CallSid::numbered(1), "message": message}})));
 }
 
 #[test]
@@ -230,6 +252,26 @@ fn kept_requests_survive_a_round_trip() {
     assert!(stored::kept(Value::Nothing).is_err());
 }
 
+#[test]
+fn the_next_page_does_not_say_that_an_earlier_one_answers_messages() {
+    let call = wire("1", "registration");
+    let registration: Registration = serde_json::from_value(call).expect("a registration");
+    let kept = |answers_messages: bool| Kept {
+        id: DeliveryId { epoch: 1, number: 7 },
+        worker: WorkerSid::numbered(9),
+        made: Millis(1),
+        delivery: Delivery::Register(Registration {
+            id: None,
+            worker_name: String::new(),
+            answers_messages,
+            ..registration.clone()
+        }),
+    };
+    for answers in [false, true] {
+        assert_eq!(stored::kept(told::kept(&kept(answers))), Ok(kept(false)));
+    }
+}
+
 /// The server parses with serde what the plugin serialises by hand.
 #[test]
 fn the_server_parses_what_the_plugin_sends() {
@@ -247,7 +289,7 @@ fn the_server_parses_what_the_plugin_sends() {
         let hello = Hello { epoch: 1_700_000_000_000, holdings, unavailable };
         assert_eq!(json_of(told::hello(&hello)), json!(hello));
     }
-    for (id, queue) in [(None, None), (id, Some(TaskQueueSid::numbered(8)))] {
+    for (id, queue, answers_messages) in [(None, None, false), (id, Some(TaskQueueSid::numbered(8)), true)] {
         let registration = Registration {
             id,
             epoch: 1,
@@ -259,7 +301,7 @@ fn the_server_parses_what_the_plugin_sends() {
             worker_leg: CallSid::numbered(5),
             customer_leg: CallSid::numbered(6),
             worker_name: "Ada".into(),
-            answers_messages: false,
+            answers_messages,
         };
         assert_eq!(json_of(told::registration(&registration)), json!(registration));
     }

@@ -99,6 +99,24 @@ export class Twilio {
       body: new URLSearchParams({ Twiml }),
     });
 
+  /**
+   * Sends a call message to the page that has this leg.
+   * @returns {Promise<any>} Twilio's answer
+   */
+  sends = (/** @type {string} */ leg, /** @type {unknown} */ content) =>
+    this.message(leg, 'UserDefinedMessages', { Content: JSON.stringify(content) });
+
+  /** Call messages of the page that has this leg go to this address. */
+  subscribes = (/** @type {string} */ leg, /** @type {string} */ Callback) =>
+    this.message(leg, 'UserDefinedMessageSubscriptions', { Callback, Method: 'POST' });
+
+  message(/** @type {string} */ leg, /** @type {string} */ what, /** @type {Record<string, string>} */ form) {
+    const account = `${this.url}/__tw/api.twilio.com/2010-04-01/Accounts/${this.auth.accountSid}`;
+    const headers = { authorization: this.authorization() };
+    const body = new URLSearchParams(form);
+    return json(`${account}/Calls/${leg}/${what}.json`, { method: 'POST', headers, body });
+  }
+
   /** TaskRouter's events of these types go to this address, until the end of the story. */
   async streams(/** @type {string} */ destination, /** @type {string[]} */ types) {
     const url = `${this.url}/__tw/events.twilio.com/v1`;

@@ -7,6 +7,7 @@ import { newest } from '../../scripts/lib/flex.mjs';
 import { root } from '../../scripts/lib/run.mjs';
 import { Advice } from '../../scripts/lib/say.mjs';
 import * as away from './away.mjs';
+import * as callMessages from './call-messages.mjs';
 import * as desk from './desk.mjs';
 import { deskPhones } from './desk-phone.mjs';
 import * as events from './events.mjs';
@@ -45,6 +46,7 @@ const storiesOn = (/** @type {Flex} */ flex) =>
     ? // Some steps are shared, too.
       Object.values({
         ...away,
+        ...callMessages,
         ...desk,
         ...events,
         ...failOpen,

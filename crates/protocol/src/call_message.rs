@@ -8,3 +8,5 @@
 pub const ASKS: &str = "rejoinAsks";
 /// The key of an answer.
 pub const ANSWERS: &str = "rejoinAnswers";
+/// Maximum length of the value, in characters. A page does not answer a longer one.
+pub const LONGEST: usize = 64;

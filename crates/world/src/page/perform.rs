@@ -230,6 +230,7 @@ impl World {
             }
             ToDesktop::Select { .. }
             | ToDesktop::PlaySound {}
+            | ToDesktop::AnswerMessage { .. }
             | ToDesktop::PromptOnLeave { .. }
             | ToDesktop::Notify { .. }
             | ToDesktop::TellUnprotected { .. }
