@@ -1,6 +1,7 @@
 //! What an administrator keeps in Twilio's console beside TaskRouter and Flex: the account, its number, Studio's flows, and the
 //! rules of webhooks. It is shown by the REST API, for programs that check an account; calls do not depend on it.
 
+use crate::model::Addresses;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -13,10 +14,27 @@ pub struct Console {
     pub voice_fallback_url: Option<String>,
     /// `voice_fallback_url` and `voice_fallback_method` of each number that was updated by REST, by its SID.
     pub fallbacks: BTreeMap<String, (String, String)>,
+    /// The TwiML application of each number that has one, by the number's SID.
+    pub number_applications: BTreeMap<String, String>,
+    /// TwiML applications, in the order of their creation.
+    pub applications: Vec<Application>,
+    /// How many applications were ever created: no SID is given twice.
+    pub applications_made: u128,
     /// Studio's flows.
     pub flows: Vec<StudioFlow>,
     /// The Webhooks configuration API, a public beta; `None`: the account does not have it.
     pub webhooks: Option<WebhookConfiguration>,
+}
+
+/// A TwiML application (<https://www.twilio.com/docs/usage/api/applications>): addresses that several numbers share.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Application {
+    /// Its SID (`AP…`).
+    pub sid: String,
+    /// Its name.
+    pub name: String,
+    /// Where the documents of calls are fetched.
+    pub addresses: Addresses,
 }
 
 /// A flow of Studio.
@@ -45,6 +63,9 @@ impl Default for Console {
             account_status: "active".into(),
             voice_fallback_url: None,
             fallbacks: BTreeMap::new(),
+            number_applications: BTreeMap::new(),
+            applications: vec![],
+            applications_made: 0,
             flows: vec![],
             webhooks: None,
         }

@@ -19,8 +19,8 @@ pub struct Account {
     pub voice_url: String,
     /// `VoiceFallbackUrl` of the number.
     pub voice_fallback_url: Option<String>,
-    /// What an administrator has set since: for each number `VoiceFallbackUrl` and `VoiceFallbackMethod`. An empty URL: none.
-    pub fallbacks: BTreeMap<String, (String, String)>,
+    /// What an administrator has set since, by the number.
+    pub addresses: BTreeMap<String, Addresses>,
     /// Its other numbers. They are called by calls that this account places.
     pub lines: Vec<LineSetup>,
     /// Agents.
@@ -90,6 +90,26 @@ pub struct LineSetup {
     pub number: String,
     /// `VoiceUrl`, fetched by POST when the number is called.
     pub voice_url: String,
+}
+
+/// Where the documents of calls to a number are fetched: as the number has it, or its TwiML application.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Addresses {
+    /// `VoiceUrl`; empty: none.
+    pub url: String,
+    /// `VoiceMethod`.
+    pub method: String,
+    /// `VoiceFallbackUrl`; empty: none.
+    pub fallback_url: String,
+    /// `VoiceFallbackMethod`.
+    pub fallback_method: String,
+}
+
+impl Default for Addresses {
+    fn default() -> Self {
+        let post = || "POST".to_owned();
+        Self { url: String::new(), method: post(), fallback_url: String::new(), fallback_method: post() }
+    }
 }
 
 /// A workflow.
@@ -166,7 +186,7 @@ pub fn demo_account(account: AccountSid, voice_url: String) -> Account {
         number: "+15550001111".into(),
         voice_url,
         voice_fallback_url: None,
-        fallbacks: BTreeMap::new(),
+        addresses: BTreeMap::new(),
         lines: vec![],
         workers: vec![agent(0xada, "Ada"), agent(0xb0, "Bo")],
         activities: vec![

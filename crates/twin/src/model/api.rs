@@ -1,5 +1,6 @@
 //! The model's input and output.
 
+use super::Addresses;
 use rejoin_protocol::{
     ActivitySid, CallSid, ConferenceSid, Millis, ParticipantSid, ReservationSid, TaskQueueSid, TaskSid,
     TransferSid, WorkerSid, WorkflowSid,
@@ -44,14 +45,13 @@ pub enum Event {
         /// True for a phone of the twin itself, false for a browser's.
         native: bool,
     },
-    /// An administrator sets the fallback address of one of the account's numbers; it counts for calls from now on.
-    NumberFallback {
+    /// An administrator sets the addresses of one of the account's numbers, or of its TwiML application; they count for calls from
+    /// now on.
+    NumberAddresses {
         /// The number, E.164.
         number: String,
-        /// `VoiceFallbackUrl`; empty: none.
-        url: String,
-        /// `VoiceFallbackMethod`.
-        method: String,
+        /// Its own addresses, or those of its application.
+        addresses: Addresses,
     },
     /// The leg's own end hung up: the customer's phone, or the Voice SDK's `hangup`.
     HungUp {

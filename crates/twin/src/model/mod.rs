@@ -139,8 +139,8 @@ impl Model {
                 self.effects.push(Effect::Reply { id, result });
             }
             Event::CustomerDials { call, from, native } => self.customer_dials(&call, from, native),
-            Event::NumberFallback { number, url, method } => {
-                self.account.fallbacks.insert(number, (url, method));
+            Event::NumberAddresses { number, addresses } => {
+                self.account.addresses.insert(number, addresses);
             }
             Event::HungUp { call } => self.hung_up(&call),
             Event::Answered { call } => self.answered(&call),

@@ -89,7 +89,7 @@ impl Model {
             doing: Doing::Nothing,
             verbs: VecDeque::new(),
             base: String::new(),
-            fallback: self.fallback_of(to),
+            fallback: self.documents_of(to).1,
         };
         self.log(format!("{sid} is the other end of {placed}"));
         self.calls.insert(sid.clone(), call);
@@ -102,9 +102,9 @@ impl Model {
         let Some(sid) = self.other_ends.get(placed).cloned() else { return };
         let Some(call) = self.calls.get_mut(&sid).filter(|call| call.kind == CallKind::Line) else { return };
         call.status = CallStatus::InProgress;
-        let line = self.account.lines.iter().find(|line| line.number == call.to);
-        let url = line.map(|line| line.voice_url.clone()).unwrap_or_default();
-        self.fetch_document(&sid, &Link { url, method: "POST".into() }, vec![], false);
+        let to = call.to.clone();
+        let (link, _) = self.documents_of(&to);
+        self.fetch_document(&sid, &link, vec![], false);
     }
 
     /// One end is gone: the other one hears that the line is hung up.

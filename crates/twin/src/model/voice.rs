@@ -1,7 +1,7 @@
 //! Legs and the TwiML they run.
 
 use super::{
-    Model,
+    Addresses, Model,
     api::{Audience, Effect, Sound},
     plays::PlayFor,
     state::{Call, CallKind, CallStatus, Doing, Due, Fetch, FetchFor, Joining, Left, Queued, Then, Wait},
@@ -38,18 +38,25 @@ pub(super) fn sound(base: &str, verb: &Verb) -> Option<(Sound, u32)> {
 }
 
 impl Model {
-    /// The fallback address of a number of the account.
-    pub(super) fn fallback_of(&self, number: &str) -> Option<Link> {
-        if let Some((url, method)) = self.account.fallbacks.get(number) {
-            return (!url.is_empty()).then(|| Link { url: url.clone(), method: method.clone() });
-        }
-        let url = self.account.voice_fallback_url.clone().filter(|_| number == self.account.number);
-        url.map(|url| Link { url, method: "POST".into() })
+    /// The document of a number of the account, and its fallback.
+    pub(super) fn documents_of(&self, number: &str) -> (Link, Option<Link>) {
+        let account = &self.account;
+        let at_first = || {
+            let fallback_url = account.voice_fallback_url.clone().filter(|_| number == account.number);
+            let line = account.lines.iter().find(|line| line.number == number);
+            let url = line.map_or(&account.voice_url, |line| &line.voice_url).clone();
+            Addresses { url, fallback_url: fallback_url.unwrap_or_default(), ..Addresses::default() }
+        };
+        let Addresses { url, method, fallback_url, fallback_method } =
+            account.addresses.get(number).cloned().unwrap_or_else(at_first);
+        let fallback =
+            (!fallback_url.is_empty()).then_some(Link { url: fallback_url, method: fallback_method });
+        (Link { url, method }, fallback)
     }
 
     pub(super) fn customer_dials(&mut self, sid: &CallSid, from: String, native: bool) {
         let to = self.account.number.clone();
-        let fallback = self.fallback_of(&to);
+        let (link, fallback) = self.documents_of(&to);
         let call = Call {
             from,
             to,
@@ -67,7 +74,6 @@ impl Model {
         }
         self.log(format!("{sid} a customer dials the number"));
         self.calls.insert(sid.clone(), call);
-        let link = Link { url: self.account.voice_url.clone(), method: "POST".into() };
         self.fetch_document(sid, &link, vec![], false);
     }
 

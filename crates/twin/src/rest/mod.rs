@@ -8,6 +8,7 @@ mod hosting;
 mod iam;
 mod incoming;
 mod lists;
+mod numbers;
 mod plain;
 mod refuse;
 mod taskrouter;
@@ -77,7 +78,7 @@ struct Call<'a> {
 
 async fn voice_api(State(twin): State<Twin>, incoming: Incoming) -> Response {
     let sent = incoming.sent(VOICE);
-    if console::is_of_voice(sent.method, sent.path) {
+    if console::is_account(sent.path) || numbers::is_there(sent.path) {
         return shown(&twin, &sent).await;
     }
     serve(&twin, &sent, Api::Voice, voice::translate).await
@@ -118,6 +119,7 @@ async fn shown(twin: &Twin, sent: &Sent<'_>) -> Response {
         let (operation, form) = sent.checked()?;
         match sent.host {
             EVENTS if sent.method != "GET" => events::answer(twin, sent.method, sent.path, &form),
+            VOICE if numbers::is_there(sent.path) => numbers::answer(twin, sent.path, operation, &form),
             host => console::answer(twin, host, sent.path, operation, &form),
         }
     });

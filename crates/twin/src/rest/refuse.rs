@@ -26,6 +26,10 @@ pub(super) fn refusal(operation: &Operation, wrong: Wrong) -> ApiError {
             _ => (20001, format!("Missing required parameter {name} in the post body")),
         },
         Wrong::Value { name, kind: Kind::Url, why } if voice => (21205, format!("{name} is {why}")),
+        // https://www.twilio.com/docs/api/errors/22108
+        Wrong::Value { kind: Kind::Sid(Some(prefix)), .. } if voice && prefix == "AP" => {
+            (22108, "Invalid Application SID".to_owned())
+        }
         Wrong::Value { name, kind: Kind::Twiml, why } => (12100, format!("{name} is no XML: {why}")),
         Wrong::Value { name, why, .. } => (20001, format!("Invalid parameter {name}: {why}")),
         Wrong::Unmodelled(name) => (20001, format!("the twin does not model {name}: leave it out")),

@@ -144,3 +144,135 @@ async fn a_number_has_the_fallback_address_that_it_was_given_and_a_call_goes_the
     let (_, none) = answer(&setup, 2, &[("VoiceFallbackUrl", "")]).await;
     assert_eq!((&none["voice_fallback_url"], &none["voice_fallback_method"]), (&json!(""), &json!("GET")));
 }
+
+impl Setup {
+    /// The answer to a request for applications or numbers.
+    async fn answer(&self, method: Method, path: &str, form: &[(&str, &str)]) -> (StatusCode, Value) {
+        let request = self.voice(method, path);
+        let request = if form.is_empty() { request } else { request.form(form) };
+        let answer = request.send().await.expect("an answer");
+        if answer.status() == StatusCode::NO_CONTENT {
+            return (StatusCode::NO_CONTENT, Value::Null);
+        }
+        body(answer).await
+    }
+}
+
+fn application(number: u32) -> String {
+    format!("AP{number:032x}")
+}
+
+#[tokio::test]
+async fn applications_are_created_updated_listed_page_by_page_and_deleted() {
+    let setup = Setup::new().await;
+    let long = "x".repeat(65);
+    let url = "https://example.com/voice";
+    for (form, code) in [
+        (vec![("VoiceUrl", url)], 20002),
+        (vec![("FriendlyName", "")], 20002),
+        (vec![("FriendlyName", long.as_str())], 20002),
+        (vec![("FriendlyName", "A"), ("VoiceUrl", "nowhere")], 21205),
+        (vec![("FriendlyName", "A"), ("VoiceMethod", "PUT")], 20001),
+        (vec![("FriendlyName", "A"), ("VoiceFallbackUrl", url)], 21405),
+        (vec![("FriendlyName", "A"), ("SmsUrl", url)], 20001),
+        (vec![("FriendlyName", "A"), ("voiceurl", url)], 20001),
+    ] {
+        let (status, why) = setup.answer(Method::POST, "Applications", &form).await;
+        assert_eq!((status, &why["code"]), (StatusCode::BAD_REQUEST, &json!(code)), "{form:?} {why}");
+    }
+    let (_, none) = setup.answer(Method::GET, "Applications", &[]).await;
+    assert_eq!(none["applications"], json!([]), "a refusal changes nothing");
+
+    for name in ["A", "B", "C"] {
+        let form = [("FriendlyName", name), ("VoiceUrl", url), ("VoiceMethod", "get")];
+        let (status, made) = setup.answer(Method::POST, "Applications", &form).await;
+        assert_eq!((status, &made["friendly_name"]), (StatusCode::CREATED, &json!(name)), "{made}");
+        assert_eq!((&made["voice_method"], &made["voice_fallback_url"]), (&json!("GET"), &json!("")));
+    }
+    let path = format!("Applications/{}", application(2));
+    let form = [("VoiceFallbackUrl", "https://example.com/sorry"), ("FriendlyName", "Second")];
+    let (status, updated) = setup.answer(Method::POST, &path, &form).await;
+    assert_eq!((status, &updated["voice_url"]), (StatusCode::OK, &json!(url)), "what was not sent stays");
+    assert_eq!(updated["voice_fallback_url"], "https://example.com/sorry");
+    assert_eq!(setup.answer(Method::GET, &path, &[]).await, (StatusCode::OK, updated));
+    let (status, why) = setup.answer(Method::POST, &path, &[("VoiceUrl", "")]).await;
+    assert_eq!(
+        (status, &why["code"]),
+        (StatusCode::BAD_REQUEST, &json!(21405)),
+        "its fallback would be alone"
+    );
+
+    let account = format!("api.twilio.com/2010-04-01/Accounts/{}", AccountSid::numbered(1));
+    let (_, page) = setup.read(&format!("{account}/Applications.json?PageSize=2")).await;
+    let names = |page: &Value| {
+        let all = page["applications"].as_array().expect("a list").iter();
+        all.map(|one| one["friendly_name"].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(names(&page), ["A", "Second"]);
+    let next = page["next_page_uri"].as_str().expect("there are more");
+    let (_, page) = setup.read(&format!("api.twilio.com{next}")).await;
+    assert_eq!((names(&page), &page["next_page_uri"]), (vec![json!("C")], &Value::Null));
+    let (_, page) = setup.read(&format!("{account}/Applications.json?FriendlyName=C")).await;
+    assert_eq!(names(&page), ["C"]);
+
+    let last = format!("Applications/{}", application(3));
+    assert_eq!(setup.answer(Method::DELETE, &last, &[]).await.0, StatusCode::NO_CONTENT);
+    for method in [Method::GET, Method::POST, Method::DELETE] {
+        assert_eq!(setup.answer(method, &last, &[]).await.0, StatusCode::NOT_FOUND);
+    }
+    let (_, made) = setup.answer(Method::POST, "Applications", &[("FriendlyName", "D")]).await;
+    assert_eq!(made["sid"], application(4), "no SID is given twice");
+    let other = account.replace("01", "02");
+    assert_eq!(setup.read(&format!("{other}/Applications.json")).await.0, StatusCode::NOT_FOUND);
+}
+
+/// A number that has an application uses its addresses instead of its own, until the application is taken away or deleted.
+#[tokio::test]
+async fn a_number_s_application_has_its_calls() {
+    let line = LineSetup { number: "+15550003333".into(), voice_url: "http://127.0.0.1:1/voice".into() };
+    let mut setup = Setup::with_lines(vec![line]).await;
+    let number = format!("IncomingPhoneNumbers/PN{:032x}", 2);
+    let (own, its) = (format!("{}/own", setup.far), format!("{}/its", setup.far));
+    setup.answer(Method::POST, &number, &[("VoiceFallbackUrl", &own)]).await;
+    let form = [
+        ("FriendlyName", "Calls"),
+        // Nobody listens on port 1.
+        ("VoiceUrl", "http://127.0.0.1:1/application"),
+        ("VoiceFallbackUrl", &its),
+        ("VoiceFallbackMethod", "GET"),
+    ];
+    setup.answer(Method::POST, "Applications", &form).await;
+    for wrong in ["AP1", &application(9)] {
+        let (status, why) = setup.answer(Method::POST, &number, &[("VoiceApplicationSid", wrong)]).await;
+        assert_eq!((status, &why["code"]), (StatusCode::BAD_REQUEST, &json!(22108)), "{why}");
+    }
+    let (_, shown) = setup.answer(Method::POST, &number, &[("VoiceApplicationSid", &application(1))]).await;
+    assert_eq!(
+        (&shown["voice_application_sid"], &shown["voice_fallback_url"]),
+        (&json!(application(1)), &json!(own)),
+        "its own addresses stay, and do not count"
+    );
+    let dials = async |setup: &Setup| {
+        let twiml = "<Response><Pause length=\"9\"/></Response>";
+        let call = [("From", "+15550001111"), ("To", "+15550003333"), ("Twiml", twiml)];
+        let (status, placed) = setup.answer(Method::POST, "Calls", &call).await;
+        assert_eq!(status, StatusCode::CREATED, "{placed}");
+    };
+    dials(&setup).await;
+    let asked = setup.next("/its").await;
+    assert_eq!(asked.method, Method::GET);
+    assert_eq!(asked.params.get("ErrorUrl").map(String::as_str), Some("http://127.0.0.1:1/application"));
+
+    // From now on the application's document is there.
+    let path = format!("Applications/{}", application(1));
+    let voice = format!("{}/application", setup.far);
+    setup.answer(Method::POST, &path, &[("VoiceUrl", &voice)]).await;
+    dials(&setup).await;
+    assert_eq!(setup.next("/application").await.method, Method::POST);
+
+    assert_eq!(setup.answer(Method::DELETE, &path, &[]).await.0, StatusCode::NO_CONTENT);
+    let (_, shown) = setup.answer(Method::GET, &number, &[]).await;
+    assert_eq!(shown["voice_application_sid"], "");
+    dials(&setup).await;
+    setup.next("/own").await;
+}
