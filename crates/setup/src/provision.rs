@@ -5,7 +5,7 @@ use crate::plan::everyone;
 use crate::record::{FlexRecord, NumberRecord, WorkflowRecord};
 use crate::{Account, Change, Error, Plan, Record, Wanted, fallback, workflow};
 use rejoin_protocol::TaskQueueSid;
-use rejoin_twilio::{Client, SubscribedEvent};
+use rejoin_twilio::{Client, PhoneNumber, SubscribedEvent};
 use serde_json::{Value, json};
 use std::future::Future;
 use std::path::Path;
@@ -119,20 +119,20 @@ async fn add_filter(
     let Change::Filter { workflow, name, before, after, .. } = change else { return Ok(()) };
     // The queue was created before, so that it is known.
     let Some(after) = after else { return Err(Error::Changed(name.clone())) };
-    let there = patiently(|| client.fetch_workflow(workflow)).await.map_err(during("read the workflow"))?;
-    // Twilio has no condition for it: what was read a moment ago is compared.
-    if there.configuration != *before {
-        return Err(Error::Changed(name.clone()));
-    }
     let first = record.workflows.get(workflow).filter(|it| it.after == *before).map(|it| it.before.clone());
     let kept = WorkflowRecord { before: first.unwrap_or_else(|| before.clone()), after: after.clone() };
-    record.workflows.insert(workflow.clone(), kept);
-    record.write(file)?;
-    let written = patiently(|| client.configure_workflow(workflow, after)).await;
-    let written = written.map_err(during("write the workflow"))?;
-    if workflow::Routing::of(&written.configuration).and_then(|routing| routing.reconnects).is_none() {
-        return Err(Error::Changed(name.clone()));
-    }
+    let written = replace(
+        "workflow",
+        || client.fetch_workflow(workflow),
+        |there| there.configuration == *before,
+        || {
+            record.workflows.insert(workflow.clone(), kept);
+            record.write(file)
+        },
+        || client.configure_workflow(workflow, after),
+        |it| workflow::Routing::of(&it.configuration).is_some_and(|routing| routing.reconnects.is_some()),
+    );
+    let written = written.await?.ok_or_else(|| Error::Changed(name.clone()))?;
     if let Some(known) = account.workflows.iter_mut().find(|known| known.sid == *workflow) {
         *known = written;
     }
@@ -147,11 +147,6 @@ async fn set_fallback(
     file: &Path,
 ) -> Result<(), Error> {
     let Change::Fallback { number: sid, url, method, after } = change else { return Ok(()) };
-    let there = patiently(|| client.fetch_phone_number(sid)).await.map_err(during("read the number"))?;
-    // Twilio has no condition for it: what was read a moment ago is compared.
-    if fallback::address(&there) != url || there.voice_fallback_method != *method {
-        return Err(Error::ChangedNumber(sid.clone()));
-    }
     // What was there before the first run counts, unless another has changed it since.
     let known = record.numbers.get(sid).filter(|it| it.after.contains(url)).cloned();
     let mut kept =
@@ -159,18 +154,49 @@ async fn set_fallback(
     if !kept.after.contains(after) {
         kept.after.push(after.clone());
     }
-    record.numbers.insert(sid.clone(), kept);
-    record.write(file)?;
-    let written = patiently(|| client.set_voice_fallback(sid, after, Some(fallback::METHOD))).await;
-    let written = written.map_err(during("set the number's fallback address"))?;
-    let is_kept = written.voice_fallback_method.as_deref() == Some(fallback::METHOD);
-    if fallback::address(&written) != after || !is_kept {
-        return Err(Error::ChangedNumber(sid.clone()));
-    }
+    let is_at = |there: &PhoneNumber, url: &str, method: Option<&str>| {
+        fallback::address(there) == url && there.voice_fallback_method.as_deref() == method
+    };
+    let written = replace(
+        "number",
+        || client.fetch_phone_number(sid),
+        |there| is_at(there, url, method.as_deref()),
+        || {
+            record.numbers.insert(sid.clone(), kept);
+            record.write(file)
+        },
+        || client.set_voice_fallback(sid, after, Some(fallback::METHOD)),
+        |written| is_at(written, after, Some(fallback::METHOD)),
+    );
+    let written = written.await?.ok_or_else(|| Error::ChangedNumber(sid.clone()))?;
     if let Some(known) = account.numbers.iter_mut().find(|known| known.sid == *sid) {
         *known = written;
     }
     Ok(())
+}
+
+/// Replaces something that was there before. Twilio has no condition for it: it is read just before, and compared with what the plan
+/// was made of. The record is kept before the write: a run may end in between. `None`: another program or administrator changes it
+/// at the same time.
+async fn replace<T, R, W>(
+    what: &str,
+    read: impl Fn() -> R,
+    is_as_read: impl Fn(&T) -> bool,
+    keep: impl FnOnce() -> Result<(), Error>,
+    write: impl Fn() -> W,
+    is_kept: impl Fn(&T) -> bool,
+) -> Result<Option<T>, Error>
+where
+    R: Future<Output = Result<T, rejoin_twilio::Error>>,
+    W: Future<Output = Result<T, rejoin_twilio::Error>>,
+{
+    let there = patiently(read).await.map_err(during(&format!("read the {what}")))?;
+    if !is_as_read(&there) {
+        return Ok(None);
+    }
+    keep()?;
+    let written = patiently(write).await.map_err(during(&format!("write the {what}")))?;
+    Ok(is_kept(&written).then_some(written))
 }
 
 /// Others write the same part of Flex's configuration, and Twilio has no condition for it: it is read just before, and again
