@@ -3,7 +3,9 @@
 use crate::Error;
 use crate::streams;
 use rejoin_protocol::{AccountSid, WorkspaceSid};
-use rejoin_twilio::{Activity, Client, PhoneNumber, Sink, SubscribedEvent, TaskChannel, TaskQueue, Workflow};
+use rejoin_twilio::{
+    Activity, Client, PhoneNumber, Sink, SubscribedEvent, TaskChannel, TaskQueue, VoiceAddresses, Workflow,
+};
 use serde_json::Value;
 
 /// What there is in the account, as far as a set-up needs to know.
@@ -27,6 +29,8 @@ pub struct Account {
     pub sinks: Vec<(Sink, Vec<SubscribedEvent>)>,
     /// Phone numbers; empty until [`Account::read_numbers`].
     pub numbers: Vec<PhoneNumber>,
+    /// The addresses of TwiML applications; empty until [`Account::read_numbers`].
+    pub applications: Vec<VoiceAddresses>,
 }
 
 impl Account {
@@ -61,15 +65,18 @@ impl Account {
             workflows: client.list_workflows().await.map_err(during("read the workflows"))?,
             sinks: sinks(client, public_url).await.map_err(during("read Event Streams"))?,
             numbers: vec![],
+            applications: vec![],
         })
     }
 
-    /// Asks Twilio for the phone numbers, which are needed only if there is a fallback.
+    /// Asks Twilio for the phone numbers and the TwiML applications, which are needed only if there is a fallback.
     ///
     /// # Errors
     /// When Twilio does not answer, or does not allow it.
     pub async fn read_numbers(&mut self, client: &Client) -> Result<(), Error> {
         self.numbers = client.list_phone_numbers().await.map_err(during("read the phone numbers"))?;
+        self.applications =
+            client.list_applications().await.map_err(during("read the TwiML applications"))?;
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 
 use crate::fallback;
 use rejoin_protocol::{SinkSid, TaskQueueSid, WorkflowSid};
+use rejoin_twilio::Holder;
 use serde_json::Value;
 
 /// One change.
@@ -56,10 +57,12 @@ pub enum Change {
         /// Types with the versions of their schemas.
         types: Vec<(&'static str, u32)>,
     },
-    /// The fallback address of a phone number.
+    /// The fallback address of a phone number, or of a TwiML application.
     Fallback {
-        /// The number's SID.
-        number: String,
+        /// The SID of the number or the application.
+        sid: String,
+        /// The SIDs of the numbers that have the application.
+        numbers: Vec<String>,
         /// The address as it was read; empty: none.
         url: String,
         /// Its method as it was read.
@@ -100,10 +103,17 @@ impl Change {
                 let types = types.iter().map(|(kind, version)| format!("    + {kind}, version {version}"));
                 [title].into_iter().chain(types).collect()
             }
-            Self::Fallback { number, url, method, after } => {
+            Self::Fallback { sid, numbers, url, method, after } => {
                 let method = method.as_deref().unwrap_or_default();
                 let before = (!url.is_empty()).then(|| format!("    - {method} {}", fallback::shown(url)));
-                [format!("~ number {number}: its fallback address")]
+                let of = match Holder::of(sid) {
+                    Holder::Number => String::new(),
+                    Holder::Application if numbers.is_empty() => " (of no number)".to_owned(),
+                    Holder::Application => {
+                        format!(" (of {})", fallback::named(numbers.iter().map(String::as_str)))
+                    }
+                };
+                [format!("~ {}{of}: its fallback address", fallback::label(sid))]
                     .into_iter()
                     .chain(before)
                     .chain([format!("    + {} {after}", fallback::METHOD)])

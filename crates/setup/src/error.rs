@@ -26,11 +26,11 @@ pub enum Error {
     /// A workflow was changed since it was read.
     #[error("the workflow \"{0}\" was changed meanwhile. It was not written: run it again")]
     Changed(String),
-    /// A phone number was changed since it was read, or does not keep what was written.
+    /// A phone number or a TwiML application was changed since it was read, or does not keep what was written.
     #[error(
-        "the fallback address of the number {0} is not what was read or written a moment ago: another program or administrator changes it. Run it again"
+        "the fallback address of the {0} is not what was read or written a moment ago: another program or administrator changes it. Run it again"
     )]
-    ChangedNumber(String),
+    ChangedFallback(String),
     /// Flex's configuration is not what was written.
     #[error(
         "another program or administrator writes Flex's configuration at the same time: `ui_attributes.custom_data.rejoin` was written twice and is not there. Find out who (a deployment of another plugin?), and run it again"

@@ -34,7 +34,7 @@ pub use error::Error;
 pub use fallback::Fallback;
 pub use plan::{Choice, Plan, Wanted};
 pub use provision::provision;
-pub use record::{FlexRecord, NumberRecord, Record, WorkflowRecord};
+pub use record::{FallbackRecord, FlexRecord, Record, WorkflowRecord};
 pub use refusal::Refusal;
 pub use release::{Loaded, Released, loaded, release, roll_back};
 pub use settings::settings;

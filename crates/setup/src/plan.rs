@@ -4,7 +4,7 @@ use crate::workflow::{self, Routing};
 use crate::{Account, Change, Fallback, Refusal, fallback, streams};
 use rejoin_protocol::attributes::RECOVERY_PING_CHANNEL;
 use rejoin_protocol::{ActivitySid, TaskQueueSid, WorkflowSid};
-use rejoin_twilio::{PhoneNumber, Workflow};
+use rejoin_twilio::{PhoneNumber, VoiceAddresses, Workflow};
 use serde_json::{Value, json};
 
 /// The name of the task channel, the queue and the workflow for Recovery Pings.
@@ -25,7 +25,7 @@ pub struct Wanted {
     pub reconnecting: bool,
     /// Whether Event Streams tell the server what neither a callback nor a page reports.
     pub event_streams: bool,
-    /// The fallback that the phone numbers are to have; `None`: they stay as they are.
+    /// The fallback that phone numbers and TwiML applications are to have; `None`: they stay as they are.
     pub fallback: Option<Fallback>,
 }
 
@@ -54,7 +54,7 @@ pub struct Plan {
     pub ping_workflow: Option<WorkflowSid>,
     /// The activity for agents who come back in one that receives no tasks, if it is there.
     pub reconnecting: Option<ActivitySid>,
-    /// The phone numbers that keep the fallback address they have, each with the reason and what to do.
+    /// What keeps the fallback address that it has, each with the reason and what to do.
     pub left: Vec<String>,
 }
 
@@ -230,56 +230,86 @@ impl<'a> Planning<'a> {
         }
         let named = named.and_then(|(_, workflow)| workflow);
         let only = if let [only] = chosen { Some(&only.sid) } else { None };
-        for number in self.numbers(&fallback.numbers) {
-            let there = fallback::address(number);
-            let is_ours = fallback.is_ours(number);
+        for holder in self.holders(fallback) {
+            let there = fallback::address(holder);
+            let is_ours = fallback.is_ours(holder);
             // What an earlier run has named stays until another workflow is named.
             let kept = fallback::workflow_of(there).filter(|_| is_ours);
             let after = fallback.address(named.or(kept.as_ref()).or(only));
-            let method = number.voice_fallback_method.clone();
+            let method = holder.voice_fallback_method.clone();
             if there == after && method.as_deref() == Some(fallback::METHOD) {
                 continue;
             }
-            if let Some(why) = elsewhere(number) {
-                self.left.push(format!("number {}: {why}", number.sid));
+            if !fallback::is_set(holder.voice_url.as_ref()) {
+                self.left.push(format!(
+                    "{}: it takes no calls: without a voice URL Twilio keeps no fallback address",
+                    fallback::label(&holder.sid)
+                ));
             } else if there.is_empty() || is_ours || fallback.replace {
-                let (number, url) = (number.sid.clone(), there.to_owned());
-                self.changes.push(Change::Fallback { number, url, method, after });
+                let (sid, url) = (holder.sid.clone(), there.to_owned());
+                let numbers = self.numbers_of(&sid);
+                self.changes.push(Change::Fallback { sid, numbers, url, method, after });
             } else {
                 self.left.push(format!(
-                    "number {}: its fallback address is another's, {}; --replace-fallback puts ours in its place",
-                    number.sid,
+                    "{}: its fallback address is another's, {}; --replace-fallback puts ours in its place",
+                    fallback::label(&holder.sid),
                     fallback::shown(there)
                 ));
             }
         }
     }
 
-    /// The numbers with these SIDs, or those themselves; without any those that lead to Studio.
-    fn numbers(&mut self, names: &[String]) -> Vec<&'a PhoneNumber> {
-        let account = self.account;
-        let all = &account.numbers;
-        if names.is_empty() {
-            let is_studio = |number: &&PhoneNumber| {
-                number.voice_url.as_ref().is_some_and(|url| url.starts_with(fallback::STUDIO))
-            };
-            let (chosen, others): (Vec<_>, Vec<_>) = all.iter().partition(is_studio);
-            self.left.extend(others.iter().map(|number| {
-                format!("number {}: its calls do not go to Studio; --number {0} chooses it", number.sid)
+    /// What is chosen, each once: a number that has an application is handled through it. Without a choice: what leads to Studio.
+    fn holders(&mut self, fallback: &Fallback) -> Vec<&'a VoiceAddresses> {
+        let Account { numbers, applications, .. } = self.account;
+        if fallback.numbers.is_empty() && fallback.applications.is_empty() {
+            let (holders, elsewhere) = fallback::holders(numbers, applications);
+            let (chosen, others): (Vec<_>, Vec<_>) =
+                holders.into_iter().partition(|holder| fallback::is_studio(holder));
+            self.left.extend(others.iter().map(|holder| {
+                let label = fallback::label(&holder.sid);
+                format!("{label}: its calls do not go to Studio; --{label} chooses it")
             }));
+            let label = |number: &PhoneNumber| fallback::label(&number.addresses.sid);
+            self.left.extend(elsewhere.iter().map(|(number, why)| format!("{}: {why}", label(number))));
             return chosen;
         }
         let mut chosen = vec![];
-        for name in names {
-            match all.iter().find(|number| number.sid == *name || number.phone_number == *name) {
-                Some(number) => chosen.push(number),
+        for name in &fallback.numbers {
+            let is_it = |number: &&PhoneNumber| number.addresses.sid == *name || number.phone_number == *name;
+            match numbers.iter().find(is_it) {
+                Some(number) => match fallback::counting(number, applications) {
+                    Ok(holder) => chosen.push(holder),
+                    Err(why) => {
+                        self.left.push(format!("{}: {why}", fallback::label(&number.addresses.sid)));
+                    }
+                },
                 None => self.refuse(format!(
                     "The account has no number {} (--number, by SID or as +15550001111).",
                     name.escape_debug()
                 )),
             }
         }
-        chosen
+        for name in &fallback.applications {
+            match applications.iter().find(|application| application.sid == *name) {
+                Some(application) => chosen.push(application),
+                None => self.refuse(format!(
+                    "The account has no TwiML application {} (--application, by SID).",
+                    name.escape_debug()
+                )),
+            }
+        }
+        fallback::each_once(chosen)
+    }
+
+    /// The SIDs of the numbers that have this application.
+    fn numbers_of(&self, application: &str) -> Vec<String> {
+        let has_it = |number: &&PhoneNumber| {
+            number.voice_application_sid.as_deref() == Some(application)
+                && !fallback::is_set(number.trunk_sid.as_ref())
+        };
+        let numbers = self.account.numbers.iter().filter(has_it);
+        numbers.map(|number| number.addresses.sid.clone()).collect()
     }
 
     fn flex(&mut self, public_url: &str) {
@@ -290,21 +320,6 @@ impl<'a> Planning<'a> {
             self.changes.push(Change::FlexConfiguration { before, after });
         }
     }
-}
-
-/// Why a number's own fallback address does not count, or cannot be set.
-fn elsewhere(number: &PhoneNumber) -> Option<String> {
-    if fallback::is_set(number.voice_application_sid.as_ref()) {
-        let application = number.voice_application_sid.as_deref().unwrap_or_default().escape_debug();
-        return Some(format!(
-            "the TwiML application {application} has its calls; give that one the fallback address in Twilio's console"
-        ));
-    }
-    if fallback::is_set(number.trunk_sid.as_ref()) {
-        return Some("a trunk has its calls, which has a disaster recovery URL of its own".to_owned());
-    }
-    let has_none = !fallback::is_set(number.voice_url.as_ref());
-    has_none.then(|| "it takes no calls: without a voice URL Twilio keeps no fallback address".to_owned())
 }
 
 pub(crate) fn is_everyones(target_workers: Option<&str>) -> bool {

@@ -2,10 +2,10 @@
 
 use crate::account::during;
 use crate::plan::everyone;
-use crate::record::{FlexRecord, NumberRecord, WorkflowRecord};
+use crate::record::{FallbackRecord, FlexRecord, WorkflowRecord};
 use crate::{Account, Change, Error, Plan, Record, Wanted, fallback, workflow};
 use rejoin_protocol::TaskQueueSid;
-use rejoin_twilio::{Client, PhoneNumber, SubscribedEvent};
+use rejoin_twilio::{Client, SubscribedEvent, VoiceAddresses};
 use serde_json::{Value, json};
 use std::future::Future;
 use std::path::Path;
@@ -146,30 +146,32 @@ async fn set_fallback(
     record: &mut Record,
     file: &Path,
 ) -> Result<(), Error> {
-    let Change::Fallback { number: sid, url, method, after } = change else { return Ok(()) };
+    let Change::Fallback { sid, url, method, after, .. } = change else { return Ok(()) };
     // What was there before the first run counts, unless another has changed it since.
-    let known = record.numbers.get(sid).filter(|it| it.after.contains(url)).cloned();
+    let known = record.fallbacks.get(sid).filter(|it| it.after.contains(url)).cloned();
     let mut kept =
-        known.unwrap_or_else(|| NumberRecord { url: url.clone(), method: method.clone(), after: vec![] });
+        known.unwrap_or_else(|| FallbackRecord { url: url.clone(), method: method.clone(), after: vec![] });
     if !kept.after.contains(after) {
         kept.after.push(after.clone());
     }
-    let is_at = |there: &PhoneNumber, url: &str, method: Option<&str>| {
+    let label = fallback::label(sid);
+    let is_at = |there: &VoiceAddresses, url: &str, method: Option<&str>| {
         fallback::address(there) == url && there.voice_fallback_method.as_deref() == method
     };
     let written = replace(
-        "number",
-        || client.fetch_phone_number(sid),
+        &label,
+        || client.fetch_voice_addresses(sid),
         |there| is_at(there, url, method.as_deref()),
         || {
-            record.numbers.insert(sid.clone(), kept);
+            record.fallbacks.insert(sid.clone(), kept);
             record.write(file)
         },
         || client.set_voice_fallback(sid, after, Some(fallback::METHOD)),
         |written| is_at(written, after, Some(fallback::METHOD)),
     );
-    let written = written.await?.ok_or_else(|| Error::ChangedNumber(sid.clone()))?;
-    if let Some(known) = account.numbers.iter_mut().find(|known| known.sid == *sid) {
+    let written = written.await?.ok_or(Error::ChangedFallback(label))?;
+    let numbers = account.numbers.iter_mut().map(|number| &mut number.addresses);
+    if let Some(known) = numbers.chain(&mut account.applications).find(|known| known.sid == *sid) {
         *known = written;
     }
     Ok(())

@@ -42,9 +42,9 @@ pub struct Record {
     /// Workflows that were given a filter.
     #[serde(default)]
     pub workflows: BTreeMap<WorkflowSid, WorkflowRecord>,
-    /// Phone numbers that were given our fallback address, by their SIDs.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub numbers: BTreeMap<String, NumberRecord>,
+    /// Phone numbers and TwiML applications that were given our fallback address, by their SIDs. Earlier versions knew of numbers alone.
+    #[serde(default, alias = "numbers", skip_serializing_if = "BTreeMap::is_empty")]
+    pub fallbacks: BTreeMap<String, FallbackRecord>,
     /// `ui_attributes.custom_data.rejoin`, if it was written.
     #[serde(default)]
     pub flex: Option<FlexRecord>,
@@ -59,9 +59,9 @@ pub struct WorkflowRecord {
     pub after: String,
 }
 
-/// A phone number that was given our fallback address.
+/// A phone number or a TwiML application that was given our fallback address.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct NumberRecord {
+pub struct FallbackRecord {
     /// `VoiceFallbackUrl` as it was; empty: none.
     pub url: String,
     /// `VoiceFallbackMethod` as it was, if Twilio said it.
@@ -92,7 +92,7 @@ impl Record {
             sinks: vec![],
             subscriptions: vec![],
             workflows: BTreeMap::new(),
-            numbers: BTreeMap::new(),
+            fallbacks: BTreeMap::new(),
             flex: None,
         }
     }

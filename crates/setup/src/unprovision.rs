@@ -16,9 +16,9 @@ use std::path::Path;
 /// When Twilio refuses or does not answer. What was done stays, and the next run goes on from there.
 pub async fn unprovision(client: &Client, record: &mut Record, file: &Path) -> Result<Vec<String>, Error> {
     let mut lines = vec![];
-    for sid in record.numbers.keys().cloned().collect::<Vec<_>>() {
+    for sid in record.fallbacks.keys().cloned().collect::<Vec<_>>() {
         lines.push(restore_fallback(client, record, &sid).await?);
-        record.numbers.remove(&sid);
+        record.fallbacks.remove(&sid);
         record.write(file)?;
     }
     if let Some(flex) = record.flex.clone() {
@@ -83,23 +83,24 @@ pub async fn unprovision(client: &Client, record: &mut Record, file: &Path) -> R
 }
 
 async fn restore_fallback(client: &Client, record: &Record, sid: &str) -> Result<String, Error> {
-    let Some(kept) = record.numbers.get(sid) else { return Ok(String::new()) };
-    let there = match patiently(|| client.fetch_phone_number(sid)).await {
-        Ok(number) => number,
-        Err(rejoin_twilio::Error::Gone) => return Ok(format!("number {sid}: released since")),
-        Err(error) => return Err(during("read the number")(error)),
+    let Some(kept) = record.fallbacks.get(sid) else { return Ok(String::new()) };
+    let label = fallback::label(sid);
+    let there = match patiently(|| client.fetch_voice_addresses(sid)).await {
+        Ok(there) => there,
+        Err(rejoin_twilio::Error::Gone) => return Ok(format!("{label}: gone since")),
+        Err(error) => return Err(during(&format!("read the {label}"))(error)),
     };
     let (url, method) = (fallback::address(&there), &there.voice_fallback_method);
     let how = if (url, method) == (kept.url.as_str(), &kept.method) {
         "as before already"
     } else if kept.after.iter().any(|it| it == url) {
         let written = patiently(|| client.set_voice_fallback(sid, &kept.url, kept.method.as_deref())).await;
-        written.map_err(during("set the number's fallback address"))?;
+        written.map_err(during(&format!("set the fallback address of the {label}")))?;
         "as before"
     } else {
         "left as it is, as it was changed since"
     };
-    Ok(format!("number {sid}, its fallback address: {how}"))
+    Ok(format!("{label}, its fallback address: {how}"))
 }
 
 async fn restore(client: &Client, record: &Record, sid: &WorkflowSid) -> Result<String, Error> {

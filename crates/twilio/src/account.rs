@@ -3,6 +3,7 @@
 use rejoin_protocol::{ReservationSid, SinkSid, SubscriptionSid, TaskChannelSid, TaskSid, WorkerSid};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
+use std::fmt;
 
 /// The account (<https://www.twilio.com/docs/iam/api/account>).
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -17,11 +18,26 @@ pub struct Account {
 /// A phone number of the account (<https://www.twilio.com/docs/phone-numbers/api/incomingphonenumber-resource>).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct PhoneNumber {
-    /// The number's SID (`PN…`).
-    pub sid: String,
+    /// Its own addresses.
+    #[serde(flatten)]
+    pub addresses: VoiceAddresses,
     /// The number, E.164. It is not shown anywhere.
     #[serde(default)]
     pub phone_number: String,
+    /// The application whose addresses are used instead.
+    #[serde(default)]
+    pub voice_application_sid: Option<String>,
+    /// The trunk that takes the calls instead.
+    #[serde(default)]
+    pub trunk_sid: Option<String>,
+}
+
+/// Where Twilio fetches the documents of calls: what a phone number and a TwiML application
+/// (<https://www.twilio.com/docs/usage/api/applications>) have alike.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct VoiceAddresses {
+    /// The SID of what has them: `PN…` or `AP…`.
+    pub sid: String,
     /// Where Twilio fetches the document for a call.
     #[serde(default)]
     pub voice_url: Option<String>,
@@ -31,12 +47,39 @@ pub struct PhoneNumber {
     /// `GET` or `POST`.
     #[serde(default)]
     pub voice_fallback_method: Option<String>,
-    /// The application whose addresses are used instead.
-    #[serde(default)]
-    pub voice_application_sid: Option<String>,
-    /// The trunk that takes the calls instead.
-    #[serde(default)]
-    pub trunk_sid: Option<String>,
+}
+
+/// What has addresses for calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Holder {
+    /// A phone number.
+    Number,
+    /// A TwiML application.
+    Application,
+}
+
+impl Holder {
+    /// Of this SID: `AP…` is an application's.
+    pub fn of(sid: &str) -> Self {
+        if sid.starts_with("AP") { Self::Application } else { Self::Number }
+    }
+
+    /// Its collection in the REST API.
+    pub(crate) fn collection(self) -> &'static str {
+        match self {
+            Self::Number => "IncomingPhoneNumbers",
+            Self::Application => "Applications",
+        }
+    }
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Number => "number",
+            Self::Application => "application",
+        })
+    }
 }
 
 /// A Studio flow (<https://www.twilio.com/docs/studio/rest-api/v2/flow>).

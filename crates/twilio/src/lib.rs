@@ -18,8 +18,8 @@ pub mod webhook;
 mod witness;
 
 pub use account::{
-    Account, Flow, ListedWorker, Offer, PhoneNumber, Sink, SubscribedEvent, Subscription, WebhookRule,
-    WebhookSetting, WorkerChannel,
+    Account, Flow, Holder, ListedWorker, Offer, PhoneNumber, Sink, SubscribedEvent, Subscription,
+    VoiceAddresses, WebhookRule, WebhookSetting, WorkerChannel,
 };
 pub use client::{
     Client, ConferenceInstruction, NewAssetVersion, NewCall, NewPluginVersion, NewTask, ParticipantChange,

@@ -1,6 +1,8 @@
 //! An account without any set-up, and `rejoin` as its administrator runs it.
 
 use rejoin_protocol::AccountSid;
+use rejoin_twin::console::Application;
+use rejoin_twin::model::Addresses;
 use rejoin_twin::{Twin, TwinConfig, app};
 use std::path::Path;
 use std::process::{Command, Output};
@@ -9,6 +11,7 @@ pub(crate) const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 
 /// An account without any set-up, and the administrator's folder.
 pub(crate) struct Account {
+    twin: Twin,
     base: String,
     folder: tempfile::TempDir,
 }
@@ -18,9 +21,15 @@ impl Account {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let listen = listener.local_addr().unwrap();
         let config = TwinConfig { bare: true, first_number: 0x1000, ..TwinConfig::at(listen, TOKEN) };
-        let service = app(&Twin::start(config).await.unwrap());
+        let twin = Twin::start(config).await.unwrap();
+        let service = app(&twin);
         tokio::spawn(async move { axum::serve(listener, service).await });
-        Self { base: format!("http://{listen}/__tw"), folder: tempfile::tempdir().unwrap() }
+        Self { twin, base: format!("http://{listen}/__tw"), folder: tempfile::tempdir().unwrap() }
+    }
+
+    /// The number's calls have a TwiML application from now on.
+    pub(crate) fn has_an_application(&self) {
+        application(&self.twin);
     }
 
     pub(crate) fn folder(&self) -> &Path {
@@ -54,6 +63,17 @@ impl Account {
             .envs(credentials.iter().copied());
         command
     }
+}
+
+/// The first number's calls have a TwiML application from now on, with documents from elsewhere than Studio.
+pub(crate) fn application(twin: &Twin) {
+    let sid = "AP00000000000000000000000000000001".to_owned();
+    let addresses = Addresses { url: "https://example.com/voice".into(), ..Addresses::default() };
+    let application = Application { sid: sid.clone(), name: "Calls".into(), addresses };
+    twin.console(|console| {
+        console.applications.push(application);
+        console.number_applications.insert("PN00000000000000000000000000000001".into(), sid);
+    });
 }
 
 pub(crate) fn said(output: &Output) -> String {

@@ -1,7 +1,7 @@
 //! `rejoin doctor` as an administrator runs it: on an account that `rejoin provision` has set up, with a server that runs, and with
 //! faults that are planted one at a time.
 
-use crate::administrator::guide;
+use crate::administrator::{application, guide};
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
@@ -524,6 +524,15 @@ async fn the_fallback_is_to_answer_and_to_have_the_numbers() {
     });
     let checks = world.checks(&settings);
     assert!(checks["numbers"]["found"].as_str().unwrap().contains("1 with another"), "{checks:?}");
+
+    // The number's own address does not count any more.
+    application(&world.twin);
+    let checks = world.checks(&settings);
+    assert!(checks["numbers"]["found"].as_str().unwrap().contains("1 without any (AP"), "{checks:?}");
+    world.provision(&["--fallback-url", &url, "--number", "+15550001111"]);
+    let found = world.checks(&settings)["numbers"].clone();
+    assert_eq!(found["result"], "ok", "{found}");
+    assert!(found["found"].as_str().unwrap().starts_with("1 application for calls, each with"), "{found}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

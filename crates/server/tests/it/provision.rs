@@ -76,6 +76,37 @@ async fn the_numbers_get_the_fallback_address_and_lose_it_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_number_s_application_gets_the_fallback_address_and_loses_it_again() {
+    let account = Account::new().await;
+    account.has_an_application();
+    let run = |more: &[&str]| {
+        let choice = ["--workflow", "Assign to Anyone", "--fallback-url", "https://fallback.example.com"];
+        account.rejoin(&[&["provision"], &choice[..], more].concat())
+    };
+    let first = account.rejoin(&["provision", "--yes", "--workflow", "Assign to Anyone"]);
+    assert!(first.status.success(), "{}", said(&first));
+    let unchosen = run(&["--plan"]);
+    let left = "  left: application AP00000000000000000000000000000001: its calls do not go to Studio";
+    assert!(said(&unchosen).contains(left), "{}", said(&unchosen));
+
+    let planned = run(&["--plan", "--number", "+15550001111"]);
+    let lines: Vec<_> = said(&planned).lines().skip(1).take(2).map(str::to_owned).collect();
+    let shown = guide("deployment.md");
+    assert!(shown.contains(&lines.join("\n")), "docs/deployment.md is to show this:\n{}", said(&planned));
+    assert_eq!(
+        said(&run(&["--plan", "--application", "AP00000000000000000000000000000001"])),
+        said(&planned)
+    );
+
+    assert!(run(&["--yes", "--number", "+15550001111"]).status.success());
+    let again = run(&["--yes", "--number", "+15550001111"]);
+    assert!(said(&again).contains("  nothing to do\n"), "{}", said(&again));
+    let back = account.rejoin(&["unprovision", "--yes"]);
+    let restored = "application AP00000000000000000000000000000001, its fallback address: as before\n";
+    assert!(said(&back).contains(restored), "{}", said(&back));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_fallback_that_can_be_none_and_options_without_one_are_refused() {
     let account = Account::new().await;
     let why = |url: &str, more: &[&str]| {
@@ -89,6 +120,7 @@ async fn a_fallback_that_can_be_none_and_options_without_one_are_refused() {
     assert!(why("http://fallback.example.com", &[]).contains("https is wanted"));
     assert!(why("https://rejoin.example.com/", &[]).contains("the server's own address"));
     assert!(why("", &["--number", "+15550001111"]).contains("--fallback-url"));
+    assert!(why("", &["--application", "AP1"]).contains("--fallback-url"));
     assert!(why("", &["--replace-fallback"]).contains("--fallback-url"));
     assert!(!account.folder().join("rejoin.provision.json").exists(), "nothing was changed");
 }

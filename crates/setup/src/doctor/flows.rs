@@ -5,23 +5,22 @@
 //! `workflow_sid`, `add-twiml-redirect` with `url`.
 
 use super::workflows::has_filter;
-use super::{Expected, Finding, Flow, TaskRouter, count, shown};
+use super::{Expected, Finding, Flow, TaskRouter, count, numbers, shown};
+use crate::fallback;
 use rejoin_protocol::overrides::with_overrides;
-use rejoin_twilio::PhoneNumber;
+use rejoin_twilio::{PhoneNumber, VoiceAddresses};
 use serde_json::Value;
 
 const CHECK: &str = "flows";
 /// The event after which a customer goes on who was connected.
 const AFTER: &str = "callComplete";
-/// The beginning of a flow's `webhook_url`.
-const STUDIO: &str = "https://webhooks.twilio.com/";
 /// The unique name of the task channel for calls.
 const VOICE: &str = "voice";
 
-/// `numbers`: for how many of them the document does not come from Studio.
+/// `lines`: numbers and TwiML applications, for how many of which the document does not come from Studio.
 pub(super) fn judge(
     flows: &[Flow],
-    numbers: &[PhoneNumber],
+    lines: (&[PhoneNumber], &[VoiceAddresses]),
     taskrouter: &TaskRouter,
     expected: &Expected,
 ) -> Finding {
@@ -56,12 +55,13 @@ pub(super) fn judge(
             }
         }
     }
-    let elsewhere = match numbers.iter().filter(|number| is_elsewhere(number)).count() {
-        0 => String::new(),
-        some => format!(
-            "; {} with documents from elsewhere, whose `<Enqueue>` is not checked",
-            count(some, "number")
-        ),
+    let (mut holders, _) = fallback::holders(lines.0, lines.1);
+    holders.retain(|holder| fallback::is_set(holder.voice_url.as_ref()) && !fallback::is_studio(holder));
+    let elsewhere = if holders.is_empty() {
+        String::new()
+    } else {
+        let counted = numbers::counted(&holders);
+        format!("; {counted} with documents from elsewhere, whose `<Enqueue>` is not checked")
     };
     if without.is_empty() {
         let read = count(flows.len(), "published flow");
@@ -80,12 +80,6 @@ pub(super) fn judge(
         "a customer is disconnected if another plugin lets the conference end with the lost agent's leg",
         format!("behind each of these widgets put a \"TwiML Redirect\" to {address}"),
     )
-}
-
-/// True when the number's documents come from elsewhere than Studio.
-fn is_elsewhere(number: &PhoneNumber) -> bool {
-    let url = number.voice_url.as_deref().unwrap_or_default();
-    !url.is_empty() && !url.starts_with(STUDIO)
 }
 
 /// True when the customer goes on at this address after the call.

@@ -77,15 +77,16 @@ pub fn findings(survey: &Survey, expected: &Expected) -> Vec<Finding> {
         all.push(workers::judge(&taskrouter.workers));
         if let Ok(flows) = &survey.flows {
             let numbers = survey.numbers.as_deref().unwrap_or_default();
-            all.push(flows::judge(flows, numbers, taskrouter, expected));
+            let applications = survey.applications.as_deref().unwrap_or_default();
+            all.push(flows::judge(flows, (numbers, applications), taskrouter, expected));
         }
     }
     if let Ok(flex) = &survey.flex {
         all.push(flex::judge(flex, expected));
         all.push(features::judge(flex));
     }
-    if let Ok(numbers) = &survey.numbers {
-        all.push(numbers::judge(numbers, expected.fallback_url.as_deref()));
+    if let (Ok(numbers), Ok(applications)) = (&survey.numbers, &survey.applications) {
+        all.push(numbers::judge(numbers, applications, expected.fallback_url.as_deref()));
     }
     if let Ok(streams) = &survey.streams {
         all.push(streams::judge(streams, expected));

@@ -71,6 +71,13 @@ pub(super) fn judge(survey: &Survey, is_other: bool) -> Vec<Finding> {
             "calls go on; fallback addresses are not checked",
         ),
         right(
+            "rights-applications",
+            ("TwiML applications", "read"),
+            survey.applications.as_ref().err(),
+            false,
+            "calls go on; fallback addresses are not checked",
+        ),
+        right(
             "rights-serverless",
             ("services of Functions and Assets", "read"),
             survey.serverless.as_ref().err(),

@@ -4,7 +4,7 @@ use crate::provision::patiently_at_most;
 use rejoin_protocol::Millis;
 use rejoin_twilio::{
     Account, Activity, Client, ConfiguredPlugin, Error, PhoneNumber, Sink, SubscribedEvent, TaskChannel,
-    TaskQueue, WebhookRule, WebhookSetting, WorkerChannel, Workflow,
+    TaskQueue, VoiceAddresses, WebhookRule, WebhookSetting, WorkerChannel, Workflow,
 };
 use secrecy::SecretString;
 use serde_json::Value;
@@ -44,6 +44,8 @@ pub struct Survey {
     pub flows: Result<Vec<Flow>, Error>,
     /// Phone numbers.
     pub numbers: Result<Vec<PhoneNumber>, Error>,
+    /// The addresses of TwiML applications.
+    pub applications: Result<Vec<VoiceAddresses>, Error>,
     /// `Ok` when services of Functions and Assets can be read.
     pub serverless: Result<(), Error>,
     /// The released plugins; `None`: nothing was released.
@@ -103,13 +105,14 @@ impl Survey {
         if account.as_ref().is_ok_and(|account| account.status != "active") {
             return Self { account, skew, ..Self::without(Error::Withheld) };
         }
-        let (voice, taskrouter, flex, streams, flows, numbers) = tokio::join!(
+        let (voice, taskrouter, flex, streams, flows, numbers, applications) = tokio::join!(
             within(bounded(|| client.may_read_conferences())),
             within(taskrouter(client)),
             within(bounded(|| client.flex_configuration())),
             within(streams(client, public_url)),
             within(flows(client)),
             within(bounded(|| client.list_phone_numbers())),
+            within(bounded(|| client.list_applications())),
         );
         let token = SecretString::from(NO_TOKEN);
         let (serverless, plugins, tokens, webhook_rules) = tokio::join!(
@@ -127,6 +130,7 @@ impl Survey {
             streams,
             flows,
             numbers,
+            applications,
             serverless,
             plugins,
             tokens: match tokens {
@@ -148,6 +152,7 @@ impl Survey {
             streams: Err(error.clone()),
             flows: Err(error.clone()),
             numbers: Err(error.clone()),
+            applications: Err(error.clone()),
             serverless: Err(error.clone()),
             plugins: Err(error.clone()),
             tokens: Err(error.clone()),

@@ -9,7 +9,7 @@ use rejoin_protocol::overrides;
 use rejoin_protocol::{PluginVersionSid, SinkSid, TaskChannelSid, TaskQueueSid};
 use rejoin_twilio::{
     Account, Activity, ConfiguredPlugin, Error, Flow, PhoneNumber, Sink, SubscribedEvent, TaskChannel,
-    TaskQueue, WebhookRule, WebhookSetting, WorkerChannel, Workflow,
+    TaskQueue, VoiceAddresses, WebhookRule, WebhookSetting, WorkerChannel, Workflow,
 };
 use serde_json::{Value, json};
 
@@ -95,6 +95,7 @@ fn survey() -> Survey {
         streams: Ok(Streams { sinks: vec![sink(&format!("{URL}/webhooks/events"), "active", &ALL)] }),
         flows: Ok(vec![]),
         numbers: Ok(vec![]),
+        applications: Ok(vec![]),
         serverless: Ok(()),
         plugins: Ok(Some(vec![released("plugin-rejoin", "1.2.3")])),
         tokens: Ok(()),
@@ -156,7 +157,7 @@ type Change = fn(&mut Survey);
 #[test]
 fn a_right_that_is_missing_is_reported_once_and_what_depends_on_it_is_left_out() {
     let refused = || Error::Refused { status: 403, code: 70051 };
-    let planted: [(Change, &str); 10] = [
+    let planted: [(Change, &str); 11] = [
         (|it| it.voice = Err(Error::Refused { status: 403, code: 70051 }), "failed rights-voice"),
         (|it| it.taskrouter = Err(Error::Unauthorized), "failed rights-taskrouter"),
         (
@@ -168,6 +169,7 @@ fn a_right_that_is_missing_is_reported_once_and_what_depends_on_it_is_left_out()
         (|it| it.streams = Err(Error::Gone), "warning rights-events"),
         (|it| it.flows = Err(Error::Gone), "warning rights-studio"),
         (|it| it.numbers = Err(Error::Gone), "warning rights-numbers"),
+        (|it| it.applications = Err(Error::Gone), "warning rights-applications"),
         (|it| it.serverless = Err(Error::Gone), "warning rights-serverless"),
         (|it| it.plugins = Err(Error::Gone), "warning rights-plugins"),
     ];
@@ -317,47 +319,89 @@ fn a_widget_for_calls_has_to_lead_to_the_action() {
         (json!({"type": "send-to-flex", "properties": {"workflow": WorkflowSid::numbered(5)}}), Outcome::Ok),
         (json!({"type": "send-to-flex"}), Outcome::Ok),
     ] {
-        let judged = flows::judge(&[flow(&widget)], &[], &taskrouter(), &expected());
+        let judged = flows::judge(&[flow(&widget)], (&[], &[]), &taskrouter(), &expected());
         assert_eq!(judged.result, wanted, "{widget} {judged}");
     }
-    let elsewhere =
-        PhoneNumber { voice_url: Some("https://example.com/voice".into()), ..PhoneNumber::default() };
-    let judged = flows::judge(&[], &[elsewhere], &taskrouter(), &expected());
-    assert!(judged.found.contains("1 number with documents from elsewhere"), "{judged}");
+    let studio = VoiceAddresses {
+        voice_url: Some("https://webhooks.twilio.com/v1/Accounts/AC1/Flows/FW1".into()),
+        ..addresses("AP2", "", "POST")
+    };
+    let numbers = [
+        number("PN1", "", "POST"),
+        PhoneNumber { voice_application_sid: Some("AP1".into()), ..number("PN2", "", "POST") },
+        PhoneNumber { voice_application_sid: Some("AP2".into()), ..number("PN3", "", "POST") },
+    ];
+    let lines = (&numbers[..], &[addresses("AP1", "", "POST"), studio][..]);
+    let judged = flows::judge(&[], lines, &taskrouter(), &expected());
+    assert!(judged.found.contains("1 number and 1 application with documents from elsewhere"), "{judged}");
+}
+
+/// A number or an application with documents from elsewhere than Studio.
+fn addresses(sid: &str, fallback: &str, method: &str) -> VoiceAddresses {
+    VoiceAddresses {
+        sid: sid.into(),
+        voice_url: Some("https://example.com/voice".into()),
+        voice_fallback_url: Some(fallback.into()),
+        voice_fallback_method: Some(method.into()),
+    }
+}
+
+fn number(sid: &str, fallback: &str, method: &str) -> PhoneNumber {
+    PhoneNumber { addresses: addresses(sid, fallback, method), ..PhoneNumber::default() }
 }
 
 #[test]
 fn numbers_without_a_fallback_address_are_named_by_their_sids() {
-    let number = |sid: &str, fallback: &str| PhoneNumber {
-        sid: sid.into(),
-        voice_url: Some("https://example.com/voice".into()),
-        voice_fallback_url: Some(fallback.into()),
+    let number = |sid: &str, fallback: &str| number(sid, fallback, "POST");
+    let trunk = PhoneNumber { trunk_sid: Some("TK1".into()), ..number("PN3", "") };
+    let messages = PhoneNumber {
+        addresses: VoiceAddresses { sid: "PN4".into(), ..VoiceAddresses::default() },
         ..PhoneNumber::default()
     };
-    let trunk = PhoneNumber { trunk_sid: Some("TK1".into()), ..number("PN3", "") };
-    let messages = PhoneNumber { sid: "PN4".into(), ..PhoneNumber::default() };
-    let good = numbers::judge(&[number("PN1", "https://example.com/sorry"), trunk, messages], None);
+    let good = numbers::judge(&[number("PN1", "https://example.com/sorry"), trunk, messages], &[], None);
     assert_eq!(good.result, Outcome::Ok);
     assert_eq!(
         good.found,
-        "1 number for calls, with a fallback address each; 1 number with an application or a trunk not checked"
+        "1 number for calls, with a fallback address each; 1 number with a trunk, or a missing application, not checked"
     );
-    let without = numbers::judge(&[number("PN1", ""), number("PN2", "https://example.com/sorry")], None);
+    let without = numbers::judge(&[number("PN1", ""), number("PN2", "https://example.com/sorry")], &[], None);
     assert_eq!(without.found, "2 numbers for calls, 1 without a fallback address (PN1)");
+}
+
+#[test]
+fn an_application_is_judged_once_instead_of_its_numbers() {
+    let of = |application: &str, sid: &str| PhoneNumber {
+        voice_application_sid: Some(application.into()),
+        ..number(sid, "https://example.com/sorry", "POST")
+    };
+    let numbers = [of("AP1", "PN1"), of("AP1", "PN2"), of("AP9", "PN3")];
+    // Customers do not call an application that no number has, unless it leads to a flow.
+    let studio = VoiceAddresses {
+        voice_url: Some("https://webhooks.twilio.com/v1/Accounts/AC1/Flows/FW1".into()),
+        ..addresses("AP3", "https://example.com/sorry", "POST")
+    };
+    let applications = [addresses("AP1", "", "POST"), addresses("AP2", "", "POST"), studio];
+    let without = numbers::judge(&numbers, &applications, None);
+    assert_eq!(
+        without.found,
+        "2 applications for calls, 1 without a fallback address (AP1); 1 number with a trunk, or a missing application, not checked"
+    );
+    let url = "https://fallback.example.com";
+    let ours = [addresses("AP1", &format!("{url}/twiml/fallback"), "POST")];
+    let good = numbers::judge(&numbers[..2], &ours, Some(url));
+    assert_eq!(good.found, format!("1 application for calls, each with an address of {url} as its fallback"));
+    let bad = numbers::judge(&[numbers[0].clone(), number("PN4", "", "POST")], &applications[..1], Some(url));
+    let found = format!(
+        "1 number and 1 application for calls, 0 with an address of {url} as the fallback; 2 without any (AP1, PN4)"
+    );
+    assert_eq!((bad.result, bad.found), (Outcome::Warning, found));
 }
 
 #[test]
 fn numbers_are_to_lead_to_the_fallback_by_post() {
     let url = "https://fallback.example.com";
-    let number = |sid: &str, fallback: &str, method: &str| PhoneNumber {
-        sid: sid.into(),
-        voice_url: Some("https://example.com/voice".into()),
-        voice_fallback_url: Some(fallback.into()),
-        voice_fallback_method: Some(method.into()),
-        ..PhoneNumber::default()
-    };
     let ours = "https://fallback.example.com/twiml/fallback?workflow=WW00000000000000000000000000000001";
-    let good = numbers::judge(&[number("PN1", ours, "POST")], Some(url));
+    let good = numbers::judge(&[number("PN1", ours, "POST")], &[], Some(url));
     assert_eq!(good.found, format!("1 number for calls, each with an address of {url} as its fallback"));
     let all = [
         number("PN1", ours, "POST"),
@@ -365,8 +409,8 @@ fn numbers_are_to_lead_to_the_fallback_by_post() {
         number("PN3", "https://example.com/sorry", "POST"),
         number("PN4", ours, "GET"),
     ];
-    let bad = numbers::judge(&all, Some(url));
-    assert_eq!((bad.result, numbers::judge(&[], Some(url)).result), (Outcome::Warning, Outcome::Ok));
+    let bad = numbers::judge(&all, &[], Some(url));
+    assert_eq!((bad.result, numbers::judge(&[], &[], Some(url)).result), (Outcome::Warning, Outcome::Ok));
     assert_eq!(
         bad.found,
         format!(

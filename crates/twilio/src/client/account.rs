@@ -2,8 +2,8 @@
 
 use super::{API, Client, EVENTS, SERVERLESS, STUDIO, TASKROUTER, WEBHOOKS};
 use crate::account::{
-    Account, Flow, ListedWorker, PhoneNumber, Sink, SubscribedEvent, Subscription, WebhookRule,
-    WebhookSetting, WorkerChannel,
+    Account, Flow, ListedWorker, PhoneNumber, Sink, SubscribedEvent, Subscription, VoiceAddresses,
+    WebhookRule, WebhookSetting, WorkerChannel,
 };
 use crate::error::Error;
 use crate::gate::Family;
@@ -34,6 +34,12 @@ impl Client {
     /// Lists the account's phone numbers.
     pub async fn list_phone_numbers(&self) -> Result<Vec<PhoneNumber>, Error> {
         let path = "IncomingPhoneNumbers.json?PageSize=1000";
+        self.list(API, &self.account(), path, Some(Family::Voice)).await
+    }
+
+    /// Lists the addresses of the account's TwiML applications (<https://www.twilio.com/docs/usage/api/applications>).
+    pub async fn list_applications(&self) -> Result<Vec<VoiceAddresses>, Error> {
+        let path = "Applications.json?PageSize=1000";
         self.list(API, &self.account(), path, Some(Family::Voice)).await
     }
 

@@ -16,6 +16,7 @@ const PAGES: usize = 20;
 struct Page<T> {
     #[serde(
         alias = "activities",
+        alias = "applications",
         alias = "assets",
         alias = "calls",
         alias = "channels",

@@ -4,7 +4,7 @@
 
 use super::request::Request;
 use super::{API, Client, EVENTS, FLEX};
-use crate::account::{PhoneNumber, Sink, Subscription};
+use crate::account::{Holder, Sink, Subscription, VoiceAddresses};
 use crate::error::Error;
 use crate::gate::Family;
 use crate::resource::{Activity, TaskChannel, TaskQueue, Workflow};
@@ -74,26 +74,27 @@ impl Client {
         self.taskrouter(Method::POST, "Workflows").json(&form).await
     }
 
-    /// Fetches a phone number of the account.
-    pub async fn fetch_phone_number(&self, sid: &str) -> Result<PhoneNumber, Error> {
-        self.phone_number(Method::GET, sid).json(&[]).await
+    /// Fetches the addresses of a phone number (`PN…`), or of a TwiML application (`AP…`).
+    pub async fn fetch_voice_addresses(&self, sid: &str) -> Result<VoiceAddresses, Error> {
+        self.holder(Method::GET, sid).json(&[]).await
     }
 
-    /// Sets a number's fallback address, and how it is requested; an empty one removes it
-    /// (<https://www.twilio.com/docs/phone-numbers/api/incomingphonenumber-resource>).
+    /// Sets the fallback address of a phone number (`PN…`), or of a TwiML application (`AP…`), and how it is requested; an empty
+    /// one removes it (<https://www.twilio.com/docs/phone-numbers/api/incomingphonenumber-resource>,
+    /// <https://www.twilio.com/docs/usage/api/applications>).
     pub async fn set_voice_fallback(
         &self,
         sid: &str,
         url: &str,
         method: Option<&str>,
-    ) -> Result<PhoneNumber, Error> {
+    ) -> Result<VoiceAddresses, Error> {
         let mut form = vec![("VoiceFallbackUrl", url)];
         form.extend(method.map(|method| ("VoiceFallbackMethod", method)));
-        self.phone_number(Method::POST, sid).json(&form).await
+        self.holder(Method::POST, sid).json(&form).await
     }
 
-    fn phone_number(&self, method: Method, sid: &str) -> Request {
-        let path = format!("IncomingPhoneNumbers/{sid}.json");
+    fn holder(&self, method: Method, sid: &str) -> Request {
+        let path = format!("{}/{sid}.json", Holder::of(sid).collection());
         self.request(method, API, (&self.account(), &path), Some(Family::Voice))
     }
 

@@ -30,18 +30,22 @@ pub(crate) struct Options {
     /// Do without Event Streams, which tell the server what neither a callback nor a page reports.
     #[arg(long)]
     no_event_streams: bool,
-    /// URL at which Twilio reaches `rejoin fallback`, on another host: the fallback address of the account's numbers.
+    /// URL at which Twilio reaches `rejoin fallback`, on another host: the fallback address of the account's numbers and TwiML
+    /// applications.
     #[arg(long, env = "REJOIN_FALLBACK_URL", value_parser = fallback_url)]
     fallback_url: Option<String>,
-    /// A number that gets the fallback address, by its SID or as +15550001111; may be given several times. Without it: those
-    /// whose calls go to Studio.
+    /// A number that gets the fallback address, by its SID or as +15550001111; if it has a TwiML application, that one gets it. May be
+    /// given several times. With neither --number nor --application: what leads to Studio.
     #[arg(long = "number", value_name = "NUMBER")]
     numbers: Vec<String>,
-    /// The workflow of the numbers' calls, by SID or name, into which the fallback sends a caller. Without it: the one of --workflow,
+    /// A TwiML application that gets the fallback address, by its SID; may be given several times.
+    #[arg(long = "application", value_name = "APPLICATION")]
+    applications: Vec<String>,
+    /// The workflow of their calls, by SID or name, into which the fallback sends a caller. Without it: the one of --workflow,
     /// if it is given once.
     #[arg(long, value_name = "WORKFLOW")]
     fallback_workflow: Option<String>,
-    /// Replace a number's fallback address that is another's.
+    /// Replace a fallback address that is another's.
     #[arg(long)]
     replace_fallback: bool,
     /// Only print what would change.
@@ -91,11 +95,11 @@ fn fallback_url(text: &str) -> Result<String, String> {
 
 /// Prints what is missing, and makes it.
 pub(crate) async fn run(options: Options) -> Result<ExitCode, String> {
-    let is_about_numbers =
-        !options.numbers.is_empty() || options.fallback_workflow.is_some() || options.replace_fallback;
-    if is_about_numbers && options.fallback_url.as_deref().unwrap_or_default().is_empty() {
-        return Err("--number, --fallback-workflow and --replace-fallback are about the fallback's address, and there is none: set \
-                    REJOIN_FALLBACK_URL, or --fallback-url. Nothing was changed"
+    let chooses = !options.numbers.is_empty() || !options.applications.is_empty();
+    let is_about_fallback = chooses || options.fallback_workflow.is_some() || options.replace_fallback;
+    if is_about_fallback && options.fallback_url.as_deref().unwrap_or_default().is_empty() {
+        return Err("--number, --application, --fallback-workflow and --replace-fallback are about the fallback's address, and there is \
+                    none: set REJOIN_FALLBACK_URL, or --fallback-url. Nothing was changed"
             .to_owned());
     }
     let account = options.twilio.account.clone();
@@ -106,11 +110,12 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode, String> {
     let fallback = options.fallback_url.filter(|url| !url.is_empty()).map(|url| Fallback {
         url,
         numbers: options.numbers,
+        applications: options.applications,
         workflow: options.fallback_workflow,
         replace: options.replace_fallback,
         written: known
             .iter()
-            .flat_map(|it| &it.numbers)
+            .flat_map(|it| &it.fallbacks)
             .map(|(sid, it)| (sid.clone(), it.after.clone()))
             .collect(),
     });

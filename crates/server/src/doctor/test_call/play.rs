@@ -239,7 +239,7 @@ impl<'a> Play<'a> {
             let found = "calls to the number of --to go to a TwiML app or a trunk";
             return Err(Finding::failed(CHECK, found, NOTHING, line::BIN));
         }
-        let url = to.and_then(|to| to.voice_url.clone()).unwrap_or_default();
+        let url = to.and_then(|to| to.addresses.voice_url.clone()).unwrap_or_default();
         let ends = (self.request.from.as_str(), self.request.to.as_str());
         let document = line::document(&*self.transport, self.config, &url, ends).await;
         let judged = document.and_then(|document| line::only_waits(&document, &url));
