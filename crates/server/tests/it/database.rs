@@ -1,5 +1,6 @@
 //! Databases for tests: a file, or a database of a PostgreSQL that is started for these tests only.
 
+use sqlx::any::AnyPoolOptions;
 use sqlx::{AnyPool, Connection as _, Executor as _, PgConnection, Row as _};
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::chown;
@@ -34,7 +35,8 @@ impl Database {
     /// A connection beside the server's.
     pub(crate) async fn beside(&self) -> AnyPool {
         sqlx::any::install_default_drivers();
-        AnyPool::connect(&self.url).await.unwrap()
+        // Many tests do this at once.
+        AnyPoolOptions::new().max_connections(1).connect(&self.url).await.unwrap()
     }
 
     pub(crate) fn is_postgres(&self) -> bool {
@@ -107,7 +109,7 @@ as=
 [ "$(id -u)" = 0 ] && as="setpriv --reuid=$OWNER --regid=$OWNER --clear-groups --"
 cd "$FOLDER" || exit 1
 [ -d data ] || $as "$BIN/initdb" --pgdata=data --username=rejoin --auth=trust --no-sync --encoding=UTF8 --locale=C >initdb.log || exit 1
-$as "$BIN/postgres" -D data -k "$FOLDER" -c listen_addresses= -c fsync=${FSYNC:-off} -c max_connections=200 &
+$as "$BIN/postgres" -D data -k "$FOLDER" -c listen_addresses= -c fsync=${FSYNC:-off} -c max_connections=1000 &
 cat >/dev/null
 kill -QUIT $!
 wait $!
