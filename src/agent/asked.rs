@@ -1,6 +1,5 @@
-//! Questions of the server over the signalling of a call: whether this page lives.
+//! Whether this page lives: questions of the server over the signalling of a call, and a push channel that stays cut.
 
-use crate::agent::call::Call;
 use crate::agent::{Agent, Effect, ToDesktop};
 use rejoin_protocol::{CallSid, Millis};
 
@@ -12,11 +11,20 @@ impl Agent {
             // Whoever asks can be reached: the retry need not wait.
             return self.outbox.resume(out);
         }
-        let is_asked = |call: &Call| call.registered.as_ref().is_some_and(|legs| legs.own == *leg);
-        let asked = self.calls.values_mut().find(|call| is_asked(call) && call.is_to_register());
-        let Some(call) = asked else { return };
-        call.registered = None;
-        let reservation = call.facts.reservation.clone();
-        self.register(now, &reservation, out);
+        self.register_again(now, Some(leg), out);
+    }
+
+    /// Registers the calls again, or the call with this leg: that shows the server that the page lives.
+    pub(super) fn register_again(&mut self, now: Millis, leg: Option<&CallSid>, out: &mut Vec<Effect>) {
+        for reservation in self.calls.keys().cloned().collect::<Vec<_>>() {
+            let Some(call) = self.calls.get_mut(&reservation).filter(|call| call.is_to_register()) else {
+                continue;
+            };
+            let own = call.registered.as_ref().map(|legs| &legs.own);
+            if own.is_some_and(|own| leg.is_none_or(|leg| leg == own) && !self.outbox.will_register(own)) {
+                call.registered = None;
+                self.register(now, &reservation, out);
+            }
+        }
     }
 }

@@ -155,8 +155,12 @@ impl Agent {
     }
 
     pub(super) fn push_state(&mut self, now: Millis, up: bool, out: &mut Vec<Effect>) {
+        let stays_down = !up && self.push == Some(false);
         self.push = Some(up);
         self.seen(now, if up { Seen::Answer } else { Seen::Failure }, out);
+        if stays_down {
+            self.register_again(now, None, out);
+        }
         if !up {
             return;
         }

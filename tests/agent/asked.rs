@@ -37,6 +37,20 @@ fn a_question_is_answered_over_the_call_and_by_registering_it_again() {
 }
 
 #[test]
+fn a_push_channel_that_stays_cut_is_told_by_registering_the_call_again() {
+    let mut desk = Desk::on_a_call();
+    let down = |desk: &mut Desk| registrations(&desk.handle(Event::PushState { up: false }));
+    desk.handle(Event::PushState { up: true });
+    assert!(down(&mut desk).is_empty(), "it may be open again in a moment");
+    let [(id, registration)] = &down(&mut desk)[..] else { panic!("not registered") };
+    assert_eq!(registration.worker_leg, CallSid::numbered(200));
+    assert!(down(&mut desk).is_empty() || down(&mut desk).is_empty(), "one behind the one in flight");
+    desk.handle(Event::Reply { id: *id, result: Ok(Answer::Accepted) });
+    desk.handle(Event::PushState { up: true });
+    assert!(down(&mut desk).is_empty(), "the next cut");
+}
+
+#[test]
 fn questions_do_not_pile_up_registrations_while_the_server_is_silent() {
     let mut desk = Desk::on_a_call();
     let first = registrations(&desk.handle(asked(200, "one")));
