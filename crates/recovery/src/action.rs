@@ -58,6 +58,14 @@ pub enum Action {
         /// The customer's leg.
         customer: CallSid,
     },
+    /// `POST Calls/{leg}/UserDefinedMessageSubscriptions`, `POST Calls/{leg}/UserDefinedMessages`: asks the leg's page whether
+    /// it lives. Outcome: `Ok` once Twilio has taken the question and silence means something; `Overtaken` if it does not.
+    AskPage {
+        /// The agent's conference.
+        conference: ConferenceSid,
+        /// The agent's leg.
+        leg: CallSid,
+    },
     /// `POST Participants/{leg}`: `EndConferenceOnExit=false`, because Flex set it again.
     #[serde(rename = "KeepConference")]
     ClearExitFlag {
@@ -273,6 +281,9 @@ impl Action {
                 ..Traits::voice(Rank::Announce)
             },
             Self::EndHold { .. } => Traits { wanted: Wanted::HoldEnds, ..Traits::voice(Rank::KeepLine) },
+            Self::AskPage { leg, .. } => {
+                Traits { wanted: Wanted::Asking(leg), ..Traits::voice(Rank::Announce) }
+            }
             Self::ClearExitFlag { .. } => Traits::voice(Rank::KeepLine),
             Self::Unhold { leg, .. } => {
                 Traits { wanted: Wanted::OnHold(leg), ..Traits::voice(Rank::KeepLine) }
@@ -394,6 +405,7 @@ names! {
         Self::Unhold { .. } => "ending a hold",
         Self::HoldCustomer { .. } => "telling the customer on hold",
         Self::EndHold { .. } => "ending our hold of the customer",
+        Self::AskPage { .. } => "asking the page whether it lives",
         Self::HoldParticipant { .. } => "holding a participant again",
         Self::RetargetCoach { .. } => "letting a supervisor coach the agent who is back",
         Self::EndConference { .. } => "ending the conference",

@@ -6,7 +6,7 @@
 //! 1. Foundations: `out` (effects), `queries` (facts that several modules need), `inquiries` (queries to Twilio).
 //! 2. Actions for one leg or one customer: `holders`, `third_parties`, `coach`, `agent_hold`, `announcements`, `removals`,
 //!    `exit_flag`, `activity`.
-//! 3. The course of an absence: `begin`, `end`, `marks`, `covered`, `queue`, `stranded`, `ladder`, `in_place`, `transfer`, `loss`,
+//! 3. The course of an absence: `silence`, `begin`, `end`, `marks`, `covered`, `queue`, `stranded`, `ladder`, `in_place`, `transfer`, `loss`,
 //!    `closing`.
 //! 4. Incoming facts: `unclaimed_leg`, `pages`, `customer`, `registrations`, `callbacks`, `look_up`, `handed_over`, `polls`,
 //!    `restored`, `action_url`, `task_events`.
@@ -43,6 +43,7 @@ mod queue;
 mod registrations;
 mod removals;
 mod restored;
+mod silence;
 mod stranded;
 mod task_events;
 mod third_parties;
@@ -53,6 +54,7 @@ mod wants;
 pub use action_url::Next;
 pub use activity::Lent;
 pub(crate) use out::Out;
+pub use silence::Silence;
 
 use crate::absence::{Covered, Recovery};
 use crate::diagnosis::Diagnosis;
@@ -105,6 +107,9 @@ pub struct Call {
     /// Workers who are lent an activity, so that the requeued customer reaches them.
     #[serde(default)]
     pub lent: BTreeMap<WorkerSid, Lent>,
+    /// A page that may be gone: its push channel is lost, and its leg stands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub silence: Option<Silence>,
     /// The recovery, once one has begun, because the customer has no agent.
     pub recovery: Option<Recovery>,
     /// The answer of the allow list, if there is one.
@@ -210,6 +215,7 @@ impl Call {
             closed: false,
             our_hold: None,
             lent: BTreeMap::new(),
+            silence: None,
             recovery: None,
             allowance: Allowance::default(),
             covered: BTreeMap::new(),
@@ -226,8 +232,8 @@ impl Call {
     /// The call's facts and absences, to be judged.
     pub(crate) fn diagnosis(&self) -> Diagnosis<'_> {
         let Facts { roster, marks, pages, .. } = &self.facts;
-        let Self { decisions, requests, recovery, covered, .. } = self;
-        Diagnosis { roster, marks, pages, decisions, requests, recovery, covered }
+        let Self { decisions, requests, recovery, covered, silence, .. } = self;
+        Diagnosis { roster, marks, pages, decisions, requests, recovery, covered, silence }
     }
 
     fn settle(&mut self, leg: &CallSid) {

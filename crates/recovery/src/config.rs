@@ -70,6 +70,9 @@ durations! {
     /// How long after a page's goodbye the customer hears the announcement, if the page is not back by then; most are.
     /// Default 1.5 s.
     announce_after as "announce_after_ms": Millis = Millis(1500);
+    /// How long a page may take to answer a call message after its push channel was lost, before the customer is told that the
+    /// agent may be gone; 0: no page is asked. Default 1.5 s.
+    answer_within as "answer_within_ms": Millis = Millis(1500);
     /// How long an agent may take to join the same conference again before the customer is requeued. Default 8 s.
     in_place_within as "in_place_within_ms": Millis = Millis::seconds(8);
     /// How long the agent is awaited before the customer goes to the next one. Default 15 s.

@@ -9,13 +9,14 @@ mod presence;
 pub use departure::{DEPARTURES, Departure, MISSED, MissedRow, Missing, Row};
 
 use crate::absence::{Covered, Recovery};
+use crate::call::Silence;
 use crate::decisions::Decisions;
 use crate::facts::{Marks, Pages, Roster};
 use crate::requests::Requests;
 use rejoin_protocol::CallSid;
 use std::collections::BTreeMap;
 
-/// A call's facts, decisions, requests and absences, borrowed for the diagnosis.
+/// A call's facts, decisions, requests, absences and silence, borrowed for the diagnosis.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Diagnosis<'a> {
     pub(crate) roster: &'a Roster,
@@ -25,4 +26,5 @@ pub(crate) struct Diagnosis<'a> {
     pub(crate) requests: &'a Requests,
     pub(crate) recovery: &'a Option<Recovery>,
     pub(crate) covered: &'a BTreeMap<CallSid, Covered>,
+    pub(crate) silence: &'a Option<Silence>,
 }

@@ -63,6 +63,8 @@ pub enum Timer {
     Grace,
     /// The announcement to the customer is due.
     Announce,
+    /// A page should have answered a call message.
+    Answer,
     /// The end of the grace period for the leave of a leg that another source reported gone, or that Flex was to remove.
     Leave,
     /// The end of the wait for a lost agent.
@@ -92,9 +94,10 @@ pub enum Timer {
 
 impl Timer {
     /// All timers.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Grace,
         Self::Announce,
+        Self::Answer,
         Self::Leave,
         Self::Ping,
         Self::Rejoin,
@@ -116,6 +119,10 @@ pub enum Note {
     Connected,
     /// The agent's page is gone, not on purpose as far as the server knows; the leg stands, orphaned.
     PageGone,
+    /// The agent's page answers neither by its push channel nor over its leg, which stands. The page may be gone.
+    PageSilent,
+    /// The page that was silent has answered: the agent is there.
+    PageAnswered,
     /// The agent's desktop is back and joins the same conference again.
     JoiningInPlace,
     /// The agent's desktop could not join the same conference again.

@@ -51,6 +51,20 @@ pub enum Event {
         /// The page's epoch.
         epoch: u64,
     },
+    /// The push channel of a page is open again: the page lives. Idempotent.
+    PushBack {
+        /// The agent, from the token.
+        worker: WorkerSid,
+        /// The page's epoch.
+        epoch: u64,
+    },
+    /// A page has answered a call message over its leg: the page lives. Idempotent.
+    PageAnswered {
+        /// The leg's conference.
+        conference: ConferenceSid,
+        /// The leg.
+        leg: CallSid,
+    },
     /// Twilio fetches the waiting music of a requeued call: the customer has entered the queue.
     EnteredQueue {
         /// The recovery.

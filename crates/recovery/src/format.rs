@@ -14,7 +14,7 @@ pub struct Format;
 
 impl Format {
     /// The version that this build writes, and the newest that it reads.
-    pub const CURRENT: u32 = 3;
+    pub const CURRENT: u32 = 4;
 
     /// The oldest version that this build reads: the one before.
     pub const OLDEST: u32 = Self::CURRENT - 1;

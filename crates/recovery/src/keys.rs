@@ -61,7 +61,9 @@ impl Event {
                 tasks.chain([Key::Worker(worker.clone())]).collect()
             }
             Self::Goodbye { worker: _, goodbye } => goodbye.tasks.iter().cloned().map(Key::Task).collect(),
-            Self::PushLost { worker, epoch: _ } => vec![Key::Worker(worker.clone())],
+            Self::PushLost { worker, epoch: _ } | Self::PushBack { worker, epoch: _ } => {
+                vec![Key::Worker(worker.clone())]
+            }
             Self::EnteredQueue { recovery, customer: _ } | Self::LeftQueue { recovery, .. } => {
                 vec![Key::Recovery(recovery.clone())]
             }
@@ -82,7 +84,9 @@ impl Event {
             Self::Restored { conference, seen } => {
                 keys_of_poll(seen).chain([Key::Conference(conference.clone())]).collect()
             }
-            Self::Timer { conference, timer: _ } => vec![Key::Conference(conference.clone())],
+            Self::Timer { conference, timer: _ } | Self::PageAnswered { conference, leg: _ } => {
+                vec![Key::Conference(conference.clone())]
+            }
         };
         keys.into_iter().collect()
     }
@@ -104,6 +108,8 @@ impl Call {
             let absence = it.absence();
             [Key::Recovery(absence.id.clone()), Key::Worker(absence.agent.worker.clone())]
         });
+        // The documents that the customer of a silent agent hears name the recovery that may begin.
+        let silent = self.silent_recovery().map(Key::Recovery);
         // Once one of these registrations is settled, the customer is known.
         let unsettled = self
             .facts
@@ -119,6 +125,7 @@ impl Call {
             .chain(claimed)
             .chain(workers)
             .chain(recoveries)
+            .chain(silent)
             .collect()
     }
 }

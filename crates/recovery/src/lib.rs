@@ -36,7 +36,7 @@ pub use absence::{
 };
 pub use action::{Action, Announcement, Api, LostReply, Once, Rank, Sent, Traits, Wanted};
 pub use allowance::{Allowance, Permission};
-pub use call::{Call, HoldStage, Inherited, Lent, LookUp, Next, OurHold, Poll, Stranding};
+pub use call::{Call, HoldStage, Inherited, Lent, LookUp, Next, OurHold, Poll, Silence, Stranding};
 pub use config::{Changes, Config, CustomerHold, KEPT_UNDECIDED, Policies};
 pub use decisions::Decisions;
 pub use diagnosis::{DEPARTURES, Departure, MISSED, MissedRow, Missing, Row};

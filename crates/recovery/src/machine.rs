@@ -50,7 +50,12 @@ impl Machine {
             touched: BTreeSet::new(),
             heard: !matches!(
                 event,
-                Event::Timer { .. } | Event::Done { .. } | Event::PushLost { .. } | Event::Restored { .. }
+                Event::Timer { .. }
+                    | Event::Done { .. }
+                    | Event::PushLost { .. }
+                    | Event::PushBack { .. }
+                    | Event::PageAnswered { .. }
+                    | Event::Restored { .. }
             ),
         };
         self.apply_early_marks(&mut out);
@@ -79,8 +84,16 @@ impl Machine {
             Event::Goodbye { worker, goodbye } => self.goodbye(out, &worker, &goodbye),
             Event::PushLost { worker, epoch } => {
                 for conference in self.calls_that(|call| call.has_leg_of_page(&worker, epoch)) {
-                    self.with(out, &conference, |call, out| call.push_lost(out));
+                    self.with(out, &conference, |call, out| call.push_lost(out, &worker, epoch));
                 }
+            }
+            Event::PushBack { worker, epoch } => {
+                for conference in self.calls_that(|call| call.doubts_page(&worker, epoch)) {
+                    self.with(out, &conference, |call, out| call.page_lives(out, &worker, epoch));
+                }
+            }
+            Event::PageAnswered { conference, leg } => {
+                self.with(out, &conference, |call, out| call.leg_answered(out, &leg));
             }
             Event::EnteredQueue { recovery, customer } => {
                 if let Some(conference) = self.recovered(&recovery, &customer) {
@@ -231,6 +244,17 @@ impl Machine {
     /// The call that a recovery is about: our TwiML is made from it.
     pub fn recovering(&self, recovery: &RecoveryId) -> Option<&Call> {
         self.calls.values().find(|call| call.recovery.as_ref().is_some_and(|r| &r.absence.id == recovery))
+    }
+
+    /// The call with a silent page whose customer is told of this recovery, which begins if the agent is gone; and since when
+    /// the page is silent (point in time).
+    pub fn told_of(&self, recovery: &RecoveryId) -> Option<(&Call, Millis)> {
+        self.calls.values().find_map(|call| Some((call, call.silent_since(recovery)?)))
+    }
+
+    /// True if this page is being asked whether it lives, or is silent.
+    pub fn doubts_page(&self, worker: &WorkerSid, epoch: u64) -> bool {
+        self.calls.values().any(|call| call.doubts_page(worker, epoch))
     }
 
     /// The answer to Twilio for a customer whose conference has ended ([`Event::ActionUrlFetched`]).

@@ -13,6 +13,8 @@ names! {
         Self::Hello { .. } => "hello",
         Self::Goodbye { .. } => "goodbye",
         Self::PushLost { .. } => "push-lost",
+        Self::PushBack { .. } => "push-back",
+        Self::PageAnswered { .. } => "page-answered",
         Self::EnteredQueue { .. } => "waiting-music",
         Self::LeftQueue { .. } => "after-the-queue",
         Self::ActionUrlFetched { .. } => "after-the-conference",
@@ -49,6 +51,7 @@ names! {
     Timer, name {
         Self::Grace => "grace",
         Self::Announce => "announce",
+        Self::Answer => "answer",
         Self::Leave => "leave",
         Self::Ping => "ping",
         Self::Rejoin => "rejoin",

@@ -278,6 +278,10 @@ pub struct Timings {
     /// Time from a page's goodbye to the announcement to the customer, as the agent may be back any moment.
     #[arg(long, env = "REJOIN_ANNOUNCE_AFTER_MS", default_value_t = machine().announce_after.0)]
     pub announce_after_ms: u64,
+    /// Maximum time for a page to answer a call message after its push channel was lost, before the customer is told that the
+    /// agent may be gone. 0: no page is asked.
+    #[arg(long, env = "REJOIN_ANSWER_WITHIN_MS", default_value_t = machine().answer_within.0)]
+    pub answer_within_ms: u64,
     /// Maximum time for rejoining the same conference, before the customer is requeued.
     #[arg(long, env = "REJOIN_IN_PLACE_WITHIN_MS", default_value_t = machine().in_place_within.0)]
     pub in_place_within_ms: u64,
@@ -378,6 +382,7 @@ impl Config {
                 CustomerHold::Off => rejoin_recovery::CustomerHold::Off,
             },
             announce_after: Millis(self.timings.announce_after_ms),
+            answer_within: Millis(self.timings.answer_within_ms),
             in_place_within: Millis(self.timings.in_place_within_ms),
             ping_ttl: Millis(self.timings.ping_ttl_ms),
             rejoin_within: Millis(self.timings.rejoin_within_ms),

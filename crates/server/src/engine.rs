@@ -388,6 +388,8 @@ fn concerned(works: &[Work], due: &[ConferenceSid]) -> Batch {
                 | Event::Hello { .. }
                 | Event::Goodbye { .. }
                 | Event::PushLost { .. }
+                | Event::PushBack { .. }
+                | Event::PageAnswered { .. }
                 | Event::EnteredQueue { .. }
                 | Event::LeftQueue { .. }
                 | Event::ActionUrlFetched { .. }

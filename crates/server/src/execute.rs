@@ -3,6 +3,7 @@
 mod poll;
 
 use crate::allowed::{self, Number};
+use crate::call_messages::CallMessages;
 use crate::config::Config;
 use crate::jobs::{Job, Read};
 use crate::way::Way;
@@ -26,6 +27,8 @@ const CALL_NOT_IN_PROGRESS: u32 = 21220;
 pub struct Executor {
     client: Client,
     config: Arc<Config>,
+    /// `None`: no page is asked.
+    messages: Option<CallMessages>,
 }
 
 /// Twilio's answer before a customer is sent on.
@@ -41,19 +44,25 @@ pub(crate) enum Before {
 impl Executor {
     /// An executor with this client.
     pub fn new(client: Client, config: Arc<Config>) -> Self {
-        Self { client, config }
+        Self { client, config, messages: None }
+    }
+
+    /// The same, which asks pages whether they live.
+    #[must_use]
+    pub(crate) fn asking(self, messages: CallMessages) -> Self {
+        Self { messages: Some(messages), ..self }
     }
 
     /// The same, with requests that wait for their turn.
     #[must_use]
     pub fn through(&self, gate: Arc<dyn Gate>) -> Self {
-        Self { client: self.client.through(gate), config: Arc::clone(&self.config) }
+        Self { client: self.client.through(gate), ..self.clone() }
     }
 
     /// The same, with a witness of its requests.
     #[must_use]
     pub fn seen_by(&self, witness: Arc<dyn Witness>) -> Self {
-        Self { client: self.client.seen_by(witness), config: Arc::clone(&self.config) }
+        Self { client: self.client.seen_by(witness), ..self.clone() }
     }
 
     /// Reads the task of a customer who should be sent on, if it has not been read before: only Twilio knows by which
@@ -110,6 +119,7 @@ impl Executor {
                 }
                 self.stay(conference, customer).await.map(ok)
             }
+            Action::AskPage { conference, leg } => self.ask_page(conference, leg).await,
             Action::ClearExitFlag { conference, leg } => self.stay(conference, leg).await.map(ok),
             Action::ReadTask { task } => {
                 let read = self.client.fetch_task(task).await?;
@@ -267,6 +277,21 @@ impl Executor {
                 Err(Error::Gone) => Ok(Some(Outcome::Ok)),
                 Err(error) => Err(error),
             },
+        }
+    }
+
+    /// Asks the leg's page whether it lives.
+    async fn ask_page(&self, conference: &ConferenceSid, leg: &CallSid) -> Result<Outcome, Error> {
+        let Some(messages) = &self.messages else { return Ok(Outcome::Overtaken) };
+        match messages.through(self.client.clone()).ask(conference, leg).await {
+            Ok(true) => Ok(Outcome::Ok),
+            Ok(false) => Ok(Outcome::Overtaken),
+            Err(error) if error.is_passing() => Err(error),
+            // Twilio refuses messages to this leg. What follows is as if there were none.
+            Err(error) => {
+                tracing::info!(%leg, %error, "a page that may be gone cannot be asked");
+                Ok(Outcome::Overtaken)
+            }
         }
     }
 

@@ -156,6 +156,8 @@ pub(crate) fn noted(at: Millis, lost_at: Option<Millis>, note: &Note) {
         Note::ExitFlagUndone => "exit-flag-undone",
         Note::CallEnded => "call-ended",
         Note::NotAllowed => "not-allowed",
+        Note::PageSilent => "page-silent",
+        Note::PageAnswered => "page-answered",
         Note::Trouble { .. } => "trouble",
     };
     metrics::counter!(LINES, "what" => what).increment(1);

@@ -24,6 +24,7 @@
 
 pub mod allowed;
 pub mod beside;
+mod call_messages;
 pub mod clock;
 pub mod config;
 pub mod doctor;

@@ -27,10 +27,17 @@ pub struct Limits {
     /// Maximum number of those bytes from one address.
     #[arg(long, env = "REJOIN_UNVERIFIED_BYTES_PER_ADDRESS", default_value = "4194304")]
     pub unverified_bytes_per_address: usize,
-    /// Maximum time for a request's head, for an idle connection, and for a client that reads nothing of its response,
-    /// in milliseconds.
+    /// Maximum time for a request's head, and for an idle connection, in milliseconds.
     #[arg(long, env = "REJOIN_HEAD_WITHIN_MS", default_value = "20000")]
     pub head_within_ms: u64,
+    /// Maximum time for a client's machine to acknowledge what was sent to it, in milliseconds. A desktop whose network is gone
+    /// is noticed by it.
+    #[arg(long, env = "REJOIN_ACKNOWLEDGED_WITHIN_MS", default_value = "2000")]
+    pub acknowledged_within_ms: u64,
+    /// Silence on a push channel after which a comment is sent, in milliseconds: at most 10,000, as pages give up a channel
+    /// that is silent for 40 s.
+    #[arg(long, env = "REJOIN_HEARTBEAT_MS", default_value = "1000", value_parser = clap::value_parser!(u64).range(100..=10_000))]
+    pub heartbeat_ms: u64,
     /// Maximum time for a whole request body, in milliseconds.
     #[arg(long, env = "REJOIN_BODY_WITHIN_MS", default_value = "10000")]
     pub body_within_ms: u64,
@@ -77,6 +84,14 @@ impl Limits {
 
     pub(crate) fn head_within(&self) -> Duration {
         Duration::from_millis(self.head_within_ms)
+    }
+
+    pub(crate) fn acknowledged_within(&self) -> Duration {
+        Duration::from_millis(self.acknowledged_within_ms).min(self.head_within())
+    }
+
+    pub(crate) fn heartbeat(&self) -> Duration {
+        Duration::from_millis(self.heartbeat_ms)
     }
 
     pub(crate) fn body_within(&self) -> Duration {

@@ -13,6 +13,7 @@ pub use session::Session;
 
 use crate::error::Error;
 use crate::store::{Heard, Hint, Hints, LOOKS_APART, PushId, Store};
+use crate::surroundings::Surroundings;
 use channels::Channels;
 use rejoin_protocol::api::Push;
 use rejoin_protocol::{Millis, WorkerSid};
@@ -180,6 +181,26 @@ impl Pushes {
             return Ok(true);
         }
         Ok(!self.store.sessions_elsewhere(worker).await?.is_empty())
+    }
+
+    /// True if more pages were lost in the last seconds than crash at once: the fault is on the way to this server, or in it.
+    pub(crate) fn are_many_lost(&self) -> bool {
+        self.lock().are_many_lost(Instant::now())
+    }
+
+    /// A page has sent a request: it lives, whether or not its channel is open.
+    pub(crate) fn heard(&self, worker: &WorkerSid, epoch: u64) {
+        self.lock().heard(worker, epoch);
+    }
+
+    /// The time, as calls have it (point in time).
+    pub(crate) fn now(&self) -> Millis {
+        self.store.surroundings().now()
+    }
+
+    /// The surroundings of the store.
+    pub(crate) fn surroundings(&self) -> &Surroundings {
+        self.store.surroundings()
     }
 
     /// Number of desktops that are connected here.

@@ -1,5 +1,6 @@
 //! Starts and stops the parts in the right order.
 
+use crate::call_messages::CallMessages;
 use crate::config::Config;
 use crate::engine::{Engine, Handle, Outlets};
 use crate::error::Error;
@@ -138,7 +139,8 @@ impl Parts {
         let (jobs, wanted) = Door::new(queue::HELD);
         let outlets = Outlets { pushes: pushes.clone(), lines: lines.clone(), jobs };
         let (handle, engine) = Engine::start(config.policies(), store.clone(), outlets);
-        let executor = Executor::new(client.clone(), Arc::clone(&config));
+        let messages = CallMessages::new(client.clone(), Arc::clone(&config), pushes.clone());
+        let executor = Executor::new(client.clone(), Arc::clone(&config)).asking(messages.clone());
         let turns = Turns::new(&config.pacing, store.surroundings().clone());
         let (paced, shared, asked) = (turns.clone(), turns.clone(), turns.clone());
         let (leased, tidied, heard) = (store.clone(), store.clone(), pushes.clone());
@@ -164,7 +166,8 @@ impl Parts {
         };
         let queue = tokio::spawn(surroundings.task(beside));
         let to_twilio = (client, asked);
-        let app = App::new(config, to_twilio, handle.clone(), pushes, lines, store.clone(), stopping);
+        let app =
+            App::new(config, to_twilio, handle.clone(), (pushes, messages), lines, store.clone(), stopping);
         let routers = http::routers(&Arc::new(app))?;
         Ok(Self { routers, engine, queue, handle, stop, store })
     }

@@ -71,6 +71,8 @@ pub(crate) enum Coming {
     Invite(PageId, CallSid),
     PickedUp(PageId, CallSid),
     FarHangup(PageId, CallSid),
+    /// A call message arrives at a page, over the signalling of this call.
+    CallMessage(PageId, CallSid, String),
     /// A `joinCall()` of Flex times out.
     JoinLate(PageId, ReservationSid),
     /// A page's request arrives at our server; its outcome arrives.
@@ -85,8 +87,10 @@ pub(crate) enum Coming {
     OpenPush(PageId, u64),
     PushArrives(PageId, u64, PushNews),
     PushSilence(PageId, u64),
-    /// The far end gives up a connection that has gone silent.
+    /// The far end gives up a connection that has gone silent: Twilio's do, and our server's push channel does, unless the page
+    /// is back (the second number counts when it was away).
     HalfOpen(PageId),
+    PushUnacknowledged(PageId, u64),
     /// A page goes on whose machine slept or had no network.
     Wakes(PageId, u64),
     /// The sockets of a dead browser process close.

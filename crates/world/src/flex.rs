@@ -257,6 +257,7 @@ impl Flex {
             .with("voice", Value::Flag(held.voice))
             .with("liveCall", Value::Flag(self.is_live(sid, held)))
             .with("ownLeg", own)
+            .with("answersMessages", Value::Flag(call.is_some()))
             .with("muted", Value::Flag(call.is_some_and(|call| call.muted)))
             .with("contactUri", self.contact.as_str().into())
             .with("joinable", Value::Flag(true))

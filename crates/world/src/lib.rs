@@ -39,6 +39,7 @@ pub mod rules;
 pub mod run;
 mod server;
 pub mod shrink;
+mod silences;
 mod store;
 pub mod timeline;
 mod twilio;
@@ -46,4 +47,5 @@ mod world;
 
 pub use planted::Planted;
 pub use run::{Failures, Outcome, Runner, Unfit};
+pub use silences::Silences;
 pub use store::StoreKind;

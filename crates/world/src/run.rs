@@ -6,6 +6,7 @@ use crate::plan::Plan;
 use crate::planted::Planted;
 use crate::rules::Broken;
 use crate::server::settings;
+use crate::silences::Silences;
 use crate::store::StoreKind;
 use crate::timeline::Entry;
 use crate::world::World;
@@ -27,6 +28,8 @@ pub struct Outcome {
     pub lasted: u64,
     /// Twilio's requests to our server that failed.
     pub failed: Failures,
+    /// Pages that our server asked whether they live.
+    pub silences: Silences,
     /// Number of events: messages that were sent or arrived, timers, deeds.
     pub steps: u64,
 }
@@ -111,6 +114,7 @@ impl Runner {
                 losses: std::mem::take(&mut world.losses),
                 lasted,
                 failed: world.twilio.failed,
+                silences: world.silences,
                 steps: world.steps,
             })
         })

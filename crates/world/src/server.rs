@@ -89,6 +89,8 @@ pub(crate) fn settings() -> Result<Config, clap::Error> {
         &format!("--public-url={PUBLIC}"),
         "--ping-workflow-sid=WW00000000000000000000000000000002",
         "--outbound-workflow-sid=WW00000000000000000000000000000001",
+        // The world knows itself when a channel is dead; more comments would only cost time.
+        "--heartbeat-ms=10000",
     ])
 }
 

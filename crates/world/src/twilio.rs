@@ -43,6 +43,8 @@ pub(crate) struct Delivery {
     pub(crate) url: String,
     pub(crate) method: String,
     pub(crate) params: Vec<(String, String)>,
+    /// True when the parameters are sent as JSON.
+    pub(crate) in_json: bool,
     /// The idempotency token.
     pub(crate) token: u64,
     /// Number of attempts after the first one.
@@ -129,10 +131,8 @@ impl World {
             | Effect::Mute { .. }
             | Effect::Coach { .. }
             | Effect::Hold { .. }
-            | Effect::StopPlaying { .. }
-            // No page here gets call messages.
-            | Effect::Message { .. }
-            | Effect::JsonWebhook { .. } => {}
+            | Effect::StopPlaying { .. } => {}
+            Effect::Message { call, content, .. } => self.message_sent(call, content),
             Effect::Log(line) => self.note(Lane::Twilio, None, Kind::Does, || line),
             Effect::SetTimer { timer, at } => {
                 let after = self.wall().until(at);
@@ -140,6 +140,7 @@ impl World {
             }
             Effect::FetchTwiml { fetch, url, method, params } => self.fetch(fetch, url, method, params),
             Effect::Webhook { url, method, params } => self.webhook(url, method, params),
+            Effect::JsonWebhook { url, method, params } => self.json_webhook(url, method, params),
             Effect::Tell { worker, event_type, payload } => {
                 let pages: Vec<PageId> = (0..self.pages.len())
                     .filter(|page| {

@@ -13,6 +13,7 @@ use crate::queue::Queue;
 use crate::rules::Rules;
 use crate::run::{Runner, Unfit};
 use crate::server::{Inbox, Servers};
+use crate::silences::Silences;
 use crate::timeline::Entry;
 use crate::twilio::Twilio;
 use rejoin_protocol::{CallSid, Millis};
@@ -36,6 +37,9 @@ pub(crate) struct World {
     inbox: mpsc::UnboundedReceiver<Inbox>,
     pub(crate) sender: mpsc::UnboundedSender<Inbox>,
     pub(crate) twilio: Twilio,
+    pub(crate) silences: Silences,
+    /// Since when each customer is on hold although the agent is there.
+    pub(crate) held_since: BTreeMap<CallSid, u64>,
     pub(crate) servers: Servers,
     pub(crate) agents: Vec<Agent>,
     pub(crate) browsers: Vec<Browser>,
@@ -79,6 +83,8 @@ impl World {
             inbox,
             sender,
             twilio: Twilio::new(&plan, workers).map_err(Unfit::of)?,
+            silences: Silences::default(),
+            held_since: BTreeMap::new(),
             servers,
             browsers: agents.iter().map(|_| Browser::default()).collect(),
             agents,
@@ -255,6 +261,7 @@ impl World {
             Coming::Invite(page, call) => self.invited(page, call),
             Coming::PickedUp(page, call) => self.picked_up(page, call),
             Coming::FarHangup(page, call) => self.far_hangup(page, &call),
+            Coming::CallMessage(page, call, content) => self.call_message(page, call, &content),
             Coming::JoinLate(page, sid) => self.join_late(page, sid),
             Coming::Post { page, path, token, body } => self.post_arrives(page, path, &token, body),
             Coming::Posted(page, id, result) => self.posted(page, id, result),
@@ -262,6 +269,7 @@ impl World {
             Coming::PushArrives(page, attempt, news) => self.push_arrives(page, attempt, news),
             Coming::PushSilence(page, attempt) => self.push_silence(page, attempt),
             Coming::HalfOpen(page) => self.half_open(page),
+            Coming::PushUnacknowledged(page, number) => self.push_unacknowledged(page, number),
             Coming::Wakes(page, number) => self.wakes(page, number),
             Coming::SocketsClose(page) => self.sockets_close(page),
             Coming::Foreign(page) => self.foreign(page),

@@ -176,6 +176,8 @@ pub enum Wanted<'a> {
     },
     /// The customer of this recovery waits for any agent.
     WaitingForAny(&'a RecoveryId),
+    /// The page of this leg is being asked whether it lives.
+    Asking(&'a CallSid),
     /// Our hold is to begin.
     HoldBegins,
     /// Our hold is to end.

@@ -5,13 +5,13 @@
 //! We end a hold that we began: [`OurHold`] remembers it. If the agent had held the customer before, the customer stays on
 //! hold for that agent ([`AgentHold`]).
 
-use super::{Call, HoldStage, OurHold, Out};
+use super::{Call, HoldStage, OurHold, Out, Silence};
 use crate::absence::{AgentHold, Ending, Phase};
 use crate::event::End;
 use crate::facts::Observation;
 use crate::plan::SOON;
 use crate::{Action, Announcement, CustomerHold, Outcome, Timer};
-use rejoin_protocol::{CallSid, Millis};
+use rejoin_protocol::{CallSid, Millis, RecoveryId};
 
 impl Call {
     /// The page has said goodbye: a customer who is alone hears a soft tone on hold at once, and the announcement when it is
@@ -30,7 +30,8 @@ impl Call {
     }
 
     fn begin_our_hold(&mut self, out: &mut Out<'_>, told: bool, words_at: Option<Millis>) -> bool {
-        let (Some(recovery), Some(customer)) = (&self.recovery, self.facts.roster.customer.clone()) else {
+        let (Some(recovery), Some(customer)) = (self.told_recovery(), self.facts.roster.customer.clone())
+        else {
             return false;
         };
         if let Some(ours) = self.our_hold {
@@ -40,7 +41,6 @@ impl Call {
         if out.config.customer_hold == CustomerHold::Off || !self.diagnosis().is_customer_alone() {
             return false;
         }
-        let recovery = recovery.absence.id.clone();
         let held = self.ends_agent_hold();
         if !told {
             self.note_words(words_at.unwrap_or(out.now));
@@ -51,8 +51,17 @@ impl Call {
         true
     }
 
-    /// True while our hold is to go on, because the customer has no agent.
+    /// The recovery of which a customer on our hold is told: the one that is going on, or the one that begins if the silent
+    /// page's agent is gone.
+    fn told_recovery(&self) -> Option<RecoveryId> {
+        self.silent_recovery().or_else(|| self.recovery.as_ref().map(|recovery| recovery.absence.id.clone()))
+    }
+
+    /// True while our hold is to go on, because the customer has no agent, or one whose page is silent.
     fn is_our_hold_wanted(&self) -> bool {
+        if self.diagnosis().silent_leg().is_some() {
+            return true;
+        }
         let Some(recovery) = &self.recovery else { return false };
         let wanted = match &recovery.phase {
             // The newcomer's registration is due within moments.
@@ -192,8 +201,10 @@ impl Call {
     }
 
     fn note_words(&mut self, at: Millis) {
-        if let Some(recovery) = &mut self.recovery {
-            recovery.words_at = Some(at);
+        match (&mut self.silence, &mut self.recovery) {
+            (Some(Silence::Silent { words_at, .. }), _) => *words_at = Some(at),
+            (_, Some(recovery)) => recovery.words_at = Some(at),
+            (_, None) => {}
         }
     }
 

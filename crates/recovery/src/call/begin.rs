@@ -56,7 +56,12 @@ impl Call {
     pub(super) fn begin(&mut self, out: &mut Out<'_>, leg: &CallSid, phase: Phase) {
         if let Some(absence) = self.absence_of(out, leg) {
             let generation = self.count_loss(out);
+            let told = self.told_in_silence(leg);
             self.recover(out, absence, generation, phase);
+            if let (Some(words_at), Some(recovery)) = (told, &mut self.recovery) {
+                recovery.announced = true;
+                recovery.words_at = words_at;
+            }
         }
     }
 

@@ -24,6 +24,7 @@ impl Call {
         self.end_if_covered(out);
         self.customer_gone(out);
         self.miss_covered(out);
+        self.settle_silence(out);
         self.go_on(out);
         self.reconcile(out);
         self.lend_activity(out);

@@ -40,6 +40,9 @@ impl Call {
             self.facts.marks.unattributed.push(EarlyMark { worker: worker.clone(), mark: mark.clone(), at });
             return self.ask_for_owner(out, &mark.reservation);
         }
+        if let Some(id) = mark.id {
+            self.page_lives(out, worker, id.epoch);
+        }
         self.mark(out, mark, at, true);
         self.expect_conference_end(out);
     }

@@ -9,6 +9,7 @@ impl Call {
         match timer {
             Timer::Grace => self.grace_is_over(out),
             Timer::Announce => self.tell_customer(out),
+            Timer::Answer => self.answer_is_overdue(out),
             Timer::Leave => {
                 self.remove_unclosed_legs(out);
                 self.leave_is_overdue(out);
@@ -55,6 +56,7 @@ impl Call {
                     self.announce(out, Announcement::Interrupted);
                 }
             }
+            Action::AskPage { leg, .. } => self.page_asked(out, leg, outcome),
             Action::HoldCustomer { .. } => self.our_hold_done(out, outcome),
             Action::EndHold { .. } => self.our_hold_ended(out, outcome),
             Action::ReadTask { .. } => self.task_read(out, outcome),

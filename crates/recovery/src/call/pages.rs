@@ -16,6 +16,7 @@ impl Call {
         hello: &Hello,
         older_page_connected: bool,
     ) {
+        self.page_lives(out, worker, hello.epoch);
         let own = |holding: &&Holding| {
             holding.task == self.task && !self.is_foreign_reservation(worker, &holding.reservation)
         };
@@ -192,6 +193,7 @@ impl Call {
             self.forget_refused_transfer(out, &leg);
             self.expect_transfer(out, &leg, epoch);
         }
+        self.page_lives(out, worker, epoch);
         match self.leg_of_page(worker, epoch) {
             Some(leg) => self.page_gone(out, &leg),
             None => self.joining_page_gone(out),

@@ -92,9 +92,10 @@ impl Call {
     }
 
     /// The push channel of an agent who is on the call has ended. The page may be gone, and the callback about its leg lost,
-    /// so the call is polled before the watchdog is due. Only the answer of the poll counts.
-    pub(crate) fn push_lost(&mut self, out: &mut Out<'_>) {
+    /// so the call is polled before the watchdog is due, and the page is asked over its leg. Only the answers count.
+    pub(crate) fn push_lost(&mut self, out: &mut Out<'_>, worker: &WorkerSid, epoch: u64) {
         self.catch_up(out);
+        self.ask_page(out, worker, epoch);
     }
 
     /// True while the answer to a poll can still change anything: not once the call is over for the customer, too.

@@ -141,6 +141,7 @@ impl Call {
         }
         let is_new = self.facts.received.take_request(worker, registration.id);
         if is_new {
+            self.page_lives(out, worker, registration.epoch);
             self.take_registration(out, worker, registration);
         }
         is_new
@@ -160,6 +161,7 @@ impl Call {
         agent.left_behind = left_behind;
         agent.lives_beside = agent.lives_beside.max(lives_beside);
         agent.epoch = agent.epoch.max(registration.page());
+        agent.answers_messages = registration.answers_messages;
         // The page that counted as newer than the leg's page has the leg itself: it took over from another page.
         agent.newer_page = agent.newer_page.filter(|newer| Some(*newer) > agent.epoch);
         self.apply_earlier_hello(&registration.worker_leg);

@@ -18,6 +18,7 @@ impl Call {
                 self.is_requeue_current(recovery, target, resent) && !self.is_connected()
             }
             Wanted::WaitingForAny(recovery) => self.phase_of(recovery).and_then(Phase::target) == Some(None),
+            Wanted::Asking(leg) => self.is_asked(leg),
             Wanted::HoldBegins => self.wants_of_our_hold(HoldStage::Asked),
             Wanted::HoldEnds => self.wants_of_our_hold(HoldStage::Ending),
             Wanted::Orphaned => self.diagnosis().is_orphaned(),

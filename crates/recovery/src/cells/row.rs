@@ -21,6 +21,7 @@ pub(super) fn conferences(machine: &Machine, event: &Event) -> BTreeSet<Conferen
         Event::Conference(event) => BTreeSet::from([event.conference.clone()]),
         Event::Registered { registration, .. } => BTreeSet::from([registration.conference.clone()]),
         Event::Done { conference, .. }
+        | Event::PageAnswered { conference, .. }
         | Event::Restored { conference, .. }
         | Event::Timer { conference, .. } => BTreeSet::from([conference.clone()]),
         Event::Graceful { mark, .. } => of(&|call| call.facts.ownership.proven && call.task == mark.task),
@@ -32,6 +33,7 @@ pub(super) fn conferences(machine: &Machine, event: &Event) -> BTreeSet<Conferen
             of(&|call| call.facts.ownership.proven && goodbye.tasks.contains(&call.task))
         }
         Event::PushLost { worker, epoch } => of(&|call| call.has_leg_of_page(worker, *epoch)),
+        Event::PushBack { worker, epoch } => of(&|call| call.doubts_page(worker, *epoch)),
         Event::EnteredQueue { recovery, .. } | Event::LeftQueue { recovery, .. } => of_recovery(recovery),
         Event::ActionUrlFetched { customer } => {
             of(&|call| call.facts.roster.maybe_customers().any(|leg| leg == customer))
@@ -60,6 +62,8 @@ pub(super) fn of(call: Option<&Call>, after: Option<&Call>, event: &Event) -> Op
         }
         Event::Goodbye { .. } => Some("the newest page says goodbye"),
         Event::PushLost { .. } => Some("the push channel of the agent's page is lost"),
+        Event::PushBack { .. } => Some("the push channel of the agent's page is back"),
+        Event::PageAnswered { .. } => Some("the agent's page answers a call message"),
         Event::EnteredQueue { .. } => Some("Twilio fetches the waiting music"),
         Event::LeftQueue { bridged: true, .. } => Some("an agent takes the customer out of the queue"),
         Event::LeftQueue { hung_up: true, .. } => Some("the customer hangs up in the queue"),
@@ -182,6 +186,8 @@ fn done(
         (Action::HoldCustomer { .. }, Outcome::Overtaken) => Some("our hold: no longer wanted"),
         (Action::HoldCustomer { .. }, _) => Some("our hold: refused"),
         (Action::EndHold { .. }, _) => Some("our hold has ended"),
+        (Action::AskPage { .. }, Outcome::Ok) => Some("the page is asked whether it lives"),
+        (Action::AskPage { .. }, _) => Some("the page cannot be asked"),
         (Action::ClearCustomerFlags { .. }, _) => Some("the customer's exit flag is cleared"),
         (Action::ReadTask { .. } | Action::MarkTask { .. }, Outcome::TaskRead { .. }) => {
             let marks = |call: &Call| (call.facts.marks.len(), call.facts.marks.unattributed.len());
@@ -270,6 +276,7 @@ fn due(timer: Timer) -> &'static str {
     match timer {
         Timer::Grace => "no mark arrived in time",
         Timer::Announce => "the announcement is due",
+        Timer::Answer => "the page has not answered in time",
         Timer::Leave => "the leave did not arrive",
         Timer::Ping => "the agent is not back in time",
         Timer::Rejoin => "the agent did not join, or take the call, in time",

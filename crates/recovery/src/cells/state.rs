@@ -48,6 +48,7 @@ fn without_recovery(call: &Call) -> &'static str {
             "M"
         }
         0 => "O",
+        1 if call.diagnosis().silent_leg().is_some() => "TS",
         1 => "T",
         _ => "TT",
     }

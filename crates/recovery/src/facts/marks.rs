@@ -126,13 +126,6 @@ impl Mark {
 }
 
 impl Marks {
-    /// The marks of a stored call.
-    pub(crate) fn stored(given: BTreeMap<ReservationSid, Said>, unattributed: Vec<EarlyMark>) -> Self {
-        let mut marks = Self { unattributed, ..Self::default() };
-        given.into_iter().for_each(|(of, said)| marks.give(&of, said));
-        marks
-    }
-
     /// The mark of this reservation, if it has one that counts.
     pub fn get(&self, of: &ReservationSid) -> Option<&Mark> {
         self.of.get(of).filter(|mark| mark.is_given())

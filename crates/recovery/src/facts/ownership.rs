@@ -19,15 +19,6 @@ pub struct Owners {
 }
 
 impl Owners {
-    /// The owners of a stored call.
-    pub(crate) fn stored(
-        owners: BTreeMap<ReservationSid, WorkerSid>,
-        unowned: BTreeSet<ReservationSid>,
-    ) -> Self {
-        let unowned = unowned.into_iter().map(|of| (of, None));
-        Self { of: unowned.chain(owners.into_iter().map(|(of, worker)| (of, Some(worker)))).collect() }
-    }
-
     /// The worker of this reservation.
     pub fn of(&self, reservation: &ReservationSid) -> Option<&WorkerSid> {
         self.of.get(reservation)?.as_ref()

@@ -4,7 +4,7 @@ use super::observed::{Last, Observed, observed};
 use rejoin_protocol::WorkerSid;
 use rejoin_protocol::api::Holding;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// Number of a worker's pages whose goodbyes are remembered: more than an agent opens during a call.
 const GOODBYES: usize = 8;
@@ -145,31 +145,6 @@ impl Pages {
 
 /// The only writers of what is known about pages.
 impl Pages {
-    /// What the pages of a stored call have said.
-    pub(crate) fn stored(
-        newest: &BTreeMap<WorkerSid, u64>,
-        other_browser: &BTreeMap<WorkerSid, u64>,
-        newest_alone: &BTreeMap<WorkerSid, u64>,
-        joinable: &BTreeSet<WorkerSid>,
-        gone: &BTreeMap<WorkerSid, u64>,
-        unavailable: &BTreeSet<WorkerSid>,
-    ) -> Self {
-        let mut pages = Self::default();
-        for (worker, epoch) in newest {
-            pages.observe(worker, Observation::FoundTask { epoch: *epoch, other_browser: false });
-        }
-        for (worker, epoch) in other_browser {
-            pages.observe(worker, Observation::FoundTask { epoch: *epoch, other_browser: true });
-        }
-        for (worker, epoch) in newest_alone {
-            let can_join = joinable.contains(worker);
-            pages.observe(worker, Observation::FoundTaskAlone { epoch: *epoch, can_join });
-        }
-        gone.iter().for_each(|(worker, epoch)| pages.says_goodbye(worker, *epoch));
-        unavailable.iter().for_each(|worker| pages.availability_is_shown(worker, false));
-        pages
-    }
-
     fn observe(&mut self, worker: &WorkerSid, observation: Observation) {
         self.observations += 1;
         self.of.entry(worker.clone()).or_default().observe(self.observations, observation);

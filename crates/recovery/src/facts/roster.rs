@@ -50,6 +50,9 @@ pub struct Agent {
     /// True if the leg's page was gone before the leg was known: the leg is orphaned.
     #[serde(default)]
     pub left_behind: bool,
+    /// True if the page answers call messages over this leg.
+    #[serde(default)]
+    pub answers_messages: bool,
 }
 
 impl Agent {
@@ -63,6 +66,7 @@ impl Agent {
             lives_beside: None,
             reported_gone: None,
             left_behind: false,
+            answers_messages: false,
         }
     }
 }

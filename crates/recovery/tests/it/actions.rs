@@ -32,6 +32,7 @@ fn all() -> Vec<Action> {
             words_at: None,
         },
         Action::EndHold { conference: conference.clone(), customer: leg.clone() },
+        Action::AskPage { conference: conference.clone(), leg: leg.clone() },
         Action::ClearExitFlag { conference: conference.clone(), leg: leg.clone() },
         Action::ReadTask { task: task.clone() },
         Action::MarkTask { task: task.clone(), at: Millis(1) },

@@ -491,7 +491,7 @@ pub fn registration_of(n: u128, worker: u128, worker_leg: u128, epoch: u64) -> R
         worker_leg: leg(worker_leg),
         customer_leg: leg(CUSTOMER),
         worker_name: if worker == ADA { "Ada" } else { "Bo" }.into(),
-        answers_messages: false,
+        answers_messages: true,
     }
 }
 

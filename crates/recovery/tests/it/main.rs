@@ -26,6 +26,7 @@ mod repeated_losses;
 mod requeue_check;
 mod restored;
 mod several_agents;
+mod silence;
 mod stranded;
 mod taskrouter_events;
 mod third_parties;

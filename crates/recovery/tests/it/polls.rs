@@ -991,10 +991,11 @@ fn a_lost_push_channel_changes_nothing_while_polls_show_the_leg() {
     let mut desk = Desk::talking();
     for _ in 0..3 {
         desk.push_lost(ADA, EPOCH);
-        desk.push_lost(ADA, EPOCH); // reported by two servers: one poll
+        desk.push_lost(ADA, EPOCH); // reported by two servers: one poll and one question
         let asked = desk.take_actions();
-        assert!(matches!(asked[..], [Action::PollConference { .. }]), "{asked:?}");
+        assert!(matches!(asked[..], [Action::PollConference { .. }, Action::AskPage { .. }]), "{asked:?}");
         desk.finish(asked[0].clone(), Outcome::Polled(Box::new(present(&[CUSTOMER, ADA_LEG]))));
+        desk.finish(asked[1].clone(), Outcome::Overtaken);
         assert!(desk.take_actions().is_empty() && desk.stage().is_none());
     }
 }

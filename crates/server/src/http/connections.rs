@@ -34,7 +34,7 @@ pub(crate) async fn serve(
     stopping: Stopping,
 ) {
     let places = Arc::new(Semaphore::new(limits.connections.clamp(1, Semaphore::MAX_PERMITS)));
-    let within = limits.head_within();
+    let (within, acknowledged) = (limits.head_within(), limits.acknowledged_within());
     let terms = Arc::new(Terms::new(router, within, stopping.clone()));
     let open = GracefulShutdown::new();
     let (seats, mut told) = (Seats::new(limits.connections_per_address), None::<Instant>);
@@ -42,7 +42,7 @@ pub(crate) async fn serve(
         let next = async {
             // With all places taken, new connections wait in the listener's queue.
             let place = Arc::clone(&places).acquire_owned().await;
-            (place, accept(&listener, within).await)
+            (place, accept(&listener, acknowledged).await)
         };
         let (place, (stream, peer)) = tokio::select! {
             next = next => next,

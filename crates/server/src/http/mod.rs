@@ -3,6 +3,7 @@
 mod activity;
 mod auth;
 mod body;
+mod call_messages;
 mod connection;
 mod connections;
 mod discover_call;
@@ -32,6 +33,7 @@ mod versions;
 mod view;
 mod webhooks;
 
+use crate::call_messages::CallMessages;
 use crate::config::Config;
 use crate::engine::{Handle, LineAdded};
 use crate::error::Error;
@@ -70,6 +72,7 @@ pub struct App {
     pub(crate) config: Arc<Config>,
     pub(crate) engine: Handle,
     pub(crate) pushes: Pushes,
+    pub(crate) messages: CallMessages,
     pub(crate) lines: broadcast::Sender<LineAdded>,
     pub(crate) store: Store,
     pub(crate) tokens: Tokens,
@@ -95,7 +98,7 @@ impl App {
         config: Arc<Config>,
         (client, turns): (Client, Turns),
         engine: Handle,
-        pushes: Pushes,
+        (pushes, messages): (Pushes, CallMessages),
         lines: broadcast::Sender<LineAdded>,
         store: Store,
         stopping: Stopping,
@@ -113,6 +116,7 @@ impl App {
             config,
             engine,
             pushes,
+            messages,
             lines,
             store,
             turns,
@@ -153,6 +157,7 @@ pub(crate) fn routers(app: &Arc<App>) -> Result<Routers, Error> {
     let router = Router::new()
         .route("/webhooks/conference", post(webhooks::conference))
         .route("/webhooks/events", post(events::events))
+        .route("/webhooks/call-message", post(call_messages::call_message))
         .route("/twiml/announce/{recovery}", get(twiml::announce).post(twiml::announce))
         .route("/twiml/hold/{recovery}", post(twiml::hold))
         .route("/twiml/comfort", get(twiml::comfort).post(twiml::comfort))

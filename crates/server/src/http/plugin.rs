@@ -82,6 +82,7 @@ pub(crate) async fn hello(
     let version = page.ok().and_then(|Query(Page { version })| version);
     app.versions.said(version.as_deref());
     tracing::info!(worker = %agent.worker, holdings = hello.holdings.len(), "hello");
+    app.pushes.heard(&agent.worker, hello.epoch);
     let (worker, epoch) = (&agent.worker, hello.epoch);
     let older_page_connected = if hello.holdings.iter().any(|holding| !holding.wrapping) {
         app.pushes.older_page_back(worker, epoch).await
@@ -124,17 +125,24 @@ pub(crate) async fn register(
     }
     check_epochs(&app, [registration.epoch].into_iter().chain(registration.id.map(|id| id.epoch)))?;
     tracing::info!(worker = %agent.worker, conference = %registration.conference, "registration");
+    app.pushes.heard(&agent.worker, registration.epoch);
     // Shown to colleagues. It comes from Twilio, not from the page.
     registration.worker_name = agent.name;
     let conference = registration.conference.clone();
     let (worker, said) = (agent.worker.clone(), registration.clone());
+    let asked = registration.answers_messages.then(|| (conference.clone(), registration.worker_leg.clone()));
     let event = Event::Registered { worker: agent.worker, registration };
     // The page protects a call only once it is registered.
     let rights = move |machine: &Machine| (machine.right(&worker, &said), machine.may_touch(&conference));
     match app.engine.event_then(event, rights).await? {
         (Right::Foreign, _) => Err(Problem::NotYourCall),
         (_, Some(false)) => Err(Problem::CallNotAllowed),
-        (Right::Own, Some(true)) => Ok(StatusCode::NO_CONTENT),
+        (Right::Own, Some(true)) => {
+            if let Some((conference, leg)) = asked {
+                app.messages.prove(conference, leg);
+            }
+            Ok(StatusCode::NO_CONTENT)
+        }
         (Right::Unknown, _) | (_, None) => Err(Problem::CallNotKnownYet),
     }
 }

@@ -15,6 +15,7 @@ use axum::response::{IntoResponse, Sse};
 use futures_util::{StreamExt as _, stream};
 use rejoin_protocol::WorkerSid;
 use rejoin_protocol::api::{self, Push, RecoveryView};
+use rejoin_recovery::Event;
 use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::future::ready;
@@ -22,7 +23,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio_stream::wrappers::ReceiverStream;
 
-/// Silence after which a comment is sent: proxies keep the connection, and the page knows that the server is there.
+/// Maximum silence of a stream: proxies keep the connection, and the reader knows that the server is there.
 pub(crate) const HEARTBEAT: Duration = Duration::from_millis(api::HEARTBEAT.0);
 /// Maximum number of channels that a worker may open in a minute. A page with an unstable network retries every
 /// second or so.
@@ -65,7 +66,11 @@ pub(crate) async fn push(
     let since = headers.get("last-event-id").map(|id| id.to_str().unwrap_or_default());
     let opened = app.pushes.subscribe(worker, page.epoch, since).await?;
     let Subscription { first: missed, position, calls, receiver, presence, session } = opened;
-    let views = app.engine.with(calls).views(app.store.now(), worker);
+    let calls = app.engine.with(calls);
+    if calls.doubts_page(worker, page.epoch) {
+        app.engine.event(Event::PushBack { worker: worker.clone(), epoch: page.epoch }).await?;
+    }
+    let views = calls.views(app.store.now(), worker);
     tracing::info!(worker = %agent.worker, open = views.len(), missed = missed.len(), "push channel opened");
     let missed = in_short(missed, &views);
     let views = views.into_iter().map(|recovery| Said { number: None, push: Push::Recovery { recovery } });
@@ -73,6 +78,7 @@ pub(crate) async fn push(
     let here = Line::default().id(position.to_string()).comment("connected");
     let missed = missed.iter().map(|said| line(position, said));
     let first = missed.chain([here]).chain(views.map(|said| line(position, &said))).collect::<Vec<_>>();
+    let heartbeat = app.config.limits.heartbeat();
     let (stopping, stops) = (app.stopping.clone(), app.stopping.clone());
     let ends = app.store.surroundings().clone();
     let token: Box<str> = bearer(&headers).unwrap_or_default().into();
@@ -107,7 +113,7 @@ pub(crate) async fn push(
     Ok((
         UNBUFFERED,
         [(versions::HEADER, versions::OURS)],
-        Sse::new(lines).keep_alive(KeepAlive::new().interval(HEARTBEAT)),
+        Sse::new(lines).keep_alive(KeepAlive::new().interval(heartbeat)),
     ))
 }
 

@@ -14,6 +14,9 @@ const GONE: usize = 10_000;
 /// Age from which they are old: no call lasts so long.
 const GONE_FOR: Millis = Millis::seconds(24 * 3600);
 
+/// Number of pages that may be lost at the same time by chance.
+const FEW: usize = 3;
+
 /// A message to a page.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Said {
@@ -108,10 +111,20 @@ impl Channels {
         waited_for
     }
 
+    /// A page has sent a request: it is not lost.
+    pub(super) fn heard(&mut self, worker: &WorkerSid, epoch: u64) {
+        self.lost.back(worker, epoch);
+    }
+
     /// A page that is not back in time and is due to be reported to the machine now, and when the next one will be
     /// due.
     pub(super) fn lost(&mut self, now: Instant) -> (Option<Page>, Option<Instant>) {
         (self.lost.take_due(now), self.lost.next())
+    }
+
+    /// True if many of the pages were lost lately.
+    pub(super) fn are_many_lost(&self, now: Instant) -> bool {
+        self.lost.lately(now) > FEW.max(self.open_ones() / 10)
     }
 
     /// True when a page that is older than `epoch` is connected here. Once it is not, the page of this epoch is asked

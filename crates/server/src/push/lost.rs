@@ -6,11 +6,14 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// When a page is reported to the machine, counted from the end of the channel. First when a reconnect, or the hello
-/// of the next page after a reload, would be here: a page that was closed has taken its leg along. Once more when
+/// When a page is reported to the machine, counted from the end of the channel. First when a page that has
+/// lost a connection would be back by another one: a page that was closed has taken its leg along, and one that crashed is asked
+/// over its leg. Once more when
 /// Twilio has noticed a leg that was left behind by a crash (about 30 s), in case that callback is lost too. After
 /// that the watchdog is enough.
-const TOLD_AFTER: [Duration; 2] = [Duration::from_secs(3), Duration::from_secs(45)];
+const TOLD_AFTER: [Duration; 2] = [Duration::from_millis(1_250), Duration::from_secs(45)];
+/// How long ago a page was lost that counts as lost lately.
+const LATELY: Duration = Duration::from_secs(10);
 /// Maximum number of awaited pages of a worker: epochs come from the client.
 const PAGES: usize = 8;
 
@@ -47,7 +50,7 @@ impl Lost {
         self.0.insert((worker.clone(), epoch), Waiting { since: now, told: 0 });
     }
 
-    /// The page is back.
+    /// The page is back, or lives without its channel.
     pub(super) fn back(&mut self, worker: &WorkerSid, epoch: u64) {
         self.0.remove(&(worker.clone(), epoch));
     }
@@ -62,6 +65,11 @@ impl Lost {
             self.0.remove(&page);
         }
         Some(page)
+    }
+
+    /// Number of pages that were lost in the last seconds, and are not back.
+    pub(super) fn lately(&self, now: Instant) -> usize {
+        self.0.values().filter(|it| it.since + LATELY > now).count()
     }
 
     /// When the next one will be due.
@@ -88,8 +96,8 @@ mod tests {
         let (start, mut lost) = (Instant::now(), Lost::default());
         let after = |seconds| start + Duration::from_secs(seconds);
         lost.ended(start, &worker(1), 7);
-        assert_eq!((due(&mut lost, after(2)), lost.next()), (vec![], Some(after(3))));
-        assert_eq!((due(&mut lost, after(3)), lost.next()), (vec![(worker(1), 7)], Some(after(45))));
+        assert_eq!((due(&mut lost, after(1)), lost.next()), (vec![], Some(start + TOLD_AFTER[0])));
+        assert_eq!((due(&mut lost, after(2)), lost.next()), (vec![(worker(1), 7)], Some(after(45))));
         assert_eq!(due(&mut lost, after(44)), []);
         assert_eq!((due(&mut lost, after(45)), lost.next()), (vec![(worker(1), 7)], None));
     }

@@ -156,9 +156,10 @@ fn input(event: &Event, task: &TaskSid) -> Input {
         Event::Goodbye { worker, goodbye } => {
             of(Source::Plugin, Some(format!("epoch {}", goodbye.epoch)), json!({"worker": worker}))
         }
-        Event::PushLost { worker, epoch } => {
+        Event::PushLost { worker, epoch } | Event::PushBack { worker, epoch } => {
             of(Source::Plugin, Some(format!("epoch {epoch}")), json!({"worker": worker}))
         }
+        Event::PageAnswered { leg, .. } => of(Source::Plugin, None, json!({"leg": leg})),
         Event::EnteredQueue { recovery, customer } => {
             of(Source::Document, None, json!({"recovery": recovery, "customer": customer}))
         }

@@ -5,6 +5,7 @@
 mod activity;
 mod administrator;
 mod allowed;
+mod call_messages;
 mod claims;
 mod clock;
 mod coaching;

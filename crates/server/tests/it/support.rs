@@ -474,9 +474,15 @@ impl Desk {
     }
 
     pub(crate) async fn register(&self) {
+        self.register_as(false).await;
+    }
+
+    /// Registers the call. `answers`: the page answers call messages.
+    async fn register_as(&self, answers: bool) {
         let body = json!({
             "epoch": 1, "task": task(), "reservation": reservation(), "workflow": workflow(),
             "conference": conference(), "workerLeg": ada_leg(), "customerLeg": customer(), "workerName": "Ada",
+            "answersMessages": answers,
         });
         assert_eq!(self.plugin("/v1/calls", "ada", body).await.status(), 204);
     }
@@ -527,6 +533,13 @@ impl Desk {
         self.join(1, &customer()).await;
         self.join(2, &ada_leg()).await;
         self.register().await;
+    }
+
+    /// The same, by a page that answers call messages.
+    pub(crate) async fn answering(&self) {
+        self.join(1, &customer()).await;
+        self.join(2, &ada_leg()).await;
+        self.register_as(true).await;
     }
 
     /// Then Ada is lost.

@@ -8,7 +8,7 @@ use rejoin_world::plan::{self, Plan, Scenario};
 use rejoin_world::rules::Broken;
 use rejoin_world::shrink::shrink;
 use rejoin_world::timeline::Entry;
-use rejoin_world::{Failures, Planted, Runner, StoreKind, Unfit};
+use rejoin_world::{Failures, Planted, Runner, Silences, StoreKind, Unfit};
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::process::ExitCode;
@@ -211,6 +211,7 @@ struct Total {
     day: Day,
     steps: u64,
     failed: Failures,
+    silences: Silences,
     lasted: u64,
 }
 
@@ -253,6 +254,7 @@ fn many(options: &Options, draw: &(dyn Fn(u64) -> Plan + Sync)) -> Result<u64, U
                         seen.day.add(&plan, outcome.losses);
                         seen.steps += outcome.steps;
                         seen.failed += outcome.failed;
+                        seen.silences += outcome.silences;
                         seen.lasted += outcome.lasted;
                         if let (true, Ok(mut digests)) = (runner.records, digests.lock()) {
                             digests.insert(plan.seed, digest(&outcome.timeline));
@@ -272,6 +274,7 @@ fn many(options: &Options, draw: &(dyn Fn(u64) -> Plan + Sync)) -> Result<u64, U
                         total.day.join(seen.day);
                         total.steps += seen.steps;
                         total.failed += seen.failed;
+                        total.silences += seen.silences;
                         total.lasted += seen.lasted;
                     }
                     Ok(())
@@ -305,6 +308,11 @@ fn many(options: &Options, draw: &(dyn Fn(u64) -> Plan + Sync)) -> Result<u64, U
     let Failures { retries, callbacks, documents } = whole.failed;
     println!(
         "{retries} retries; {callbacks} callbacks and {documents} documents without a good answer of the server"
+    );
+    let Silences { asked, unfounded, held } = whole.silences;
+    println!(
+        "{asked} questions to pages; {unfounded} customers on hold while their agent's page lived, for {:.1} s in all",
+        held as f64 / 1000.0
     );
     let seconds = elapsed.as_secs_f64().max(0.001);
     println!(

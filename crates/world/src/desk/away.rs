@@ -29,6 +29,8 @@ impl World {
         if time > 25_000 {
             self.put(25_000, Coming::HalfOpen(page));
         }
+        // Our server sends something every second, and waits two for the acknowledgement.
+        self.put(2_000 + self.now % 1_000, Coming::PushUnacknowledged(page, number));
         self.put(time, Coming::Wakes(page, number));
     }
 
@@ -41,14 +43,26 @@ impl World {
         }
     }
 
+    /// Our server gives up the push channel of a machine that is away.
+    pub(crate) fn push_unacknowledged(&mut self, page: PageId, number: u64) {
+        let it = &self.pages[page];
+        if (it.asleep || it.offline) && it.sleeps == number {
+            self.push_cut_off(page);
+        }
+    }
+
+    fn push_cut_off(&mut self, page: PageId) {
+        let attempt = self.pages[page].push.attempt;
+        self.drop_stream(page);
+        self.pages[page].late.push(Coming::PushArrives(page, attempt, PushNews::Ended));
+    }
+
     /// The far ends give up the connections of a machine that is away.
     pub(crate) fn half_open(&mut self, page: PageId) {
         if self.pages[page].asleep || self.pages[page].offline {
             let agent = self.pages[page].agent;
             self.agents[agent].phones.retain(|other| *other != page);
-            let attempt = self.pages[page].push.attempt;
-            self.drop_stream(page);
-            self.pages[page].late.push(Coming::PushArrives(page, attempt, PushNews::Ended));
+            self.push_cut_off(page);
             if std::mem::take(&mut self.pages[page].socket) {
                 let worker = self.agents[agent].worker.clone();
                 self.put(0, Coming::Twilio(model::Event::Presence { worker, open: false }));

@@ -219,6 +219,7 @@ impl World {
                     self.flag_of_participant(page, &task, &found, false, Then::Nothing);
                 }
             }
+            ToDesktop::AnswerMessage { leg, question } => self.answers_message(page, leg, &question),
             ToDesktop::Mute {} => {
                 if let Some(call) = &mut self.pages[page].flex.call {
                     call.muted = true;
@@ -230,7 +231,6 @@ impl World {
             }
             ToDesktop::Select { .. }
             | ToDesktop::PlaySound {}
-            | ToDesktop::AnswerMessage { .. }
             | ToDesktop::PromptOnLeave { .. }
             | ToDesktop::Notify { .. }
             | ToDesktop::TellUnprotected { .. }

@@ -149,12 +149,15 @@ impl World {
                 let Ok(call) = CallSid::parse(call) else { return };
                 // Without a document it is the agent's own hold, which our server has restored.
                 if body.contains("HoldUrl=") {
+                    self.hold_begun(&call, body);
                     self.rules.our_holds.insert(call);
                 } else if body.contains("Hold=") {
+                    self.hold_over(&call);
                     self.rules.our_holds.remove(&call);
                     self.rules.hold_ended.insert(call, self.now);
                 }
             }
+            ["Calls", _, "UserDefinedMessages"] => self.silences.asked += 1,
             ["Calls", call] => {
                 let (Ok(call), Some(to)) = (CallSid::parse(call), sent_to(body)) else { return };
                 // A customer who has waited for any agent in vain waits again.

@@ -15,6 +15,9 @@ use std::collections::BTreeSet;
 /// How long a statement may be in flight, or overtaken by events (milliseconds).
 const LATE: u64 = 4_000;
 
+/// For how long after such a fault a page may be taken for silent (milliseconds): until it has opened its channel again.
+const CUT_OFF: u64 = 35_000;
+
 /// Part of the announcement to a customer whose agent is lost.
 const INTERRUPTED: &str = "was interrupted";
 
@@ -163,12 +166,17 @@ impl World {
         }
     }
 
+    /// True when push channels and call messages were cut lately: a page that lives then may be taken for silent.
+    fn is_page_cut_off(&self) -> bool {
+        self.coverage.faults.contains_key(&FaultKind::PushCut) && self.last_fault + CUT_OFF > self.now
+    }
+
     fn said_to_customer(&mut self, number: usize, text: &str) {
         let customer = &self.customers[number];
         let known = customer.talking_since.is_some_and(|since| since + LATE < self.now);
         // Without a hold it is an announcement, which may have to wait for the one before.
         let interrupted = self.plan.setup.customer_hold && text.contains(INTERRUPTED);
-        let interrupted = interrupted && known && !self.is_slow();
+        let interrupted = interrupted && known && !self.is_slow() && !self.is_page_cut_off();
         if interrupted {
             let what = format!("customer {number} talks to the agent, and hears that the agent is lost");
             self.broken(Rule::NoLie, what);

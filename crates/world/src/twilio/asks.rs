@@ -50,6 +50,20 @@ impl World {
         self.put(after, Coming::Attempt(Box::new(delivery)));
     }
 
+    /// A call message of a page, on its way to our server. It has a lane of its own, so that it does not change what becomes of
+    /// the other callbacks.
+    pub(super) fn json_webhook(&mut self, url: String, method: String, params: Vec<(String, String)>) {
+        let mut chance = self.chance(Way::Webhook, 1);
+        let after = Self::latency(&mut chance);
+        let lost = self.goes_wrong(&mut chance, FaultKind::WebhookLost);
+        let way = (Lane::Twilio, Some(self.server_lane()));
+        self.message_noted(way, Kind::Webhook, lost, || "a call message of the page".into());
+        if !lost {
+            let delivery = Delivery { in_json: true, ..self.delivery(None, url, method, params) };
+            self.put(after, Coming::Attempt(Box::new(delivery)));
+        }
+    }
+
     fn delivery(
         &mut self,
         fetch: Option<FetchId>,
@@ -59,7 +73,7 @@ impl World {
     ) -> Delivery {
         self.twilio.tokens += 1;
         let token = self.twilio.tokens;
-        Delivery { fetch, url, method, params, token, retries: 0, end: None, is_copy: false }
+        Delivery { fetch, url, method, params, in_json: false, token, retries: 0, end: None, is_copy: false }
     }
 
     /// An attempt of Twilio's to send a callback, or to fetch a document, arrives at our server.
@@ -81,7 +95,8 @@ impl World {
         let within = overrides.read.0.min(end.saturating_sub(self.now));
         self.put(within, Coming::AttemptLate(attempt));
         let token = format!("{:016x}", delivery.token);
-        let request = requests::webhook(SECRET, &delivery.url, &delivery.method, &delivery.params, &token);
+        let build = if delivery.in_json { requests::json_webhook } else { requests::webhook };
+        let request = build(SECRET, &delivery.url, &delivery.method, &delivery.params, &token);
         self.twilio.waiting.insert(attempt, delivery);
         match request {
             Ok(request) => self.ask_server(Some(place), local(request), Reply::Attempt(attempt)),

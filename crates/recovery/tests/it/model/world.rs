@@ -318,6 +318,7 @@ impl World {
             | Action::LendActivity { .. }
             | Action::ReturnActivity { .. }
             | Action::PollConference { .. }
+            | Action::AskPage { .. }
             | Action::GiveUp { .. } => Outcome::Gone,
             Action::Announce { .. }
             | Action::ClearExitFlag { .. }
@@ -403,7 +404,7 @@ impl World {
             worker_leg: leg(number),
             customer_leg: leg(CUSTOMER),
             worker_name: "Ada".into(),
-            answers_messages: false,
+            answers_messages: true,
         };
         vec![join, repeated(Event::Registered { worker: WorkerSid::numbered(worker(who)), registration })]
     }

@@ -135,6 +135,12 @@ fn pages() -> Vec<Row> {
         row("a newer page finds the call wrapping", |desk, _| desk.hello(3, true, false)),
         row("the newest page says goodbye", |desk, _| desk.goodbye(ADA, 3)),
         row("the push channel of the agent's page is lost", |desk, _| desk.push_lost(ADA, EPOCH)),
+        row("the push channel of the agent's page is back", |desk, _| {
+            desk.handle(Event::PushBack { worker: WorkerSid::numbered(ADA), epoch: EPOCH });
+        }),
+        row("the agent's page answers a call message", |desk, _| {
+            desk.handle(Event::PageAnswered { conference: conference(1), leg: leg(ADA_LEG) });
+        }),
     ]
 }
 
@@ -212,6 +218,7 @@ fn timers() -> Vec<Row> {
     let name = |timer: Timer| match timer {
         Timer::Grace => "no mark arrived in time",
         Timer::Announce => "the announcement is due",
+        Timer::Answer => "the page has not answered in time",
         Timer::Leave => "the leave did not arrive",
         Timer::Ping => "the agent is not back in time",
         Timer::Rejoin => "the agent did not join, or take the call, in time",
@@ -238,12 +245,18 @@ fn timers() -> Vec<Row> {
     Timer::ALL.into_iter().map(goes_off).collect()
 }
 
+fn ask_page() -> Action {
+    Action::AskPage { conference: conference(1), leg: leg(ADA_LEG) }
+}
+
 fn answers() -> Vec<Row> {
     let mut rows = vec![
         done("our hold: done", || hold(false, false), || Outcome::Ok),
         done("our hold: refused", || hold(false, false), failed),
         done("our hold: no longer wanted", || hold(false, false), || Outcome::Overtaken),
         done("our hold has ended", end_hold, || Outcome::Ok),
+        done("the page is asked whether it lives", ask_page, || Outcome::Ok),
+        done("the page cannot be asked", ask_page, failed),
         done("the customer's exit flag is cleared", || free(true), || Outcome::Ok),
         row("the task has a graceful mark", |desk, _| {
             desk.read(&marked_attributes(ADA, EPOCH, 2, GracefulReason::HangUp));

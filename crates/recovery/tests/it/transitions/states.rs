@@ -22,7 +22,7 @@ const fn state(code: &'static str, name: &'static str, about: &'static str, make
     State { code, name, about, make, leg: ADA_LEG }
 }
 
-pub(super) const STATES: [State; 24] = [
+pub(super) const STATES: [State; 25] = [
     state("–", "unknown", "the server knows nothing of the call", Desk::new),
     state("U", "unregistered", "customer and agent are there, but not identified", unregistered),
     state("T", "talking", "the customer has the agent", Desk::talking),
@@ -32,6 +32,12 @@ pub(super) const STATES: [State; 24] = [
         "one away",
         "a colleague has the customer; the agent's page is gone, and the leg stands",
         one_away,
+    ),
+    state(
+        "TS",
+        "silent",
+        "the agent's page answers nothing, and the customer is told; the leg stands",
+        silent,
     ),
     state("M", "missed", "the agent's page reports that the leg is gone, and Twilio does not", missed),
     state("O", "left alone", "the agent has hung up on purpose, the customer not yet", left_alone),
@@ -76,6 +82,15 @@ fn unregistered() -> Desk {
 fn missed() -> Desk {
     let mut desk = Desk::talking();
     desk.hello(2, true, false);
+    desk
+}
+
+fn silent() -> Desk {
+    let mut desk = Desk::talking();
+    desk.push_lost(ADA, EPOCH);
+    desk.finish_all();
+    desk.fire(1, Timer::Answer);
+    desk.finish_all();
     desk
 }
 

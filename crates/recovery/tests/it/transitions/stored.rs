@@ -6,8 +6,8 @@ use super::cell::{cell, goes_on};
 use super::events::groups;
 use super::states::{STATES, State};
 use crate::desk::*;
-use rejoin_protocol::api::{GracefulReason, RecoveryView};
-use rejoin_protocol::{ConferenceSid, Millis, TaskSid, WorkerSid};
+use rejoin_protocol::api::RecoveryView;
+use rejoin_protocol::{ConferenceSid, Millis, TaskSid};
 use rejoin_recovery::cells::state_of;
 use rejoin_recovery::{Action, Call, Config, Effect, Format, Machine, Note, Timer};
 use serde::{Deserialize, Serialize};
@@ -130,12 +130,6 @@ fn stored(file: &Path) -> Stored {
     serde_json::from_str(&fs::read_to_string(file).unwrap()).unwrap()
 }
 
-/// The call of a state as a build has stored it.
-fn call_of(build: &str, state: &str) -> Call {
-    let stored = stored(&folder().join(build).join(format!("{state}.json")));
-    Call::read(&stored.calls[0].to_string()).unwrap()
-}
-
 /// Fails when a new field has no default, or an old variant has lost its name.
 #[test]
 fn calls_stored_by_earlier_releases_are_read_and_go_on() {
@@ -176,25 +170,18 @@ fn calls_stored_by_earlier_releases_are_read_and_go_on() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
-/// The builds that stored format 2 stored marks, pages and owners in two shapes.
+/// Format 4 has new variants only, which no call of format 3 has.
 #[test]
-fn marks_pages_and_owners_of_a_call_of_format_2_are_read_in_either_shape() {
-    let (ada, reservation) = (WorkerSid::numbered(ADA), reservation_of(ADA, 1));
-    let marks = call_of("0.1.0-format-2", "left-alone").facts.marks;
-    assert_eq!(marks.reason(&reservation), Some(GracefulReason::HangUp));
-    assert!(marks.said_at(&reservation) > Some(Millis(0)) && !marks.is_only_in_task(&reservation));
-    let facts = call_of("0.1.0-format-2", "queued").facts;
-    assert_eq!((facts.pages.newest(&ada), facts.pages.newest_alone(&ada)), (Some(2), Some(2)));
-    assert_eq!(facts.ownership.owners.of(&reservation), Some(&ada));
+fn a_call_of_format_3_is_read_as_it_is() {
     for state in &STATES {
         for call in Stored::of(state).calls {
-            let mut of_format_2 = call.clone();
-            of_format_2["format"] = 2.into();
-            let read = [of_format_2, call].map(|call| Call::read(&call.to_string()).unwrap());
+            let mut of_format_3 = call.clone();
+            of_format_3["format"] = 3.into();
+            let read = [of_format_3, call].map(|call| Call::read(&call.to_string()).unwrap());
             assert_eq!(read[0], read[1], "{}", state.name);
         }
     }
-    assert!(Call::read("[2]").is_err());
+    assert!(Call::read("[3]").is_err());
 }
 
 /// What is read of it could mean something else by now.
@@ -216,8 +203,8 @@ fn a_call_of_a_format_that_is_not_read_is_refused_with_its_version() {
 #[test]
 fn timers_and_actions_are_stored_under_the_names_of_earlier_builds() {
     let timers = [
-        "grace", "announce", "leave", "ping", "rejoin", "beside", "orphan", "learn", "owners", "watch",
-        "missed", "forget",
+        "grace", "announce", "answer", "leave", "ping", "rejoin", "beside", "orphan", "learn", "owners",
+        "watch", "missed", "forget",
     ];
     let named = |name: &str| serde_json::from_value::<Timer>(name.into()).unwrap();
     assert_eq!(timers.map(named), Timer::ALL);

@@ -33,6 +33,12 @@ pub(super) fn why(row: &str, code: &str) -> Option<&'static str> {
         "a graceful mark: the agent leaves" | "a graceful mark: the agent transfers the call" => KNOWN,
         "a newer page finds the call wrapping" => KNOWN,
         "the newest page says goodbye" => "the call is over",
+        "the push channel of the agent's page is back" | "the agent's page answers a call message" => {
+            "the page is not doubted"
+        }
+        "the page has not answered in time"
+        | "the page is asked whether it lives"
+        | "the page cannot be asked" => "no page is being asked",
         "the push channel of the agent's page is lost" => "the agent is not on the call through that page",
         "Twilio fetches the waiting music" if sent => KNOWN,
         "the customer leaves the queue without an agent" if sent => "the customer already goes to any agent",

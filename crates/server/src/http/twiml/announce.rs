@@ -11,7 +11,7 @@ use axum::extract::{Path, Query, State};
 use axum::http::header;
 use axum::response::IntoResponse;
 use rejoin_protocol::{ConferenceSid, Millis, RecoveryId, TaskSid};
-use rejoin_recovery::{Key, Phase};
+use rejoin_recovery::{Call, Key, Phase};
 use rejoin_twilio::twiml::Document;
 use std::sync::Arc;
 use std::time::Duration;
@@ -87,15 +87,21 @@ enum Known {
 async fn look_up(app: &App, recovery: &RecoveryId) -> Option<Known> {
     let attribute = &app.config.texts.language_attribute;
     let look = app.engine.look([Key::Recovery(recovery.clone())], |machine| {
+        let language =
+            |call: &Call| Known::Language(reconnect::language(&call.facts.task.attributes, attribute));
+        let unread = |call: &Call, since: Millis| {
+            let is_read = !call.facts.task.attributes.is_empty();
+            if is_read { language(call) } else { Known::Unread { task: call.task.clone(), since } }
+        };
+        if let Some((call, since)) = machine.told_of(recovery) {
+            return Some(unread(call, since));
+        }
         let call = machine.recovering(recovery)?;
         let recovery = call.recovery.as_ref()?;
-        let in_place = matches!(recovery.phase, Phase::Away | Phase::Rejoining);
-        Some(if call.is_task_awaited() {
-            Known::Awaited(call.conference.clone())
-        } else if in_place && call.facts.task.attributes.is_empty() {
-            Known::Unread { task: call.task.clone(), since: recovery.absence.lost_at }
-        } else {
-            Known::Language(reconnect::language(&call.facts.task.attributes, attribute))
+        Some(match recovery.phase {
+            _ if call.is_task_awaited() => Known::Awaited(call.conference.clone()),
+            Phase::Away | Phase::Rejoining => unread(call, recovery.absence.lost_at),
+            _ => language(call),
         })
     });
     look.await.ok()?
