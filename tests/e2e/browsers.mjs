@@ -1,6 +1,7 @@
 // Browsers of the agents. Each sign-in has one of its own, with a profile in which is nothing but Flex as the browser has
 // compiled it before: without that, two thirds of a story's time would be the compiling of 17 MB, once for each agent.
 
+import { execFile } from 'node:child_process';
 import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -47,6 +48,19 @@ function discard(/** @type {string} */ folder) {
   } catch {
     // The only cost is some disk space.
   }
+}
+
+/** The profile of each agent's browser, by its only context. @type {WeakMap<Context, string>} */
+const profiles = new WeakMap();
+
+/** Kills a browser that was opened for one agent, with all its processes. */
+export async function killBrowser(/** @type {Context} */ context) {
+  const profile = profiles.get(context);
+  if (!profile) throw new Error('this browser was not opened for one agent');
+  const closed = new Promise((done) => context.once('close', done));
+  // 1: some of its processes had ended by then.
+  execFile('pkill', ['-KILL', '-f', `user-data-dir=${profile}`], () => {});
+  await closed;
 }
 
 export class Browsers {
@@ -96,6 +110,7 @@ export class Browsers {
     }
     const context = await this.#launch(profile, strict ? STRICT : keepsPages ? KEEPING : {});
     context.once('close', () => discard(profile));
+    profiles.set(context, profile);
     return context;
   }
 

@@ -24,6 +24,7 @@ import { quick as QUICK } from './quick.mjs';
 import * as queues from './queues.mjs';
 import * as sideBySide from './side-by-side.mjs';
 import * as signOut from './sign-out.mjs';
+import * as silence from './silence.mjs';
 import * as sockets from './sockets.mjs';
 import * as stories from './stories.mjs';
 import * as supervisors from './supervisors.mjs';
@@ -60,6 +61,7 @@ const storiesOn = (/** @type {Flex} */ flex) =>
         ...queues,
         ...sideBySide,
         ...signOut,
+        ...silence,
         ...sockets,
         ...stories,
         ...supervisors,

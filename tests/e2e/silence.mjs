@@ -1,0 +1,92 @@
+// A page that is gone without a goodbye: the customer is told while the leg still stands.
+
+import assert from 'node:assert/strict';
+import { killBrowser } from './browsers.mjs';
+import { isBackInPlace } from './in-place.mjs';
+import { endsAsEver, isBack, onACall } from './steps.mjs';
+
+/** @typedef {import('./story.mjs').Story} Story */
+/** @typedef {import('./people.mjs').Customer} Customer */
+
+/** Twilio ends the leg of a browser that is gone after 30 s. This is long before it, on a busy machine, too. */
+const TOLD_WITHIN = 15_000;
+
+/** The customer hears that the agent may be gone, and nobody counts as lost. */
+async function isToldOfSilence(/** @type {Story} */ story, /** @type {Customer} */ customer, from = 0) {
+  const { transcript } = customer.mark();
+  const gone = Date.now();
+  await story.step('the page answers nothing', () => customer.notes('page-silent', { from }));
+  const told = await story.step('the customer hears what is going on', () =>
+    customer.hears(/announcement: The connection/, { from: transcript }),
+  );
+  const after = customer.began + told.at - gone;
+  assert.ok(after < TOLD_WITHIN, `the customer was told after ${after} ms`);
+  await story.step('in a voice, not just as a flag', () => customer.hearsSpeech());
+}
+
+/** The leg of the agent who is on the call stands. */
+async function stands(/** @type {Story} */ story, /** @type {any} */ task) {
+  const { participants } = await story.twilio.conference(task.taskSid);
+  const agents = participants.filter((/** @type {any} */ p) => p.kind === 'agent' && p.joined);
+  assert.equal(agents.length, 1, "the agent's leg stands");
+}
+
+export const silentAfterCrash = {
+  title: "An agent's renderer crashes, and the customer is told while the agent's leg stands",
+  async play(/** @type {Story} */ story) {
+    const { ada, customer, task } = await onACall(story);
+    await story.step('the renderer crashes', () => ada.crashes());
+    await isToldOfSilence(story, customer);
+    await stands(story, task);
+    const { timeline } = customer.mark();
+    await story.step('Ada opens Flex again', async () => {
+      await ada.page.close();
+      await ada.opens();
+    });
+    await isBackInPlace(story, ada, customer, task, { from: timeline });
+  },
+};
+
+export const silentAfterKill = {
+  title:
+    "An agent's browser is killed, the customer is told, and the same agent is back after the leg has fallen",
+  async play(/** @type {Story} */ story) {
+    const { ada, customer, task } = await onACall(story);
+    const { transcript } = customer.mark();
+    await story.step('the browser is killed (SIGKILL)', () => killBrowser(ada.context));
+    await isToldOfSilence(story, customer);
+    await stands(story, task);
+    await story.step('the leg falls', () => customer.notes('agent-lost'));
+    const again = await story.step('Ada signs in again', () => story.agent('ada'));
+    await isBack(story, again, customer, task);
+    const told = customer.transcript.said
+      .slice(transcript)
+      .filter((said) => /announcement: The connection/.test(said.heard));
+    assert.equal(told.length, 1, 'the customer is told once');
+  },
+};
+
+export const cutFromTheServer = {
+  title: 'A page that cannot reach the server answers over its call, and the customer hears nothing of it',
+  async play(/** @type {Story} */ story) {
+    const { ada, customer, task } = await onACall(story);
+    const { timeline, transcript } = customer.mark();
+    await story.step('the server is out of reach for the page', () => ada.context.setOffline(true));
+    await story.step('the page is asked over its call, and answers', () =>
+      story.twilio.becomes('asked', async () => {
+        const log = await story.twilio.log();
+        return log.some((line) => line.includes('rejoinAnswers'));
+      }),
+    );
+    await story.step('the customer hears the agent for five seconds more', async () => {
+      for (const end = Date.now() + 5000; Date.now() < end; ) await customer.hearsAgent();
+    });
+    await story.step('the server is in reach again', () => ada.context.setOffline(false));
+    const noted = customer.timeline.said.slice(timeline).map(({ note }) => note?.what);
+    assert.ok(!noted.includes('page-silent'), `${noted}`);
+    const heard = customer.transcript.said.slice(transcript).map((line) => line.heard ?? '');
+    assert.ok(!heard.some((what) => /announcement|tone/.test(what)), `${heard}`);
+    await story.step('Ada hangs up', () => ada.hangsUp());
+    await endsAsEver(story, ada, customer, task, timeline);
+  },
+};
