@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { killBrowser } from './browsers.mjs';
 import { isBackInPlace } from './in-place.mjs';
-import { endsAsEver, isBack, onACall } from './steps.mjs';
+import { endsAsEver, isBack, onACall, talk } from './steps.mjs';
 
 /** @typedef {import('./story.mjs').Story} Story */
 /** @typedef {import('./people.mjs').Customer} Customer */
@@ -23,6 +23,18 @@ async function isToldOfSilence(/** @type {Story} */ story, /** @type {Customer} 
   assert.ok(after < TOLD_WITHIN, `the customer was told after ${after} ms`);
   await story.step('in a voice, not just as a flag', () => customer.hearsSpeech());
 }
+
+/** The push channel of the page can be cut; what a route does to requests does not touch one that is open. */
+const cuttable = (/** @type {import('playwright-core').BrowserContext} */ context) =>
+  context.addInitScript(() => {
+    const real = window.fetch;
+    window.fetch = (input, init) => {
+      if (!(input instanceof Request && input.url.includes('/v1/push'))) return real(input, init);
+      const cut = new AbortController();
+      Object.assign(window, { cutPush: () => cut.abort() });
+      return real(input, { ...init, signal: AbortSignal.any([input.signal, cut.signal]) });
+    };
+  });
 
 /** The leg of the agent who is on the call stands. */
 async function stands(/** @type {Story} */ story, /** @type {any} */ task) {
@@ -69,19 +81,25 @@ export const silentAfterKill = {
 export const cutFromTheServer = {
   title: 'A page that cannot reach the server answers over its call, and the customer hears nothing of it',
   async play(/** @type {Story} */ story) {
-    const { ada, customer, task } = await onACall(story);
+    const ada = await story.step('Ada signs in to Flex', () => story.agent('ada', { prepare: cuttable }));
+    const customer = await story.step('a customer calls', () => story.customer());
+    const task = await talk(story, ada, customer);
     const { timeline, transcript } = customer.mark();
-    await story.step('the server is out of reach for the page', () => ada.context.setOffline(true));
-    await story.step('the page is asked over its call, and answers', () =>
-      story.twilio.becomes('asked', async () => {
-        const log = await story.twilio.log();
-        return log.some((line) => line.includes('rejoinAnswers'));
-      }),
+    const asked = async () =>
+      (await story.twilio.log()).filter((line) => line.includes('/UserDefinedMessages.json')).length;
+    const before = await asked();
+    const server = `${story.demo.serverUrl}/v1/**`;
+    await story.step('the server is out of reach for the page', async () => {
+      await ada.context.route(server, (route) => route.abort());
+      await ada.page.evaluate('cutPush()');
+    });
+    await story.step('the page is asked over its call', () =>
+      story.twilio.becomes('asked', async () => (await asked()) > before),
     );
     await story.step('the customer hears the agent for five seconds more', async () => {
       for (const end = Date.now() + 5000; Date.now() < end; ) await customer.hearsAgent();
     });
-    await story.step('the server is in reach again', () => ada.context.setOffline(false));
+    await story.step('the server is in reach again', () => ada.context.unroute(server));
     const noted = customer.timeline.said.slice(timeline).map(({ note }) => note?.what);
     assert.ok(!noted.includes('page-silent'), `${noted}`);
     const heard = customer.transcript.said.slice(transcript).map((line) => line.heard ?? '');

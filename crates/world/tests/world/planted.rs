@@ -8,7 +8,7 @@ use rejoin_world::{Planted, Runner};
 /// searches from the first seed on: no seed here is above 24 except that of `NoDedup`, as the state itself absorbs
 /// almost all duplicates, and that of `UntoldInQueue`, as most agents are not back before the words are due.
 const FOUND: [(Planted, Scenario, u64, Rule); Planted::ALL.len()] = [
-    (Planted::GraceZero, Scenario::Graceful, 5, Rule::NoFalseRecovery),
+    (Planted::GraceZero, Scenario::Others, 24, Rule::NoFalseRecovery),
     (Planted::MarksIgnored, Scenario::Graceful, 4, Rule::NoFalseRecovery),
     (Planted::HellosDropped, Scenario::Crash, 4, Rule::NoLie),
     (Planted::GoodbyesDropped, Scenario::Refresh, 5, Rule::NoDeadAir),
