@@ -120,12 +120,17 @@ impl Call {
     }
 }
 
-/// A request of Twilio with its signature.
+/// A request of Twilio to the server with its signature.
 fn signed(path: &str, params: &[(&str, &str)]) -> Vec<u8> {
+    signed_to(PUBLIC, path, params)
+}
+
+/// A request of Twilio with its signature, to a host that it knows by this address.
+pub fn signed_to(public: &str, path: &str, params: &[(&str, &str)]) -> Vec<u8> {
     let body = encoded(params);
     let params: Vec<(String, String)> =
         params.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-    let signature = signature::sign(AUTH_TOKEN, &format!("{PUBLIC}{path}"), &params);
+    let signature = signature::sign(AUTH_TOKEN, &format!("{public}{path}"), &params);
     let length = body.len();
     format!(
         "POST {path} HTTP/1.1\r\nhost: a\r\nx-twilio-signature: {signature}\r\n\

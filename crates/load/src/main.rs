@@ -10,6 +10,7 @@ mod connection;
 #[path = "../../server/tests/it/database.rs"]
 mod database;
 mod desktops;
+mod fallback;
 mod figure;
 mod recoveries;
 mod server;
@@ -55,6 +56,7 @@ enum Part {
     Desktops,
     Calls,
     Starts,
+    Fallback,
 }
 
 #[tokio::main]
@@ -88,6 +90,9 @@ async fn measure(options: &Options) -> Outcome<()> {
     }
     if wanted(Part::Calls) {
         Box::pin(desktops::register(options, &Database::sqlite())).await?;
+    }
+    if wanted(Part::Fallback) {
+        fallback::measure(options).await?;
     }
     Ok(())
 }

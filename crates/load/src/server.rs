@@ -49,16 +49,23 @@ impl Server {
         Ok(Self { child, address, ready_after: begun.elapsed() })
     }
 
-    /// The private memory that it has now, in bytes: <https://man7.org/linux/man-pages/man5/proc_pid_status.5.html>.
+    /// The private memory that it has now, in bytes.
     pub fn memory(&self) -> Outcome<u64> {
-        let id = self.child.id().ok_or("the server has ended")?;
-        let status = std::fs::read_to_string(format!("/proc/{id}/status"))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).ok_or("no RssAnon")?;
-        Ok(line.trim().trim_end_matches(" kB").parse::<u64>()? * 1024)
+        memory(&self.child, "RssAnon")
     }
 
     pub async fn stop(mut self) -> Outcome<()> {
         self.child.kill().await?;
         Ok(())
     }
+}
+
+/// The memory of a process, in bytes: `VmRSS`, all that is resident, or `RssAnon`, without what it maps of files
+/// (<https://man7.org/linux/man-pages/man5/proc_pid_status.5.html>).
+pub fn memory(process: &Child, kind: &str) -> Outcome<u64> {
+    let id = process.id().ok_or("the program has ended")?;
+    let status = std::fs::read_to_string(format!("/proc/{id}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix(kind)?.strip_prefix(':'));
+    let line = line.ok_or_else(|| format!("no {kind}"))?;
+    Ok(line.trim().trim_end_matches(" kB").parse::<u64>()? * 1024)
 }
