@@ -100,7 +100,7 @@ impl Pushes {
         let presence = Presence { pushes: self.clone(), worker: worker.clone(), epoch, channel };
         let session = Session::begin(&self.store, worker, epoch).await?;
         let Heard { position, missed, calls } = self.store.heard(worker, since).await?;
-        self.lock().opened(worker, channel, position.number, session.as_ref().map(Session::number));
+        self.lock().opened(worker, channel, position, session.as_ref().map(Session::number));
         self.catch_up(worker, u64::MAX).await;
         let mut first: Vec<Said> = match missed {
             Some(missed) => missed.into_iter().map(Said::from).collect(),
@@ -311,6 +311,19 @@ impl Pushes {
         let workers = self.lock().workers();
         if workers.is_empty() {
             return;
+        }
+        match self.store.instance().await {
+            Ok(Some(instance)) => {
+                let closed = self.lock().close_others(instance);
+                if closed > 0 {
+                    tracing::warn!(
+                        closed,
+                        "messages to pages may have been lost with a database: the pages connect again"
+                    );
+                }
+            }
+            Ok(None) => {}
+            Err(error) => tracing::warn!(%error, "unknown whether messages to pages were lost; retrying"),
         }
         match self.store.last_pushes(&workers).await {
             Ok(last) => {

@@ -1,6 +1,7 @@
 //! The channels of this server, by worker.
 
 use super::lost::{Lost, Page};
+use crate::store::PushId;
 use rejoin_protocol::api::Push;
 use rejoin_protocol::{Millis, WorkerSid};
 use std::collections::BTreeMap;
@@ -52,6 +53,8 @@ struct Channel {
     epoch: u64,
     /// Number of the last push that the page has received, or need not receive; `None` while that is being found out.
     told: Option<u64>,
+    /// Identifies the database that the number is of.
+    instance: Option<i64>,
     /// Number of its session in the store, if there are other servers.
     session: Option<i64>,
     sender: mpsc::Sender<Said>,
@@ -75,7 +78,7 @@ impl Channels {
         self.lost.back(worker, epoch);
         self.opened += 1;
         let id = self.opened;
-        let channel = Channel { id, epoch, told: None, session: None, sender };
+        let channel = Channel { id, epoch, told: None, instance: None, session: None, sender };
         self.of.entry(worker.clone()).or_default().push(channel);
         Some(id)
     }
@@ -86,9 +89,10 @@ impl Channels {
     }
 
     /// Sets the page's position.
-    pub(super) fn opened(&mut self, worker: &WorkerSid, id: u64, number: u64, session: Option<i64>) {
+    pub(super) fn opened(&mut self, worker: &WorkerSid, id: u64, position: PushId, session: Option<i64>) {
         for channel in self.of.get_mut(worker).into_iter().flatten().filter(|channel| channel.id == id) {
-            (channel.told, channel.session) = (Some(number), session);
+            (channel.told, channel.session) = (Some(position.number), session);
+            channel.instance = Some(position.instance);
         }
         self.ask_who_waits(worker);
     }
@@ -226,6 +230,17 @@ impl Channels {
     pub(super) fn workers(&mut self) -> Vec<WorkerSid> {
         self.of.retain(|_, channels| channels.iter().any(|channel| !channel.sender.is_closed()));
         self.of.keys().cloned().collect()
+    }
+
+    /// Closes the channels whose numbers are of another database than this one: the pages connect again, and ask. Returns
+    /// how many there were.
+    pub(super) fn close_others(&mut self, instance: i64) -> usize {
+        let before = self.open_ones();
+        self.of.retain(|_, channels| {
+            channels.retain(|channel| channel.instance.is_none_or(|of| of == instance));
+            !channels.is_empty()
+        });
+        before.saturating_sub(self.open_ones())
     }
 
     /// Number of connected pages.

@@ -23,7 +23,7 @@ pub(super) const REPLAYED: u64 = 256;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PushId {
     /// Identifies the database: numbers of another one mean nothing here.
-    pub(super) instance: i64,
+    pub(crate) instance: i64,
     /// Number of the worker's last push.
     pub number: u64,
 }

@@ -374,9 +374,16 @@ impl Store {
         }
     }
 
-    /// Schedules one poll of all watched calls, if callbacks may have been lost: the server was down or suspended, or
-    /// another one has gone. Calls that would wait longest come first. True when there is anything to do.
+    /// Schedules one poll of all watched calls, if callbacks may have been lost: the server was down or suspended, another
+    /// one has gone, or a standby of the database was promoted. Calls that would wait longest come first. True when there
+    /// is anything to do.
     pub async fn catch_up(&self) -> Result<bool, Error> {
+        if let Place::Database(database) = &self.0.place
+            && database.is_on_another_timeline()
+            && database.limited(database.follow_timeline()).await?
+        {
+            return Ok(true);
+        }
         if !std::mem::take(&mut self.lease().missed) {
             return Ok(false);
         }
@@ -476,6 +483,17 @@ impl Store {
     /// What a page of this worker at the position `since` must receive: text of a [`PushId`], `None` for a new page.
     pub async fn heard(&self, worker: &WorkerSid, since: Option<&str>) -> Result<Heard, Error> {
         ask!(self, place => heard(worker, since))
+    }
+
+    /// Identifies the database to which the numbers of pushes belong, where that can change while a server runs; `None`
+    /// where it cannot.
+    pub(crate) async fn instance(&self) -> Result<Option<i64>, Error> {
+        match &self.0.place {
+            Place::Database(database) if database.is_shared() => {
+                Ok(Some(database.limited(database.instance()).await?))
+            }
+            Place::Database(_) | Place::Memory(_) => Ok(None),
+        }
     }
 
     /// Stored pushes to a worker after this number.

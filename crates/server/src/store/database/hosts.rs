@@ -20,7 +20,7 @@ pub(super) const IS_READ_ONLY: &str =
     "select pg_is_in_recovery() or current_setting('transaction_read_only') = 'on'";
 /// The first eight digits of a WAL file's name are the timeline, which a promotion increases by one
 /// (<https://www.postgresql.org/docs/current/continuous-archiving.html#BACKUP-TIMELINES>).
-const TIMELINE: &str = "select substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)";
+pub(super) const TIMELINE: &str = "select substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)";
 /// How long the other servers are waited for after one has said that it accepts writes.
 const OTHERS_WITHIN: Duration = Duration::from_millis(200);
 

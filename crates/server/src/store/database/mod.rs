@@ -11,6 +11,7 @@ mod retain;
 mod schema;
 mod servers;
 mod sql;
+mod timeline;
 mod transact;
 
 pub(super) use push::Listener;

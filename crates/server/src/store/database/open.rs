@@ -15,7 +15,7 @@ use rejoin_recovery::{Call, Timer};
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::postgres::PgConnection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
-use sqlx::{AnyPool, AssertSqlSafe, Connection as _, Executor as _, Row as _};
+use sqlx::{AnyConnection, AnyPool, AssertSqlSafe, Connection as _, Executor as _, Row as _};
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::str::FromStr as _;
@@ -82,6 +82,13 @@ impl Database {
         let poll = "insert into timers (conference, timer, at) select conference, $1, 0 from calls where true
                     on conflict (conference, timer) do update set at = excluded.at";
         sqlx::query(poll).bind(Timer::CatchUp.name()).execute(&mut *db).await?;
+        self.count_as_begun(db).await?;
+        Ok(transaction.commit().await?)
+    }
+
+    /// Open jobs count as begun, so that their effect is looked up first, and pages ask for what they have missed: the
+    /// numbers of messages that they have heard mean nothing any more.
+    pub(super) async fn count_as_begun(&self, db: &mut AnyConnection) -> Result<(), Error> {
         sqlx::query("update jobs set fence = 1 where closed = 0 and fence = 0").execute(&mut *db).await?;
         let instance = match self.dialect {
             Dialect::Sqlite => {
@@ -92,7 +99,7 @@ impl Database {
             }
         };
         sqlx::query(instance).execute(&mut *db).await?;
-        Ok(transaction.commit().await?)
+        Ok(())
     }
 
     /// Makes calls that an older version has stored findable by keys.

@@ -165,6 +165,13 @@ impl Database {
         Ok(Heard { position, missed, calls })
     }
 
+    /// Identifies the database to which the numbers of pushes belong.
+    pub(in crate::store) async fn instance(&self) -> Result<i64, Error> {
+        let instance = sqlx::query("select value from meta where name = 'instance'");
+        let instance: String = instance.fetch_one(&mut *self.reading().await?).await?.try_get(0)?;
+        Ok(instance.parse().unwrap_or_default())
+    }
+
     /// Stored pushes to a worker after this number.
     pub(in crate::store) async fn pushes_since(
         &self,

@@ -97,13 +97,18 @@ impl Database {
 
     /// Schedules a poll of each watched call, one after the other.
     pub(in crate::store) async fn look_at_all(&self) -> Result<(), Error> {
+        self.look_at_all_on(&mut *self.writing().await?).await
+    }
+
+    /// The same, in a transaction.
+    pub(super) async fn look_at_all_on(&self, db: &mut AnyConnection) -> Result<(), Error> {
         let look = sqlx::query(AssertSqlSafe(Arc::clone(&self.sql.look_at_all)))
             .bind(Timer::CatchUp.name())
             .bind(Timer::Watchdog.name())
             .bind(integer(self.surroundings.now()))
             .bind(integer(LOOKS_APART))
             .bind(self.server.clone());
-        look.execute(&mut *self.writing().await?).await?;
+        look.execute(db).await?;
         Ok(())
     }
 

@@ -8,6 +8,7 @@
 //! comes after that quarter of an hour.
 
 use super::hosts::{Hosts, IS_READ_ONLY};
+use super::timeline::{self, Timeline};
 use crate::error::Error;
 use crate::figures;
 use sqlx::any::{Any, AnyConnectOptions, AnyPoolOptions};
@@ -78,6 +79,7 @@ pub(super) struct Servers {
     /// Held by the task that searches for a server; the result of the last failed search.
     looking: tokio::sync::Mutex<Option<(Instant, Away)>>,
     number: Mutex<u64>,
+    timeline: Arc<Timeline>,
     in_doubt: AtomicBool,
     is_closed: AtomicBool,
 }
@@ -107,6 +109,7 @@ impl Servers {
             current: Mutex::default(),
             looking: tokio::sync::Mutex::default(),
             number: Mutex::default(),
+            timeline: Arc::default(),
             in_doubt: AtomicBool::new(false),
             is_closed: AtomicBool::new(false),
         }
@@ -114,6 +117,11 @@ impl Servers {
 
     fn current(&self) -> MutexGuard<'_, Option<Current>> {
         self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The history of the server that the connections lead to.
+    pub(super) fn timeline(&self) -> &Timeline {
+        &self.timeline
     }
 
     /// The number of the connections in use; `None`: there are none.
@@ -175,6 +183,7 @@ impl Servers {
             *number
         };
         let (setup, options) = (self.setup.clone(), AnyConnectOptions::from_str(&url)?);
+        let seen = Arc::clone(&self.timeline);
         let pool = AnyPoolOptions::new()
             .max_connections(MOST)
             .acquire_timeout(self.within)
@@ -184,7 +193,7 @@ impl Servers {
                 Box::pin(async move { Ok(is_free) })
             })
             .after_connect(move |connection, _| {
-                let setup = sqlx::AssertSqlSafe(setup.clone());
+                let (setup, seen) = (sqlx::AssertSqlSafe(setup.clone()), Arc::clone(&seen));
                 Box::pin(async move {
                     connection.execute(setup).await?;
                     if let Err(error) = connection.execute(KEEPALIVE).await {
@@ -194,6 +203,10 @@ impl Servers {
                         // The driver would retry at once, and again. The waiting operation gives up in a moment, and
                         // searches for another server.
                         return pending().await;
+                    }
+                    match timeline::read(connection).await {
+                        Ok(timeline) => seen.seen(timeline),
+                        Err(error) => tracing::debug!(%error, "the database does not name its timeline"),
                     }
                     Ok(())
                 })
