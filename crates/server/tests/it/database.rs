@@ -23,6 +23,11 @@ impl Database {
         Self { url, _folder: Some(folder) }
     }
 
+    /// A database that was made elsewhere.
+    pub(crate) fn at(url: String) -> Self {
+        Self { url, _folder: None }
+    }
+
     pub(crate) async fn postgres() -> Self {
         static POSTGRES: OnceLock<Postgres> = OnceLock::new();
         static NUMBER: AtomicU32 = AtomicU32::new(0);

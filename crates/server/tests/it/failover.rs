@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 const DEADLINE: Duration = Duration::from_secs(5);
 
 /// The URL of a database with two hosts, in this order.
-fn url(hosts: [&Network; 2]) -> String {
+pub(crate) fn url(hosts: [&Network; 2]) -> String {
     let [first, second] = hosts.map(Network::port);
     format!(
         "postgres://rejoin@127.0.0.1:{first},127.0.0.1:{second}/calls?sslmode=disable&target_session_attrs=read-write"
@@ -20,14 +20,14 @@ fn url(hosts: [&Network; 2]) -> String {
 }
 
 /// A primary with a standby that streams from it over a network that can be cut.
-struct Pair {
-    primary: Postgres,
-    standby: Postgres,
-    stream: Network,
+pub(crate) struct Pair {
+    pub(crate) primary: Postgres,
+    pub(crate) standby: Postgres,
+    pub(crate) stream: Network,
 }
 
 impl Pair {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let primary = Postgres::start();
         primary.create("calls").await;
         let stream = Network::to(primary.socket()).await;
@@ -48,7 +48,7 @@ impl Pair {
     }
 
     /// Commits wait for the standby.
-    async fn synchronous(&self) {
+    pub(crate) async fn synchronous(&self) {
         self.primary
             .execute(&[
                 "alter system set synchronous_standby_names = 'second'".to_owned(),
@@ -64,7 +64,7 @@ impl Pair {
     }
 
     /// Waits until the standby has caught up with the primary.
-    async fn keeps_up(&self) {
+    pub(crate) async fn keeps_up(&self) {
         let begun = Instant::now();
         let streamed = "select bool_and(replay_lsn >= pg_current_wal_lsn()) from pg_stat_replication";
         while self.primary.read("calls", streamed).await != "true" {
@@ -73,7 +73,7 @@ impl Pair {
     }
 
     /// Those of these calls that the new primary does not have.
-    async fn lost(&self, acknowledged: &[u128]) -> Vec<u128> {
+    pub(crate) async fn lost(&self, acknowledged: &[u128]) -> Vec<u128> {
         let known = self
             .standby
             .read("calls", "coalesce((select string_agg(conference, ' ') from calls where state <> ''), '')")
@@ -155,6 +155,35 @@ async fn given_a_name_that_leads_elsewhere_no_old_connection_is_kept() {
     }
     // Other servers are heard through the promoted one.
     listening(&pair.standby, "").await;
+}
+
+/// The agent was lost just before the primary died, and the standby does not know. Nothing tells the server that but the new
+/// timeline: the call is polled, and the agent's page, which may have missed something, connects again and asks.
+#[tokio::test(flavor = "multi_thread")]
+async fn given_a_promoted_standby_calls_are_polled_and_pages_ask() {
+    let pair = Pair::start().await;
+    let [old, promoted] =
+        [Network::to(pair.primary.socket()).await, Network::to(pair.standby.socket()).await];
+    let world = server_within(&url([&old, &promoted]), DEADLINE).await;
+    world.desk.talking().await;
+    let mut page = Events::open(&world.desk, "/v1/push?epoch=1", "ada").await;
+    let position = page.position().await;
+    pair.keeps_up().await;
+    pair.stream.swallow();
+    let poll = format!("GET Conferences/{}/Participants.json", conference());
+    assert_eq!(world.desk.leave(3, &ada_leg()).await, 204);
+    world.twilio.wait_for("POST Tasks", 1).await;
+    let polled = world.twilio.asked(&poll).len();
+    pair.primary.kill();
+    pair.stream.cut();
+    pair.standby.promote().await;
+    joins_at_last(&world.desk, 100).await;
+    world.twilio.wait_for(&poll, polled + 1).await;
+    let kept = pair.standby.read("calls", "select value from meta where name = 'timeline'").await;
+    assert_eq!(kept, "00000002");
+    while page.next().await.is_some() {}
+    let mut page = Events::resume(&world.desk, "/v1/push?epoch=1", "ada", Some(&position)).await;
+    assert_eq!(page.next().await.unwrap()["push"], "ask");
 }
 
 /// The old primary was not stopped when the standby was promoted.

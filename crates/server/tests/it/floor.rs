@@ -29,7 +29,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::process::{Child, Command};
 
 /// Whatever is waited for comes within this time, or not at all.
-const PATIENCE: Duration = Duration::from_secs(40);
+const PATIENCE: Duration = Duration::from_secs(100);
 /// An answer that has not come within this time does not come.
 const AT_ONCE: Duration = Duration::from_secs(1);
 

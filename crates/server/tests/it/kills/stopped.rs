@@ -5,7 +5,7 @@
 
 use super::front::{Front, Server};
 use super::watched::{Files, start};
-use super::{AT_ONCE, PATIENCE, Rung, Steps, nothing_was_doubled, recovers, settings};
+use super::{AT_ONCE, PATIENCE, Rung, Steps, nothing_was_doubled, recovers, settings, talks};
 use crate::database::Database;
 use crate::floor::{Floor, Running, read};
 use std::collections::BTreeSet;
@@ -63,7 +63,10 @@ async fn run(folder: &Path, step: Option<&str>) -> (Steps, bool) {
     let files = Files::of(folder, step.unwrap_or("first"));
     let other = Files::of(folder, &format!("{} other", step.unwrap_or("first")));
     let (floor, mut two) = Box::pin(open(&database, step, &files, &other)).await;
-    let recovered = Box::pin(recovers(&floor, &database, Rung::SameAgent, &files));
+    let recovered = Box::pin(async {
+        let talk = talks(&floor, Rung::SameAgent).await;
+        recovers(&floor, &database, Rung::SameAgent, &files, &talk).await
+    });
     let led = async {
         stands_still(&two.first).await;
         two.front.send_replace(Some(two.other));
@@ -74,6 +77,7 @@ async fn run(folder: &Path, step: Option<&str>) -> (Steps, bool) {
         () = led => unreachable!(),
     };
     if step.is_none() || !is_stopped(&two.first) {
+        nothing_was_doubled(&floor);
         return (steps, false);
     }
     let (sent, steps_then) = (floor.twin.done().len(), files.steps());
@@ -131,13 +135,13 @@ fn is_stopped(program: &Child) -> bool {
     status.rsplit_once(") ").is_some_and(|(_, state)| state.starts_with('T'))
 }
 
-async fn stands_still(program: &Child) {
+pub(super) async fn stands_still(program: &Child) {
     while !is_stopped(program) {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 
-fn signal(program: &Child, signal: &str) {
+pub(super) fn signal(program: &Child, signal: &str) {
     let id = program.id().expect("it runs").to_string();
     assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
 }
