@@ -3,6 +3,7 @@
 //! The parts count where things happen, with the `metrics` crate; this module has the names, and values that are
 //! looked up on request.
 
+use crate::switches::Cause;
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use rejoin_protocol::Millis;
 use rejoin_recovery::{Action, Ending, Note};
@@ -34,6 +35,13 @@ pub(crate) const REQUEST_SECONDS: &str = "rejoin_http_seconds";
 pub(crate) const CLOCK_SKEW: &str = "rejoin_clock_skew_seconds";
 /// How often all connections to the database were dropped, by reason.
 pub(crate) const CONNECTIONS_DROPPED: &str = "rejoin_database_connections_dropped_total";
+
+/// Switches of database, server or fallback, by cause.
+const SWITCHES: &str = "rejoin_switches_total";
+/// Duration of those whose duration is known.
+const SWITCH_SECONDS: &str = "rejoin_switch_seconds";
+/// Calls that they concerned.
+const SWITCH_CALLS: &str = "rejoin_switch_calls_total";
 
 /// Connections and requests that a limit refused, by limit.
 const REFUSED: &str = "rejoin_refused_total";
@@ -94,12 +102,17 @@ fn begin() {
         metrics::counter!(REQUESTS, "route" => route, "status" => "403").increment(0);
     }
     metrics::counter!(LOOK_UPS_REFUSED).increment(0);
+    for (what, cause) in Cause::ALL.map(Cause::names) {
+        metrics::counter!(SWITCHES, "what" => what, "cause" => cause).increment(0);
+        metrics::counter!(SWITCH_CALLS, "what" => what).increment(0);
+    }
 }
 
 fn install() -> Result<PrometheusHandle, BuildError> {
     PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Full(PHASES.into()), SLOW)?
         .set_buckets_for_metric(Matcher::Full(WEBHOOK_LAG.into()), SLOW)?
+        .set_buckets_for_metric(Matcher::Full(SWITCH_SECONDS.into()), SLOW)?
         .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), FAST)?
         .install_recorder()
 }
@@ -125,6 +138,16 @@ pub(crate) fn text() -> String {
 pub(crate) fn refused(what: &'static str) {
     debug_assert!(LIMITS.contains(&what), "{what} is no limit");
     metrics::counter!(REFUSED, "what" => what).increment(1);
+}
+
+/// Database, server or fallback were switched. `took` and `calls`: if they are known.
+pub(crate) fn switched(cause: Cause, took: Option<Millis>, calls: Option<u64>) {
+    let (what, cause) = cause.names();
+    metrics::counter!(SWITCHES, "what" => what, "cause" => cause).increment(1);
+    if let Some(took) = took {
+        metrics::histogram!(SWITCH_SECONDS, "what" => what).record(Duration::from_millis(took.0));
+    }
+    metrics::counter!(SWITCH_CALLS, "what" => what).increment(calls.unwrap_or(0));
 }
 
 /// A job is given up.
@@ -245,6 +268,13 @@ fn describe() {
         CONNECTIONS_DROPPED,
         "How often all connections to the database were dropped, by reason: unanswered, unavailable, or read-only"
     );
+    describe_counter!(SWITCHES, "Switches to another database, server or fallback, by cause");
+    describe_histogram!(
+        SWITCH_SECONDS,
+        Unit::Seconds,
+        "How long nothing served meanwhile, where that is known"
+    );
+    describe_counter!(SWITCH_CALLS, "Calls that switches concerned, where that is known");
     describe_counter!(REFUSED, "Connections and requests that a limit refused, by limit");
     describe_counter!(CERTIFICATES, "New certificates, by result: used or refused");
     describe_counter!("rejoin_stream_events_total", "Events of Event Streams, by result");

@@ -1,5 +1,5 @@
 //! Renews this server's lease, and keeps it from sending requests for jobs that may be another server's: without
-//! renewals others take its jobs.
+//! renewals others take its jobs. What was counted since is written at the same time.
 
 use crate::clock::Alarm;
 use crate::jobs::{ANSWERED_WITHIN, Job};
@@ -26,6 +26,9 @@ pub(crate) async fn run(store: Store, turns: Turns) {
             tracing::warn!(%error, "this server's lease could not be renewed");
         }
         alarm.look(store.skew());
+        if let Err(error) = store.keep_switches().await {
+            tracing::warn!(%error, "switches could not be written; the report will lack them, or they are written later");
+        }
     }
 }
 

@@ -56,6 +56,7 @@ mod stopping;
 pub mod store;
 pub mod story;
 pub mod surroundings;
+pub mod switches;
 pub mod texts;
 mod timers;
 mod upkeep;

@@ -12,8 +12,9 @@ pub use channels::Said;
 pub use session::Session;
 
 use crate::error::Error;
-use crate::store::{Heard, Hint, Hints, LOOKS_APART, PushId, Store};
+use crate::store::{CameFrom, Heard, Hint, Hints, LOOKS_APART, PushId, Store};
 use crate::surroundings::Surroundings;
+use crate::switches::{Cause, Switch};
 use channels::Channels;
 use rejoin_protocol::api::Push;
 use rejoin_protocol::{Millis, WorkerSid};
@@ -98,8 +99,11 @@ impl Pushes {
         // Before the store is read: no later message is missed.
         let channel = self.lock().open(worker, epoch, sender).ok_or(Error::TooManyPages)?;
         let presence = Presence { pushes: self.clone(), worker: worker.clone(), epoch, channel };
-        let session = Session::begin(&self.store, worker, epoch).await?;
+        let (session, came_from) = Session::begin(&self.store, worker, epoch).await?.unzip();
         let Heard { position, missed, calls } = self.store.heard(worker, since).await?;
+        if let Some(came_from) = came_from.flatten() {
+            self.moved_here(came_from, &calls);
+        }
         self.lock().opened(worker, channel, position, session.as_ref().map(Session::number));
         self.catch_up(worker, u64::MAX).await;
         let mut first: Vec<Said> = match missed {
@@ -112,6 +116,16 @@ impl Pushes {
         }
         self.lock().supersede(worker, epoch);
         Ok(Subscription { first, position, calls, receiver, presence, session })
+    }
+
+    /// A page was connected to another server before.
+    fn moved_here(&self, came_from: CameFrom, calls: &[Call]) {
+        let (cause, took) = match came_from {
+            CameFrom::Unnoticed => (Cause::ServerUnnoticed, None),
+            CameFrom::Ended(since) => (Cause::ServerEnded, Some(since)),
+        };
+        let calls = calls.iter().filter(|call| !call.closed).count() as u64;
+        self.store.switched(Switch { cause, took, calls: Some(calls) });
     }
 
     /// Sends a push to all pages of a worker that are connected here, if any.

@@ -1,5 +1,5 @@
-//! How recoveries have ended, by day: all that is kept of them in the long run. It contains no personal data, and
-//! nothing that identifies a call.
+//! How recoveries have ended, and what was switched, by day: all that is kept of them in the long run. It contains no personal
+//! data, and nothing that identifies a call.
 
 use crate::error::Error;
 use crate::explain::{millis, time};
@@ -64,12 +64,61 @@ impl Figure {
     }
 }
 
+/// The switches of one day with one cause ([`crate::switches`]).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Switched {
+    /// Such as `2026-11-20`, in UTC.
+    pub day: String,
+    /// `database`, `server` or `fallback`.
+    pub what: String,
+    /// Why.
+    pub cause: String,
+    /// Number of switches.
+    pub count: u64,
+    /// Mean time without service, of those for which it is known; `None`: of none.
+    pub mean_ms: Option<Millis>,
+    /// Number of calls that they concerned, where it is known.
+    pub calls: u64,
+}
+
 /// All days, oldest first.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Report(pub Vec<Figure>);
+pub struct Report {
+    /// How recoveries have ended.
+    pub recoveries: Vec<Figure>,
+    /// What was switched.
+    pub switches: Vec<Switched>,
+}
 
-/// Reads what was reduced to figures, and what is still stored in full.
+/// Reads both.
 pub(crate) async fn read(pool: &AnyPool) -> Result<Report, Error> {
+    Ok(Report { recoveries: recoveries(pool).await?, switches: switches(pool).await? })
+}
+
+fn date(day: u64) -> String {
+    time(Millis(day * DAY.0)).chars().take(10).collect()
+}
+
+async fn switches(pool: &AnyPool) -> Result<Vec<Switched>, Error> {
+    let all = "select day, what, cause, count, timed, took, calls from switches order by day, what, cause";
+    let mut switches = vec![];
+    for row in sqlx::query(all).fetch_all(pool).await? {
+        let (timed, took) = (millis(&row, 4)?.0, millis(&row, 5)?.0);
+        switches.push(Switched {
+            day: date(millis(&row, 0)?.0),
+            what: row.try_get(1)?,
+            cause: row.try_get(2)?,
+            count: millis(&row, 3)?.0,
+            mean_ms: took.checked_div(timed).map(Millis),
+            calls: millis(&row, 6)?.0,
+        });
+    }
+    Ok(switches)
+}
+
+/// What was reduced to figures, and what is still stored in full.
+async fn recoveries(pool: &AnyPool) -> Result<Vec<Figure>, Error> {
     // By day, outcome and bound, the longest last: the number, and the total duration.
     let mut counted: BTreeMap<(u64, String), BTreeMap<u64, (u64, Millis)>> = BTreeMap::new();
     let mut add = |day, outcome, within: Option<Millis>, count, took| {
@@ -95,31 +144,43 @@ pub(crate) async fn read(pool: &AnyPool) -> Result<Report, Error> {
         let (count, took) = bounds.values().fold((0, Millis(0)), |sum, one| (sum.0 + one.0, sum.1 + one.1));
         let bound = |within: u64| (within < u64::MAX).then_some(Millis(within));
         Figure {
-            day: time(Millis(day * DAY.0)).chars().take(10).collect(),
+            day: date(day),
             outcome,
             count,
             mean_ms: Millis(took.0 / count.max(1)),
             within_ms: bounds.into_iter().map(|(within, (count, _))| (bound(within), count)).collect(),
         }
     });
-    Ok(Report(figures.collect()))
+    Ok(figures.collect())
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0.is_empty() {
-            return writeln!(f, "No recovery has ended yet");
+        if self.recoveries.is_empty() {
+            writeln!(f, "No recovery has ended yet")?;
+        } else {
+            writeln!(f, "day (UTC)   outcome          count        mean    half of them    nine of ten")?;
         }
-        writeln!(f, "day (UTC)   outcome          count        mean    half of them    nine of ten")?;
         let seconds = |at: Option<Millis>| match at {
             Some(at) => format!("within {:>3} s", at.0 / 1000),
             None => "over  600 s".to_owned(),
         };
-        for figure in &self.0 {
+        for figure in &self.recoveries {
             let Figure { day, outcome, count, mean_ms: Millis(mean), .. } = figure;
             let (half, most) = (seconds(figure.share(50)), seconds(figure.share(90)));
             let mean = format!("{}.{:03} s", mean / 1000, mean % 1000);
             writeln!(f, "{day}  {outcome:<14} {count:>7}  {mean:>10}    {half:>12}   {most:>12}")?;
+        }
+        if self.switches.is_empty() {
+            return Ok(());
+        }
+        writeln!(f, "\nday (UTC)   switch    cause          count        mean      calls")?;
+        for Switched { day, what, cause, count, mean_ms, calls } in &self.switches {
+            let mean = mean_ms.map_or_else(
+                || "not known".to_owned(),
+                |Millis(mean)| format!("{}.{:03} s", mean / 1000, mean % 1000),
+            );
+            writeln!(f, "{day}  {what:<8}  {cause:<12} {count:>7}  {mean:>10}    {calls:>7}")?;
         }
         Ok(())
     }

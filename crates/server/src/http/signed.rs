@@ -3,6 +3,7 @@
 use super::problem::Problem;
 use super::unverified::Unverified;
 use super::{App, body};
+use crate::switches::{Cause, Switch};
 use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
@@ -40,6 +41,10 @@ impl FromRequest<Arc<App>> for Signed {
             body::read(&app.config.limits, body, 0, None).await.map_err(|_| Problem::SignatureInvalid)?;
             vec![]
         };
+        let query = parts.uri.query().unwrap_or_default();
+        if let Some(cause) = Cause::of_redirect(parts.uri.path(), query) {
+            app.store.switched(Switch { cause, took: None, calls: Some(1) });
+        }
         let asked = || {
             let path = parts.uri.path().trim_start_matches('/');
             format!("asked for {}", path.splitn(3, '/').take(2).collect::<Vec<_>>().join("/"))

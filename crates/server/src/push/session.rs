@@ -1,7 +1,7 @@
 //! A page's session in the store, by which other servers know that it is connected here.
 
 use crate::error::Error;
-use crate::store::Store;
+use crate::store::{Begun, CameFrom, Store};
 use rejoin_protocol::WorkerSid;
 
 /// While this exists, other servers know of the page.
@@ -12,13 +12,18 @@ pub struct Session {
 }
 
 impl Session {
-    /// Stores the session; `None`: there are no other servers.
-    pub(super) async fn begin(store: &Store, worker: &WorkerSid, epoch: u64) -> Result<Option<Self>, Error> {
+    /// Stores the session, and returns the other server that the page comes from, if one is known; `None`: there are no other
+    /// servers.
+    pub(super) async fn begin(
+        store: &Store,
+        worker: &WorkerSid,
+        epoch: u64,
+    ) -> Result<Option<(Self, Option<CameFrom>)>, Error> {
         let (store, worker) = (store.clone(), worker.clone());
         // In a task of its own, so that it is ended even when the page goes away in the middle of this.
         let begin = tokio::spawn(async move {
-            let number = store.surroundings().part(store.begin_session(&worker, epoch)).await?;
-            Ok(number.map(|number| Self { store, number }))
+            let begun = Box::pin(store.surroundings().part(store.begin_session(&worker, epoch))).await?;
+            Ok(begun.map(|Begun { session, came_from }| (Self { store, number: session }, came_from)))
         });
         begin.await.map_err(|_| Error::Stopping)?
     }

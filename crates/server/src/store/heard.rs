@@ -79,6 +79,27 @@ pub struct Heard {
     pub calls: Vec<Call>,
 }
 
+/// A page's session that was registered.
+#[derive(Clone, Copy, Debug)]
+pub struct Begun {
+    /// Later sessions have higher numbers.
+    pub session: i64,
+    /// Where the same page was before, if that was at another server, and is known.
+    pub(crate) came_from: Option<CameFrom>,
+}
+
+/// The other server that a page comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CameFrom {
+    /// The page still counts as connected there.
+    Unnoticed,
+    /// The page's channel there has ended, this long ago.
+    Ended(Millis),
+}
+
+/// How long the server is remembered that a page was connected to.
+pub(super) const REMEMBERED: Millis = Millis::seconds(600);
+
 /// A stored push: its worker, its number, and its content.
 pub type Pushed = (WorkerSid, u64, Push);
 

@@ -21,18 +21,20 @@ mod memory;
 pub use change::{Batch, Changes, Claim, Committed, Found, JobId, Line, NewJob, OpenJobs, StoredJob, Tenure};
 pub(crate) use database::{hosts, newest_tables};
 pub use disk::Disk;
-pub use heard::{Heard, PushId, Pushed};
-pub(crate) use heard::{Hint, Hints};
+pub use heard::{Begun, Heard, PushId, Pushed};
+pub(crate) use heard::{CameFrom, Hint, Hints};
 pub(crate) use held_back::direct;
 pub use held_back::{HeldBack, Why};
 pub use memory::{Backup, Memory};
 
 use crate::clock::Skew;
 use crate::error::Error;
+use crate::figures;
 use crate::given_up::GivenUp;
 use crate::held_back::Listed;
 use crate::pace::Crowd;
 use crate::surroundings::Surroundings;
+use crate::switches::{Switch, Switches};
 use database::Database;
 use held_back::SetAside;
 use rejoin_protocol::api::Push;
@@ -73,6 +75,7 @@ struct Inner {
     place: Place,
     leased: Mutex<Lease>,
     set_aside: Mutex<SetAside>,
+    switches: Switches,
 }
 
 #[derive(Debug)]
@@ -166,6 +169,7 @@ impl Store {
             place,
             leased: Mutex::default(),
             set_aside: Mutex::default(),
+            switches: Switches::default(),
         }));
         store.renew().await?;
         store.servers().await?;
@@ -204,6 +208,9 @@ impl Store {
     /// Closes it gracefully, and hands this server's jobs over. Tasks that still end hold the store, but can do
     /// nothing with it.
     pub async fn close(&self) {
+        if let Err(error) = self.keep_switches().await {
+            tracing::warn!(%error, "the last switches could not be written: the report lacks them");
+        }
         self.hand_over().await;
         match &self.0.place {
             Place::Database(database) => database.answer(database.close()).await,
@@ -378,11 +385,16 @@ impl Store {
     /// one has gone, or a standby of the database was promoted. Calls that would wait longest come first. True when there
     /// is anything to do.
     pub async fn catch_up(&self) -> Result<bool, Error> {
-        if let Place::Database(database) = &self.0.place
-            && database.is_on_another_timeline()
-            && database.limited(database.follow_timeline()).await?
-        {
-            return Ok(true);
+        if let Place::Database(database) = &self.0.place {
+            if let Some(switch) = database.take_host_switch() {
+                self.switched(switch);
+            }
+            if database.is_on_another_timeline()
+                && let Some(switch) = database.limited(database.follow_timeline()).await?
+            {
+                self.switched(switch);
+                return Ok(true);
+            }
         }
         if !std::mem::take(&mut self.lease().missed) {
             return Ok(false);
@@ -512,7 +524,7 @@ impl Store {
     }
 
     /// Registers a page's session for other servers; `None`: there are none.
-    pub(crate) async fn begin_session(&self, worker: &WorkerSid, epoch: u64) -> Result<Option<i64>, Error> {
+    pub(crate) async fn begin_session(&self, worker: &WorkerSid, epoch: u64) -> Result<Option<Begun>, Error> {
         ask!(self, place => begin_session(worker, epoch))
     }
 
@@ -524,6 +536,27 @@ impl Store {
     /// Epochs of the worker's pages on other running servers; 0 for a page that names none.
     pub(crate) async fn sessions_elsewhere(&self, worker: &WorkerSid) -> Result<Vec<u64>, Error> {
         ask!(self, place => sessions_elsewhere(worker))
+    }
+
+    /// Counts a switch. It is written by [`Self::keep_switches`].
+    pub(crate) fn switched(&self, switch: Switch) {
+        figures::switched(switch.cause, switch.took, switch.calls);
+        self.0.switches.count(self.now(), switch);
+    }
+
+    /// Writes the switches that were counted since. A simulation has no report, and keeps none.
+    pub(crate) async fn keep_switches(&self) -> Result<(), Error> {
+        let switches = self.0.switches.take();
+        let Place::Database(database) = &self.0.place else { return Ok(()) };
+        if switches.is_empty() || database.is_simulated() {
+            return Ok(());
+        }
+        let kept = database.limited(database.add_switches(&switches)).await;
+        // Whether an unanswered commit counts them is unknown: rather too few than too many.
+        if kept.as_ref().is_err_and(|error| !error.may_have_happened()) {
+            self.0.switches.put_back(switches);
+        }
+        kept
     }
 
     /// Deletes what is older than this. Recoveries leave figures ([`crate::report`]).

@@ -181,6 +181,15 @@ async fn given_a_promoted_standby_calls_are_polled_and_pages_ask() {
     world.twilio.wait_for(&poll, polled + 1).await;
     let kept = pair.standby.read("calls", "select value from meta where name = 'timeline'").await;
     assert_eq!(kept, "00000002");
+    // Written a second later at most; both are this server's, and the call is watched.
+    let switches =
+        "coalesce((select string_agg(concat_ws(' ', what, cause, count, timed, calls), ', ' order by cause)
+                    from switches), '')";
+    let begun = Instant::now();
+    while pair.standby.read("calls", switches).await != "database host 1 1 0, database timeline 1 1 2" {
+        assert!(begun.elapsed() < PATIENCE, "{}", pair.standby.read("calls", switches).await);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
     while page.next().await.is_some() {}
     let mut page = Events::resume(&world.desk, "/v1/push?epoch=1", "ada", Some(&position)).await;
     assert_eq!(page.next().await.unwrap()["push"], "ask");

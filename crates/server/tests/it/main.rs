@@ -54,6 +54,7 @@ mod settings;
 mod store;
 mod storm;
 mod support;
+mod switches;
 mod test_call;
 mod tls;
 mod transfer;

@@ -185,7 +185,7 @@ async fn of_an_old_recovery_figures_remain_and_nothing_of_the_call(database: &Da
     for marked in &personal {
         assert!(!after.contains(marked), "{marked} is still there:\n{after}");
     }
-    let figures = report(&database.url).await.unwrap().0;
+    let figures = report(&database.url).await.unwrap().recoveries;
     let figures: Vec<_> = figures.iter().map(|f| (f.day.as_str(), f.outcome.as_str(), f.count)).collect();
     assert_eq!(figures, [("1970-01-02", "customer-left", 1)]);
     let output = Command::new(env!("CARGO_BIN_EXE_rejoin"))
@@ -256,7 +256,7 @@ async fn what_is_not_old_stays(database: &Database) {
     let known: Vec<bool> = again.iter().map(Option::is_none).collect();
     assert_eq!(known, [true, false, true, true], "only of an ended job without a call nothing is known");
     // Reduced recoveries are counted together with those still stored, each once.
-    let figures = report(&database.url).await.unwrap().0;
+    let figures = report(&database.url).await.unwrap().recoveries;
     let of = |at: Millis| figures.iter().filter(|figure| figure.day == day(at)).collect::<Vec<_>>();
     for at in [old, young] {
         let within_ms = vec![(Some(Millis(5000)), 1)];
@@ -287,7 +287,7 @@ async fn however_much_is_old_all_of_it_goes(database: &Database) {
     let beside = database.beside().await;
     assert_eq!((rows(&beside, "notes").await, rows(&beside, "story").await), (0, 0));
     beside.close().await;
-    let figures = report(&database.url).await.unwrap().0;
+    let figures = report(&database.url).await.unwrap().recoveries;
     let counts: Vec<_> = figures.iter().map(|f| (f.outcome.as_str(), f.count, f.mean_ms)).collect();
     assert_eq!(counts, [("failed", 400, Millis(598_500)), ("rejoined", 800, Millis(600_000))]);
     let sums: Vec<u64> = figures.iter().map(|f| f.within_ms.iter().map(|(_, count)| count).sum()).collect();

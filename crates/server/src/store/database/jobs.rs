@@ -136,8 +136,7 @@ impl Database {
             sqlx::query(sql).bind(self.server.clone()).execute(&mut *self.writing().await?).await?;
         }
         if self.is_shared() {
-            let end = sqlx::query("delete from sessions where server = $1").bind(self.server.clone());
-            end.execute(&mut *self.writing().await?).await?;
+            self.end_sessions().await?;
         }
         Ok(())
     }

@@ -195,6 +195,11 @@ impl Database {
         }
     }
 
+    /// True in a simulation.
+    pub(super) fn is_simulated(&self) -> bool {
+        self.disk.is_some()
+    }
+
     pub(super) fn connections(&self) -> Connections {
         match &self.place {
             Place::File { writing, reading } => Some([writing.clone(), reading.clone()]),

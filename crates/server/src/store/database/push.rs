@@ -7,7 +7,7 @@ use super::servers::Servers;
 use super::{Database, Place};
 use crate::error::Error;
 use crate::store::Changes;
-use crate::store::heard::{Heard, Hint, KEPT, PushId, Pushed, REPLAYED};
+use crate::store::heard::{Begun, CameFrom, Heard, Hint, KEPT, PushId, Pushed, REMEMBERED, REPLAYED};
 use rejoin_protocol::api::Push;
 use rejoin_protocol::{Millis, WorkerSid};
 use serde::{Deserialize, Serialize};
@@ -220,25 +220,85 @@ impl Database {
         &self,
         worker: &WorkerSid,
         epoch: u64,
-    ) -> Result<Option<i64>, Error> {
+    ) -> Result<Option<Begun>, Error> {
         if !self.is_shared() {
             return Ok(None);
         }
+        let came_from = self.came_from(worker, epoch).await?;
         let begin = "insert into sessions (server, worker, epoch) values ($1, $2, $3) returning id";
         let begin =
             sqlx::query(begin).bind(self.server.clone()).bind(worker.as_str()).bind(integer(Millis(epoch)));
         let session = begin.fetch_one(&mut *self.writing().await?).await?.try_get(0)?;
         self.tell_others(Hint::Connected { worker: worker.clone(), epoch, session }).await?;
-        Ok(Some(session))
+        Ok(Some(Begun { session, came_from }))
     }
 
-    /// Ends a session.
+    /// The other server that the page of this epoch was connected to before. `None`: none is known, or the page names no epoch.
+    /// That is forgotten: it is said once, also when that server is dead, and the page is here now.
+    async fn came_from(&self, worker: &WorkerSid, epoch: u64) -> Result<Option<CameFrom>, Error> {
+        if epoch == 0 {
+            return Ok(None);
+        }
+        let now = self.surroundings.now();
+        let find = "with open as (
+                        delete from sessions where worker = $1 and epoch = $2 and server <> $3 returning id
+                    ), ended as (
+                        delete from former_sessions where worker = $1 and epoch = $2 and server <> $3 returning at
+                    ) select (select count(*) from open), (select max(at) from ended where at > $4)";
+        let find = sqlx::query(find)
+            .bind(worker.as_str())
+            .bind(integer(Millis(epoch)))
+            .bind(self.server.clone())
+            .bind(integer(now - REMEMBERED));
+        let row = find.fetch_one(&mut *self.writing().await?).await?;
+        let (open, ended): (i64, Option<i64>) = (row.try_get(0)?, row.try_get(1)?);
+        Ok(match ended {
+            _ if open > 0 => Some(CameFrom::Unnoticed),
+            Some(at) => Some(CameFrom::Ended(millis(at).until(now))),
+            None => None,
+        })
+    }
+
+    /// Ends a session, and remembers where it was.
     pub(in crate::store) async fn end_session(&self, id: i64) -> Result<(), Error> {
-        sqlx::query("delete from sessions where id = $1")
-            .bind(id)
-            .execute(&mut *self.writing().await?)
-            .await?;
+        let end = "with gone as (delete from sessions where id = $1 returning worker, server, epoch)
+                   insert into former_sessions (worker, server, epoch, at) select worker, server, epoch, $2 from gone
+                   on conflict (worker) do update
+                   set server = excluded.server, epoch = excluded.epoch, at = excluded.at";
+        let end = sqlx::query(end).bind(id).bind(integer(self.surroundings.now()));
+        end.execute(&mut *self.writing().await?).await?;
         Ok(())
+    }
+
+    /// Ends all sessions of this server, and remembers where they were.
+    pub(super) async fn end_sessions(&self) -> Result<(), Error> {
+        let end = "with gone as (delete from sessions where server = $1 returning id, worker, server, epoch)
+                   insert into former_sessions (worker, server, epoch, at)
+                   select distinct on (worker) worker, server, epoch, $2::bigint from gone order by worker, id desc
+                   on conflict (worker) do update
+                   set server = excluded.server, epoch = excluded.epoch, at = excluded.at";
+        let end = sqlx::query(end).bind(self.server.clone()).bind(integer(self.surroundings.now()));
+        end.execute(&mut *self.writing().await?).await?;
+        Ok(())
+    }
+
+    /// Forgets where pages were connected long ago.
+    pub(super) async fn forget_former_sessions(&self) -> Result<(), Error> {
+        if !self.is_shared() {
+            return Ok(());
+        }
+        let forget = "delete from former_sessions where worker in (
+                          select worker from former_sessions where at < $1 limit $2 for update skip locked)";
+        let before = integer(self.surroundings.now() - REMEMBERED);
+        loop {
+            let forgotten = async {
+                let forget = sqlx::query(forget).bind(before).bind(OLD_AT_ONCE);
+                Ok(forget.execute(&mut *self.writing().await?).await?.rows_affected())
+            };
+            if self.limited(forgotten).await? < OLD_AT_ONCE.unsigned_abs() {
+                return Ok(());
+            }
+        }
     }
 
     /// Epochs of the worker's pages on other running servers; 0 for a page that names none.

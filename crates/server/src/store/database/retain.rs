@@ -5,6 +5,7 @@ use super::schema::{integer, millis, rows};
 use crate::error::Error;
 use crate::report::{DAY, within};
 use crate::store::heard::COUNTED;
+use crate::switches::Unwritten;
 use rejoin_protocol::Millis;
 use rejoin_recovery::Note;
 use serde_json::json;
@@ -20,6 +21,7 @@ impl Database {
     pub(in crate::store) async fn tidy(&self, keep: Millis) -> Result<(), Error> {
         self.forget_pushes().await?;
         self.limited(self.forget_early()).await?;
+        self.forget_former_sessions().await?;
         let before = integer(self.surroundings.now() - keep);
         while self.limited(self.reduce(before)).await? == AT_ONCE.unsigned_abs() {}
         let untold_since = integer(self.surroundings.now() - keep.max(COUNTED));
@@ -33,6 +35,21 @@ impl Database {
             };
             while self.limited(forget()).await? == AT_ONCE.unsigned_abs() {}
         }
+        Ok(())
+    }
+
+    /// Adds switches to those of their days.
+    pub(in crate::store) async fn add_switches(&self, switches: &Unwritten) -> Result<(), Error> {
+        // In a fixed order, so that concurrent servers do not deadlock.
+        let sums = switches.iter().map(|((day, cause), sum)| {
+            let (what, why) = cause.names();
+            json!({
+                "day": day, "what": what, "cause": why, "count": sum.count, "timed": sum.timed,
+                "took": integer(sum.took), "calls": sum.calls,
+            })
+        });
+        rows(&mut *self.writing().await?, &self.sql.add_switches, &sums.collect::<Vec<_>>()).await?;
+        self.has_committed();
         Ok(())
     }
 

@@ -69,6 +69,30 @@ struct Current {
     url: Arc<str>,
 }
 
+/// The time without connections, and where they led before.
+#[derive(Debug, Default)]
+struct Outage {
+    since: Option<Instant>,
+    /// The last one.
+    lasted: Option<Duration>,
+    /// The URL of the last server. It may contain a password.
+    url: Option<Arc<str>>,
+    /// The last one ended with another server, which has not been told yet.
+    is_elsewhere: bool,
+}
+
+impl Outage {
+    fn begins(&mut self) {
+        self.since.get_or_insert_with(Instant::now);
+    }
+
+    fn ends_with(&mut self, url: &Arc<str>) {
+        self.lasted = self.since.take().map(|since| since.elapsed());
+        let before = self.url.replace(Arc::clone(url));
+        self.is_elsewhere |= before.is_some_and(|before| before != *url);
+    }
+}
+
 /// The servers of a URL, and connections to the one that accepts writes.
 pub(super) struct Servers {
     hosts: Hosts,
@@ -80,6 +104,7 @@ pub(super) struct Servers {
     looking: tokio::sync::Mutex<Option<(Instant, Away)>>,
     number: Mutex<u64>,
     timeline: Arc<Timeline>,
+    outage: Mutex<Outage>,
     in_doubt: AtomicBool,
     is_closed: AtomicBool,
 }
@@ -110,6 +135,7 @@ impl Servers {
             looking: tokio::sync::Mutex::default(),
             number: Mutex::default(),
             timeline: Arc::default(),
+            outage: Mutex::default(),
             in_doubt: AtomicBool::new(false),
             is_closed: AtomicBool::new(false),
         }
@@ -122,6 +148,20 @@ impl Servers {
     /// The history of the server that the connections lead to.
     pub(super) fn timeline(&self) -> &Timeline {
         &self.timeline
+    }
+
+    fn outage(&self) -> MutexGuard<'_, Outage> {
+        self.outage.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How long there were no connections before those in use; `None`: they are the first ones, or were not dropped.
+    pub(super) fn was_away(&self) -> Option<Duration> {
+        self.outage().lasted
+    }
+
+    /// True, once, when connections lead to another server than before.
+    pub(super) fn take_elsewhere(&self) -> bool {
+        std::mem::take(&mut self.outage().is_elsewhere)
     }
 
     /// The number of the connections in use; `None`: there are none.
@@ -166,6 +206,7 @@ impl Servers {
                     return Err(sqlx::Error::PoolClosed.into());
                 }
                 let current = current.insert(new).clone();
+                self.outage().ends_with(&current.url);
                 *looking = None;
                 Ok(current)
             }
@@ -253,6 +294,7 @@ impl Servers {
             if is_meant { current.take() } else { None }
         };
         if let Some(thrown) = thrown {
+            self.outage().begins();
             metrics::counter!(figures::CONNECTIONS_DROPPED, "why" => why).increment(1);
             tracing::warn!(why, "dropping all connections to the database and reconnecting");
             // Nothing is put back from now on. Each connection ends with the operation that uses it last.

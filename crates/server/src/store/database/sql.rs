@@ -119,6 +119,8 @@ pub(super) struct Sql {
     pub(super) forget_notes: Arc<str>,
     /// Deletes entries of stories from before `$1`, at most `$2`.
     pub(super) forget_story: Arc<str>,
+    /// `$1`: `day`, `what`, `cause`, `count`, `timed`, `took`, `calls`.
+    pub(super) add_switches: Arc<str>,
     /// `$1`: `day`, `outcome`, `bound`, `count`, `took`.
     pub(super) add_figures: Arc<str>,
     /// Deletes jobs that have ended, stopped making sense before `$1` and have no call, at most `$2`.
@@ -297,6 +299,22 @@ impl Sql {
             forget_story: sql(format!(
                 "delete from story where id in (select id from story where at < $1 order by at limit $2 {})",
                 d.locking("for update skip locked")
+            )),
+            add_switches: sql(format!(
+                "insert into switches (day, what, cause, count, timed, took, calls)
+                 select day, what, cause, count, timed, took, calls from {} where true
+                 on conflict (day, what, cause) do update set count = switches.count + excluded.count,
+                 timed = switches.timed + excluded.timed, took = switches.took + excluded.took,
+                 calls = switches.calls + excluded.calls",
+                d.rows(&[
+                    ("day", "bigint"),
+                    ("what", "text"),
+                    ("cause", "text"),
+                    ("count", "bigint"),
+                    ("timed", "bigint"),
+                    ("took", "bigint"),
+                    ("calls", "bigint"),
+                ])
             )),
             add_figures: sql(format!(
                 "insert into figures (day, outcome, bound, count, took)

@@ -8,6 +8,9 @@
 use super::hosts::TIMELINE;
 use super::{Database, Place};
 use crate::error::Error;
+use crate::switches::{Cause, Switch};
+use rejoin_protocol::Millis;
+use rejoin_recovery::Timer;
 use sqlx::{AnyConnection, Row as _};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -58,11 +61,27 @@ impl Database {
         }
     }
 
+    /// The switch to another host, once, after the connections have been led there.
+    pub(in crate::store) fn take_host_switch(&self) -> Option<Switch> {
+        let Place::Servers(servers) = &self.place else { return None };
+        servers.take_elsewhere().then(|| Switch {
+            cause: Cause::DatabaseHost,
+            took: self.was_away(),
+            calls: None,
+        })
+    }
+
+    fn was_away(&self) -> Option<Millis> {
+        let Place::Servers(servers) = &self.place else { return None };
+        servers.was_away().map(|away| Millis(u64::try_from(away.as_millis()).unwrap_or(u64::MAX)))
+    }
+
     /// Keeps the server's timeline. If another one was kept, commits may be missing: a poll of each watched call is
     /// scheduled, one after the other; open jobs count as begun, so that their effect is looked up; pages have heard
-    /// numbers of messages that may be given again; and so may numbers of jobs, which are left out. True in that case.
-    pub(in crate::store) async fn follow_timeline(&self) -> Result<bool, Error> {
-        let Place::Servers(servers) = &self.place else { return Ok(false) };
+    /// numbers of messages that may be given again; and so may numbers of jobs, which are left out. Returns the switch in that
+    /// case.
+    pub(in crate::store) async fn follow_timeline(&self) -> Result<Option<Switch>, Error> {
+        let Place::Servers(servers) = &self.place else { return Ok(None) };
         let mut transaction = self.begin().await?;
         let db = &mut *transaction;
         let timeline = read(db).await?;
@@ -77,7 +96,11 @@ impl Database {
                         on conflict (name) do update set value = excluded.value";
             sqlx::query(keep).bind(timeline.clone()).execute(&mut *db).await?;
         }
+        let mut watched = 0;
         if is_another {
+            let count =
+                sqlx::query("select count(*) from timers where timer = $1").bind(Timer::Watchdog.name());
+            watched = count.fetch_one(&mut *db).await?.try_get::<i64, _>(0)?;
             self.look_at_all_on(db).await?;
             self.count_as_begun(db).await?;
             let leave_out = "select setval(pg_get_serial_sequence('jobs', 'id'),
@@ -87,15 +110,17 @@ impl Database {
         transaction.commit().await?;
         self.has_committed();
         servers.timeline().kept(&timeline);
-        if is_another {
-            tracing::warn!(
-                timeline,
-                before = known,
-                "a standby of the database was promoted: without synchronous replication its last commits are missing; all \
-                 calls are polled"
-            );
+        if !is_another {
+            return Ok(None);
         }
-        Ok(is_another)
+        tracing::warn!(
+            timeline,
+            before = known,
+            "a standby of the database was promoted: without synchronous replication its last commits are missing; all calls are \
+             polled"
+        );
+        let calls = u64::try_from(watched).ok();
+        Ok(Some(Switch { cause: Cause::DatabaseTimeline, took: self.was_away(), calls }))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::Server;
 use crate::error::Error;
-use crate::store::heard::{Heard, Hint, KEPT, PushId, REPLAYED};
+use crate::store::heard::{Begun, Heard, Hint, KEPT, PushId, REPLAYED};
 use rejoin_protocol::WorkerSid;
 use rejoin_protocol::api::Push;
 use tokio::sync::broadcast;
@@ -91,7 +91,7 @@ impl Server {
         &self,
         worker: &WorkerSid,
         epoch: u64,
-    ) -> Result<Option<i64>, Error> {
+    ) -> Result<Option<Begun>, Error> {
         if !self.is_shared() {
             return Ok(None);
         }
@@ -100,7 +100,7 @@ impl Server {
         data.sessions.insert(session, (self.name.clone(), worker.clone(), epoch));
         drop(data);
         self.tell_others(Hint::Connected { worker: worker.clone(), epoch, session });
-        Ok(Some(session))
+        Ok(Some(Begun { session, came_from: None }))
     }
 
     pub(in crate::store) async fn end_session(&self, id: i64) -> Result<(), Error> {
