@@ -54,12 +54,11 @@ mod wants;
 pub use action_url::Next;
 pub use activity::Lent;
 pub(crate) use out::Out;
-pub use silence::Silence;
 
 use crate::absence::{Covered, Recovery};
 use crate::diagnosis::Diagnosis;
 use crate::facts::Facts;
-use crate::{Allowance, Decisions, Format, Quarantine, Requests};
+use crate::{Allowance, Decisions, Format, Quarantine, Requests, Silence};
 use rejoin_protocol::{CallSid, ConferenceSid, Millis, TaskSid, WorkerSid};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};

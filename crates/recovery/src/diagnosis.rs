@@ -5,14 +5,15 @@ mod departure;
 mod ended;
 mod graceful;
 mod presence;
+mod silence;
 
 pub use departure::{DEPARTURES, Departure, MISSED, MissedRow, Missing, Row};
 
 use crate::absence::{Covered, Recovery};
-use crate::call::Silence;
 use crate::decisions::Decisions;
 use crate::facts::{Marks, Pages, Roster};
 use crate::requests::Requests;
+use crate::silence::Silence;
 use rejoin_protocol::CallSid;
 use std::collections::BTreeMap;
 

@@ -27,6 +27,7 @@ mod plan;
 mod poll_answer;
 mod requests;
 mod rights;
+mod silence;
 mod stored;
 mod task_event;
 mod unreported_call;
@@ -36,7 +37,7 @@ pub use absence::{
 };
 pub use action::{Action, Announcement, Api, LostReply, Once, Rank, Sent, Traits, Wanted};
 pub use allowance::{Allowance, Permission};
-pub use call::{Call, HoldStage, Inherited, Lent, LookUp, Next, OurHold, Poll, Silence, Stranding};
+pub use call::{Call, HoldStage, Inherited, Lent, LookUp, Next, OurHold, Poll, Stranding};
 pub use config::{Changes, Config, CustomerHold, KEPT_UNDECIDED, Policies};
 pub use decisions::Decisions;
 pub use diagnosis::{DEPARTURES, Departure, MISSED, MissedRow, Missing, Row};
@@ -56,5 +57,6 @@ pub use poll_answer::{
 };
 pub use requests::Requests;
 pub use rights::Right;
+pub use silence::Silence;
 pub use task_event::{Purpose, TaskEvent, TaskEventKind};
 pub use unreported_call::UnreportedCall;

@@ -5,12 +5,12 @@
 //! We end a hold that we began: [`OurHold`] remembers it. If the agent had held the customer before, the customer stays on
 //! hold for that agent ([`AgentHold`]).
 
-use super::{Call, HoldStage, OurHold, Out, Silence};
+use super::{Call, HoldStage, OurHold, Out};
 use crate::absence::{AgentHold, Ending, Phase};
 use crate::event::End;
 use crate::facts::Observation;
 use crate::plan::SOON;
-use crate::{Action, Announcement, CustomerHold, Outcome, Timer};
+use crate::{Action, Announcement, CustomerHold, Outcome, Silence, Timer};
 use rejoin_protocol::{CallSid, Millis, RecoveryId};
 
 impl Call {

@@ -1,9 +1,10 @@
 //! Facts about a call that several modules need.
 
 use super::Call;
+use crate::Silence;
 use crate::absence::{Absent, Recovery};
 use crate::facts::{Asking, PendingRegistration};
-use rejoin_protocol::{CallSid, ReservationSid, WorkerSid};
+use rejoin_protocol::{CallSid, Millis, RecoveryId, ReservationSid, WorkerSid};
 
 impl Call {
     /// The recovery and the absences: everything that an agent's dialog may have to show.
@@ -43,6 +44,19 @@ impl Call {
     /// report a loss either.
     pub(super) fn is_without_callbacks(&self) -> bool {
         self.facts.received.callbacks().is_empty() && self.is_connected()
+    }
+
+    /// The recovery that begins if the agent of the silent page is gone.
+    pub fn silent_recovery(&self) -> Option<RecoveryId> {
+        self.diagnosis().silent_leg().map(RecoveryId::of)
+    }
+
+    /// Since when the page is silent whose customer is told of this recovery (point in time).
+    pub(crate) fn silent_since(&self, recovery: &RecoveryId) -> Option<Millis> {
+        match &self.silence {
+            Some(Silence::Silent { leg, since, .. }) if RecoveryId::of(leg) == *recovery => Some(*since),
+            Some(Silence::Asked { .. } | Silence::Silent { .. }) | None => None,
+        }
     }
 
     /// The owner of this reservation, as far as is known.

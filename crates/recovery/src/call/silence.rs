@@ -6,66 +6,15 @@
 //! the page answers by either way. What follows when the leg leaves, or when the next page says hello, is the same as without it.
 
 use super::{Call, HoldStage, Out};
-use crate::diagnosis::Diagnosis;
 use crate::facts::Agent;
-use crate::{Action, CustomerHold, Note, Outcome, Timer};
-use rejoin_protocol::{CallSid, Millis, RecoveryId, WorkerSid};
-use serde::{Deserialize, Serialize};
+use crate::{Action, CustomerHold, Note, Outcome, Silence, Timer};
+use rejoin_protocol::{CallSid, Millis, WorkerSid};
 
 /// How long the question is tried. An answer that comes later says nothing about the moment of the loss.
 const ASKED_WITHIN: Millis = Millis::seconds(5);
 /// How long the leg of a silent page may stand. Twilio ends the leg of a browser that it does not reach sooner, so that somebody
 /// has a leg that stands for longer: the customer goes back to them.
 const STANDS_AT_MOST: Millis = Millis::seconds(60);
-
-/// A page that may be gone.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Silence {
-    /// The page is being asked whether it lives.
-    Asked {
-        /// The page's leg.
-        leg: CallSid,
-    },
-    /// The page answers by neither way.
-    Silent {
-        /// The page's leg.
-        leg: CallSid,
-        /// Since when the page counts as silent (point in time).
-        since: Millis,
-        /// When the announcement to the customer began (point in time), as far as is known.
-        words_at: Option<Millis>,
-    },
-}
-
-impl Silence {
-    /// The page's leg.
-    pub fn leg(&self) -> &CallSid {
-        let (Self::Asked { leg } | Self::Silent { leg, .. }) = self;
-        leg
-    }
-}
-
-impl<'a> Diagnosis<'a> {
-    /// The leg whose page is silent.
-    pub(crate) fn silent_leg(self) -> Option<&'a CallSid> {
-        match self.silence {
-            Some(Silence::Silent { leg, .. }) => Some(leg),
-            Some(Silence::Asked { .. }) | None => None,
-        }
-    }
-
-    /// True if customer and agent are alone, by these legs, and only the page's silence could say that the agent is gone.
-    fn is_alone_with(self, leg: &CallSid) -> bool {
-        let Some(agent) = self.roster.agent(leg) else { return false };
-        self.is_on_call(leg, agent)
-            && agent.newer_page.is_none()
-            && !self.decisions.is_settled(leg)
-            && !self.marks.is_given(&agent.reservation)
-            && !self.has_open_recovery()
-            && self.roster.is_customer_joined()
-            && self.roster.joined().all(|there| there == leg || self.roster.is_customer(there))
-    }
-}
 
 impl Call {
     /// True while the page of this leg is being asked.
@@ -77,19 +26,6 @@ impl Call {
     pub fn doubts_page(&self, worker: &WorkerSid, epoch: u64) -> bool {
         let agent = self.silence.as_ref().and_then(|it| self.facts.roster.agent(it.leg()));
         agent.is_some_and(|agent| agent.worker == *worker && agent.epoch == Some(epoch))
-    }
-
-    /// The recovery that begins if the agent of the silent page is gone.
-    pub fn silent_recovery(&self) -> Option<RecoveryId> {
-        self.diagnosis().silent_leg().map(RecoveryId::of)
-    }
-
-    /// Since when the page is silent whose customer is told of this recovery (point in time).
-    pub(crate) fn silent_since(&self, recovery: &RecoveryId) -> Option<Millis> {
-        match &self.silence {
-            Some(Silence::Silent { leg, since, .. }) if RecoveryId::of(leg) == *recovery => Some(*since),
-            Some(Silence::Asked { .. } | Silence::Silent { .. }) | None => None,
-        }
     }
 
     /// Asks the page over its leg, unless it is being asked already.
