@@ -4,7 +4,7 @@ use clap::Parser;
 use rejoin_world::coverage::Coverage;
 use rejoin_world::day::{self, Day};
 use rejoin_world::html;
-use rejoin_world::plan::{self, Plan, Scenario};
+use rejoin_world::plan::{self, Fault, FaultKind, Plan, Scenario};
 use rejoin_world::rules::Broken;
 use rejoin_world::shrink::shrink;
 use rejoin_world::timeline::Entry;
@@ -50,6 +50,10 @@ struct Options {
     /// comparison.
     #[arg(long)]
     hold_when_told: bool,
+    /// Networks that flap: of a thousand attempts to open a push channel, of its messages, and of call messages, this many are cut,
+    /// instead of what each plan says.
+    #[arg(long, value_name = "PERMILLE", value_parser = clap::value_parser!(u32).range(0..=1000))]
+    push_cuts: Option<u32>,
     /// Run the plan in this file instead of a drawn one, and print its timeline. With --seed or --seeds: draw the
     /// fate of each message from another seed, or from that many.
     #[arg(long)]
@@ -106,6 +110,10 @@ fn run(options: &Options) -> Result<u64, Box<dyn std::error::Error>> {
         plan.setup.retries &= !options.without_retries;
         plan.setup.hold_when_told |= options.hold_when_told;
         plan.setup.retry_pause = options.retry_pause.unwrap_or(plan.setup.retry_pause);
+        if let Some(rate) = options.push_cuts {
+            plan.faults.retain(|fault| fault.kind != FaultKind::PushCut);
+            plan.faults.push(Fault { from: 0, to: plan.until, kind: FaultKind::PushCut, rate });
+        }
         plan
     };
     if let (Some(name), Some(seed), None) = (&options.planted, options.seed, options.seeds) {
