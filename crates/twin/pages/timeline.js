@@ -64,6 +64,10 @@ export function noted(note) {
       return ['Customer and agent are on the call.', 'good'];
     case 'page-gone':
       return ['The agent’s page is gone; the leg still stands, with nobody at it.', 'bad'];
+    case 'page-silent':
+      return ['The agent’s page answers nothing; the customer is told, and the leg still stands.', 'bad'];
+    case 'page-answered':
+      return ['The agent’s page has answered after all; the customer is with the agent.', 'good'];
     case 'joining-in-place':
       return ['The agent’s desktop is back and joins the same conference again.', 'active'];
     case 'not-in-place':

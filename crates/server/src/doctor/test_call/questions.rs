@@ -36,6 +36,10 @@ pub const BROWSER: &[(&str, &str)] = &[
          about 30 s are assumed",
     ),
     (
+        "does Twilio take a call message for a browser that is gone?",
+        "the same test: \"page-silent\" in `rejoin explain CA…` within seconds says yes; else customers are told of a crash when the leg falls",
+    ),
+    (
         "does a reload end the leg, as the plugin holds it?",
         "press F5 on a test call: \"joining in place\" in `rejoin explain CA…` says that the leg stood; else set REJOIN_IN_PLACE=off",
     ),
