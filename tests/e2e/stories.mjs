@@ -170,6 +170,34 @@ export const rendererCrash = {
   },
 };
 
+/** How long the server is gone in the next story, in milliseconds. */
+const GONE_FOR = 12_000;
+/** The longest silence that a customer on hold hears then, in milliseconds: between two pieces of audio there is a breath. */
+const BREATH = 3000;
+
+export const serverGoneInRecovery = {
+  title: 'The server is gone for 12 s in the middle of a recovery, and the customer is never in silence',
+  async play(/** @type {Story} */ story) {
+    const ada = await story.step('Ada signs in to Flex', () => story.agent('ada'));
+    const customer = await story.step('a customer calls', () => story.customer());
+    const task = await talk(story, ada, customer);
+    await story.twilio.assume({ dtlsCloseEndsLeg: true });
+    const { transcript } = customer.mark();
+    const refreshed = ada.refreshes();
+    await story.step('the line is being held', () => customer.notes('holding-the-line'));
+    await story.step('the customer is told', () => customer.hears(/announcement/, { from: transcript }));
+    await story.step('the server is killed (SIGKILL)', () => story.demo.server.stop('SIGKILL'));
+    await story.step('and is gone for 12 s', () => new Promise((done) => setTimeout(done, GONE_FOR)));
+    await story.step('it is started again', () => story.demo.server.start());
+    await refreshed;
+    await ada.ready();
+    await isBack(story, ada, customer, task);
+    const silence = customer.longestSilence(transcript);
+    assert.ok(silence <= BREATH, `the line was dead for ${silence} ms`);
+    assert.equal((await customer.heard()).live, true, 'the customer was never hung up on');
+  },
+};
+
 export const serverKilled = {
   title: 'The server is killed in the middle of a recovery and goes on',
   async play(/** @type {Story} */ story) {
