@@ -146,7 +146,7 @@ const recovery = (stage, remainingMs) => ({
   remainingMs,
 });
 
-let browser, server, origin, page, requests, reply, streams, context, csp, away;
+let browser, server, origin, page, requests, reply, streams, context, csp, away, beats;
 
 before(async () => {
   mkdirSync(pictures, { recursive: true });
@@ -179,7 +179,7 @@ before(async () => {
     if (away) return request.socket.destroy();
     requests.push({ pathname, body: body && JSON.parse(body), authorization: request.headers.authorization });
     if (pathname === '/v1/push') {
-      response.writeHead(200, { 'content-type': 'text/event-stream' }).write(': hello\n\n');
+      response.writeHead(200, { 'content-type': 'text/event-stream', ...beats }).write(': hello\n\n');
       streams.push(response);
       return undefined;
     }
@@ -199,7 +199,7 @@ after(async () => {
 });
 
 beforeEach(() => {
-  [requests, streams, csp, away] = [[], [], undefined, false];
+  [requests, streams, csp, away, beats] = [[], [], undefined, false, {}];
   reply = (pathname) => (pathname === '/v1/hello' ? { status: 200, json: { recoveries: [] } } : undefined);
 });
 
@@ -1079,6 +1079,16 @@ test('a malformed message of the server is reported once, and later ones are und
     ['Rejoin: the server says what this plugin does not understand. Is it another version?'],
   );
   assert.equal((await page.evaluate(() => window.Rejoin.status())).problems.length, 1);
+});
+
+test('a push channel that is silent for four heartbeats of its server is opened again', async () => {
+  beats = { 'rejoin-heartbeat': '500' };
+  await open();
+  await until('the push channel', () => streams.length);
+  // Nothing comes any more, and nothing is closed: without the header the page would wait for 40 s.
+  await until('another channel', () => streams.length > 1, 10_000);
+  beats = { 'rejoin-heartbeat': 'soon' };
+  await until('a third one, whose server says nothing that can be read', () => streams.length > 2, 10_000);
 });
 
 test('during a call an unreachable server is shown to the agent, until it is back', async () => {

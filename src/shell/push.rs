@@ -11,8 +11,9 @@ use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 use web_sys::{AbortController, ReadableStreamDefaultReader, RequestInit, TextDecodeOptions, TextDecoder};
 
-/// A connection that is silent for longer than this is dead, in ms.
+/// A connection that is silent for longer than this is dead, in ms; and the least that a server can say.
 const SILENCE: u32 = api::SILENCE.0 as u32;
+const SHORTEST: u32 = 2_000;
 /// Delay before the first reconnect, in ms; it doubles up to [`LONGEST`].
 const FIRST: u32 = 500;
 const LONGEST: u32 = 30_000;
@@ -121,7 +122,7 @@ async fn read(
     on: &impl Fn(News),
     stood: &mut bool,
 ) -> Result<(), JsValue> {
-    let mut watchdog = watch(abort);
+    let mut watchdog = watch(abort, SILENCE);
     let token = token();
     let heard = state.borrow().heard.clone();
     let mut headers = vec![("accept", "text/event-stream")];
@@ -132,13 +133,16 @@ async fn read(
     let body = response.body().filter(|_| response.ok()).ok_or(JsValue::UNDEFINED)?;
     *stood = true;
     on(News::Up);
+    let said = response.headers().get(api::HEARTBEAT_HEADER).and_then(|heartbeat| heartbeat.parse().ok());
+    let silence =
+        said.map_or(SILENCE, |ms: u32| ms.saturating_mul(api::HEARTBEATS as u32).clamp(SHORTEST, SILENCE));
     let reader: ReadableStreamDefaultReader = body.get_reader().unchecked_into();
     let decoder = TextDecoder::new()?;
     let streaming = TextDecodeOptions::new();
     streaming.set_stream(true); // a character may be split between chunks
     let mut parser = sse::Parser::default();
     loop {
-        drop(std::mem::replace(&mut watchdog, watch(abort)));
+        drop(std::mem::replace(&mut watchdog, watch(abort, silence)));
         let piece = JsFuture::from(reader.read()).await?;
         if js::at(&piece, "done").is_truthy() {
             return Ok(());
@@ -160,7 +164,7 @@ fn jittered(pause: u32) -> u32 {
     (f64::from(pause) * (0.5 + js_sys::Math::random())) as u32
 }
 
-fn watch(abort: &AbortController) -> Timeout {
+fn watch(abort: &AbortController, silence: u32) -> Timeout {
     let abort = abort.clone();
-    Timeout::new(SILENCE, move || abort.abort())
+    Timeout::new(silence, move || abort.abort())
 }

@@ -63,11 +63,17 @@ impl TryFrom<String> for DeliveryId {
     }
 }
 
-/// How long a push channel may be silent before the server sends a comment line as a heartbeat.
+/// How long a push channel may be silent at most before the server sends a comment line as a heartbeat.
 pub const HEARTBEAT: Millis = Millis::seconds(10);
 
-/// A push channel that is silent for longer than this is dead: three heartbeats in a row were lost.
-pub const SILENCE: Millis = Millis(4 * HEARTBEAT.0);
+/// The header of `GET /v1/push` with the heartbeat of this server, in milliseconds. Servers before it have [`HEARTBEAT`].
+pub const HEARTBEAT_HEADER: &str = "rejoin-heartbeat";
+
+/// Number of heartbeats after which a silent push channel is dead.
+pub const HEARTBEATS: u64 = 4;
+
+/// A push channel that is silent for longer than this is dead, whatever its server's heartbeat.
+pub const SILENCE: Millis = Millis(HEARTBEATS * HEARTBEAT.0);
 
 /// How far the clock of a page's machine may be ahead: one that is further off makes every certificate invalid (they
 /// last at most 398 days: <https://cabforum.org/working-groups/server/baseline-requirements/>).

@@ -34,8 +34,8 @@ pub struct Limits {
     /// is noticed by it.
     #[arg(long, env = "REJOIN_ACKNOWLEDGED_WITHIN_MS", default_value = "2000")]
     pub acknowledged_within_ms: u64,
-    /// Silence on a push channel after which a comment is sent, in milliseconds: at most 10,000, as pages give up a channel
-    /// that is silent for 40 s.
+    /// Silence on a push channel after which a comment is sent, in milliseconds: at most 10,000. A page gives up a channel
+    /// that is silent for four times as long.
     #[arg(long, env = "REJOIN_HEARTBEAT_MS", default_value = "1000", value_parser = clap::value_parser!(u64).range(100..=10_000))]
     pub heartbeat_ms: u64,
     /// Maximum time for a whole request body, in milliseconds.

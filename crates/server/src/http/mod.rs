@@ -53,7 +53,7 @@ pub use openapi::document;
 use problem::Problem;
 use rate::Rate;
 use readiness::Readiness;
-use rejoin_protocol::Millis;
+use rejoin_protocol::{Millis, api};
 use rejoin_twilio::Client;
 use std::sync::Arc;
 use std::time::Duration;
@@ -215,6 +215,6 @@ fn cors(config: &Config) -> Result<CorsLayer, Error> {
             header::CONTENT_TYPE,
             HeaderName::from_static("last-event-id"),
         ])
-        .expose_headers([HeaderName::from_static(versions::HEADER)])
+        .expose_headers([versions::HEADER, api::HEARTBEAT_HEADER].map(HeaderName::from_static))
         .max_age(Duration::from_secs(600)))
 }

@@ -113,6 +113,7 @@ pub(crate) async fn push(
     Ok((
         UNBUFFERED,
         [(versions::HEADER, versions::OURS)],
+        [(api::HEARTBEAT_HEADER, heartbeat.as_millis().to_string())],
         Sse::new(lines).keep_alive(KeepAlive::new().interval(heartbeat)),
     ))
 }
