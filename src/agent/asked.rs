@@ -8,7 +8,7 @@ impl Agent {
     pub(super) fn asked(&mut self, now: Millis, leg: &CallSid, question: String, out: &mut Vec<Effect>) {
         out.push(Effect::Desktop(ToDesktop::AnswerMessage { leg: leg.clone(), question }));
         if self.outbox.will_register(leg) {
-            // Whoever asks can be reached: the retry need not wait.
+            // The server can be reached, since it asks: the retry need not wait.
             return self.outbox.resume(out);
         }
         self.register_again(now, Some(leg), out);

@@ -61,7 +61,7 @@ fn questions_do_not_pile_up_registrations_while_the_server_is_silent() {
         kept += effects.iter().filter(|effect| matches!(effect, Effect::Keep(_))).count();
     }
     assert_eq!(kept, 1, "one behind the one in flight");
-    // The next question comes while a retry waits: whoever asks can be reached.
+    // The next question comes while a retry waits: the server can be reached, since it asks.
     let result = Err(PostError::Unreachable);
     let effects = desk.handle(Event::Reply { id: first[0].0, result });
     assert!(registrations(&effects).is_empty() && desk.timers.contains_key(&Timer::Outbox), "{effects:?}");

@@ -88,7 +88,7 @@ pub(crate) fn counting<'a>(
 }
 
 /// The addresses that count for the account's calls, each once: of numbers, of the applications of numbers, and of applications that
-/// lead to Studio. Then the numbers of which neither counts, each with the reason.
+/// lead to Studio. Then the numbers that have no such address, each with the reason.
 pub(crate) fn holders<'a>(
     numbers: &'a [PhoneNumber],
     applications: &'a [VoiceAddresses],

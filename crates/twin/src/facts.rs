@@ -23,7 +23,7 @@
 //! - call messages (<https://www.twilio.com/docs/voice/sdks/call-message-events>): the SDK gets the content as JSON, not as text
 //!   (*assumed*: the documentation's example formats it with `JSON.stringify`); `Sid` of the callback is the SDK's
 //!   `voiceEventSid` (*assumed*: both begin with `KX`); `SequenceNumber` counts the messages of the call from 0 (*read*),
-//!   also those that nobody has subscribed to (*assumed*); a request with an `IdempotencyKey` of an earlier one for the same
+//!   also those without a subscription (*assumed*); a request with an `IdempotencyKey` of an earlier one for the same
 //!   call gets that one's answer and has no effect (*assumed*); a subscription ends with its call (*assumed*);
 //! - a worker with reservations that are not completed cannot be deleted (*assumed*; the documentation does not say);
 //! - a caller who hangs up in a queue causes one request to `action`, with `QueueResult=hangup`, whose answer is

@@ -51,8 +51,8 @@ impl Call {
         true
     }
 
-    /// The recovery of which a customer on our hold is told: the one that is going on, or the one that begins if the silent
-    /// page's agent is gone.
+    /// The recovery that the documents of our hold name: the one that begins if the agent of a silent page is gone, else the one
+    /// that is going on.
     fn told_recovery(&self) -> Option<RecoveryId> {
         self.silent_recovery().or_else(|| self.recovery.as_ref().map(|recovery| recovery.absence.id.clone()))
     }

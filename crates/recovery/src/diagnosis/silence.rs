@@ -1,4 +1,4 @@
-//! Whether an agent is there, of whom nothing is known but that their page answers nothing.
+//! The agent of a silent page: whether only the page's silence could say that they are gone.
 
 use super::Diagnosis;
 use crate::silence::Silence;

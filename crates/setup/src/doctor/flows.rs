@@ -17,7 +17,7 @@ const AFTER: &str = "callComplete";
 /// The unique name of the task channel for calls.
 const VOICE: &str = "voice";
 
-/// `lines`: numbers and TwiML applications, for how many of which the document does not come from Studio.
+/// `lines`: the numbers and TwiML applications. Those whose document does not come from Studio are counted.
 pub(super) fn judge(
     flows: &[Flow],
     lines: (&[PhoneNumber], &[VoiceAddresses]),

@@ -72,7 +72,7 @@ impl World {
     }
 }
 
-/// Twilio answers so many requests, and none of those that follow.
+/// Twilio answers this number of requests, and refuses those that follow.
 fn ending(passing: usize) -> Arc<Way> {
     let way = Arc::<Way>::default();
     way.instead.lock().expect("a lock").extend(vec![None; passing].into_iter().chain([Some(503); 40]));

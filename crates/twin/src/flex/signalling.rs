@@ -105,7 +105,7 @@ impl Phone {
         }
     }
 
-    /// The client sends a call message. It is acknowledged as soon as it is here, whoever has subscribed to it.
+    /// The client sends a call message. It is acknowledged as soon as it is here, with or without a subscription.
     fn message(&self, call: CallSid, payload: &Value) -> Message {
         let sid = payload["voiceeventsid"].as_str().unwrap_or_default().to_owned();
         let content = match &payload["content"] {

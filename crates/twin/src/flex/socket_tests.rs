@@ -58,7 +58,7 @@ impl World {
         phone
     }
 
-    /// A customer calls, and Ada accepts: her phone rings. Returns the reservation and its path.
+    /// A customer calls, and Ada accepts, so that their phone rings. Returns the reservation and its path.
     pub(super) async fn call_for_ada(&self, bridge: &mut Socket) -> (Value, String) {
         let available = json!({ "ActivitySid": "WA00000000000000000000000000000001" });
         self.rpc(Agent::Ada, "POST", &own(Agent::Ada, ""), available).await;

@@ -58,7 +58,7 @@ impl World {
         self.look(page);
     }
 
-    /// Twilio sends a call message to the client of this leg. Whoever has no signalling does not get it.
+    /// Twilio sends a call message to the client of this leg. A client without signalling does not get it.
     pub(crate) fn message_sent(&mut self, leg: CallSid, content: String) {
         let has_call = |it: &Page| it.flex.call.as_ref().is_some_and(|call| call.leg == leg);
         let Some(page) = self.pages.iter().position(has_call) else { return };

@@ -124,7 +124,7 @@ fn is_after_start(step: &str) -> bool {
     !["migrating", "migrated", "keys made"].iter().any(|name| step.starts_with(name))
 }
 
-/// So many of them, spread over all; 0: all of them.
+/// This number of steps, spread over all; 0: all steps.
 fn spread(steps: Vec<String>, wanted: usize) -> Vec<String> {
     if wanted == 0 || wanted >= steps.len() {
         return steps;
