@@ -22,7 +22,7 @@ pub struct Monitoring {
     /// use an address of this machine or of your own network. Not set: they are not served.
     #[arg(long, env = "REJOIN_MONITOR_LISTEN", help_heading = "Monitor")]
     pub monitor_listen: Option<SocketAddr>,
-    /// `rejoin monitor` posts each alert to this URL as JSON. It is secret, because whoever knows it can send alerts.
+    /// `rejoin monitor` posts each alert to this URL as JSON. It is secret, because alerts can be sent with it.
     #[arg(long, env = "REJOIN_ALERT_WEBHOOK_URL", hide_env_values = true, value_parser = secret, help_heading = "Monitor")]
     pub alert_webhook_url: Option<SecretString>,
     /// URL of an incoming webhook of Slack, or of another service that takes `{"text": …}`, for the same alerts.

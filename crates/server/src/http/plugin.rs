@@ -6,6 +6,7 @@ use super::problem::Problem;
 use super::signed::is_of_kind;
 use super::{App, body, discover_call, versions};
 use crate::config::InPlace;
+use crate::pace::Rank;
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{FromRequest, Query, Request, State};
@@ -139,7 +140,7 @@ pub(crate) async fn register(
         (_, Some(false)) => Err(Problem::CallNotAllowed),
         (Right::Own, Some(true)) => {
             if let Some((conference, leg)) = asked {
-                app.messages.prove(conference, leg);
+                app.messages.through(app.twilio(Rank::LookUp, app.store.now())).prove(conference, leg);
             }
             Ok(StatusCode::NO_CONTENT)
         }

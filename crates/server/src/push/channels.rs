@@ -15,7 +15,7 @@ const GONE: usize = 10_000;
 /// Age from which they are old: no call lasts so long.
 const GONE_FOR: Millis = Millis::seconds(24 * 3600);
 
-/// Number of pages that may be lost at the same time by chance.
+/// Number of workers who may lose a page at the same time by chance.
 const FEW: usize = 3;
 
 /// A message to a page.
@@ -126,7 +126,7 @@ impl Channels {
         (self.lost.take_due(now), self.lost.next())
     }
 
-    /// True if many of the pages were lost lately.
+    /// True if many of the workers have lost a page lately.
     pub(super) fn are_many_lost(&self, now: Instant) -> bool {
         self.lost.lately(now) > FEW.max(self.open_ones() / 10)
     }

@@ -2,7 +2,7 @@
 //! not is reported to the machine: it may be gone without a callback having reported so, and its calls are polled.
 
 use rejoin_protocol::WorkerSid;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -67,9 +67,11 @@ impl Lost {
         Some(page)
     }
 
-    /// Number of pages that were lost in the last seconds, and are not back.
+    /// Number of workers who have lost a page in the last seconds that is not back. Pages do not count, as one worker may claim any
+    /// number of them.
     pub(super) fn lately(&self, now: Instant) -> usize {
-        self.0.values().filter(|it| it.since + LATELY > now).count()
+        let lately = self.0.iter().filter(|(_, it)| it.since + LATELY > now);
+        lately.map(|((worker, _), _)| worker).collect::<BTreeSet<_>>().len()
     }
 
     /// When the next one will be due.
@@ -117,6 +119,21 @@ mod tests {
         assert_eq!(due(&mut lost, after), [(worker(1_999), 7)]);
         lost.back(&worker(1_999), 7);
         assert_eq!(lost.next(), None);
+    }
+
+    #[test]
+    fn workers_who_lost_pages_lately_count_once_each() {
+        let (start, mut lost) = (Instant::now(), Lost::default());
+        for number in 0..5 {
+            lost.ended(start, &worker(number), 7);
+        }
+        for epoch in 1..9 {
+            lost.ended(start, &worker(9), epoch);
+        }
+        assert_eq!(lost.lately(start), 6, "one worker is one, whatever their pages");
+        lost.back(&worker(0), 7);
+        assert_eq!(lost.lately(start), 5);
+        assert_eq!(lost.lately(start + LATELY), 0);
     }
 
     #[test]
