@@ -338,6 +338,12 @@ fn an_agent_lost_after_an_unmarked_transfer_is_found_by_reservation() {
     desk.join(1, 0xb1, false);
     desk.leave(1, 0xb1, LeaveReason::UpdatedViaApi);
     assert_eq!(desk.take_actions(), []);
+    // A listener had hung up before a program removed Ada's leg.
+    let mut desk = Desk::talking();
+    desk.join(1, 0xb1, false);
+    desk.leave(1, 0xb1, LeaveReason::HungUp);
+    desk.leave(1, ADA_LEG, LeaveReason::UpdatedViaApi);
+    assert_eq!(desk.take_actions(), []);
     // After an end for all no poll is made.
     let mut desk = gone(LeaveReason::ConferenceEndedViaApi);
     assert_eq!(desk.take_actions(), []);
@@ -655,6 +661,21 @@ fn a_colleagues_hang_up_mark_confirms_the_hand_over_without_callbacks() {
         desk.handle(Event::ActionUrlFetched { customer: leg(CUSTOMER) });
         assert!(!desk.has_timer(Timer::Grace) && desk.stage().is_none(), "{registers}");
     }
+}
+
+/// A callback reports that Ada hung up, and none has reported Bo's leg. A transfer would have taken Ada's leg away.
+#[test]
+fn a_reported_hang_up_after_a_transfer_mark_refutes_it_beside_an_unreported_colleague() {
+    let mut desk = Desk::talking();
+    desk.graceful(GracefulReason::ColdTransfer);
+    desk.now = desk.now + Millis::seconds(4);
+    desk.register_polled(1, BO, 0xb1, 9);
+    desk.take_actions();
+    desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+    desk.leave(1, CUSTOMER, LeaveReason::ModeratorEnded);
+    desk.end(1);
+    desk.handle(Event::ActionUrlFetched { customer: leg(CUSTOMER) });
+    assert_eq!(desk.stage(), Some(Stage::Interrupted));
 }
 
 /// The leg may hang up by itself when the transfer is refused.
