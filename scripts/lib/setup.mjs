@@ -161,12 +161,15 @@ export async function musl(target) {
   );
 }
 
-/** PostgreSQL's programs, for tests: they start one of their own, in a temporary folder. */
+/** Programs of PostgreSQL and PgBouncer, for tests: they start one of their own, in a temporary folder. */
 export async function postgres() {
   const debian = '/usr/lib/postgresql';
+  // Debian's place for PgBouncer is not in everybody's path.
+  const folders = [...(process.env.PATH ?? '').split(path.delimiter), '/usr/sbin'];
   const found = () =>
+    folders.some((folder) => existsSync(path.join(folder, 'pgbouncer'))) &&
     [
-      ...(process.env.PATH ?? '').split(path.delimiter),
+      ...folders,
       ...(existsSync(debian) ? readdirSync(debian).map((version) => path.join(debian, version, 'bin')) : []),
     ].some((folder) =>
       ['initdb', 'pg_basebackup', 'postgres'].every((program) => existsSync(path.join(folder, program))),
@@ -174,15 +177,21 @@ export async function postgres() {
   if (found()) return;
   if (process.getuid?.() !== 0 || !(await tryRun('apt-get', ['--version']))) {
     throw new Advice(
-      'PostgreSQL is missing: the store is tested on it. On Debian: sudo apt-get install postgresql\n' +
-        'Elsewhere initdb, pg_basebackup and postgres are looked for in the PATH. Nothing has to run: the tests start their own.',
+      'PostgreSQL or PgBouncer is missing: the store is tested on them. On Debian: sudo apt-get install postgresql pgbouncer\n' +
+        'Elsewhere initdb, pg_basebackup, postgres and pgbouncer are looked for in the PATH. Nothing has to run: the tests start their own.',
     );
   }
-  await step('install PostgreSQL', async (heard) => {
+  await step('install PostgreSQL and PgBouncer', async (heard) => {
     const options = { heard, env: { DEBIAN_FRONTEND: 'noninteractive' } };
     await run('apt-get', ['update', '-q'], options);
-    await run('apt-get', ['install', '-y', '-q', '--no-install-recommends', 'postgresql'], options);
+    await run(
+      'apt-get',
+      ['install', '-y', '-q', '--no-install-recommends', 'postgresql', 'pgbouncer'],
+      options,
+    );
   });
   if (!found())
-    throw new Advice('PostgreSQL was installed, but initdb, pg_basebackup and postgres are not in the PATH.');
+    throw new Advice(
+      'PostgreSQL and PgBouncer were installed, but initdb, pg_basebackup, postgres or pgbouncer is not in the PATH.',
+    );
 }

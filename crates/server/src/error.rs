@@ -108,6 +108,12 @@ pub enum Error {
          name it among others"
     )]
     ReadOnly,
+    /// A pooler gives connections to the database away between two transactions.
+    #[error(
+        "DATABASE_URL leads to a pooler that shares one connection to PostgreSQL among several of ours: this server was not started, \
+         as its messages to other servers would be lost; connect to PostgreSQL directly, or set pool_mode = session in the pooler"
+    )]
+    Pooler,
     /// No database server is reachable.
     #[error(
         "the database cannot be reached ({0}): nothing was changed, and calls are not protected; check DATABASE_URL, the database's \

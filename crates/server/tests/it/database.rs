@@ -217,7 +217,7 @@ cd "$FOLDER" && exec $as "$BIN/pg_basebackup" -d "$PRIMARY" -D data -R -X stream
 "#;
 
 /// Debian's user for it. A socket needs no other.
-fn owner() -> u32 {
+pub(crate) fn owner() -> u32 {
     id_of("postgres").or_else(|| id_of("nobody")).unwrap_or(65534)
 }
 
@@ -270,7 +270,7 @@ fn id_of(user: &str) -> Option<u32> {
     String::from_utf8(id.stdout).ok()?.trim().parse().ok()
 }
 
-fn id_of_process() -> u32 {
+pub(crate) fn id_of_process() -> u32 {
     let id = Command::new("id").arg("-u").output().expect("id runs");
     String::from_utf8(id.stdout).unwrap().trim().parse().unwrap()
 }

@@ -44,6 +44,7 @@ mod operators;
 mod output;
 mod places;
 mod plugin;
+mod pooler;
 mod private;
 mod provision;
 mod pushes;

@@ -5,6 +5,7 @@ mod early;
 pub(crate) mod hosts;
 mod jobs;
 mod open;
+mod pooler;
 mod push;
 mod read;
 mod retain;

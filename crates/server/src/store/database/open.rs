@@ -1,6 +1,7 @@
 //! Opens a database and migrates it.
 
 use super::hosts::{Hosts, Unusable};
+use super::pooler;
 use super::read::texts;
 use super::schema::{KEYS, POSTGRES, SQLITE, rows};
 use super::servers::Servers;
@@ -205,6 +206,7 @@ async fn postgres(url: &str, deadline: Duration, surroundings: Surroundings) -> 
     })?;
     let servers = Servers::new(hosts, deadline);
     let url = servers.url().await?;
+    pooler::refuse(&url, deadline).await?;
     let connected = tokio::time::timeout(deadline, PgConnection::connect(&url)).await;
     let mut connection = connected.map_err(|_| Error::Unanswered(deadline))??;
     // Servers that start at the same time wait for each other here.
