@@ -10,6 +10,7 @@ import { parseArgs } from 'node:util';
 import { advisories } from './lib/advisories.mjs';
 import { build } from './lib/build.mjs';
 import { newest, oldest } from './lib/flex.mjs';
+import { keepInMemory } from './lib/memory.mjs';
 import { BUILD, END_TO_END, OLDEST, PARTS, UNITS, choose } from './lib/parts.mjs';
 import { env, root, run } from './lib/run.mjs';
 import { Advice, giveUp, say, sinceStart, step } from './lib/say.mjs';
@@ -77,6 +78,8 @@ async function main() {
   await setup({ tests: !values.quick });
   const browser = await chromium({ driver: !values.quick });
   if (parts.some(({ name }) => name === UNITS)) await postgres();
+  // After the set-up, which installs gigabytes.
+  keepInMemory();
   Object.assign(env, { CHROMIUM: browser });
   let passed = 0;
   let unsteady = 0;
@@ -123,7 +126,15 @@ async function main() {
 
   /** @type {Promise<void>[]} */
   const beside = [];
+  /** @type {Promise<void>[]} */
+  let waiting = [];
   for (const part of parts) {
+    if (part.waits) {
+      waiting.push(play(part));
+      continue;
+    }
+    await Promise.all(waiting);
+    waiting = [];
     if (parts.some(({ name }) => name === part.beside)) {
       beside.push(play(part, true));
       continue;
@@ -132,7 +143,7 @@ async function main() {
     // Without a build there is nothing to try out.
     if (failed.includes(BUILD)) break;
   }
-  await Promise.all(beside);
+  await Promise.all([...waiting, ...beside]);
   say(`\n${table(times)}`);
   say(`\n${passed} passed, ${failed.length} failed`);
   if (failed.length) throw new Advice(`After ${sinceStart()}: not all is well: ${failed.join('; ')}.`);

@@ -14,11 +14,20 @@ export const OLDEST = `the Flex UI ${oldest.version}, as one script`;
  * `command`: the program and its arguments; a part without one is a function of scripts/test.mjs. `runs`: both with and
  * without `--quick`, or only with it; without it alone if this is left out. `needs`: parts that run before it, asked for or
  * not. `beside`: a part that mostly waits, so that this one runs while it does, with a lower priority, if both are to run.
- * @typedef {{name: string, command?: string[], runs?: 'always' | 'quick', needs?: string[], beside?: string}} Part
+ * `waits`: it mostly waits, and runs at once with those before and after it that do.
+ * @typedef {{name: string, command?: string[], runs?: 'always' | 'quick', needs?: string[], beside?: string, waits?: boolean}} Part
  */
 
 const node = (/** @type {string} */ file) => [process.execPath, '--test', file];
 const clippy = (/** @type {string[]} */ ...what) => ['cargo', 'clippy', ...what, '--', '-D', 'warnings'];
+
+/** @returns {Part} */
+const inBrowsers = (/** @type {string} */ name, /** @type {string} */ file) => ({
+  name,
+  needs: [BUILD],
+  waits: true,
+  command: node(file),
+});
 
 /** @type {Part[]} */
 export const PARTS = [
@@ -62,11 +71,12 @@ export const PARTS = [
     command: ['tsc', '-p', 'tests/tsconfig.json'],
   },
   { name: 'lines of the shim', runs: 'always', needs: [BUILD], command: node('tests/shim.test.mjs') },
-  { name: 'the built plugin in a browser', needs: [BUILD], command: node('tests/plugin.test.mjs') },
-  { name: 'the Voice SDKs', needs: [BUILD], command: node('tests/voice-sdk.test.mjs') },
-  { name: 'the dialog', needs: [BUILD], command: node('tests/dialog.test.mjs') },
+  inBrowsers('the built plugin in a browser', 'tests/plugin.test.mjs'),
+  inBrowsers('the Voice SDKs', 'tests/voice-sdk.test.mjs'),
+  inBrowsers('the dialog', 'tests/dialog.test.mjs'),
   { name: 'strangers', needs: [BUILD], command: node('tests/strangers/twilio-helper.test.mjs') },
   { name: "through Twilio's tools", needs: [BUILD], command: node('tests/packaging/artefact.test.mjs') },
+  // It looks for free ports for a demo, as the Voice SDKs do: not at the same time.
   { name: 'beside other plugins', needs: [BUILD], command: node('tests/packaging/beside-others.test.mjs') },
   { name: 'stopping the demo', needs: [BUILD], command: node('tests/stop.test.mjs') },
   { name: UNITS, needs: [COMPILED], beside: END_TO_END, command: 'cargo test --workspace'.split(' ') },

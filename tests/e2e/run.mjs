@@ -1,6 +1,7 @@
 // The stories of each Flex UI, in lanes: each lane plays one after another on a demo of its own.
 
-import { availableParallelism } from 'node:os';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { availableParallelism, tmpdir } from 'node:os';
 import path from 'node:path';
 import { startDemo } from '../../scripts/lib/demo.mjs';
 import { newest } from '../../scripts/lib/flex.mjs';
@@ -94,10 +95,15 @@ export async function runAll({ browser, only = '', quick = false, lanes = LANES,
     console.log(`\nEnd to end: the real Flex UI ${flex.version}, in Chromium${how}\n`);
     /** @type {import('./people.mjs').Demo[]} */
     const demos = [];
+    /** @type {string[]} */
+    const folders = [];
     try {
       // One after another: each looks for ports that are free.
       while (demos.length < many) {
-        demos.push(await startDemo({ dir: path.join(artefacts, 'demo'), flex, settings: UNHURRIED }));
+        const data = mkdtempSync(path.join(tmpdir(), 'rejoin-data-'));
+        folders.push(data);
+        const settings = { ...UNHURRIED, DATABASE_URL: `sqlite:${path.join(data, 'rejoin.sqlite')}` };
+        demos.push(await startDemo({ dir: path.join(artefacts, 'demo'), flex, settings }));
       }
       const { passed, missed, again } = await tell(chosen, { demos, browser, artefacts });
       outcome.passed += passed;
@@ -105,6 +111,7 @@ export async function runAll({ browser, only = '', quick = false, lanes = LANES,
       outcome.again.push(...again);
     } finally {
       await Promise.all(demos.map((demo) => demo.stop()));
+      for (const folder of folders) rmSync(folder, { recursive: true, force: true });
     }
   }
   return outcome;
