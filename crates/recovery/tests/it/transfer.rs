@@ -314,6 +314,31 @@ fn an_unregistered_colleague_is_lost_by_the_only_other_wrapping_reservation() {
     assert!(desk.stage_of(BO).is_none());
 }
 
+/// A program removed Ada's leg, and nobody has taken the call since.
+#[test]
+fn the_task_is_not_asked_for_a_transfer_that_nothing_shows() {
+    let listener_before = |desk: &mut Desk| {
+        desk.join(1, 0xb1, false);
+        desk.leave(1, 0xb1, LeaveReason::HungUp);
+        desk.leave(1, ADA_LEG, LeaveReason::UpdatedViaApi);
+    };
+    let other_removed_after = |desk: &mut Desk| {
+        desk.leave(1, ADA_LEG, LeaveReason::UpdatedViaApi);
+        desk.join(1, 0xb1, false);
+        desk.leave(1, 0xb1, LeaveReason::UpdatedViaApi);
+    };
+    let stories: [fn(&mut Desk); 2] = [listener_before, other_removed_after];
+    for story in stories {
+        let mut desk = Desk::talking();
+        story(&mut desk);
+        assert_eq!(desk.take_actions(), []);
+        desk.now = desk.watch[&conference(1)];
+        desk.handle(Event::Timer { conference: conference(1), timer: Timer::Watchdog });
+        let asked = desk.take_actions();
+        assert!(matches!(asked[..], [Action::PollConference { handed_over: None, .. }]), "{asked:?}");
+    }
+}
+
 /// Neither page could send anything: their tokens are refused.
 #[test]
 fn an_agent_lost_after_an_unmarked_transfer_is_found_by_reservation() {
@@ -337,12 +362,6 @@ fn an_agent_lost_after_an_unmarked_transfer_is_found_by_reservation() {
     desk.leave(1, ADA_LEG, LeaveReason::UpdatedViaApi);
     desk.join(1, 0xb1, false);
     desk.leave(1, 0xb1, LeaveReason::UpdatedViaApi);
-    assert_eq!(desk.take_actions(), []);
-    // A listener had hung up before a program removed Ada's leg.
-    let mut desk = Desk::talking();
-    desk.join(1, 0xb1, false);
-    desk.leave(1, 0xb1, LeaveReason::HungUp);
-    desk.leave(1, ADA_LEG, LeaveReason::UpdatedViaApi);
     assert_eq!(desk.take_actions(), []);
     // After an end for all no poll is made.
     let mut desk = gone(LeaveReason::ConferenceEndedViaApi);
