@@ -16,7 +16,7 @@ const SILENCE: u32 = api::SILENCE.0 as u32;
 const SHORTEST: u32 = 2_000;
 /// Delay before the first reconnect, in ms; it doubles up to [`LONGEST`].
 const FIRST: u32 = 500;
-const LONGEST: u32 = 30_000;
+const LONGEST: u32 = api::RECONNECTS_WITHIN.0 as u32 * 2 / 3; // the jitter adds half of it
 /// How often to check whether Flex has another token than the refused one, in ms.
 const TOKEN: u32 = 1_000;
 

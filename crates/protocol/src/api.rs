@@ -75,6 +75,9 @@ pub const HEARTBEATS: u64 = 4;
 /// A push channel that is silent for longer than this is dead, whatever its server's heartbeat.
 pub const SILENCE: Millis = Millis(HEARTBEATS * HEARTBEAT.0);
 
+/// A page connects again within this time after its server is back, however long that was away.
+pub const RECONNECTS_WITHIN: Millis = Millis::seconds(12);
+
 /// How far the clock of a page's machine may be ahead: one that is further off makes every certificate invalid (they
 /// last at most 398 days: <https://cabforum.org/working-groups/server/baseline-requirements/>).
 const CLOCK_AHEAD: Millis = Millis::seconds(400 * 24 * 3600);

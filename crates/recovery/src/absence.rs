@@ -113,6 +113,9 @@ pub struct Holding {
     pub was_alone: bool,
     /// The agent is asked by a ping whether they are back.
     pub is_pinged: bool,
+    /// The wait was prolonged because no server ran, and goes on after the end of the ping.
+    #[serde(default)]
+    pub is_prolonged: bool,
 }
 
 /// The customer's trip to an agent through the queue.

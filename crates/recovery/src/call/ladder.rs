@@ -5,11 +5,13 @@ use super::{Call, Out};
 use crate::absence::{AHEAD, Ending, Holding, Phase, Recovery};
 use crate::plan::{LATER, SOON};
 use crate::{Action, Note, Timer};
-use rejoin_protocol::api::Failure;
+use rejoin_protocol::api::{Failure, RECONNECTS_WITHIN};
 use rejoin_protocol::{CallSid, Millis, RecoveryId, TaskSid};
 
 /// How long the steps before the requeue may delay it once the agent is reachable.
 const PREPARE: Millis = Millis::seconds(2);
+/// How long after the loss a wait is prolonged at most, however often servers start.
+const PROLONGED_AT_MOST: Millis = Millis::seconds(600);
 
 impl Call {
     /// Begins the second rung: the leg is gone, or is being removed.
@@ -54,7 +56,7 @@ impl Call {
         let deadline = recovery.absence.deadline;
         let is_awaited = !recovery.absence.back && !recovery.too_often;
         let is_pinged = is_awaited && out.now.until(deadline) > AHEAD;
-        recovery.phase = Phase::Holding(Holding { was_alone, is_pinged });
+        recovery.phase = Phase::Holding(Holding { was_alone, is_pinged, is_prolonged: false });
         self.set_timer(out, Timer::Ping, if is_awaited { deadline } else { out.now + PREPARE });
     }
 
@@ -112,6 +114,10 @@ impl Call {
         if self.recovery.as_ref().is_some_and(waits) && self.waits_for_newcomer(out, Timer::Ping) {
             return;
         }
+        let is_late = |r: &Recovery| r.absence.deadline + AHEAD < out.now;
+        if self.recovery.as_ref().is_some_and(is_late) && self.lets_pages_reconnect(out) {
+            return; // no server ran when the wait ended
+        }
         if let Some(recovery) = self.recovery.as_ref().filter(|r| r.phase == Phase::Away) {
             let leg = recovery.absence.lost_leg.clone();
             return self.give_up_in_place(out, &leg); // the steps before the requeue end with the wait
@@ -125,6 +131,28 @@ impl Call {
         }
         self.note(out, Note::AgentNotBack);
         self.requeue(out, None, out.now + out.config.queue_within);
+    }
+
+    /// Prolongs the wait for the agent after a time in which no server ran, which no page could tell that it is back. True if
+    /// the wait goes on for that.
+    pub(super) fn lets_pages_reconnect(&mut self, out: &mut Out<'_>) -> bool {
+        let Some(recovery) = &mut self.recovery else { return false };
+        let until = (out.now + RECONNECTS_WITHIN).min(recovery.absence.lost_at + PROLONGED_AT_MOST);
+        if recovery.absence.back || recovery.too_often || until <= recovery.absence.deadline {
+            return false;
+        }
+        let ring_at = match &mut recovery.phase {
+            Phase::Away => Millis(until.0.saturating_sub(AHEAD.0)),
+            Phase::Holding(holding) => {
+                holding.is_prolonged = true;
+                until
+            }
+            _ => return false,
+        };
+        recovery.absence.deadline = until;
+        self.set_timer(out, Timer::Ping, ring_at);
+        self.push(out);
+        true
     }
 
     /// Goes on to the second rung: no page joins in place, and the old leg is removed.

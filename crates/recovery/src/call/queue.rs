@@ -120,7 +120,7 @@ impl Call {
     fn cancel_requeue(&mut self) {
         if let Some(recovery) = &mut self.recovery {
             let was_alone = recovery.phase.trip().is_some_and(|trip| trip.was_alone);
-            recovery.phase = Phase::Holding(Holding { was_alone, is_pinged: false });
+            recovery.phase = Phase::Holding(Holding { was_alone, ..Holding::default() });
         }
     }
 

@@ -46,22 +46,23 @@ impl Call {
         if event.kind == TaskEventKind::Accepted {
             self.ping_accepted(out, &event.task);
         }
-        let Some(recovery) = self
-            .recovery
-            .as_mut()
-            .filter(|r| matches!(r.phase, Phase::Holding(_)) && !r.absence.back && !r.too_often)
-        else {
+        let Some(recovery) = self.recovery.as_mut().filter(|r| !r.absence.back && !r.too_often) else {
             return;
         };
+        let Phase::Holding(holding) = recovery.phase else { return };
         match event.kind {
             TaskEventKind::Accepted if event.worker.as_ref() == Some(&recovery.absence.agent.worker) => {
                 // The agent's page has not reported their activity yet, and the ping also reaches an agent on a break.
                 self.facts.pages.availability_is_shown(&recovery.absence.agent.worker, false);
                 self.proved_reachable(out);
             }
-            TaskEventKind::NotTaken | TaskEventKind::TakenBack | TaskEventKind::Canceled { .. } => {
+            TaskEventKind::NotTaken | TaskEventKind::TakenBack | TaskEventKind::Canceled { .. }
+                if !holding.is_prolonged =>
+            {
                 self.ping_is_over(out);
             }
+            // The ping lasts as long as the wait was to last at first.
+            TaskEventKind::NotTaken | TaskEventKind::TakenBack | TaskEventKind::Canceled { .. } => {}
             TaskEventKind::Accepted | TaskEventKind::EnteredQueue | TaskEventKind::WrapUp => {}
         }
     }

@@ -25,6 +25,7 @@ mod properties;
 mod repeated_losses;
 mod requeue_check;
 mod restored;
+mod server_away;
 mod several_agents;
 mod silence;
 mod stranded;

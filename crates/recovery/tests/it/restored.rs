@@ -145,6 +145,8 @@ fn a_customer_who_is_still_here_is_recovered() {
     let mut desk = Desk::holding();
     desk.restored(shows(&[CUSTOMER]));
     desk.fire(1, Timer::Ping);
+    assert_eq!(desk.stage(), Some(Stage::Interrupted), "pages have time to connect again");
+    desk.fire(1, Timer::Ping);
     assert!(desk.take_actions().iter().any(|it| matches!(it, Action::Requeue { target: None, .. })));
     // The agent was lost after the backup.
     let mut desk = Desk::talking();

@@ -6,10 +6,10 @@ use rejoin_protocol::api::{GracefulReason, Stage};
 use rejoin_protocol::{Millis, TaskSid, WorkerSid};
 use rejoin_recovery::{Action, Event, LeaveReason, Purpose, TaskEvent, TaskEventKind, Timer};
 
-const PING: u128 = 0x91;
+pub const PING: u128 = 0x91;
 const RECONNECT: u128 = 0x92;
 
-fn ping() -> Purpose {
+pub fn ping() -> Purpose {
     Purpose::Ping { recovery: recovery() }
 }
 
