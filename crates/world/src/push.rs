@@ -15,7 +15,7 @@ use tokio::task::AbortHandle;
 
 const SILENCE: u64 = api::SILENCE.0;
 const FIRST: u64 = 500;
-const LONGEST: u64 = 30_000;
+const LONGEST: u64 = api::RECONNECTS_WITHIN.0 * 2 / 3;
 
 /// The push channel of a page.
 #[derive(Debug, Default)]
