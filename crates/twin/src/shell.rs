@@ -759,7 +759,7 @@ impl Driver {
                         Err(why) => {
                             // Twilio goes on with the next verb.
                             twin.log(format!("a <Play> is skipped: {why}"));
-                            twin.tell(Event::Played { play });
+                            twin.tell(Event::NotPlayed { play });
                         }
                     }
                 });

@@ -113,6 +113,11 @@ pub enum Event {
         /// The sound.
         play: PlayId,
     },
+    /// A sound could not be fetched. Its document goes on with the next verb, however often it was to be repeated.
+    NotPlayed {
+        /// The sound.
+        play: PlayId,
+    },
     /// A TwiML document has arrived, or could not be fetched.
     TwimlFetched {
         /// The fetch.

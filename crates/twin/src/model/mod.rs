@@ -159,6 +159,7 @@ impl Model {
             Event::Message { call, content, sid } => self.message_sent(&call, &content, &sid),
             Event::Signalling { call, open } => self.signalling(&call, open),
             Event::Played { play } => self.played(play),
+            Event::NotPlayed { play } => self.not_played(play),
             Event::TwimlFetched { fetch, result } => self.twiml_fetched(fetch, result),
             Event::Presence { worker, open } => self.presence(&worker, open),
             Event::Assume(Assumptions {
@@ -283,6 +284,13 @@ impl Model {
                 playing.left = left.map(|left| left - 1);
                 self.play_again(playing, to);
             }
+        }
+    }
+
+    fn not_played(&mut self, play: PlayId) {
+        if let Some(playing) = self.plays.playing.get_mut(&play) {
+            playing.left = Some(0);
+            self.played(play);
         }
     }
 

@@ -123,6 +123,13 @@ pub(crate) struct Hold {
     at: Option<u64>,
 }
 
+/// The path of the comfort audio, here and at the fallback.
+const COMFORT_PATH: &str = "/audio/comfort.wav";
+/// How often the words are repeated when the comfort audio cannot be fetched, and the pause before each (seconds): that fills a
+/// minute or more without a server.
+const INSTEAD: usize = 10;
+const BREATH: u32 = 2;
+
 /// `/twiml/hold/{recovery}?told=&at=`: the same for a customer who is alone, unless they have heard it already, and then
 /// comfort audio until the hold ends. Until the words are due, a soft tone: the agent may be back before them. The document
 /// of the words is requested only then, so that nothing is looked up for an agent who is back at once. Unverified: whether
@@ -146,11 +153,20 @@ pub(crate) async fn hold(
         let words = app.config.document(&format!("/twiml/hold/{recovery}?told=false"));
         return Ok(Twiml(document.redirect(&words)));
     }
+    let language = if told { None } else { language(&app, id).await };
+    let words = |document| said(&app, document, Phrase::Interrupted, language.as_deref());
     if !told {
-        let language = language(&app, id).await;
-        document = said(&app, document, Phrase::Interrupted, language.as_deref());
+        document = words(document);
     }
-    Ok(Twiml(document.play_for_ever(&app.config.public("/audio/comfort.wav"))))
+    document = document.play_for_ever(&app.config.public(COMFORT_PATH));
+    // What follows is heard only when that audio cannot be fetched, because no server is there.
+    if let Some(fallback) = &app.config.fallback_url {
+        document = document.play_for_ever(&format!("{fallback}{COMFORT_PATH}"));
+    }
+    for _ in 0..INSTEAD {
+        document = words(document.pause(BREATH));
+    }
+    Ok(Twiml(document.redirect(&app.config.document(&format!("/twiml/hold/{recovery}?told=true")))))
 }
 
 /// `/twiml/comfort`: a piece of comfort audio.

@@ -36,6 +36,17 @@ fn a_caller_waits_and_hears_the_waiting_document_in_a_loop() {
 }
 
 #[test]
+fn an_audio_file_that_cannot_be_fetched_is_skipped_however_often_it_was_to_be_played() {
+    let mut world = World::new();
+    world.document("http://server/wait", "<Play loop=\"0\">one.wav</Play><Say>Two</Say>");
+    let leg = Audience::Leg(world.dial());
+    let (play, _) = world.playing(&leg).expect("a sound");
+    world.clear();
+    world.tell(Event::NotPlayed { play });
+    assert_eq!(world.playing(&leg).map(|(_, what)| what), Some(Sound::Say("Two".into())));
+}
+
+#[test]
 fn a_waiting_document_without_a_sound_does_not_spin() {
     let mut world = World::new();
     world.document("http://server/wait", "");
