@@ -77,7 +77,8 @@ async function main() {
   }
   await setup({ tests: !values.quick });
   const browser = await chromium({ driver: !values.quick });
-  if (parts.some(({ name }) => name === UNITS)) await postgres();
+  const onPostgres = values.quick ? [UNITS] : [UNITS, END_TO_END];
+  if (parts.some(({ name }) => onPostgres.includes(name))) await postgres();
   // After the set-up, which installs gigabytes.
   keepInMemory();
   Object.assign(env, { CHROMIUM: browser });

@@ -1,11 +1,13 @@
-// Server and twin, in the process group of the caller, with new secrets for each start.
+// Twin and server, or several servers on one PostgreSQL, in the process group of the caller, with new secrets for each start.
 
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { createWriteStream, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
+import { startBalancer } from './balancer.mjs';
 import { newest } from './flex.mjs';
+import { startPostgres } from './postgres.mjs';
 import { root, run } from './run.mjs';
 import { Advice } from './say.mjs';
 import { isStopping, onStop } from './stop.mjs';
@@ -48,12 +50,13 @@ class Program {
     /** @type {string[]} */ args,
     /** @type {object} */ env,
     /** @type {string} */ dir,
+    label = name,
   ) {
     this.name = name;
     this.args = args;
     /** @type {Record<string, string>} */
     this.env = { ...env };
-    this.log = path.join(dir, `${name}.log`);
+    this.log = path.join(dir, `${label}.log`);
     this.stopping = false;
     /** @type {import('node:child_process').ChildProcess | null} */
     this.child = null;
@@ -102,6 +105,11 @@ class Program {
     });
   }
 
+  /** `SIGSTOP`: it stands still, and its connections stay. `SIGCONT`: it goes on. */
+  signal(/** @type {NodeJS.Signals} */ signal) {
+    this.child?.kill(signal);
+  }
+
   /** Stops it, and waits until it has ended. */
   async stop(/** @type {NodeJS.Signals} */ signal = 'SIGTERM') {
     this.stopping = true;
@@ -136,13 +144,38 @@ async function setUp(dir, environment, withPlugin) {
   writeFileSync(path.join(dir, 'set-up.log'), said);
 }
 
+/** Names these servers to desktops, in Flex's configuration. */
+async function nameServers(
+  /** @type {string} */ twinUrl,
+  /** @type {{TWILIO_ACCOUNT_SID: string, TWILIO_AUTH_TOKEN: string}} */ {
+    TWILIO_ACCOUNT_SID,
+    TWILIO_AUTH_TOKEN,
+  },
+  /** @type {string[]} */ servers,
+) {
+  const url = `${twinUrl}/__tw/flex-api.twilio.com/v1/Configuration`;
+  const authorization = `Basic ${Buffer.from(`${TWILIO_ACCOUNT_SID}:${TWILIO_AUTH_TOKEN}`).toString('base64')}`;
+  const headers = { authorization, 'Content-Type': 'application/json' };
+  const { ui_attributes: attributes } = await (await fetch(url, { headers })).json();
+  const custom_data = { ...attributes.custom_data, rejoin: { servers } };
+  const ui_attributes = { ...attributes, custom_data };
+  const body = JSON.stringify({ account_sid: TWILIO_ACCOUNT_SID, ui_attributes });
+  const set = await fetch(url, { method: 'POST', headers, body });
+  if (!set.ok) throw new Advice(`The twin does not take Flex's configuration: ${await set.text()}`);
+}
+
 /**
- * Starts both, and sets the account up.
+ * Starts all of it, and sets the account up.
+ *
+ * Several servers are on one PostgreSQL, in a temporary folder. Each has an address of its own, which desktops know; Twilio
+ * knows one for all of them, behind which a balancer leads to the first that is ready. The addresses to which a page has
+ * the events of its calls sent are the servers' own: what Twilio sends there is lost with the server.
  * @param {{port?: number, dir: string, latencyMs?: number, live?: boolean, extraPlugins?: string[],
- *   flex?: import('./flex.mjs').Flex, settings?: Record<string, string>}} options `dir` holds the database and the logs,
- *   and is emptied. A demo that is not at the usual port has a directory beside it: another one may run there.
- *   `live`: desktops load the bundle as it is built at that time, instead of the deployed one.
- *   `extraPlugins` are files of plugins that Flex loads beside ours, `settings` the server's by their variables.
+ *   flex?: import('./flex.mjs').Flex, settings?: Record<string, string>, servers?: number}} options `dir` holds the
+ *   database and the logs, and is emptied. A demo that is not at the usual port has a directory beside it: another one may
+ *   run there. `live`: desktops load the bundle as it is built at that time, instead of the deployed one.
+ *   `extraPlugins` are files of plugins that Flex loads beside ours, `settings` the servers' by their variables, `servers`
+ *   their number.
  */
 export async function startDemo({
   port: wanted,
@@ -152,6 +185,7 @@ export async function startDemo({
   extraPlugins = [],
   flex = newest,
   settings = {},
+  servers: many = 1,
 }) {
   const twinPort = wanted
     ? await tryPort(wanted).catch((error) => {
@@ -159,12 +193,17 @@ export async function startDemo({
         throw new Advice(`Port ${wanted} ${why}. Give another one: npm start -- --port N`);
       })
     : await freePort(PORT);
-  const serverPort = await freePort(twinPort + 1);
+  /** @type {number[]} */
+  const ports = [];
+  while (ports.length < many) ports.push(await freePort((ports.at(-1) ?? twinPort) + 1));
+  const [first, last] = [ports[0], ports[ports.length - 1]];
+  const publicPort = many > 1 ? await freePort(last + 1) : first;
   const dir = twinPort === PORT ? usual : `${usual}-${twinPort}`;
   rmSync(dir, { recursive: true, force: true });
   mkdirSync(dir, { recursive: true });
   const twinUrl = `http://${HOST}:${twinPort}`;
-  const serverUrl = `http://${HOST}:${serverPort}`;
+  const serverUrl = `http://${HOST}:${publicPort}`;
+  const serverUrls = ports.map((port) => `http://${HOST}:${port}`);
   const secrets = {
     TWILIO_AUTH_TOKEN: randomBytes(16).toString('hex'),
     REJOIN_OPERATOR_TOKEN: randomBytes(16).toString('hex'),
@@ -188,39 +227,59 @@ export async function startDemo({
     { ...secrets, ...here },
     dir,
   );
-  const server = new Program(
-    'rejoin',
-    ['serve', '--config', path.join(dir, 'rejoin.toml')],
-    {
-      ...secrets,
-      ...here,
-      ...account,
-      // The twin's workflow for outbound calls matches no agent.
-      REJOIN_OUTBOUND_WORKFLOW_SID: sid('WW'),
-      REJOIN_LISTEN: `${HOST}:${serverPort}`,
-      // Two agents in one browser need two origins, because Flex keeps its token in localStorage.
-      REJOIN_ALLOWED_ORIGINS: `${twinUrl},http://localhost:${twinPort}`,
-      DATABASE_URL: `sqlite:${path.join(dir, 'rejoin.sqlite')}`,
-      ...settings,
-    },
-    dir,
+  const postgres = many > 1 ? await startPostgres() : undefined;
+  const balancer = many > 1 ? await startBalancer(publicPort, ports) : undefined;
+  const servers = ports.map(
+    (port, at) =>
+      new Program(
+        'rejoin',
+        ['serve', '--config', path.join(dir, 'rejoin.toml')],
+        {
+          ...secrets,
+          ...here,
+          ...account,
+          // The twin's workflow for outbound calls matches no agent.
+          REJOIN_OUTBOUND_WORKFLOW_SID: sid('WW'),
+          REJOIN_LISTEN: `${HOST}:${port}`,
+          // Two agents in one browser need two origins, because Flex keeps its token in localStorage.
+          REJOIN_ALLOWED_ORIGINS: `${twinUrl},http://localhost:${twinPort}`,
+          DATABASE_URL: postgres?.url ?? `sqlite:${path.join(dir, 'rejoin.sqlite')}`,
+          ...(many > 1 && { REJOIN_OTHER_PUBLIC_URLS: serverUrls.join(',') }),
+          ...settings,
+        },
+        dir,
+        at ? `rejoin-${at + 1}` : 'rejoin',
+      ),
   );
+  const [server] = servers;
   await twin.start();
   await setUp(dir, { ...secrets, ...here, ...account }, !live);
   const headers = { 'Content-Type': 'application/json' };
   const set = await fetch(`${twinUrl}/__twin/latency`, { method: 'POST', headers, body: String(latencyMs) });
   if (!set.ok) throw new Advice(`The twin does not take its latency: ${await set.text()}`);
-  await server.start();
+  if (many > 1) await nameServers(twinUrl, { ...account, ...secrets }, serverUrls);
+  // One after another: the first makes the tables.
+  for (const server of servers) await server.start();
+  await balancer?.ready();
   return {
     twin,
+    /** The first one. */
     server,
+    servers,
     /** Where the logs are. */
     dir,
     twinUrl,
+    /** Where Twilio finds them. */
     serverUrl,
+    /** The servers' own addresses, in the order in which desktops know them. */
+    serverUrls,
     /** The page to open: two agents need two origins, and Ada's is this one. */
     pageUrl: `http://localhost:${twinPort}/`,
     auth: { accountSid: sid('AC'), workspaceSid: sid('WS'), ...secrets },
-    stop: () => Promise.all([server.stop(), twin.stop()]),
+    stop: async () => {
+      await Promise.all([...servers, twin].map((program) => program.stop()));
+      await balancer?.stop();
+      await postgres?.stop();
+    },
   };
 }

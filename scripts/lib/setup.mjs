@@ -1,8 +1,9 @@
 // Installs what is missing, or says exactly what to install. Each item is checked before it is touched.
 
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { postgresPrograms } from './postgres.mjs';
 import { root, run, tools, tryRun } from './run.mjs';
 import { Advice, step } from './say.mjs';
 
@@ -163,17 +164,9 @@ export async function musl(target) {
 
 /** Programs of PostgreSQL and PgBouncer, for tests: they start one of their own, in a temporary folder. */
 export async function postgres() {
-  const debian = '/usr/lib/postgresql';
   // Debian's place for PgBouncer is not in everybody's path.
   const folders = [...(process.env.PATH ?? '').split(path.delimiter), '/usr/sbin'];
-  const found = () =>
-    folders.some((folder) => existsSync(path.join(folder, 'pgbouncer'))) &&
-    [
-      ...folders,
-      ...(existsSync(debian) ? readdirSync(debian).map((version) => path.join(debian, version, 'bin')) : []),
-    ].some((folder) =>
-      ['initdb', 'pg_basebackup', 'postgres'].every((program) => existsSync(path.join(folder, program))),
-    );
+  const found = () => postgresPrograms() && folders.some((folder) => existsSync(path.join(folder, 'pgbouncer')));
   if (found()) return;
   if (process.getuid?.() !== 0 || !(await tryRun('apt-get', ['--version']))) {
     throw new Advice(

@@ -23,6 +23,7 @@ import * as lost from './lost.mjs';
 import * as pages from './pages.mjs';
 import { quick as QUICK } from './quick.mjs';
 import * as queues from './queues.mjs';
+import * as servers from './servers.mjs';
 import * as sideBySide from './side-by-side.mjs';
 import * as signOut from './sign-out.mjs';
 import * as silence from './silence.mjs';
@@ -43,6 +44,7 @@ const UNHURRIED = { REJOIN_IN_PLACE_WITHIN_MS: '14000' };
 /** A story waits most of its time, for sound that is played, or for what happens only after seconds. */
 const LANES = Math.min(2, availableParallelism());
 
+/** @returns {import('./story.mjs').Told[]} */
 const storiesOn = (/** @type {Flex} */ flex) =>
   flex === newest
     ? // Some steps are shared, too.
@@ -60,6 +62,7 @@ const storiesOn = (/** @type {Flex} */ flex) =>
         ...lost,
         ...pages,
         ...queues,
+        ...servers,
         ...sideBySide,
         ...signOut,
         ...silence,
@@ -90,28 +93,34 @@ export async function runAll({ browser, only = '', quick = false, lanes = LANES,
   const outcome = { passed: 0, missed: [], again: [] };
   for (const { flex, chosen } of plays.filter(({ chosen }) => chosen.length)) {
     const artefacts = path.join(root, flex === newest ? 'target/e2e' : `target/e2e-${flex.name}`);
-    const many = Math.min(lanes, chosen.length);
-    const how = many > 1 ? `, ${many} stories side by side` : '';
-    console.log(`\nEnd to end: the real Flex UI ${flex.version}, in Chromium${how}\n`);
-    /** @type {import('./people.mjs').Demo[]} */
-    const demos = [];
-    /** @type {string[]} */
-    const folders = [];
-    try {
-      // One after another: each looks for ports that are free.
-      while (demos.length < many) {
-        const data = mkdtempSync(path.join(tmpdir(), 'rejoin-data-'));
-        folders.push(data);
-        const settings = { ...UNHURRIED, DATABASE_URL: `sqlite:${path.join(data, 'rejoin.sqlite')}` };
-        demos.push(await startDemo({ dir: path.join(artefacts, 'demo'), flex, settings }));
+    // Stories that take several servers have demos of their own.
+    for (const servers of new Set(chosen.map((story) => story.servers ?? 1))) {
+      const stories = chosen.filter((story) => (story.servers ?? 1) === servers);
+      const many = Math.min(lanes, stories.length);
+      const on = servers > 1 ? `, on ${servers} servers` : '';
+      const how = many > 1 ? `, ${many} stories side by side` : '';
+      console.log(`\nEnd to end: the real Flex UI ${flex.version}, in Chromium${on}${how}\n`);
+      /** @type {import('./people.mjs').Demo[]} */
+      const demos = [];
+      /** @type {string[]} */
+      const folders = [];
+      try {
+        // One after another: each looks for ports that are free.
+        while (demos.length < many) {
+          const data = mkdtempSync(path.join(tmpdir(), 'rejoin-data-'));
+          folders.push(data);
+          const kept = servers === 1 && { DATABASE_URL: `sqlite:${path.join(data, 'rejoin.sqlite')}` };
+          const settings = { ...UNHURRIED, ...kept };
+          demos.push(await startDemo({ dir: path.join(artefacts, 'demo'), flex, settings, servers }));
+        }
+        const { passed, missed, again } = await tell(stories, { demos, browser, artefacts });
+        outcome.passed += passed;
+        outcome.missed.push(...missed);
+        outcome.again.push(...again);
+      } finally {
+        await Promise.all(demos.map((demo) => demo.stop()));
+        for (const folder of folders) rmSync(folder, { recursive: true, force: true });
       }
-      const { passed, missed, again } = await tell(chosen, { demos, browser, artefacts });
-      outcome.passed += passed;
-      outcome.missed.push(...missed);
-      outcome.again.push(...again);
-    } finally {
-      await Promise.all(demos.map((demo) => demo.stop()));
-      for (const folder of folders) rmSync(folder, { recursive: true, force: true });
     }
   }
   return outcome;

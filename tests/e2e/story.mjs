@@ -94,7 +94,7 @@ export class Story {
     );
     const state = await this.twilio.state().catch((failed) => ({ failed: String(failed) }));
     writeFileSync(path.join(this.folder, 'state.json'), JSON.stringify(state, null, 1));
-    for (const program of [this.demo.twin, this.demo.server]) {
+    for (const program of [this.demo.twin, ...this.demo.servers]) {
       copyFileSync(program.log, path.join(this.folder, path.basename(program.log)));
     }
   }
@@ -110,6 +110,10 @@ export class Story {
   }
 }
 
+/**
+ * @typedef {{title: string, play: (story: Story) => Promise<void>, servers?: number}} Told `servers`: as many as it takes, if
+ *   more than one
+ */
 /** @typedef {{title: string, at: string, why: string, evidence: string}} Miss a story that did not hold, and where */
 /** @typedef {{passed: number, missed: Miss[], again: Miss[]}} Outcome `again`: what held only when played again */
 
