@@ -153,6 +153,7 @@ pub(crate) fn routers(app: &Arc<App>) -> Result<Routers, Error> {
         .route("/v1/graceful", post(plugin::graceful))
         .route("/v1/goodbye", post(plugin::goodbye))
         .route("/v1/push", get(push::push))
+        .route("/v1/ready", get(readiness::ready_for_pages))
         .layer(cors(&app.config)?);
     let router = Router::new()
         .route("/webhooks/conference", post(webhooks::conference))

@@ -1,4 +1,4 @@
-//! `GET /health/ready`: one check serves all requests within a second. A check writes to the database.
+//! `GET /health/ready` and `GET /v1/ready`: one check serves all requests within a second. A check writes to the database.
 
 use super::{App, health};
 use axum::body::{Bytes, to_bytes};
@@ -35,4 +35,20 @@ pub(crate) async fn ready(State(app): State<Arc<App>>) -> Response {
         }
     };
     (status, [(header::CONTENT_TYPE, "application/json")], body).into_response()
+}
+
+/// Whether this server can work and is not about to stop, by its status alone. Pages that have several servers compare them by it.
+#[utoipa::path(
+    get,
+    path = "/v1/ready",
+    responses((status = 204, description = "It can."), (status = 503, description = "It cannot, or is about to stop."))
+)]
+pub(crate) async fn ready_for_pages(State(app): State<Arc<App>>) -> StatusCode {
+    if app.stopping.is_said() {
+        return StatusCode::SERVICE_UNAVAILABLE;
+    }
+    match ready(State(app)).await.status() {
+        StatusCode::OK => StatusCode::NO_CONTENT,
+        status => status,
+    }
 }

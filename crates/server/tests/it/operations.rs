@@ -39,6 +39,22 @@ async fn readiness_names_what_is_missing() {
     assert_eq!(get(&alone.desk, "/health/live", None).await.0, 200, "it is up all the same");
 }
 
+#[tokio::test]
+async fn pages_are_told_whether_a_server_can_work_and_nothing_else() {
+    let ready = async |desk: &Desk| {
+        let request =
+            desk.http.get(format!("{}/v1/ready", desk.address)).header("origin", "https://flex.twilio.com");
+        let reply = request.send().await.unwrap();
+        let allowed = reply.headers().get("access-control-allow-origin").cloned();
+        assert_eq!(allowed.expect("a page can read it").to_str().unwrap(), "https://flex.twilio.com");
+        (reply.status().as_u16(), reply.text().await.unwrap())
+    };
+    let world = World::start().await;
+    assert_eq!(ready(&world.desk).await, (204, String::new()));
+    let alone = World::start_with(|config| config.twilio_base = "http://127.0.0.1:1".into()).await;
+    assert_eq!(ready(&alone.desk).await, (503, String::new()));
+}
+
 /// The value of the metric with this name and these labels.
 fn figure(text: &str, name: &str) -> f64 {
     let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
