@@ -50,7 +50,9 @@ export default class RejoinPlugin extends FlexPlugin {
     const playSound = createSound((blocked) => idle || core?.handle({ soundChanged: { blocked } }));
     /** @type {(reservation: string, participant: string) => string[]} */
     const flagsToClear = (reservation, participant) => core?.flagsToClear(reservation, participant) ?? [];
-    const shell = { flagsToClear, playSound, notices, standBy, misfit };
+    /** @type {(took: Array<number | null>) => unknown} */
+    const measured = (took) => idle || core?.handle({ measured: { took } });
+    const shell = { flagsToClear, playSound, measured, notices, standBy, misfit };
     const perform = createEffects(flex, manager, shell);
 
     /** @type {import('./types').Ask} */

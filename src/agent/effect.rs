@@ -122,7 +122,7 @@ pub enum Timer {
     Outbox,
     /// Poll the server while the push channel is down.
     Poll,
-    /// Go back to the first server.
+    /// Measure the servers again.
     Server,
     /// Retry to accept.
     Accept(ReservationSid),
@@ -237,6 +237,11 @@ pub enum ToDesktop {
     Mute {},
     /// Play what the browser refused to play before a click. Sent while a click is handled.
     PlaySound {},
+    /// Ask each of these servers whether it can work, then report `measured`.
+    Measure {
+        /// Their base URLs.
+        servers: Vec<String>,
+    },
     /// Set the agent's activity.
     SetActivity {
         /// The activity.

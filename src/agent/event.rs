@@ -1,8 +1,8 @@
 use crate::agent::Timer;
 use rejoin_protocol::api::{GracefulReason, HelloReply, RecoveryView};
 use rejoin_protocol::{
-    ActivitySid, CallSid, ConferenceSid, RecoveryId, ReservationSid, TaskQueueSid, TaskSid, WorkerSid,
-    WorkflowSid,
+    ActivitySid, CallSid, ConferenceSid, Millis, RecoveryId, ReservationSid, TaskQueueSid, TaskSid,
+    WorkerSid, WorkflowSid,
 };
 
 /// Pairs a question of the desktop with its one answer.
@@ -153,6 +153,11 @@ pub enum FromDesktop {
     },
     /// Flex's phone has checked the devices.
     PhoneLooked {},
+    /// How fast the servers answer, see [`ToDesktop::Measure`](super::ToDesktop::Measure).
+    Measured {
+        /// The round trip to each, in their order. `None`: no answer within two seconds, or it cannot work.
+        took: Vec<Option<Millis>>,
+    },
     /// The browser refuses to play the call's sound before the agent clicks, or plays it now.
     SoundChanged {
         /// True when it refuses.

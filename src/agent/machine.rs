@@ -1,6 +1,6 @@
 use crate::agent::call::Call;
 use crate::agent::config;
-use crate::agent::ends::{Ends, Seen};
+use crate::agent::ends::Ends;
 use crate::agent::few::{Map, Set};
 use crate::agent::leaving::Leaving;
 use crate::agent::offer::Offer;
@@ -21,6 +21,9 @@ use rejoin_protocol::{Millis, RecoveryId, ReservationSid, WorkerSid};
 /// `hold` is included because a hold is the only sign that the exit flag has no effect meanwhile
 /// (<https://www.twilio.com/docs/voice/twiml/conference#statuscallbackevent>).
 const CONFERENCE_EVENTS: &str = "start,end,join,leave,modify,hold,announcement";
+
+/// A page measures its servers again after this time at least, and twice this time at most.
+const MEASURED_EVERY: Millis = Millis::seconds(300);
 
 /// One page of a worker's desktop, from its load to its end.
 #[derive(Clone, Debug)]
@@ -184,7 +187,7 @@ impl Agent {
             Event::Push(view) => self.pushed(now, view, &mut out),
             Event::Ask => self.say_hello(now, &mut out),
             Event::Superseded => self.superseded(&mut out),
-            Event::Move => self.seen(now, Seen::Failure, &mut out),
+            Event::Move => self.server_failed(now, &mut out),
             Event::Elected { taken, epoch } => self.elected(now, taken, epoch, &mut out),
             Event::Deposed => self.deposed(&mut out),
             Event::Restored { epoch, phone_gone } => self.restored(now, epoch, phone_gone, &mut out),
@@ -230,6 +233,7 @@ impl Agent {
             FromDesktop::MicrophoneChanged { microphone } => self.ready.microphone = microphone,
             FromDesktop::DevicesChanged { phone_tells } => self.devices_changed(now, phone_tells, out),
             FromDesktop::PhoneLooked {} => self.phone_looked(out),
+            FromDesktop::Measured { took } => self.measured(now, &took, out),
             FromDesktop::SoundChanged { blocked } => self.ready.silenced = blocked,
             FromDesktop::ActivityChanged(activity) => self.activity(now, activity, out),
             FromDesktop::FlexPrompts {} => self.flex_prompts = true,
@@ -453,7 +457,11 @@ impl Agent {
         } else {
             return; // of a request that was given up, possibly at another server
         }
-        self.seen(now, if failed { Seen::Failure } else { Seen::Answer }, out);
+        if failed {
+            self.server_failed(now, out);
+        } else {
+            self.ends.answered();
+        }
     }
 
     fn delivered(
@@ -508,20 +516,38 @@ impl Agent {
         }
     }
 
-    /// Moves to another server if this means so. What is in flight is sent again there: each request has an id, by
-    /// which servers deduplicate.
-    pub(super) fn seen(&mut self, now: Millis, seen: Seen, out: &mut Vec<Effect>) {
-        if let Some(server) = self.ends.handle(now, seen, self.epoch) {
-            self.config.server = server.to_owned();
-            let server = server.to_owned();
-            out.push(Effect::UseServer { server });
-            self.push = self.push.map(|_| false);
-            self.forget_sent(out);
-            self.say_hello(now, out);
-        }
-        if let Some(at) = self.ends.due().filter(|_| seen != Seen::Answer) {
+    /// The server in use has failed, or sends its pages away.
+    pub(super) fn server_failed(&mut self, now: Millis, out: &mut Vec<Effect>) {
+        let server = self.ends.failed(now).map(str::to_owned);
+        self.use_server(now, server, out);
+    }
+
+    /// Measures all servers, if there are several, and again between five and ten minutes later.
+    pub(super) fn measure(&mut self, now: Millis, out: &mut Vec<Effect>) {
+        if self.config.servers.len() > 1 {
+            let servers = self.config.servers.clone();
+            out.push(Effect::Desktop(ToDesktop::Measure { servers }));
+            // Pages differ in their epochs.
+            let at = now + MEASURED_EVERY + Millis(self.epoch % MEASURED_EVERY.0);
             out.push(Effect::SetTimer { timer: Timer::Server, at });
         }
+    }
+
+    /// How fast the servers answer. A page with a call moves only if its own server does not answer at all.
+    fn measured(&mut self, now: Millis, took: &[Option<Millis>], out: &mut Vec<Effect>) {
+        let (works, busy) = (self.push == Some(true), self.is_busy());
+        let server = self.ends.measured(now, took, works, busy).map(str::to_owned);
+        self.use_server(now, server, out);
+    }
+
+    /// Moves to another server. What is in flight is sent again there: each request has an id, by which servers deduplicate.
+    fn use_server(&mut self, now: Millis, server: Option<String>, out: &mut Vec<Effect>) {
+        let Some(server) = server else { return };
+        self.config.server.clone_from(&server);
+        out.push(Effect::UseServer { server });
+        self.push = self.push.map(|_| false);
+        self.forget_sent(out);
+        self.say_hello(now, out);
     }
 
     /// Sends pending requests.
@@ -609,7 +635,7 @@ impl Agent {
             Timer::Stay(reservation) => self.look_again(now, &reservation, out),
             Timer::Outbox => self.outbox.resume(out),
             Timer::Poll => self.poll_now(now, out),
-            Timer::Server => self.seen(now, Seen::Time, out),
+            Timer::Server => self.measure(now, out),
             Timer::Accept(reservation) => {
                 if let Some(offer) = self.offers.get_mut(&reservation) {
                     offer.busy = false;

@@ -44,7 +44,7 @@ impl Agent {
         self.waits = self.role.locked_out || self.role.superseded;
     }
 
-    /// Begins to act: opens the push channel, delivers requests, and says hello.
+    /// Begins to act: opens the push channel, delivers requests, says hello, and measures the servers.
     pub(super) fn act(&mut self, now: Millis, out: &mut Vec<Effect>) {
         out.push(Effect::OpenPush { epoch: self.epoch });
         self.await_microphone(now, out);
@@ -53,6 +53,7 @@ impl Agent {
             self.outbox.adopt(&me.worker, kept, out);
         }
         self.say_hello(now, out);
+        self.measure(now, out);
     }
 
     /// This page has got the lock.
@@ -155,6 +156,12 @@ impl Agent {
         }
     }
 
+    /// True while the agent has a call, or a recovery goes on.
+    pub(super) fn is_busy(&self) -> bool {
+        self.calls.values().any(|call| call.is_accepted() || call.checking.is_some())
+            || self.recoveries.values().any(|recovery| !recovery.view.stage.is_final())
+    }
+
     /// Reports who acts, and polls with growing delays while the push channel is down and a call needs it.
     pub(super) fn settle_role(&mut self, now: Millis, out: &mut Vec<Effect>) {
         if self.me.is_none() {
@@ -165,11 +172,7 @@ impl Agent {
             self.role.told = Some(acts);
             out.push(Effect::Role { acts });
         }
-        let open = || {
-            self.calls.values().any(|call| call.is_accepted() || call.checking.is_some())
-                || self.recoveries.values().any(|recovery| !recovery.view.stage.is_final())
-        };
-        let deaf = acts && self.push == Some(false) && open();
+        let deaf = acts && self.push == Some(false) && self.is_busy();
         let wanted = deaf || (self.role.superseded && self.may_ask());
         match (wanted, self.poll.at) {
             (true, None) => {

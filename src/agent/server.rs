@@ -1,6 +1,5 @@
 //! The conversation with the server: hellos, recoveries, and what follows for offers and the dialog.
 
-use crate::agent::ends::Seen;
 use crate::agent::machine::Talk;
 use crate::agent::offer::{Kind, Offer};
 use crate::agent::recovery::{Recovery, rank};
@@ -157,7 +156,11 @@ impl Agent {
     pub(super) fn push_state(&mut self, now: Millis, up: bool, out: &mut Vec<Effect>) {
         let stays_down = !up && self.push == Some(false);
         self.push = Some(up);
-        self.seen(now, if up { Seen::Answer } else { Seen::Failure }, out);
+        if up {
+            self.ends.answered();
+        } else {
+            self.server_failed(now, out);
+        }
         if stays_down {
             self.register_again(now, None, out);
         }

@@ -198,6 +198,7 @@ fn name(event: &Event) -> &'static str {
             FromDesktop::MicrophoneChanged { microphone: Microphone::Unknown } => "microphoneUnknown",
             FromDesktop::DevicesChanged { .. } => "devicesChanged",
             FromDesktop::PhoneLooked {} => "phoneLooked",
+            FromDesktop::Measured { .. } => "measured",
             FromDesktop::SoundChanged { blocked: true } => "soundBlocked",
             FromDesktop::SoundChanged { blocked: false } => "soundPlays",
             FromDesktop::ActivityChanged(_) => "activityChanged",

@@ -4,6 +4,7 @@ use super::{Fields, Unfit, Value};
 use crate::agent::{
     Activity, Attributes, ConferenceFacts, FromDesktop, Leg, LegKind, RequestId, ReservationStatus, TaskFacts,
 };
+use rejoin_protocol::Millis;
 use rejoin_protocol::call_message::LONGEST;
 
 impl FromDesktop {
@@ -51,6 +52,9 @@ impl TryFrom<Value> for FromDesktop {
                 Self::BeforeComplete { request: request(said)?, reservation: said.parsed("reservation")? }
             }
             "phoneChanged" => Self::PhoneChanged { registered: said.flag("registered")? },
+            "measured" => {
+                Self::Measured { took: said.list("took")?.iter().map(round_trip).collect::<Result<_, _>>()? }
+            }
             "soundChanged" => Self::SoundChanged { blocked: said.flag("blocked")? },
             "activityChanged" => Self::ActivityChanged(Activity {
                 sid: said.parsed("sid")?,
@@ -67,6 +71,15 @@ impl TryFrom<Value> for FromDesktop {
             "pageHide" => Self::PageHide { may_return: said.flag("mayReturn").unwrap_or_default() },
             _ => return Err(Unfit { field: "event" }),
         })
+    }
+}
+
+/// Fractions are dropped.
+fn round_trip(said: &Value) -> Result<Option<Millis>, Unfit> {
+    match said {
+        Value::Number(ms) => Ok(Some(Millis(*ms as u64))),
+        Value::Nothing => Ok(None),
+        _ => Err(Unfit { field: "took" }),
     }
 }
 

@@ -131,6 +131,10 @@ pub fn effect(effect: &ToDesktop) -> Option<Value> {
             ("answerMessage", new().with("leg", leg.as_str().into()).with("message", message.into()))
         }
         ToDesktop::Mute {} => ("mute", new()),
+        ToDesktop::Measure { servers } => {
+            let servers = servers.iter().map(|server| server.as_str().into()).collect();
+            ("measure", new().with("servers", Value::List(servers)))
+        }
         ToDesktop::PlaySound {} => ("playSound", new()),
         ToDesktop::SetActivity { activity } => {
             ("setActivity", new().with("activity", activity.as_str().into()))

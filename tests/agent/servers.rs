@@ -121,14 +121,78 @@ fn one_server_is_never_left() {
     }
 }
 
+/// The servers that are to be measured.
+fn measures(effects: &[Effect]) -> Vec<Vec<String>> {
+    let mine = desktop(effects).into_iter().filter_map(|effect| match effect {
+        ToDesktop::Measure { servers } => Some(servers),
+        _ => None,
+    });
+    mine.collect()
+}
+
+/// The round trips to the servers, in ms.
+fn took(ms: &[Option<u64>]) -> Event {
+    let took = ms.iter().map(|ms| ms.map(Millis)).collect();
+    Event::Desktop(FromDesktop::Measured { took })
+}
+
+/// A page without a call that has just started, and the effects of its start.
+fn starting(servers: &[&str]) -> (Desk, Vec<Effect>) {
+    let (config, _) = Config::read(&account(servers), &Value::Nothing);
+    let mut desk = Desk::with(config);
+    let effects = desk.start(vec![], true);
+    (desk, effects)
+}
+
 #[test]
-fn the_page_goes_back_to_the_first_server_between_five_and_ten_minutes_later() {
-    let mut desk = on_a_call(&[ONE, TWO]);
-    desk.handle(Event::PushState { up: false });
+fn the_servers_are_measured_at_the_start_and_every_five_to_ten_minutes() {
+    let (mut desk, effects) = starting(&[ONE, TWO]);
+    assert_eq!(measures(&effects), [[ONE, TWO]]);
+    desk.greeted(vec![]);
     desk.handle(Event::PushState { up: true });
-    assert_eq!(moves(&desk.wait(Millis::seconds(299))), Vec::<&str>::new());
-    let effects = desk.wait(Millis::seconds(301));
-    assert_eq!(moves(&effects)[..1], [ONE]);
+    assert_eq!(measures(&desk.wait(Millis::seconds(300))), Vec::<Vec<String>>::new());
+    for _ in 0..3 {
+        assert_eq!(measures(&desk.wait(Millis::seconds(300))), [[ONE, TWO]]);
+    }
+    let (mut alone, effects) = starting(&[ONE]);
+    assert_eq!(measures(&effects), Vec::<Vec<String>>::new(), "there is no choice");
+    assert_eq!(measures(&alone.wait(Millis::seconds(1200))), Vec::<Vec<String>>::new());
+}
+
+#[test]
+fn a_page_that_starts_leaves_a_server_that_does_not_answer_for_one_that_does() {
+    let (mut desk, _) = starting(&[ONE, TWO]);
+    desk.wait(Millis::seconds(2));
+    let effects = desk.handle(took(&[None, Some(30)]));
+    assert_eq!(moves(&effects), [TWO]);
+    assert!(matches!(posts(&effects)[..], [(_, Request::Hello(_))]), "{effects:?}");
+}
+
+#[test]
+fn a_page_without_a_call_moves_to_a_far_faster_server_and_one_with_a_call_does_not() {
+    let (mut desk, _) = starting(&[ONE, TWO]);
+    desk.greeted(vec![]);
+    desk.handle(Event::PushState { up: true });
+    assert_eq!(moves(&desk.handle(took(&[Some(40), Some(10)]))), Vec::<&str>::new());
+    assert_eq!(moves(&desk.handle(took(&[Some(200), Some(10)]))), [TWO]);
+
+    let mut desk = on_a_call(&[ONE, TWO]);
+    assert_eq!(moves(&desk.handle(took(&[Some(200), Some(10)]))), Vec::<&str>::new());
+    assert_eq!(moves(&desk.handle(took(&[None, Some(10)]))), Vec::<&str>::new(), "its channel is open");
+}
+
+#[test]
+fn a_page_goes_back_to_the_first_server_once_that_answers_again() {
+    let (mut desk, _) = starting(&[ONE, TWO]);
+    desk.greeted(vec![]);
+    desk.handle(Event::PushState { up: true });
+    assert_eq!(moves(&desk.handle(Event::Move)), [TWO]);
+    desk.handle(Event::PushState { up: true });
+    desk.wait(Millis::seconds(4));
+    assert_eq!(moves(&desk.handle(took(&[Some(10), Some(10)]))), Vec::<&str>::new(), "it has just failed");
+    desk.wait(Millis::seconds(300));
+    assert_eq!(moves(&desk.handle(took(&[None, Some(10)]))), Vec::<&str>::new());
+    assert_eq!(moves(&desk.handle(took(&[Some(10), Some(10)]))), [ONE]);
 }
 
 #[test]

@@ -115,6 +115,10 @@ fn steps() -> impl Strategy<Value = Step> {
             Just(Microphone::Granted), Just(Microphone::Denied), Just(Microphone::Missing), Just(Microphone::Unknown)
         ].prop_map(|microphone| Step::Event(Event::Desktop(FromDesktop::MicrophoneChanged { microphone }))),
         1 => any::<bool>().prop_map(|blocked| Step::Event(Event::Desktop(FromDesktop::SoundChanged { blocked }))),
+        1 => prop::collection::vec(prop::option::of(0u64..500), 0..3).prop_map(|took| {
+            let took = took.into_iter().map(|took| took.map(Millis)).collect();
+            Step::Event(Event::Desktop(FromDesktop::Measured { took }))
+        }),
         1 => (0u128..2).prop_map(|n| Step::Event(activity(n))),
         1 => (1u128..5).prop_map(|n| Step::Event(Event::Desktop(FromDesktop::AcceptFailed { reservation: wr(n) }))),
         1 => (1u128..5).prop_map(|n| Step::Event(Event::Desktop(FromDesktop::ExitFlagSettled { reservation: wr(n) }))),

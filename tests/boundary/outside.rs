@@ -74,6 +74,7 @@ pub fn events(number: u128) -> Vec<Json> {
         json!({"phoneChanged": {"registered": false}}),
         json!({"pageHide": {}}),
         json!({"soundChanged": {"blocked": true}}),
+        json!({"measured": {"took": [12.5, null]}}),
         json!({"asked": {"leg": CallSid::numbered(number), "question": "RJ"}}),
         json!({"activityChanged": {"sid": ActivitySid::numbered(1), "offline": false, "unavailable": false}}),
     ]

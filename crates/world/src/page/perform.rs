@@ -230,6 +230,7 @@ impl World {
                 self.set_activity(page, worker, activity);
             }
             ToDesktop::Select { .. }
+            | ToDesktop::Measure { .. }
             | ToDesktop::PlaySound {}
             | ToDesktop::PromptOnLeave { .. }
             | ToDesktop::Notify { .. }
