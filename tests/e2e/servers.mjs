@@ -66,6 +66,19 @@ const movesOn = (/** @type {Story} */ story, /** @type {Agent} */ ada, /** @type
     story.print(`    it moved after ${moved - since} ms, its push channel stood after ${stands - since} ms`);
   });
 
+/** The second server counts one page, which has come from another one. */
+const isCounted = (/** @type {Story} */ story) =>
+  story.step('the second server counts the page', () =>
+    story.twilio.becomes('counted', async () => {
+      const { auth, serverUrls } = story.demo;
+      const headers = { authorization: `Bearer ${auth.REJOIN_OPERATOR_TOKEN}` };
+      const figures = await (await fetch(`${serverUrls[1]}/metrics`, { headers })).text();
+      const come = /^rejoin_switches_total\{.*what="server".*\} (\d+)$/gm;
+      const all = [...figures.matchAll(come)].reduce((sum, [, count]) => sum + Number(count), 0);
+      return /^rejoin_push_sessions 1$/m.test(figures) && all > 0;
+    }),
+  );
+
 /** While the first server is like that; it is as before afterwards, come what may. */
 async function during(
   /** @type {Story} */ story,
@@ -179,6 +192,7 @@ export const killed = {
         const since = Date.now();
         await server.stop('SIGKILL');
         await movesOn(story, ada, since);
+        await isCounted(story);
         await goesOn(story, ada, customer, task, timeline);
       },
       () => server.start(),

@@ -37,16 +37,14 @@ pub(crate) async fn ready(State(app): State<Arc<App>>) -> Response {
     (status, [(header::CONTENT_TYPE, "application/json")], body).into_response()
 }
 
-/// Whether this server can work and is not about to stop, by its status alone. Pages that have several servers compare them by it.
+/// Whether this server can work, by its status alone. Pages that have several servers compare them by it. A server that stops
+/// takes no more connections.
 #[utoipa::path(
     get,
     path = "/v1/ready",
-    responses((status = 204, description = "It can."), (status = 503, description = "It cannot, or is about to stop."))
+    responses((status = 204, description = "It can."), (status = 503, description = "It cannot."))
 )]
 pub(crate) async fn ready_for_pages(State(app): State<Arc<App>>) -> StatusCode {
-    if app.stopping.is_said() {
-        return StatusCode::SERVICE_UNAVAILABLE;
-    }
     match ready(State(app)).await.status() {
         StatusCode::OK => StatusCode::NO_CONTENT,
         status => status,
