@@ -166,7 +166,8 @@ export async function musl(target) {
 export async function postgres() {
   // Debian's place for PgBouncer is not in everybody's path.
   const folders = [...(process.env.PATH ?? '').split(path.delimiter), '/usr/sbin'];
-  const found = () => postgresPrograms() && folders.some((folder) => existsSync(path.join(folder, 'pgbouncer')));
+  const found = () =>
+    postgresPrograms() && folders.some((folder) => existsSync(path.join(folder, 'pgbouncer')));
   if (found()) return;
   if (process.getuid?.() !== 0 || !(await tryRun('apt-get', ['--version']))) {
     throw new Advice(
