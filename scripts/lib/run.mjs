@@ -8,7 +8,10 @@ import { isStopping, onStop } from './stop.mjs';
 export const root = fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$/, '');
 export const tools = path.join(root, '.tools');
 
-/** Environment of everything that is run: our tools come first on the path. */
+/**
+ * Environment of everything that is run: our tools come first on the path.
+ * @type {NodeJS.ProcessEnv}
+ */
 export const env = {
   ...process.env,
   PATH: [path.join(tools, 'bin'), path.join(root, 'node_modules/.bin'), process.env.PATH].join(
