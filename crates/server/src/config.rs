@@ -161,6 +161,9 @@ pub struct Config {
     /// The log.
     #[command(flatten, next_help_heading = "Logs")]
     pub logs: Logs,
+    /// What is monitored, and who is alerted.
+    #[command(flatten)]
+    pub monitoring: Monitoring,
     /// Settings that differ for calls of a workflow.
     #[arg(skip)]
     pub workflow: BTreeMap<WorkflowSid, Changes>,

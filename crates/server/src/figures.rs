@@ -3,12 +3,14 @@
 //! The parts count where things happen, with the `metrics` crate; this module has the names, and values that are
 //! looked up on request.
 
+use crate::store::CallCounts;
 use crate::switches::Cause;
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use rejoin_protocol::Millis;
 use rejoin_recovery::{Action, Ending, Note};
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// Recoveries that have ended, by outcome.
@@ -19,6 +21,12 @@ const PHASES: &str = "rejoin_recovery_seconds";
 const LINES: &str = "rejoin_timeline_total";
 /// Jobs that were given up, by action.
 const GIVEN_UP: &str = "rejoin_jobs_given_up_total";
+/// How often this server's lease had ended when it was renewed.
+const LEASES_LOST: &str = "rejoin_leases_lost_total";
+/// Open calls.
+const CALLS_OPEN: &str = "rejoin_calls_open";
+/// Those whose agent is not known.
+const CALLS_UNPROTECTED: &str = "rejoin_calls_unprotected";
 /// Events that were refused, because the call is held back.
 pub(crate) const HELD_BACK: &str = "rejoin_events_held_back_total";
 /// Events that could not be handled.
@@ -67,6 +75,9 @@ const SLOW: &[f64] =
 /// How often measurements are put into their buckets, whether or not they are scraped.
 const UPKEEP: Duration = Duration::from_secs(5);
 
+/// Jobs given up since the start.
+static JOBS_GIVEN_UP: AtomicU64 = AtomicU64::new(0);
+
 static HANDLE: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
 
 /// Starts counting. Shared by all servers of a process.
@@ -102,6 +113,7 @@ fn begin() {
         metrics::counter!(REQUESTS, "route" => route, "status" => "403").increment(0);
     }
     metrics::counter!(LOOK_UPS_REFUSED).increment(0);
+    metrics::counter!(LEASES_LOST).increment(0);
     for (what, cause) in Cause::ALL.map(Cause::names) {
         metrics::counter!(SWITCHES, "what" => what, "cause" => cause).increment(0);
         metrics::counter!(SWITCH_CALLS, "what" => what).increment(0);
@@ -152,7 +164,18 @@ pub(crate) fn switched(cause: Cause, took: Option<Millis>, calls: Option<u64>) {
 
 /// A job is given up.
 pub(crate) fn given_up(what: &'static str) {
+    JOBS_GIVEN_UP.fetch_add(1, Ordering::Relaxed);
     metrics::counter!(GIVEN_UP, "what" => what).increment(1);
+}
+
+/// Number of jobs that were given up since this process was started.
+pub(crate) fn jobs_given_up() -> u64 {
+    JOBS_GIVEN_UP.load(Ordering::Relaxed)
+}
+
+/// This server's lease had ended before it was renewed.
+pub(crate) fn lease_lost() {
+    metrics::counter!(LEASES_LOST).increment(1);
 }
 
 /// Counts a committed line of a timeline. `lost_at`: when the agent of the call's recovery was lost.
@@ -207,6 +230,7 @@ pub(crate) struct Now {
     /// Calls that are held back, by reason.
     pub(crate) calls_held_back: BTreeMap<&'static str, usize>,
     pub(crate) jobs_unreadable: usize,
+    pub(crate) calls: Option<CallCounts>,
     pub(crate) storm: bool,
     pub(crate) failsafe: bool,
     pub(crate) lost_lately: usize,
@@ -226,6 +250,10 @@ impl Now {
             metrics::gauge!("rejoin_calls_held_back", "why" => why).set(calls as f64);
         }
         metrics::gauge!("rejoin_jobs_unreadable").set(self.jobs_unreadable as f64);
+        if let Some(calls) = self.calls {
+            metrics::gauge!(CALLS_OPEN).set(calls.open as f64);
+            metrics::gauge!(CALLS_UNPROTECTED).set(calls.unprotected as f64);
+        }
         if let Some(jobs) = self.jobs_open {
             metrics::gauge!("rejoin_jobs_open").set(jobs as f64);
         }
@@ -289,6 +317,9 @@ fn describe() {
     describe_gauge!("rejoin_twilio_waiting_seconds", Unit::Seconds, "How long the oldest of them has waited");
     describe_gauge!("rejoin_push_sessions", "Connected desktops");
     describe_counter!(GIVEN_UP, "Jobs that Twilio refused for good, or whose deadline passed");
+    describe_counter!(LEASES_LOST, "How often this server's lease had ended when it was renewed");
+    describe_gauge!(CALLS_OPEN, "Open calls, of all servers on the database");
+    describe_gauge!(CALLS_UNPROTECTED, "Open calls whose agent is not known");
     describe_gauge!("rejoin_jobs_open", "Open jobs");
     describe_gauge!(
         "rejoin_job_late_seconds",

@@ -1,10 +1,14 @@
 //! `rejoin monitor`: asks every end point regularly, and alerts when one does not work, and when it works again.
 //!
 //! [`watch`] decides about alerts from the answers alone, [`endpoint`] asks, [`alert`] has the forms of alerts, and `target`
-//! delivers them. Each end point and each target has a task of its own: none waits for another.
+//! delivers them. [`state`] judges what servers tell about themselves, and `kept` remembers what is open. Each question and each
+//! target has a task of its own: none waits for another.
 
 pub mod alert;
 pub mod endpoint;
+mod kept;
+mod mail;
+pub mod state;
 mod target;
 pub mod watch;
 
@@ -19,13 +23,16 @@ use axum::Router;
 use axum::http::{StatusCode, header};
 use axum::routing::get;
 use clap::Args;
-use endpoint::{EndPoint, Kind};
+use endpoint::{EndPoint, Question, Server};
+use kept::Kept;
+use mail::Mail;
 use secrecy::{ExposeSecret as _, SecretString};
+use state::States;
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use target::{Outbox, Target};
+use target::{Outbox, Target, Way};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
@@ -64,8 +71,8 @@ impl MonitorSettings {
     /// What is asked.
     ///
     /// # Errors
-    /// An address that cannot be one, or no server.
-    fn end_points(&self) -> Result<BTreeSet<EndPoint>, Error> {
+    /// An address that cannot be one, no server, or a key that cannot be one.
+    fn questions(&self) -> Result<Vec<Question>, Error> {
         let is_set = |url: &&String| !url.trim().is_empty();
         let named: Vec<&String> = self.monitoring.monitor_servers.iter().filter(is_set).collect();
         let public = self.public_url.iter().filter(is_set);
@@ -78,22 +85,36 @@ impl MonitorSettings {
             let why = "not set, nor REJOIN_PUBLIC_URL: there is no server to ask";
             return Err(Error::Setting { name: "REJOIN_MONITOR_SERVERS", why });
         }
-        let mut all = BTreeSet::new();
-        for (name, url) in servers {
-            all.insert(EndPoint { kind: Kind::Server, url: read(name, url)? });
+        let servers: Result<BTreeSet<String>, Error> =
+            servers.into_iter().map(|(name, url)| read(name, url)).collect();
+        let servers = servers?;
+        let fallback = match self.fallback_url.as_ref().filter(is_set) {
+            Some(url) => Some(read("REJOIN_FALLBACK_URL", url)?),
+            None => None,
+        };
+        let key = self.monitoring.key()?;
+        let is_encrypted = |url: &&String| url.starts_with("https://");
+        let encrypted: BTreeSet<&String> = servers.iter().chain(&fallback).filter(is_encrypted).collect();
+        let mut all: Vec<Question> =
+            encrypted.into_iter().map(|url| Question::Certificate { url: url.clone() }).collect();
+        for url in servers {
+            if let Some(key) = key.clone() {
+                all.push(Question::Push { url: url.clone(), key });
+            }
+            all.push(Question::Server(Box::new(Server {
+                url,
+                key: key.clone(),
+                thresholds: self.monitoring.thresholds(),
+                states: States::default(),
+                untold: None,
+            })));
         }
-        if let Some(url) = self.fallback_url.as_ref().filter(is_set) {
-            all.insert(EndPoint { kind: Kind::Fallback, url: read("REJOIN_FALLBACK_URL", url)? });
-        }
-        let encrypted = all.iter().filter(|it| it.url.starts_with("https://"));
-        let certificates = encrypted.map(|it| EndPoint { kind: Kind::Certificate, url: it.url.clone() });
-        let certificates: Vec<EndPoint> = certificates.collect();
-        all.extend(certificates);
+        all.extend(fallback.map(|url| Question::Fallback { url }));
         let url = match self.twilio_base.trim() {
             "" => TWILIO.to_owned(),
             base => format!("{}/api.twilio.com", read("TWILIO_API_BASE", base)?),
         };
-        all.insert(EndPoint { kind: Kind::Twilio, url });
+        all.push(Question::Twilio { url });
         Ok(all)
     }
 
@@ -113,7 +134,7 @@ impl MonitorSettings {
                 let why = "an address such as https://example.com/alerts is wanted";
                 return Err(Error::Setting { name: setting, why });
             }
-            all.push(Target { name, url: url.to_owned().into(), form });
+            all.push(Target { name, way: Way::Post { url: url.to_owned().into(), form } });
             Ok(())
         };
         if let Some(url) = it.alert_webhook_url.as_ref().filter(is_set) {
@@ -126,9 +147,14 @@ impl MonitorSettings {
             let url = it.alert_pagerduty_url.trim();
             add("pagerduty", "REJOIN_ALERT_PAGERDUTY_URL", url, Form::PagerDuty(key.clone()))?;
         }
+        if let Some(url) = it.alert_smtp_url.as_ref().filter(is_set) {
+            let within = Duration::from_millis(it.monitor_timeout_ms);
+            let mails = Mail::all(url, it.alert_mail_from.as_deref(), &it.alert_mail_to, within)?;
+            all.extend(mails.into_iter().map(|mail| Target { name: "mail", way: Way::Mail(Box::new(mail)) }));
+        }
         if all.is_empty() {
-            let why =
-                "not set, nor REJOIN_ALERT_SLACK_URL or REJOIN_ALERT_PAGERDUTY_KEY: nobody would be alerted";
+            let why = "not set, nor REJOIN_ALERT_SLACK_URL, REJOIN_ALERT_PAGERDUTY_KEY or REJOIN_ALERT_SMTP_URL: nobody would be \
+                       alerted";
             return Err(Error::Setting { name: "REJOIN_ALERT_WEBHOOK_URL", why });
         }
         Ok(all)
@@ -148,7 +174,7 @@ fn read(name: &'static str, url: &str) -> Result<String, Error> {
 #[derive(Debug)]
 pub struct Monitor {
     tasks: JoinSet<()>,
-    outboxes: Vec<Outbox>,
+    alerts: Alerts,
     address: Option<SocketAddr>,
     _stop: Stop,
 }
@@ -159,7 +185,7 @@ impl Monitor {
     /// # Errors
     /// A setting that cannot be used, no certificates to trust, or an address that is taken.
     pub async fn start(settings: &MonitorSettings) -> Result<Self, Error> {
-        let (end_points, targets) = (settings.end_points()?, settings.targets()?);
+        let (questions, targets) = (settings.questions()?, settings.targets()?);
         let within = Duration::from_millis(settings.monitoring.monitor_timeout_ms);
         let every = Duration::from_millis(settings.monitoring.monitor_every_ms);
         let client = client(within)?;
@@ -180,11 +206,28 @@ impl Monitor {
             outboxes.push(outbox);
             tasks.spawn(delivers);
         }
-        for end_point in end_points {
-            tracing::info!("asking {end_point} every {} ms", every.as_millis());
-            tasks.spawn(keep_asking(end_point, client.clone(), (every, within), outboxes.clone()));
+        if settings.monitoring.key()?.is_none() {
+            tracing::warn!(
+                "REJOIN_MONITOR_KEY is not set: push, storm, failsafe, given-up, lease and unprotected are not alerted about, nor a \
+                 database behind a server that keeps /health/ready from this host"
+            );
         }
-        Ok(Self { tasks, outboxes, address: own, _stop: stop })
+        let kept = Kept::open(settings.monitoring.monitor_state.as_deref());
+        let alerts = Alerts { outboxes, kept };
+        let all: BTreeSet<EndPoint> = questions.iter().flat_map(Question::end_points).collect();
+        for end_point in alerts.kept.now().difference(&all) {
+            alerts.raise(Change::Resolve, end_point, "it is not asked any more".to_owned());
+        }
+        for question in questions {
+            let watched: Vec<Watched> =
+                question.end_points().into_iter().map(|end_point| Watched::new(end_point, &alerts)).collect();
+            for Watched { end_point, .. } in &watched {
+                tracing::info!("asking {end_point} every {} ms", every.as_millis());
+            }
+            tasks.spawn(keep_asking(question, watched, client.clone(), (every, within), alerts.clone()));
+        }
+        tasks.spawn(alerts.kept.clone().run());
+        Ok(Self { tasks, alerts, address: own, _stop: stop })
     }
 
     /// Its own address, if it has one.
@@ -201,7 +244,8 @@ impl Monitor {
     /// Stops at once.
     pub async fn stop(mut self) {
         self.tasks.shutdown().await;
-        self.outboxes.iter().for_each(Outbox::report);
+        self.alerts.outboxes.iter().for_each(Outbox::report);
+        self.alerts.kept.finish().await;
     }
 }
 
@@ -225,44 +269,80 @@ fn client(within: Duration) -> Result<reqwest::Client, Error> {
     })
 }
 
-/// Asks one end point for ever.
-async fn keep_asking(
+/// Who hears of alerts. Cheap to clone.
+#[derive(Clone, Debug)]
+struct Alerts {
+    outboxes: Vec<Outbox>,
+    kept: Kept,
+}
+
+impl Alerts {
+    /// Tells the targets. Never waits.
+    fn raise(&self, change: Change, end_point: &EndPoint, reason: String) {
+        let at_ms = Surroundings::system().now().0;
+        let alert = Alert { change, end_point: end_point.clone(), reason, at_ms };
+        match change {
+            Change::Trigger => tracing::error!("alert: {}", alert.summary()),
+            Change::Resolve => tracing::info!("resolved: {}", alert.summary()),
+        }
+        self.kept.set(end_point, change == Change::Trigger);
+        let alert = Arc::new(alert);
+        self.outboxes.iter().for_each(|outbox| outbox.add(&alert));
+    }
+}
+
+/// An end point over time.
+struct Watched {
     end_point: EndPoint,
+    watch: Watch,
+    /// Why it failed the last time; empty: it did not.
+    last: String,
+    is_open: metrics::Gauge,
+}
+
+impl Watched {
+    fn new(end_point: EndPoint, alerts: &Alerts) -> Self {
+        let labels = [("kind", end_point.kind.to_string()), ("url", end_point.url.clone())];
+        let is_open = metrics::gauge!(figures::OPEN_ALERTS, &labels);
+        let was_open = alerts.kept.now().contains(&end_point);
+        is_open.set(f64::from(was_open));
+        let failures = end_point.kind.failures();
+        let watch = if was_open { Watch::inherited(failures) } else { Watch::new(failures) };
+        Self { end_point, watch, last: String::new(), is_open }
+    }
+
+    fn handle(&mut self, seen: &Seen, alerts: &Alerts) {
+        let reason = match seen {
+            Seen::Failed(reason) => reason.clone(),
+            Seen::Well | Seen::Nothing => String::new(),
+        };
+        if !reason.is_empty() && reason != self.last {
+            tracing::warn!("{}: {reason}", self.end_point);
+        }
+        self.last.clone_from(&reason);
+        if let Some(change) = self.watch.handle(seen) {
+            self.is_open.set(f64::from(change == Change::Trigger));
+            alerts.raise(change, &self.end_point, reason);
+        }
+    }
+}
+
+/// Asks for ever.
+async fn keep_asking(
+    mut question: Question,
+    mut watched: Vec<Watched>,
     client: reqwest::Client,
     (every, within): (Duration, Duration),
-    outboxes: Vec<Outbox>,
+    alerts: Alerts,
 ) {
-    let labels = [("kind", end_point.kind.to_string()), ("url", end_point.url.clone())];
-    let open = metrics::gauge!(figures::OPEN_ALERTS, &labels);
-    open.set(0.0);
-    let (mut watch, mut last) = (Watch::default(), String::new());
     let mut tick = tokio::time::interval(every);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tick.tick().await;
-        let seen = end_point.ask(&client, within).await;
-        let reason = match &seen {
-            Seen::Failed(reason) => reason.clone(),
-            Seen::Well | Seen::Nothing => String::new(),
-        };
-        if !reason.is_empty() && reason != last {
-            tracing::warn!("{end_point}: {reason}");
+        let answers = question.ask(&client, within, Surroundings::system().now()).await;
+        for watched in &mut watched {
+            let seen = answers.iter().find(|(kind, _)| *kind == watched.end_point.kind);
+            watched.handle(seen.map_or(&Seen::Nothing, |(_, seen)| seen), &alerts);
         }
-        last.clone_from(&reason);
-        let Some(change) = watch.handle(&seen) else { continue };
-        let alert =
-            Alert { change, end_point: end_point.clone(), reason, at_ms: Surroundings::system().now().0 };
-        match change {
-            Change::Trigger => {
-                open.set(1.0);
-                tracing::error!("alert: {}", alert.summary());
-            }
-            Change::Resolve => {
-                open.set(0.0);
-                tracing::info!("resolved: {}", alert.summary());
-            }
-        }
-        let alert = Arc::new(alert);
-        outboxes.iter().for_each(|outbox| outbox.add(&alert));
     }
 }

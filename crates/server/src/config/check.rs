@@ -5,8 +5,8 @@ use crate::store::hosts::{Hosts, Unusable};
 use rejoin_protocol::overrides::Overrides;
 use secrecy::ExposeSecret as _;
 
-/// Minimum length of an operator token, in characters: that of 16 random bytes in hexadecimal.
-const OPERATOR_TOKEN: usize = 32;
+/// Minimum length of an operator token and of a monitor's key, in characters: that of 16 random bytes in hexadecimal.
+pub(crate) const OPERATOR_TOKEN: usize = 32;
 
 /// A finding about the settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,6 +85,8 @@ impl Config {
         say(true, "REJOIN_OPERATOR_TOKEN_PREVIOUS", previous.is_some_and(short), why);
         let why = "set without REJOIN_OPERATOR_TOKEN: set that one to the new token, or, after the rotation, unset this one";
         say(true, "REJOIN_OPERATOR_TOKEN_PREVIOUS", previous.is_some() && self.operator_token.is_none(), why);
+        let why = "shorter than 32 characters, so it can be guessed: `openssl rand -hex 32` makes a good one";
+        say(true, "REJOIN_MONITOR_KEY", self.monitoring.monitor_key.as_ref().is_some_and(short), why);
         let same = self.operator_listen.is_some_and(|address| address == self.listen && address.port() != 0);
         let why = "the same as REJOIN_LISTEN: give operators an address of their own, or unset it";
         say(true, "REJOIN_OPERATOR_LISTEN", same, why);

@@ -1,8 +1,8 @@
 //! The names of every setting. They follow one rule: the key in the file is the environment variable in lower case
 //! without `REJOIN_`, and the option is the key with dashes.
 
-use super::{Config, Monitoring};
-use clap::{Arg, Args as _, Command, CommandFactory as _};
+use super::Config;
+use clap::{Arg, CommandFactory as _};
 
 /// A setting, as in `--help`, the file and the documents.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,8 +30,7 @@ pub struct Key {
 impl Key {
     /// All settings, in the order of the documents, grouped by section.
     pub fn all() -> Vec<Self> {
-        let keys: Vec<Self> =
-            commands().iter().flat_map(Command::get_arguments).filter_map(Self::of).collect();
+        let keys: Vec<Self> = Config::command().get_arguments().filter_map(Self::of).collect();
         let first = |section: &str| keys.iter().position(|key| key.section == section);
         let mut sorted = keys.clone();
         sorted.sort_by_key(|key| first(&key.section));
@@ -68,18 +67,13 @@ impl Key {
     }
 }
 
-/// Everything that has settings.
-fn commands() -> [Command; 2] {
-    [Config::command(), Monitoring::augment_args(Command::new("monitor"))]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn the_names_of_a_setting_follow_one_rule() {
-        for arg in commands().iter().flat_map(Command::get_arguments) {
+        for arg in Config::command().get_arguments() {
             let Some(key) = Key::of(arg) else { continue };
             let option = arg.get_long().map(|long| format!("--{long}"));
             assert_eq!(option, Some(key.option()), "{}", key.variable);

@@ -1,6 +1,7 @@
 //! Authentication: the Flex user's token, validated with Twilio and cached for a short while ([`super::tokens`]).
 
 use super::App;
+use super::monitor::{self, ByMonitor};
 use super::problem::Problem;
 use super::source::Source;
 use super::unverified::Unverified;
@@ -97,6 +98,27 @@ impl TryFrom<User> for Agent {
     fn try_from(user: User) -> Result<Self, Problem> {
         let worker = user.worker.ok_or(Problem::NotAWorker)?;
         Ok(Self { worker, name: user.name, expires: user.expires })
+    }
+}
+
+/// Who says hello, or opens a push channel.
+#[derive(Debug)]
+pub(crate) enum Caller {
+    /// An agent.
+    Agent(Agent),
+    /// A monitor with the key.
+    Monitor,
+}
+
+impl FromRequestParts<Arc<App>> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
+        // With a key nothing else counts: a wrong one is not made good by a token.
+        if parts.headers.contains_key(monitor::KEY) {
+            return ByMonitor::from_request_parts(parts, app).await.map(|ByMonitor| Self::Monitor);
+        }
+        Agent::from_request_parts(parts, app).await.map(Self::Agent)
     }
 }
 

@@ -78,7 +78,8 @@ pub(crate) async fn ready(State(app): State<Arc<App>>) -> Response {
     (status, Json(ready)).into_response()
 }
 
-async fn database(app: &App) -> bool {
+/// True when the database takes a write in time.
+pub(super) async fn database(app: &App) -> bool {
     // The check must write, not only read.
     let writes = async { app.engine.settled().await.and(app.store.renew().await) };
     matches!(tokio::time::timeout(ANSWERS_WITHIN, writes).await, Ok(Ok(())))
@@ -113,11 +114,13 @@ impl Reachable {
 pub(crate) async fn metrics(State(app): State<Arc<App>>, _: Operator) -> Result<impl IntoResponse, Problem> {
     let status = app.turns.status();
     let jobs = tokio::time::timeout(ANSWERS_WITHIN, app.store.open_jobs()).await.ok().and_then(Result::ok);
+    let calls = tokio::time::timeout(ANSWERS_WITHIN, app.store.count_calls()).await.ok().and_then(Result::ok);
     let now = app.store.now();
     let (calls_held_back, jobs_unreadable) = app.store.count_held_back();
     Now {
         calls_held_back,
         jobs_unreadable,
+        calls,
         push_sessions: app.pushes.sessions(),
         jobs_open: jobs.map(|jobs| jobs.count),
         late_job: jobs.map(|jobs| jobs.first.map_or(Millis(0), |deadline| deadline.until(now))),

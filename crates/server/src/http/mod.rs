@@ -14,6 +14,7 @@ mod guesses;
 mod health;
 mod lenient;
 mod look_ups;
+pub(crate) mod monitor;
 mod openapi;
 mod operator;
 mod plugin;
@@ -87,6 +88,10 @@ pub struct App {
     pub(crate) opened: Rate,
     /// Wrong operator tokens.
     pub(crate) guesses: Guesses,
+    /// Wrong keys of monitors.
+    pub(crate) wrong_keys: Guesses,
+    /// Rate of monitors' requests.
+    pub(crate) monitors: Rate,
     pub(crate) readiness: Readiness,
     /// Streams end when the server stops.
     pub(crate) stopping: Stopping,
@@ -110,6 +115,8 @@ impl App {
             rate: Rate::new(config.limits.requests_per_minute),
             opened: Rate::new(push::OPENED_PER_MINUTE),
             guesses: Guesses::new(operator::WRONG_PER_MINUTE, 1),
+            wrong_keys: Guesses::new(monitor::WRONG_PER_MINUTE, 1),
+            monitors: Rate::new(monitor::REQUESTS_PER_MINUTE),
             readiness: Readiness::default(),
             look_ups: LookUps::default(),
             versions: Versions::default(),
@@ -170,6 +177,7 @@ pub(crate) fn routers(app: &Arc<App>) -> Result<Routers, Error> {
         .route("/twiml/move/{task}", post(twiml::follow))
         .route("/twiml/test-call/{workflow}", post(twiml::test_call))
         .route("/twiml/fallback/{recovery}", post(twiml::fallback))
+        .route("/monitor/state", get(monitor::state))
         .route("/openapi.json", get(openapi::openapi))
         .route("/audio/comfort.wav", get(twiml::comfort_audio))
         .route("/audio/tone.wav", get(twiml::tone_audio))

@@ -1,17 +1,17 @@
 //! The plugin's requests. Each is durable when it is answered, and may be repeated.
 
-use super::auth::Agent;
+use super::auth::{Agent, Caller};
 use super::lenient::{ReadBeacon, ReadHello, ReadMark};
 use super::problem::Problem;
 use super::signed::is_of_kind;
-use super::{App, body, discover_call, versions};
+use super::{App, body, discover_call, monitor, versions};
 use crate::config::InPlace;
 use crate::pace::Rank;
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{FromRequest, Query, Request, State};
 use axum::http::StatusCode;
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse as _, Response};
 use rejoin_protocol::api::{self, Beacon, GracefulMark, Hello, HelloReply, Registration};
 use rejoin_recovery::{Event, Machine, Right};
 use serde::de::DeserializeOwned;
@@ -70,10 +70,15 @@ pub(crate) struct Page {
 )]
 pub(crate) async fn hello(
     State(app): State<Arc<App>>,
-    agent: Agent,
+    caller: Caller,
     page: Result<Query<Page>, QueryRejection>,
     Posted(hello): Posted<ReadHello>,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<Response, Problem> {
+    let agent = match caller {
+        Caller::Agent(agent) => agent,
+        // Nothing in its body counts.
+        Caller::Monitor => return monitor::hello(&app).await,
+    };
     let hello = Hello::from(hello);
     if hello.holdings.len() > HOLDINGS {
         return Err(Problem::BodyInvalid);
@@ -102,7 +107,7 @@ pub(crate) async fn hello(
         discover_call::look_up(&app, &agent.worker, named.collect());
     }
     let reply = HelloReply { recoveries, in_place: app.config.in_place == InPlace::Auto, superseded };
-    Ok(([(versions::HEADER, versions::OURS)], Json(reply)))
+    Ok(([(versions::HEADER, versions::OURS)], Json(reply)).into_response())
 }
 
 /// A call is up.

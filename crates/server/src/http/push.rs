@@ -1,17 +1,17 @@
 //! Push channels: what the server sends to desktops, as server-sent events.
 
 use super::App;
-use super::auth::{Agent, bearer};
+use super::auth::{Caller, bearer};
 use super::plugin::check_epochs;
 use super::problem::Problem;
 use super::tokens::STAYS;
-use super::versions;
+use super::{monitor, versions};
 use crate::push::{Said, Subscription};
 use crate::store::PushId;
 use axum::extract::{Query, State};
 use axum::http::HeaderMap;
 use axum::response::sse::{Event as Line, KeepAlive};
-use axum::response::{IntoResponse, Sse};
+use axum::response::{IntoResponse as _, Response, Sse};
 use futures_util::{StreamExt as _, stream};
 use rejoin_protocol::WorkerSid;
 use rejoin_protocol::api::{self, Push, RecoveryView};
@@ -55,10 +55,14 @@ pub(crate) struct Page {
 )]
 pub(crate) async fn push(
     State(app): State<Arc<App>>,
-    agent: Agent,
+    caller: Caller,
     query: Result<Query<Page>, axum::extract::rejection::QueryRejection>,
     headers: HeaderMap,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<Response, Problem> {
+    let agent = match caller {
+        Caller::Agent(agent) => agent,
+        Caller::Monitor => return monitor::channel(&app).await,
+    };
     let Query(page) = query.map_err(|_| Problem::BodyInvalid)?;
     check_epochs(&app, [page.epoch])?;
     let worker = &agent.worker;
@@ -115,7 +119,8 @@ pub(crate) async fn push(
         [(versions::HEADER, versions::OURS)],
         [(api::HEARTBEAT_HEADER, heartbeat.as_millis().to_string())],
         Sse::new(lines).keep_alive(KeepAlive::new().interval(heartbeat)),
-    ))
+    )
+        .into_response())
 }
 
 /// Returns when Twilio says that the token is no longer valid. While Twilio does not answer it counts as valid.

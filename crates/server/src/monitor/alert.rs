@@ -12,7 +12,7 @@ pub struct Alert {
     pub change: Change,
     /// The end point.
     pub end_point: EndPoint,
-    /// Why it has failed; empty when it works again.
+    /// Why it has failed; when it works again: what has become of it, if that is not the usual.
     pub reason: String,
     /// When that was found (Unix time, in milliseconds).
     pub at_ms: u64,
@@ -28,11 +28,23 @@ impl Alert {
     pub fn summary(&self) -> String {
         match self.change {
             Change::Trigger => format!("{}: {}", self.end_point, self.reason),
-            Change::Resolve => format!("{}: works again", self.end_point),
+            Change::Resolve if self.reason.is_empty() => {
+                format!("{}: {}", self.end_point, self.end_point.kind.resolved())
+            }
+            Change::Resolve => format!("{}: {}", self.end_point, self.reason),
         }
     }
 
-    fn event(&self) -> &'static str {
+    /// The same, with whether it has begun or is over.
+    pub fn headline(&self) -> String {
+        match self.change {
+            Change::Trigger => format!("Alert: {}", self.summary()),
+            Change::Resolve => format!("Resolved: {}", self.summary()),
+        }
+    }
+
+    /// PagerDuty's word for the change.
+    pub(super) fn event(&self) -> &'static str {
         match self.change {
             Change::Trigger => "trigger",
             Change::Resolve => "resolve",
@@ -40,7 +52,7 @@ impl Alert {
     }
 }
 
-/// The form of an alert.
+/// The form of an alert that is posted.
 #[derive(Clone, Debug)]
 pub enum Form {
     /// Our own JSON.
@@ -64,13 +76,7 @@ impl Form {
                 "summary": alert.summary(),
                 "at_ms": alert.at_ms,
             }),
-            Self::Slack => {
-                let begin = match alert.change {
-                    Change::Trigger => "Alert",
-                    Change::Resolve => "Resolved",
-                };
-                json!({ "text": escaped(&format!("{begin}: {}", alert.summary())) })
-            }
+            Self::Slack => json!({ "text": escaped(&alert.headline()) }),
             // A resolve needs no `payload` (https://developer.pagerduty.com/docs/events-api-v2-overview).
             Self::PagerDuty(key) => {
                 let mut body = json!({

@@ -2,9 +2,11 @@
 
 use super::alert::{Alert, Form};
 use super::endpoint::why;
+use super::mail::Mail;
 use crate::figures;
 use http::StatusCode;
 use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::Value;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -22,33 +24,31 @@ const WAITING: usize = 1000;
 pub(super) struct Target {
     /// Its name in the log: never its address, which may be secret.
     pub(super) name: &'static str,
-    pub(super) url: SecretString,
-    pub(super) form: Form,
+    pub(super) way: Way,
 }
 
-/// Why an alert was not taken.
-enum Failure {
+/// How alerts get there.
+#[derive(Clone, Debug)]
+pub(super) enum Way {
+    /// Posted to an address.
+    Post { url: SecretString, form: Form },
+    /// By mail.
+    Mail(Box<Mail>),
+}
+
+/// Why an alert was not taken. Contains no secret and no personal data.
+pub(super) enum Failure {
     /// It may be taken later.
     Later(String),
     /// It never will be.
-    Refused(StatusCode),
+    Refused(String),
 }
 
 impl Target {
-    /// Success is any 2xx. Later means: no answer, 408, 429 and 5xx. Of the others PagerDuty says that a repetition changes
-    /// nothing: <https://developer.pagerduty.com/docs/events-api-v2-overview#response-codes--retry-logic>.
     async fn send(&self, client: &reqwest::Client, alert: &Alert) -> Result<(), Failure> {
-        let request = client.post(self.url.expose_secret()).json(&self.form.body(alert));
-        let status = match request.send().await {
-            Ok(answer) => answer.status(),
-            Err(error) => return Err(Failure::Later(why(&error).to_owned())),
-        };
-        let is_passing = status.is_server_error()
-            || matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS);
-        match status {
-            _ if status.is_success() => Ok(()),
-            _ if is_passing => Err(Failure::Later(format!("answered {}", status.as_u16()))),
-            _ => Err(Failure::Refused(status)),
+        match &self.way {
+            Way::Post { url, form } => post(client, url, form.body(alert)).await,
+            Way::Mail(mail) => mail.send(alert).await,
         }
     }
 
@@ -61,12 +61,11 @@ impl Target {
                     count(to, "delivered");
                     return tracing::info!(to, failures, "alert delivered: {}", alert.summary());
                 }
-                Err(Failure::Refused(status)) => {
+                Err(Failure::Refused(why)) => {
                     count(to, "refused");
-                    let status = status.as_u16();
                     return tracing::error!(
                         to,
-                        status,
+                        why,
                         "the target refuses the alert, which is given up: check its setting: {}",
                         alert.summary()
                     );
@@ -80,6 +79,23 @@ impl Target {
                 }
             }
         }
+    }
+}
+
+/// Posts it, once. Success is any 2xx. Later means: no answer, 408, 429 and 5xx. Of the others PagerDuty says that a repetition
+/// changes nothing: <https://developer.pagerduty.com/docs/events-api-v2-overview#response-codes--retry-logic>.
+async fn post(client: &reqwest::Client, url: &SecretString, body: Value) -> Result<(), Failure> {
+    let status = match client.post(url.expose_secret()).json(&body).send().await {
+        Ok(answer) => answer.status(),
+        Err(error) => return Err(Failure::Later(why(&error).to_owned())),
+    };
+    let is_passing = status.is_server_error()
+        || matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS);
+    let answered = format!("answered {}", status.as_u16());
+    match status {
+        _ if status.is_success() => Ok(()),
+        _ if is_passing => Err(Failure::Later(answered)),
+        _ => Err(Failure::Refused(answered)),
     }
 }
 

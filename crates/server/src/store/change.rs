@@ -234,6 +234,15 @@ pub struct Committed {
     pub pushes: Vec<Pushed>,
 }
 
+/// Number of open calls.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CallCounts {
+    /// All of them.
+    pub open: u64,
+    /// Those whose agent is not known: no page has registered them, and Twilio has not named the agent.
+    pub unprotected: u64,
+}
+
 /// Open jobs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct OpenJobs {

@@ -18,7 +18,9 @@ mod heard;
 mod held_back;
 mod memory;
 
-pub use change::{Batch, Changes, Claim, Committed, Found, JobId, Line, NewJob, OpenJobs, StoredJob, Tenure};
+pub use change::{
+    Batch, CallCounts, Changes, Claim, Committed, Found, JobId, Line, NewJob, OpenJobs, StoredJob, Tenure,
+};
 pub(crate) use database::{hosts, newest_tables};
 pub use disk::Disk;
 pub use heard::{Begun, Heard, PushId, Pushed};
@@ -335,6 +337,7 @@ impl Store {
         if lease.until.is_some() && !lease.lasts(now, Duration::ZERO) {
             lease.tenure.0 += 1;
             lease.missed = true;
+            figures::lease_lost();
         }
         lease.until_by_wall = asked_by_wall + LEASE;
         lease.until = Some(lease.until.map_or(until, |other| other.max(until)));
@@ -473,6 +476,16 @@ impl Store {
     /// Open jobs.
     pub async fn open_jobs(&self) -> Result<OpenJobs, Error> {
         ask!(self, place => open_jobs())
+    }
+
+    /// Open calls.
+    pub async fn count_calls(&self) -> Result<CallCounts, Error> {
+        ask!(self, place => count_calls())
+    }
+
+    /// How often the lease had ended when it was renewed.
+    pub(crate) fn leases_lost(&self) -> u64 {
+        self.lease().tenure.0
     }
 
     /// Tells pages of this worker on other servers that one of this epoch acts.

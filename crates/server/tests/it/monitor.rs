@@ -1,5 +1,9 @@
 //! The monitor with real end points and targets: some refuse, some are silent, some answer with errors, and all come back.
 
+mod kept;
+mod mail;
+mod states;
+
 use crate::support::{AUTH_TOKEN, PATIENCE};
 use axum::Router;
 use axum::extract::{Request, State};
@@ -80,7 +84,7 @@ async fn answer(State(stub): State<Stub>, request: Request) -> (StatusCode, Stri
     match does {
         Does::Answer(status) => (StatusCode::from_u16(status).unwrap(), String::new()),
         Does::Unready => {
-            let body = json!({"database": {"ok": false, "trouble": "x"}, "twilio": {"ok": true}});
+            let body = json!({"clock": {"ok": false, "trouble": "x"}, "database": {"ok": true}});
             (StatusCode::SERVICE_UNAVAILABLE, body.to_string())
         }
         Does::Nothing => std::future::pending().await,
@@ -373,6 +377,14 @@ fn settings_that_cannot_be_used_are_refused_without_their_values() {
         (vec![webhook], "REJOIN_MONITOR_SERVERS cannot be used: not set"),
         (vec![url, ("REJOIN_ALERT_WEBHOOK_URL", "ftp://hidden")], "REJOIN_ALERT_WEBHOOK_URL cannot be used"),
         (vec![url, ("REJOIN_ALERT_SLACK_URL", "hidden")], "REJOIN_ALERT_SLACK_URL cannot be used"),
+        (
+            vec![url, ("REJOIN_ALERT_SMTP_URL", "smtp://a:hidden@b.test")],
+            "REJOIN_ALERT_SMTP_URL cannot be used",
+        ),
+        (
+            vec![url, ("REJOIN_ALERT_SMTP_URL", "smtp://b.test")],
+            "REJOIN_ALERT_MAIL_FROM cannot be used: not set",
+        ),
         (vec![webhook, ("REJOIN_PUBLIC_URL", "https://a:hidden@b.test")], "REJOIN_PUBLIC_URL cannot be used"),
         (vec![webhook, ("REJOIN_MONITOR_SERVERS", "hidden")], "REJOIN_MONITOR_SERVERS cannot be used"),
         (vec![url, webhook, ("REJOIN_FALLBACK_URL", "hidden")], "REJOIN_FALLBACK_URL cannot be used"),

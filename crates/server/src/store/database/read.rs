@@ -5,7 +5,7 @@ use super::schema::{integer, millis};
 use crate::error::Error;
 use crate::given_up::{self, GivenUp};
 use crate::store::held_back::{self, HeldBack, Why};
-use crate::store::{LOOKS_APART, Line, OpenJobs, TIMERS_OF_OTHERS};
+use crate::store::{CallCounts, LOOKS_APART, Line, OpenJobs, TIMERS_OF_OTHERS};
 use rejoin_protocol::{CallSid, ConferenceSid, Millis};
 use rejoin_recovery::{Call, Key, Timer};
 use serde_json::Value;
@@ -152,6 +152,21 @@ impl Database {
     /// Jobs that were given up lately, last one first.
     pub(in crate::store) async fn given_up(&self) -> Result<Vec<GivenUp>, Error> {
         given_up::read(&mut *self.reading().await?).await
+    }
+
+    /// Open calls: those that do not wait to be forgotten. If a call's agent is known, the worker is among its keys.
+    pub(in crate::store) async fn count_calls(&self) -> Result<CallCounts, Error> {
+        let count = "select count(*), count(known.conference) from calls left join (
+                         select distinct conference from keys where key >= 'WK' and key < 'WL'
+                     ) known on known.conference = calls.conference
+                     where not exists (
+                         select 1 from timers where timers.conference = calls.conference and timer = $1
+                     )";
+        let count = sqlx::query(count).bind(Timer::Forget.name());
+        let row = count.fetch_one(&mut *self.reading().await?).await?;
+        let (open, known): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
+        let number = |count: i64| u64::try_from(count).unwrap_or(0);
+        Ok(CallCounts { open: number(open), unprotected: number(open - known) })
     }
 
     /// Open jobs.

@@ -5,7 +5,7 @@ use crate::error::Error;
 use crate::given_up::{GivenUp, LISTED};
 use crate::held_back::{Held, Listed};
 use crate::store::held_back::HeldBack;
-use crate::store::{LOOKS_APART, Line, Stored, TIMERS_OF_OTHERS};
+use crate::store::{CallCounts, LOOKS_APART, Line, Stored, TIMERS_OF_OTHERS};
 use rejoin_protocol::{AccountSid, CallSid, ConferenceSid, Millis};
 use rejoin_recovery::{Call, EarlyMark, Key, Timer};
 use std::cmp::Reverse;
@@ -111,6 +111,15 @@ impl Server {
             .iter()
             .filter(|(_, (of, line))| is_own(of) || (of.is_none() && rooms.contains(&line.conference)));
         Ok(lines.map(|(number, (_, line))| (*number, line.clone())).collect())
+    }
+
+    pub(in crate::store) async fn count_calls(&self) -> Result<CallCounts, Error> {
+        let data = self.memory.data();
+        let calls =
+            data.calls.keys().filter_map(|conference| data.call(conference)).filter(|call| !call.closed);
+        let is_known = |call: &Call| call.keys().iter().any(|key| matches!(key, Key::Worker(_)));
+        let (known, unknown): (Vec<_>, Vec<_>) = calls.partition(is_known);
+        Ok(CallCounts { open: (known.len() + unknown.len()) as u64, unprotected: unknown.len() as u64 })
     }
 
     pub(in crate::store) async fn given_up(&self) -> Result<Vec<GivenUp>, Error> {
