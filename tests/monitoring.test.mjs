@@ -19,6 +19,7 @@ const CRITICAL = [
   'unauthorized webhooks',
   'failsafe',
   'given up',
+  'monitor alerts',
 ];
 
 const read = (/** @type {string} */ file) => readFileSync(path.join(root, file), 'utf8');
@@ -107,7 +108,7 @@ test('the rules of Prometheus are the alerts of the runbook', async () => {
           description: ${JSON.stringify(todo)}`,
   );
   const text = `# Alerts for Prometheus, from docs/runbook.md, which says what each means and what to do. The job that scrapes Rejoin's servers
-# is named "rejoin", and sends the operators' token.
+# is named "rejoin", and sends the operators' token; the monitor's is named "rejoin-monitor".
 groups:
   - name: rejoin
     rules:${rules.join('')}
