@@ -12,10 +12,11 @@ pub mod state;
 mod target;
 pub mod watch;
 
-use crate::config::{Logs, Monitoring, address};
+use crate::config::{Config, Logs, Monitoring, address};
 use crate::error::Error;
 use crate::limits::Limits;
 use crate::stopping::Stop;
+use crate::store::Store;
 use crate::surroundings::Surroundings;
 use crate::{figures, http};
 use alert::{Alert, Form};
@@ -85,14 +86,31 @@ impl MonitorSettings {
             let why = "not set, nor REJOIN_PUBLIC_URL: there is no server to ask";
             return Err(Error::Setting { name: "REJOIN_MONITOR_SERVERS", why });
         }
+        let mut all = self.monitoring.questions(&servers, self.fallback_url.as_deref())?;
+        let url = match self.twilio_base.trim() {
+            "" => TWILIO.to_owned(),
+            base => format!("{}/api.twilio.com", read("TWILIO_API_BASE", base)?),
+        };
+        all.push(Question::Twilio { url });
+        Ok(all)
+    }
+}
+
+impl Monitoring {
+    /// What is asked about these servers, with the settings that name them, and the fallback.
+    fn questions(
+        &self,
+        servers: &[(&'static str, &String)],
+        fallback: Option<&str>,
+    ) -> Result<Vec<Question>, Error> {
         let servers: Result<BTreeSet<String>, Error> =
-            servers.into_iter().map(|(name, url)| read(name, url)).collect();
+            servers.iter().map(|(name, url)| read(name, url)).collect();
         let servers = servers?;
-        let fallback = match self.fallback_url.as_ref().filter(is_set) {
+        let fallback = match fallback.filter(|url| !url.trim().is_empty()) {
             Some(url) => Some(read("REJOIN_FALLBACK_URL", url)?),
             None => None,
         };
-        let key = self.monitoring.key()?;
+        let key = self.key()?;
         let is_encrypted = |url: &&String| url.starts_with("https://");
         let encrypted: BTreeSet<&String> = servers.iter().chain(&fallback).filter(is_encrypted).collect();
         let mut all: Vec<Question> =
@@ -104,17 +122,12 @@ impl MonitorSettings {
             all.push(Question::Server(Box::new(Server {
                 url,
                 key: key.clone(),
-                thresholds: self.monitoring.thresholds(),
+                thresholds: self.thresholds(),
                 states: States::default(),
                 untold: None,
             })));
         }
         all.extend(fallback.map(|url| Question::Fallback { url }));
-        let url = match self.twilio_base.trim() {
-            "" => TWILIO.to_owned(),
-            base => format!("{}/api.twilio.com", read("TWILIO_API_BASE", base)?),
-        };
-        all.push(Question::Twilio { url });
         Ok(all)
     }
 
@@ -123,7 +136,7 @@ impl MonitorSettings {
     /// # Errors
     /// An address that cannot be one, or nobody.
     fn targets(&self) -> Result<Vec<Target>, Error> {
-        let it = &self.monitoring;
+        let it = self;
         let is_set = |secret: &&SecretString| !secret.expose_secret().trim().is_empty();
         let mut all = vec![];
         let mut add = |name, setting, url: &str, form| {
@@ -185,10 +198,9 @@ impl Monitor {
     /// # Errors
     /// A setting that cannot be used, no certificates to trust, or an address that is taken.
     pub async fn start(settings: &MonitorSettings) -> Result<Self, Error> {
-        let (questions, targets) = (settings.questions()?, settings.targets()?);
-        let within = Duration::from_millis(settings.monitoring.monitor_timeout_ms);
-        let every = Duration::from_millis(settings.monitoring.monitor_every_ms);
-        let client = client(within)?;
+        let (questions, targets) = (settings.questions()?, settings.monitoring.targets()?);
+        let kept = Kept::open(settings.monitoring.monitor_state.as_deref());
+        let was_open = kept.now();
         let mut tasks = JoinSet::new();
         let stop = Stop::default();
         let mut own = None;
@@ -200,34 +212,72 @@ impl Monitor {
             let limits = settings.limits.for_operators();
             tasks.spawn(http::serve(listener, None, router(), limits, stop.stopping()));
         }
-        let mut outboxes = vec![];
+        let monitor =
+            Self { tasks, alerts: Alerts { outboxes: vec![], kept, peers: None }, address: own, _stop: stop };
+        monitor.ask(&settings.monitoring, questions, targets, &was_open)
+    }
+
+    /// Begins to watch the other servers of this one's database, and the fallback, for a server. `None`: no peers are named.
+    ///
+    /// # Errors
+    /// A setting that cannot be used, or no certificates to trust.
+    pub(crate) async fn of_peers(config: &Config, store: Store) -> Result<Option<Self>, Error> {
+        let monitoring = &config.monitoring;
+        let peers = monitoring.monitor_peers.iter().filter(|url| !url.trim().is_empty());
+        let peers: Vec<_> = peers.map(|url| ("REJOIN_MONITOR_PEERS", url)).collect();
+        if peers.is_empty() {
+            return Ok(None);
+        }
+        let (questions, targets) =
+            (monitoring.questions(&peers, config.fallback_url.as_deref())?, monitoring.targets()?);
+        let had = store.alerts().await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "alerts that servers left open cannot be read: close those that do not end by hand");
+            BTreeSet::new()
+        });
+        let all = questions.iter().flat_map(Question::end_points);
+        let was_open = all.filter(|end_point| had.contains(&end_point.to_string())).collect();
+        let alerts = Alerts { outboxes: vec![], kept: Kept::open(None), peers: Some(store) };
+        let monitor = Self { tasks: JoinSet::new(), alerts, address: None, _stop: Stop::default() };
+        monitor.ask(monitoring, questions, targets, &was_open).map(Some)
+    }
+
+    fn ask(
+        mut self,
+        monitoring: &Monitoring,
+        questions: Vec<Question>,
+        targets: Vec<Target>,
+        was_open: &BTreeSet<EndPoint>,
+    ) -> Result<Self, Error> {
+        let within = Duration::from_millis(monitoring.monitor_timeout_ms);
+        let every = Duration::from_millis(monitoring.monitor_every_ms);
+        let client = client(within)?;
         for target in targets {
             let (outbox, delivers) = Outbox::of(target, client.clone());
-            outboxes.push(outbox);
-            tasks.spawn(delivers);
+            self.alerts.outboxes.push(outbox);
+            self.tasks.spawn(delivers);
         }
-        if settings.monitoring.key()?.is_none() {
+        if monitoring.key()?.is_none() {
             tracing::warn!(
                 "REJOIN_MONITOR_KEY is not set: push, storm, failsafe, given-up, lease and unprotected are not alerted about, nor a \
                  database behind a server that keeps /health/ready from this host"
             );
         }
-        let kept = Kept::open(settings.monitoring.monitor_state.as_deref());
-        let alerts = Alerts { outboxes, kept };
+        let alerts = &self.alerts;
         let all: BTreeSet<EndPoint> = questions.iter().flat_map(Question::end_points).collect();
-        for end_point in alerts.kept.now().difference(&all) {
+        for end_point in was_open.difference(&all) {
             alerts.raise(Change::Resolve, end_point, "it is not asked any more".to_owned());
         }
         for question in questions {
-            let watched: Vec<Watched> =
-                question.end_points().into_iter().map(|end_point| Watched::new(end_point, &alerts)).collect();
-            for Watched { end_point, .. } in &watched {
+            let of = |end_point: EndPoint| {
                 tracing::info!("asking {end_point} every {} ms", every.as_millis());
-            }
-            tasks.spawn(keep_asking(question, watched, client.clone(), (every, within), alerts.clone()));
+                let is_open = was_open.contains(&end_point);
+                Watched::new(end_point, is_open)
+            };
+            let watched: Vec<Watched> = question.end_points().into_iter().map(of).collect();
+            self.tasks.spawn(keep_asking(question, watched, client.clone(), (every, within), alerts.clone()));
         }
-        tasks.spawn(alerts.kept.clone().run());
-        Ok(Self { tasks, alerts, address: own, _stop: stop })
+        self.tasks.spawn(alerts.kept.clone().run());
+        Ok(self)
     }
 
     /// Its own address, if it has one.
@@ -274,6 +324,8 @@ fn client(within: Duration) -> Result<reqwest::Client, Error> {
 struct Alerts {
     outboxes: Vec<Outbox>,
     kept: Kept,
+    /// The database of the servers that watch each other: one of them has each alert.
+    peers: Option<Store>,
 }
 
 impl Alerts {
@@ -291,27 +343,41 @@ impl Alerts {
     }
 }
 
+/// Who has told the targets of an alert that is open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Told {
+    /// Another server, or nobody.
+    Others,
+    /// This server, which the database says has the alert.
+    Us,
+    /// This server, while the database did not say who has it.
+    Each,
+}
+
 /// An end point over time.
 struct Watched {
     end_point: EndPoint,
     watch: Watch,
     /// Why it failed the last time; empty: it did not.
     last: String,
+    told: Told,
+    /// True when no server had the alert the last time.
+    was_free: bool,
     is_open: metrics::Gauge,
 }
 
 impl Watched {
-    fn new(end_point: EndPoint, alerts: &Alerts) -> Self {
+    /// `was_open`: an earlier monitor left an alert open.
+    fn new(end_point: EndPoint, was_open: bool) -> Self {
         let labels = [("kind", end_point.kind.to_string()), ("url", end_point.url.clone())];
         let is_open = metrics::gauge!(figures::OPEN_ALERTS, &labels);
-        let was_open = alerts.kept.now().contains(&end_point);
         is_open.set(f64::from(was_open));
         let failures = end_point.kind.failures();
         let watch = if was_open { Watch::inherited(failures) } else { Watch::new(failures) };
-        Self { end_point, watch, last: String::new(), is_open }
+        Self { end_point, watch, last: String::new(), told: Told::Others, was_free: false, is_open }
     }
 
-    fn handle(&mut self, seen: &Seen, alerts: &Alerts) {
+    async fn handle(&mut self, seen: &Seen, alerts: &Alerts) {
         let reason = match seen {
             Seen::Failed(reason) => reason.clone(),
             Seen::Well | Seen::Nothing => String::new(),
@@ -320,9 +386,55 @@ impl Watched {
             tracing::warn!("{}: {reason}", self.end_point);
         }
         self.last.clone_from(&reason);
-        if let Some(change) = self.watch.handle(seen) {
+        let change = self.watch.handle(seen);
+        if let Some(change) = change {
             self.is_open.set(f64::from(change == Change::Trigger));
+        }
+        let told = match &alerts.peers {
+            Some(store) => self.among_peers(store, change, seen).await,
+            None => change,
+        };
+        if let Some(change) = told {
             alerts.raise(change, &self.end_point, reason);
+        }
+    }
+
+    /// What this server tells the targets, of several that watch the same end point.
+    async fn among_peers(&mut self, store: &Store, change: Option<Change>, seen: &Seen) -> Option<Change> {
+        let key = self.end_point.to_string();
+        self.was_free &= change.is_none();
+        match change {
+            Some(Change::Trigger) => {
+                self.told = match store.claim_alert(&key).await {
+                    Ok(true) => Told::Us,
+                    Ok(false) => Told::Others,
+                    // Rather told by each of the servers than by none.
+                    Err(error) => {
+                        tracing::warn!(%error, "which server has an alert cannot be read: each tells the targets");
+                        Told::Each
+                    }
+                };
+                (self.told != Told::Others).then_some(Change::Trigger)
+            }
+            Some(Change::Resolve) => {
+                let told = std::mem::replace(&mut self.told, Told::Others);
+                let is_ours = match store.release_alert(&key).await {
+                    Ok(is_ours) => is_ours || told == Told::Each,
+                    Err(_) => told != Told::Others,
+                };
+                is_ours.then_some(Change::Resolve)
+            }
+            // The server that had it may have ended, or found that the end point works: so it is for this one, too, in a moment.
+            None if self.told == Told::Others && self.watch.is_open() && matches!(seen, Seen::Failed(_)) => {
+                let is_free = store.is_alert_free(&key).await.unwrap_or(false);
+                let was_free = std::mem::replace(&mut self.was_free, is_free);
+                if !was_free || !is_free || !store.claim_alert(&key).await.unwrap_or(false) {
+                    return None;
+                }
+                self.told = Told::Us;
+                Some(Change::Trigger)
+            }
+            None => None,
         }
     }
 }
@@ -342,7 +454,7 @@ async fn keep_asking(
         let answers = question.ask(&client, within, Surroundings::system().now()).await;
         for watched in &mut watched {
             let seen = answers.iter().find(|(kind, _)| *kind == watched.end_point.kind);
-            watched.handle(seen.map_or(&Seen::Nothing, |(_, seen)| seen), &alerts);
+            watched.handle(seen.map_or(&Seen::Nothing, |(_, seen)| seen), &alerts).await;
         }
     }
 }

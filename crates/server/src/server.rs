@@ -9,6 +9,7 @@ use crate::figures;
 use crate::http::{self, App, Routers, Tls};
 use crate::jobs::Door;
 use crate::lease;
+use crate::monitor::Monitor;
 use crate::pace::Turns;
 use crate::push::Pushes;
 use crate::queue;
@@ -35,6 +36,8 @@ pub struct Server {
     operator_address: Option<SocketAddr>,
     parts: Parts,
     http: JoinHandle<()>,
+    /// Watches the other servers.
+    monitor: Option<Monitor>,
 }
 
 /// Everything of a server except its connections.
@@ -67,6 +70,7 @@ impl Server {
         let store = config.storage.open().await?;
         store.belongs_to(&config.account).await?;
         let limits = config.limits.clone();
+        let monitor = Monitor::of_peers(&config, store.clone()).await?;
         let parts = Parts::start(config, client, store, stop)?;
         let Routers { public, operators } = parts.routers.clone();
         let few = limits.for_operators();
@@ -80,7 +84,7 @@ impl Server {
             }
         });
         tracing::info!(%address, operators = ?operator_address, "listening");
-        Ok(Self { address, operator_address, parts, http })
+        Ok(Self { address, operator_address, parts, http, monitor })
     }
 
     /// The address of the listener.
@@ -106,7 +110,10 @@ impl Server {
     /// Stops gracefully: no new requests, jobs handed over to other servers within a second, the last requests
     /// answered, everything durable.
     pub async fn stop(self) {
-        let Self { parts, mut http, .. } = self;
+        let Self { parts, mut http, monitor, .. } = self;
+        if let Some(monitor) = monitor {
+            monitor.stop().await;
+        }
         let answered = async {
             if !http.is_finished() && tokio::time::timeout(LAST_REQUESTS, &mut http).await.is_err() {
                 http.abort();

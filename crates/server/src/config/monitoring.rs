@@ -18,6 +18,10 @@ pub struct Monitoring {
     /// URL. Empty: `REJOIN_PUBLIC_URL`.
     #[arg(long, env = "REJOIN_MONITOR_SERVERS", value_delimiter = ',', help_heading = "Monitor")]
     pub monitor_servers: Vec<String>,
+    /// URLs of the other servers on the same database, comma separated: `rejoin serve` watches them, as `rejoin monitor` does, with
+    /// the same targets; one of the servers alerts. Empty: it does not.
+    #[arg(long, env = "REJOIN_MONITOR_PEERS", value_delimiter = ',', help_heading = "Monitor")]
+    pub monitor_peers: Vec<String>,
     /// Time between two requests of `rejoin monitor` to an end point.
     #[arg(long, env = "REJOIN_MONITOR_EVERY_MS", default_value = "10000", value_parser = clap::value_parser!(u64).range(100..=3_600_000), help_heading = "Monitor")]
     pub monitor_every_ms: u64,

@@ -42,6 +42,11 @@ impl Watch {
         Self { is_open: true, is_inherited: true, ..Self::new(most) }
     }
 
+    /// True while an alert is open that this watch has triggered.
+    pub fn is_open(&self) -> bool {
+        self.is_open && !self.is_inherited
+    }
+
     /// Handles what was seen, in the order of time. Returns what the targets are to be told.
     pub fn handle(&mut self, seen: &Seen) -> Option<Change> {
         match seen {

@@ -488,6 +488,39 @@ impl Store {
         self.lease().tenure.0
     }
 
+    /// Makes an alert this server's, by its key. False: another running server has it, or this one has it already.
+    pub(crate) async fn claim_alert(&self, key: &str) -> Result<bool, Error> {
+        match &self.0.place {
+            Place::Database(database) => database.answer(database.limited(database.claim_alert(key))).await,
+            // Simulations have no monitor.
+            Place::Memory(_) => Ok(true),
+        }
+    }
+
+    /// Forgets an alert. False: another running server has it, or it is not there.
+    pub(crate) async fn release_alert(&self, key: &str) -> Result<bool, Error> {
+        match &self.0.place {
+            Place::Database(database) => database.answer(database.limited(database.release_alert(key))).await,
+            Place::Memory(_) => Ok(true),
+        }
+    }
+
+    /// True when no running server has the alert.
+    pub(crate) async fn is_alert_free(&self, key: &str) -> Result<bool, Error> {
+        match &self.0.place {
+            Place::Database(database) => database.answer(database.limited(database.is_alert_free(key))).await,
+            Place::Memory(_) => Ok(true),
+        }
+    }
+
+    /// Keys of the alerts that some server has, or had when it ended.
+    pub(crate) async fn alerts(&self) -> Result<BTreeSet<String>, Error> {
+        match &self.0.place {
+            Place::Database(database) => database.answer(database.limited(database.alerts())).await,
+            Place::Memory(_) => Ok(BTreeSet::new()),
+        }
+    }
+
     /// Tells pages of this worker on other servers that one of this epoch acts.
     pub(crate) async fn say_newer_page(&self, worker: &WorkerSid, epoch: u64) -> Result<(), Error> {
         if !self.is_shared() || epoch == 0 {

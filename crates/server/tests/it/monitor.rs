@@ -2,6 +2,7 @@
 
 mod kept;
 mod mail;
+mod peers;
 mod states;
 
 use crate::support::{AUTH_TOKEN, PATIENCE};

@@ -1,6 +1,7 @@
 //! SQLite (embedded, one server, guarded by a lock file; WAL, `synchronous=FULL`) and PostgreSQL (any number of
 //! servers). Both share one implementation; differences of their SQL are in `sql.rs`.
 
+mod alerts;
 mod early;
 pub(crate) mod hosts;
 mod jobs;

@@ -39,7 +39,7 @@ impl Dialect {
 
     /// Milliseconds since the epoch. Servers on PostgreSQL may be on several machines, and use its clock; on SQLite
     /// there is one, which passes its time as the last parameter.
-    fn now(self, parameter: &'static str) -> &'static str {
+    pub(super) fn now(self, parameter: &'static str) -> &'static str {
         match self {
             Self::Sqlite => parameter,
             Self::Postgres => "(extract(epoch from clock_timestamp()) * 1000)::bigint",

@@ -57,7 +57,7 @@ async fn a_monitor_that_was_killed_resolves_what_it_had_triggered() {
     // Meanwhile one works again, and the other is not asked any more.
     server.set(Does::Answer(200));
     let program = Program::start(&environment(server.url()), &log);
-    let mut resolved = vec![next(&mut alerts).await, next(&mut alerts).await];
+    let mut resolved = [next(&mut alerts).await, next(&mut alerts).await];
     resolved.sort_by_key(|alert| alert["summary"].to_string().contains("works again"));
     let said: Vec<_> =
         resolved.iter().map(|alert| (alert["event"].clone(), alert["summary"].clone())).collect();

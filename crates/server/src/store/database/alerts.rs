@@ -1,0 +1,60 @@
+//! Alerts about peers, each of which one of the running servers has. They are facts about the database's servers, and are kept
+//! as such.
+
+use super::Database;
+use crate::error::Error;
+use sqlx::{AssertSqlSafe, Row as _};
+use std::collections::BTreeSet;
+
+/// Begin of their names among the facts.
+const ALERT: &str = "alert:";
+
+impl Database {
+    /// Makes an alert this server's. False: another running server has it, or this one has it already.
+    pub(in crate::store) async fn claim_alert(&self, key: &str) -> Result<bool, Error> {
+        let claim = format!(
+            "insert into meta (name, value) values ($1, $2) on conflict (name) do update set value = excluded.value
+             where meta.value <> excluded.value
+                 and meta.value not in (select id from servers where until > {now})",
+            now = self.dialect.now("$3")
+        );
+        self.changes_alert(claim, key).await
+    }
+
+    /// Forgets an alert. False: another running server has it, or it is not there.
+    pub(in crate::store) async fn release_alert(&self, key: &str) -> Result<bool, Error> {
+        let release = format!(
+            "delete from meta where name = $1
+                 and (value = $2 or value not in (select id from servers where until > {now}))",
+            now = self.dialect.now("$3")
+        );
+        self.changes_alert(release, key).await
+    }
+
+    /// True when no running server has the alert.
+    pub(in crate::store) async fn is_alert_free(&self, key: &str) -> Result<bool, Error> {
+        let of = format!(
+            "select count(*) from meta where name = $1 and value in (select id from servers where until > {now})",
+            now = self.dialect.now("$2")
+        );
+        let of = self.timed(sqlx::query(AssertSqlSafe(of)).bind(format!("{ALERT}{key}")));
+        let count: i64 = of.fetch_one(&mut *self.reading().await?).await?.try_get(0)?;
+        Ok(count == 0)
+    }
+
+    async fn changes_alert(&self, change: String, key: &str) -> Result<bool, Error> {
+        let change =
+            sqlx::query(AssertSqlSafe(change)).bind(format!("{ALERT}{key}")).bind(self.server.clone());
+        let changed = self.timed(change).execute(&mut *self.writing().await?).await?;
+        self.has_committed();
+        Ok(changed.rows_affected() > 0)
+    }
+
+    /// The alerts that some server has, or had when it ended.
+    pub(in crate::store) async fn alerts(&self) -> Result<BTreeSet<String>, Error> {
+        let all = sqlx::query("select name from meta where name like 'alert:%'");
+        let rows = all.fetch_all(&mut *self.reading().await?).await?;
+        let names: Result<Vec<String>, _> = rows.iter().map(|row| row.try_get(0)).collect();
+        Ok(names?.iter().filter_map(|name| name.strip_prefix(ALERT)).map(str::to_owned).collect())
+    }
+}
