@@ -37,7 +37,7 @@ pub struct Server {
     parts: Parts,
     http: JoinHandle<()>,
     /// Watches the other servers.
-    monitor: Option<Monitor>,
+    monitor: Option<Box<Monitor>>,
 }
 
 /// Everything of a server except its connections.
@@ -70,7 +70,7 @@ impl Server {
         let store = config.storage.open().await?;
         store.belongs_to(&config.account).await?;
         let limits = config.limits.clone();
-        let monitor = Monitor::of_peers(&config, store.clone()).await?;
+        let monitor = Monitor::of_peers(&config, store.clone()).await?.map(Box::new);
         let parts = Parts::start(config, client, store, stop)?;
         let Routers { public, operators } = parts.routers.clone();
         let few = limits.for_operators();

@@ -68,8 +68,9 @@ async fn each_counter_that_an_alert_watches_is_there_from_the_start() {
     let process = Process::start(&twilio, folder.path());
     let (_, text) = get(&process.desk, "/metrics", Some(OPERATOR_TOKEN)).await;
     let rules = include_str!("../../../../deploy/monitoring/prometheus.rules.yaml");
-    let watched: Vec<&str> =
-        rules.split("increase(").skip(1).filter_map(|rest| rest.split_once('[')).map(|(it, _)| it).collect();
+    let all = rules.split("increase(").skip(1).filter_map(|rest| rest.split_once('[')).map(|(it, _)| it);
+    // Those of a monitor are in the monitor's own metrics: `the_monitor_says_what_it_does_without_secrets_and_ends_with_zero`.
+    let watched: Vec<&str> = all.filter(|it| !it.starts_with("rejoin_monitor_")).collect();
     assert!(watched.len() > 8, "{watched:?}");
     for selector in watched {
         let (name, labels) = selector.split_once('{').unwrap_or((selector, ""));
