@@ -3,7 +3,6 @@
 //! The parts count where things happen, with the `metrics` crate; this module has the names, and values that are
 //! looked up on request.
 
-use crate::store::CallCounts;
 use crate::switches::Cause;
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use rejoin_protocol::Millis;
@@ -230,7 +229,8 @@ pub(crate) struct Now {
     /// Calls that are held back, by reason.
     pub(crate) calls_held_back: BTreeMap<&'static str, usize>,
     pub(crate) jobs_unreadable: usize,
-    pub(crate) calls: Option<CallCounts>,
+    /// Open calls, and those of them whose agent is not known.
+    pub(crate) calls: Option<(u64, u64)>,
     pub(crate) storm: bool,
     pub(crate) failsafe: bool,
     pub(crate) lost_lately: usize,
@@ -250,9 +250,9 @@ impl Now {
             metrics::gauge!("rejoin_calls_held_back", "why" => why).set(calls as f64);
         }
         metrics::gauge!("rejoin_jobs_unreadable").set(self.jobs_unreadable as f64);
-        if let Some(calls) = self.calls {
-            metrics::gauge!(CALLS_OPEN).set(calls.open as f64);
-            metrics::gauge!(CALLS_UNPROTECTED).set(calls.unprotected as f64);
+        if let Some((open, unprotected)) = self.calls {
+            metrics::gauge!(CALLS_OPEN).set(open as f64);
+            metrics::gauge!(CALLS_UNPROTECTED).set(unprotected as f64);
         }
         if let Some(jobs) = self.jobs_open {
             metrics::gauge!("rejoin_jobs_open").set(jobs as f64);

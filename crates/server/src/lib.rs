@@ -13,6 +13,7 @@
 //! | [`http`] | all HTTP routes |
 //! | [`fallback`] | the answers of another host when this one is away |
 //! | [`monitor`] | asks servers, fallback and Twilio, and alerts |
+//! | [`server_state`] | how a server sees itself, for a monitor |
 //! | [`push`] | messages to desktops, whichever server they are connected to |
 //! | [`story`], [`explain`] | what happened to a call, to be understood later |
 //! | [`report`] | how recoveries have ended, by day |
@@ -52,6 +53,7 @@ pub mod restore;
 mod retry;
 mod running;
 mod server;
+pub mod server_state;
 mod stopping;
 pub mod store;
 pub mod story;

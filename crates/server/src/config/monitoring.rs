@@ -3,7 +3,7 @@
 use super::check::OPERATOR_TOKEN;
 use super::secret;
 use crate::error::Error;
-use crate::monitor::state::Thresholds;
+use crate::server_state::Thresholds;
 use clap::Args;
 use http::HeaderValue;
 use rejoin_protocol::Millis;

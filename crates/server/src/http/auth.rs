@@ -1,10 +1,11 @@
 //! Authentication: the Flex user's token, validated with Twilio and cached for a short while ([`super::tokens`]).
 
 use super::App;
-use super::monitor::{self, ByMonitor};
+use super::monitor::ByMonitor;
 use super::problem::Problem;
 use super::source::Source;
 use super::unverified::Unverified;
+use crate::server_state::KEY;
 use axum::extract::FromRequestParts;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
@@ -115,7 +116,7 @@ impl FromRequestParts<Arc<App>> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
         // With a key nothing else counts: a wrong one is not made good by a token.
-        if parts.headers.contains_key(monitor::KEY) {
+        if parts.headers.contains_key(KEY) {
             return ByMonitor::from_request_parts(parts, app).await.map(|ByMonitor| Self::Monitor);
         }
         Agent::from_request_parts(parts, app).await.map(Self::Agent)

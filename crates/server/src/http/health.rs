@@ -120,7 +120,7 @@ pub(crate) async fn metrics(State(app): State<Arc<App>>, _: Operator) -> Result<
     Now {
         calls_held_back,
         jobs_unreadable,
-        calls,
+        calls: calls.map(|calls| (calls.open, calls.unprotected)),
         push_sessions: app.pushes.sessions(),
         jobs_open: jobs.map(|jobs| jobs.count),
         late_job: jobs.map(|jobs| jobs.first.map_or(Millis(0), |deadline| deadline.until(now))),

@@ -14,7 +14,7 @@ mod guesses;
 mod health;
 mod lenient;
 mod look_ups;
-pub(crate) mod monitor;
+mod monitor;
 mod openapi;
 mod operator;
 mod plugin;

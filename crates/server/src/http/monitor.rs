@@ -10,7 +10,7 @@ use super::source::Source;
 use super::unverified::Unverified;
 use super::{push, versions};
 use crate::config::InPlace;
-use crate::monitor::state::ServerState;
+use crate::server_state::{KEY, ServerState};
 use axum::Json;
 use axum::extract::{FromRequestParts, State};
 use axum::http::HeaderValue;
@@ -28,8 +28,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use subtle::ConstantTimeEq as _;
 
-/// The header with the key.
-pub(crate) const KEY: &str = "rejoin-monitor-key";
 /// Maximum number of requests with the key in a minute, of all monitors together.
 pub(super) const REQUESTS_PER_MINUTE: u32 = 3000;
 /// Maximum number of wrong keys from an address in a minute.

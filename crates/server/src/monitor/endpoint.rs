@@ -1,9 +1,9 @@
 //! The end points: how each is asked, and what its answer means.
 
-use super::state::{ServerState, States, Thresholds};
+use super::state::States;
 use super::watch::Seen;
 use crate::doctor::certificate;
-use crate::http::monitor::KEY;
+use crate::server_state::{KEY, ServerState, Thresholds};
 use http::{HeaderValue, StatusCode};
 use rejoin_protocol::Millis;
 use rejoin_protocol::api::HEARTBEAT_HEADER;
