@@ -1,36 +1,22 @@
 // @ts-check
 // Carries out the core's effects in Flex.
 
-/** How long a server may take to answer, in milliseconds. */
-const ANSWERS_WITHIN = 2000;
-
-/**
- * The shortest round trip to a server, in milliseconds. `null`: it does not answer in time, or cannot work.
- * @param {string} server its base URL
- */
-const roundTrip = async (server) => {
-  const signal = AbortSignal.timeout(ANSWERS_WITHIN);
-  let shortest = Infinity;
-  try {
-    // The first one may open the connection, and any of them may wait for a page that is busy starting.
-    for (let times = 0; times < 4; times++) {
-      const begun = performance.now();
-      const { ok } = await fetch(`${server}/v1/ready`, { signal, cache: 'no-store' });
-      if (!ok) return null;
-      shortest = Math.min(shortest, performance.now() - begun);
-    }
-  } catch {
-    if (shortest === Infinity) return null;
+/** The shortest round trip to a server (ms), of four within 2 s; `null`: it does not answer, or cannot work. */
+const roundTrip = async (/** @type {string} */ server) => {
+  const signal = AbortSignal.timeout(2000);
+  let shortest = null;
+  // The first one may open the connection, and any of them may wait for a page that is busy starting.
+  for (let times = 0; times < 4; times++) {
+    const begun = performance.now();
+    const answer = await fetch(`${server}/v1/ready`, { signal, cache: 'no-store' }).catch(() => null);
+    if (!answer?.ok) break;
+    shortest = Math.min(shortest ?? Infinity, performance.now() - begun);
   }
   return shortest;
 };
 
 /** @type {import('./types').CreateEffects} */
-export const createEffects = (
-  flex,
-  manager,
-  { flagsToClear, playSound, measured, notices, standBy, misfit },
-) => {
+export const createEffects = (flex, manager, { flagsToClear, playSound, tell, notices, standBy, misfit }) => {
   /** @param {string} sid */
   const reservation = (sid) => manager.workerClient?.reservations?.get(sid);
 
@@ -115,7 +101,7 @@ export const createEffects = (
     },
 
     playSound,
-    measure: async ({ servers }) => measured(await Promise.all(servers.map(roundTrip))),
+    measure: async ({ servers }) => tell({ measured: { took: await Promise.all(servers.map(roundTrip)) } }),
     setActivity: ({ activity }) => flex.Actions.invokeAction('SetActivity', { activitySid: activity }),
     promptOnLeave: ({ on }) => (on ? addEventListener : removeEventListener)('beforeunload', prompt),
 

@@ -47,12 +47,11 @@ export default class RejoinPlugin extends FlexPlugin {
       standBy('the core broke down', error);
     };
 
-    const playSound = createSound((blocked) => idle || core?.handle({ soundChanged: { blocked } }));
+    const tell = (/** @type {object} */ event) => idle || core?.handle(event);
+    const playSound = createSound((blocked) => tell({ soundChanged: { blocked } }));
     /** @type {(reservation: string, participant: string) => string[]} */
     const flagsToClear = (reservation, participant) => core?.flagsToClear(reservation, participant) ?? [];
-    /** @type {(took: Array<number | null>) => unknown} */
-    const measured = (took) => idle || core?.handle({ measured: { took } });
-    const shell = { flagsToClear, playSound, measured, notices, standBy, misfit };
+    const shell = { flagsToClear, playSound, tell, notices, standBy, misfit };
     const perform = createEffects(flex, manager, shell);
 
     /** @type {import('./types').Ask} */

@@ -21,8 +21,8 @@ export type CreateEffects = (
   shell: {
     flagsToClear: (reservation: string, participant: string) => string[];
     playSound: () => void;
-    /** The round trip to each server, in milliseconds; `null`: no answer, or it cannot work. */
-    measured: (took: Array<number | null>) => unknown;
+    /** Tells the core of an event. */
+    tell: (event: object) => unknown;
     notices: Notices;
     standBy: (reason: string, error: undefined, wanted: boolean) => void;
     misfit: (error: unknown) => void;
