@@ -105,8 +105,7 @@ async function main() {
     return !stories.missed.length;
   }
 
-  /** Runs one part. `beside`: while another one runs. */
-  async function play(/** @type {import('./lib/parts.mjs').Part} */ { name, command }, beside = false) {
+  async function play(/** @type {import('./lib/parts.mjs').Part} */ { name, command }) {
     const begun = Date.now();
     let holds = true;
     try {
@@ -114,7 +113,7 @@ async function main() {
         holds = await endToEnd();
       } else {
         const [program, ...args] = command ?? [];
-        await step(name, WORK[name] ?? ((heard) => run(program, args, { heard, beside })));
+        await step(name, WORK[name] ?? ((heard) => run(program, args, { heard })));
         passed += 1;
       }
     } catch (error) {
@@ -126,8 +125,6 @@ async function main() {
   }
 
   /** @type {Promise<void>[]} */
-  const beside = [];
-  /** @type {Promise<void>[]} */
   let waiting = [];
   for (const part of parts) {
     if (part.waits) {
@@ -136,15 +133,11 @@ async function main() {
     }
     await Promise.all(waiting);
     waiting = [];
-    if (parts.some(({ name }) => name === part.beside)) {
-      beside.push(play(part, true));
-      continue;
-    }
     await play(part);
     // Without a build there is nothing to try out.
     if (failed.includes(BUILD)) break;
   }
-  await Promise.all([...waiting, ...beside]);
+  await Promise.all(waiting);
   say(`\n${table(times)}`);
   say(`\n${passed} passed, ${failed.length} failed`);
   if (failed.length) throw new Advice(`After ${sinceStart()}: not all is well: ${failed.join('; ')}.`);

@@ -13,9 +13,8 @@ export const OLDEST = `the Flex UI ${oldest.version}, as one script`;
 /**
  * `command`: the program and its arguments; a part without one is a function of scripts/test.mjs. `runs`: both with and
  * without `--quick`, or only with it; without it alone if this is left out. `needs`: parts that run before it, asked for or
- * not. `beside`: a part that mostly waits, so that this one runs while it does, with a lower priority, if both are to run.
- * `waits`: it mostly waits, and runs at once with those before and after it that do.
- * @typedef {{name: string, command?: string[], runs?: 'always' | 'quick', needs?: string[], beside?: string, waits?: boolean}} Part
+ * not. `waits`: it mostly waits, and runs at once with those before and after it that do.
+ * @typedef {{name: string, command?: string[], runs?: 'always' | 'quick', needs?: string[], waits?: boolean}} Part
  */
 
 const node = (/** @type {string} */ file) => [process.execPath, '--test', file];
@@ -79,7 +78,7 @@ export const PARTS = [
   // It looks for free ports for a demo, as the Voice SDKs do: not at the same time.
   { name: 'beside other plugins', needs: [BUILD], command: node('tests/packaging/beside-others.test.mjs') },
   { name: 'stopping the demo', needs: [BUILD], command: node('tests/stop.test.mjs') },
-  { name: UNITS, needs: [COMPILED], beside: END_TO_END, command: 'cargo test --workspace'.split(' ') },
+  { name: UNITS, needs: [COMPILED], command: 'cargo test --workspace'.split(' ') },
   { name: END_TO_END, runs: 'always', needs: [OLDEST, BUILD] },
 ];
 

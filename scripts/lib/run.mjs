@@ -1,5 +1,4 @@
 import { spawn } from 'node:child_process';
-import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Advice } from './say.mjs';
@@ -24,8 +23,8 @@ export const env = {
  * what it has started in turn, such as the compilers of a build: they are a process group of their own.
  * @param {string} program
  * @param {string[]} args
- * @param {{heard?: (text: string) => void, env?: Record<string, string | undefined>, within?: number, beside?: boolean}} [options]
- *   `within`: seconds after which it is killed; `beside`: something else needs the machine more
+ * @param {{heard?: (text: string) => void, env?: Record<string, string | undefined>, within?: number}} [options]
+ *   `within`: seconds after which it is killed
  * @returns {Promise<string>}
  */
 export function run(program, args, options = {}) {
@@ -36,8 +35,6 @@ export function run(program, args, options = {}) {
       stdio: ['ignore', 'pipe', 'pipe'],
       detached: true,
     });
-    if (options.beside && child.pid !== undefined)
-      os.setPriority(child.pid, os.constants.priority.PRIORITY_LOW);
     const closed = new Promise((ended) => child.once('close', ended));
     const stop = () => {
       endGroup(child.pid, 'SIGTERM');
