@@ -10,6 +10,8 @@ pub(super) struct Restore {
     now: Option<Activity>,
     /// The activity that the agent last wanted while a page was there.
     wanted: Option<ActivitySid>,
+    /// The same, for an agent whom this page has found offline, until the server has answered.
+    before: Option<ActivitySid>,
     done: bool,
     /// The availability that the server was last told.
     told: bool,
@@ -37,6 +39,9 @@ impl Agent {
     pub(super) fn activity(&mut self, now: Millis, activity: Activity, out: &mut Vec<Effect>) {
         let first = self.restore.now.is_none();
         let wanted = (!activity.offline).then(|| activity.sid.clone());
+        if first && activity.offline {
+            self.restore.before.clone_from(&self.restore.wanted);
+        }
         self.restore.now = Some(activity);
         // "Offline" at the beginning is set for an agent without a desktop; later it is the agent's own choice.
         if (wanted.is_some() || !first) && wanted != self.restore.wanted {
@@ -49,13 +54,17 @@ impl Agent {
         }
     }
 
-    /// The server reports that this agent was lost: undoes, once, what TaskRouter has done to the activity meanwhile.
+    /// The server reports that this agent was lost: undoes, once, what TaskRouter has done to the activity meanwhile. The server
+    /// may have lent the agent another activity before its answer is here, and would put them back offline.
     pub(super) fn restore_activity(&mut self, reply: &HelloReply, out: &mut Vec<Effect>) {
-        let offline = self.restore.now.as_ref().is_some_and(|now| now.offline);
-        if reply.recoveries.is_empty() || reply.superseded || !offline || self.restore.done {
+        let before = self.restore.before.take();
+        let Some(now) = &self.restore.now else { return };
+        if reply.recoveries.is_empty() || reply.superseded || self.restore.done {
             return;
         }
-        if let Some(activity) = self.restore.wanted.clone() {
+        let activity =
+            if now.offline { self.restore.wanted.clone() } else { before.filter(|_| !now.unavailable) };
+        if let Some(activity) = activity.filter(|activity| *activity != now.sid) {
             self.restore.done = true;
             out.push(Effect::Desktop(ToDesktop::SetActivity { activity }));
         }

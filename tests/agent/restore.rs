@@ -67,6 +67,34 @@ fn after_a_loss_a_change_by_taskrouter_is_undone_once() {
     }
 }
 
+/// The server has lent the agent an activity before the page hears that they were lost.
+#[test]
+fn an_activity_that_is_lent_before_the_answer_is_replaced_by_what_the_agent_wanted() {
+    const LENT: u128 = 3;
+    let lost = || vec![view(Stage::Queued)];
+    let mut desk = loaded(OFFLINE, Some(AVAILABLE));
+    desk.handle(activity(LENT));
+    assert_eq!(set(&desk.greeted(lost())), [ActivitySid::numbered(AVAILABLE)]);
+    // The agent has chosen: a break, or the activity from before.
+    for chosen in [BREAK, AVAILABLE] {
+        let mut desk = loaded(OFFLINE, Some(AVAILABLE));
+        let sid = ActivitySid::numbered(chosen);
+        let chosen = Activity { sid, offline: false, unavailable: chosen == BREAK };
+        desk.handle(Event::Desktop(FromDesktop::ActivityChanged(chosen)));
+        assert_eq!(set(&desk.greeted(lost())), []);
+    }
+    // Nobody was lost then: what the agent does later is their own choice.
+    let mut desk = loaded(OFFLINE, Some(BREAK));
+    desk.greeted(vec![]);
+    desk.handle(activity(AVAILABLE));
+    desk.wait(Millis::seconds(2));
+    desk.handle(Event::PushState { up: false });
+    desk.handle(Event::PushState { up: true });
+    if desk.hello.is_some() {
+        assert_eq!(set(&desk.greeted(lost())), []);
+    }
+}
+
 #[test]
 fn mute_follows_the_agent_through_the_queue() {
     for muted in [true, false] {
