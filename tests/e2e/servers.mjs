@@ -22,7 +22,7 @@ function notes() {
   }, 10);
 }
 
-/** Ada is on a call at the first server. Where her page is from then on is noted. */
+/** Ada is on a call at the first server. Where the page is from then on is noted. */
 async function onACallAtTheFirst(/** @type {Story} */ story) {
   const prepare = (/** @type {import('playwright-core').BrowserContext} */ context) =>
     context.addInitScript(notes);

@@ -90,7 +90,7 @@ async fn the_key_gives_access_to_no_call() {
     let mut channel = with_key(http.get(at("/v1/push?epoch=9"))).send().await.unwrap();
     let first = String::from_utf8(channel.chunk().await.unwrap().unwrap().to_vec()).unwrap();
     assert!(first.contains("id:") && first.contains("connected") && !first.contains("data"), "{first}");
-    // Ada is back, which pages of hers are told.
+    // Ada is back, which other pages of theirs are told.
     world.desk.hello(2).await;
     let next = String::from_utf8(channel.chunk().await.unwrap().unwrap().to_vec()).unwrap();
     assert!(!next.contains("data"), "{next}");
