@@ -21,10 +21,7 @@ impl Call {
             Timer::LookUp => self.look_up_is_due(out),
             Timer::Owners => self.owners_are_late(out),
             Timer::Watchdog => self.watch(out),
-            Timer::CatchUp => {
-                self.lets_pages_reconnect(out);
-                self.catch_up(out);
-            }
+            Timer::CatchUp => self.serve_again(out),
             Timer::Forget if !self.closed => {}
             Timer::Forget => out.effects.push(Effect::Forget { conference: self.conference.clone() }),
         }

@@ -62,11 +62,17 @@ impl Call {
         let overdue = self.poll.watch_at.take().is_some_and(|at| at + OVERDUE < out.now);
         if overdue {
             // No server ran when the timer was due, so callbacks may have been missed, even if no poll is due any more.
-            return self.catch_up(out);
+            return self.serve_again(out);
         }
         if self.due(out).is_some_and(|due| due <= out.now) {
             self.poll_conference(out); // otherwise the timer is set again
         }
+    }
+
+    /// A server runs again, after a time in which there may have been none.
+    pub(super) fn serve_again(&mut self, out: &mut Out<'_>) {
+        self.lets_pages_reconnect(out);
+        self.catch_up(out);
     }
 
     /// Callbacks may have been missed. The call is polled until a poll is answered.

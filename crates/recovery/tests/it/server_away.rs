@@ -43,6 +43,17 @@ fn an_agent_who_does_not_come_back_is_given_up_then() {
     assert!(goes_to_any_agent(&mut desk));
 }
 
+/// The server does not poll a call by itself whose watchdog is due.
+#[test]
+fn a_watchdog_that_is_overdue_shows_that_no_server_ran() {
+    let mut desk = Desk::holding();
+    let watched = desk.watch[&conference(1)];
+    assert!(watched + Millis::seconds(2) < due(&desk));
+    desk.now = Millis(due(&desk).0 - 1000);
+    desk.handle(Event::Timer { conference: conference(1), timer: Timer::Watchdog });
+    assert_eq!(due(&desk), desk.now + RECONNECTS_WITHIN);
+}
+
 /// The timer fires when a server runs again.
 #[test]
 fn a_wait_that_ended_without_a_server_is_prolonged_once() {
