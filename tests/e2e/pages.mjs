@@ -30,37 +30,6 @@ export const callInAWaitingTab = {
 };
 
 /**
- * Holds the hellos of a page that is open. The browser may miss requests that a debugger wants to hold in a page that has
- * loaded before.
- * @returns {Promise<() => Promise<void>>} lets them go
- */
-async function holdsHellos(/** @type {import('playwright-core').Page} */ page) {
-  await page.evaluate(() => {
-    const fetches = window.fetch;
-    const soFar = new Promise((done) => Object.assign(window, { letHellosGo: done }));
-    window.fetch = async (what, options) => {
-      if (what instanceof Request && what.url.endsWith('/v1/hello')) await soFar;
-      return fetches(what, options);
-    };
-  });
-  return () => page.evaluate(() => /** @type {any} */ (window).letHellosGo());
-}
-
-/**
- * Holds the scripts of the next page in this tab.
- * @returns {Promise<() => Promise<void>>} lets them go
- */
-async function holdsScripts(/** @type {import('playwright-core').Page} */ page) {
-  let release = () => {};
-  const soFar = new Promise((done) => (release = () => done(undefined)));
-  await page.route('**/*.js', async (route) => {
-    await soFar;
-    await route.continue();
-  });
-  return async () => release();
-}
-
-/**
  * The waiting tab's turn has come, and its Flex joins the call again. Which tab's phone rings then is Twilio's choice;
  * the twin rings the one that was registered last. So a tab is held back until the other one is so far.
  */
@@ -75,14 +44,20 @@ const refreshBesideAWaitingTab = (/** @type {string} */ title, /** @type {'first
     ada.page = first;
     await story.step('Ada mutes the microphone in the first tab', () => ada.mutes());
     const from = customer.mark().timeline;
-    const release = rings === 'first' ? await holdsHellos(second) : await holdsScripts(first);
+    let release = () => {};
+    const soFar = new Promise((done) => (release = () => done(undefined)));
+    const held = rings === 'first' ? second : first;
+    await held.route(rings === 'first' ? '**/v1/hello' : '**/*.js', async (route) => {
+      await soFar;
+      await route.continue();
+    });
     const refreshed = ada.refreshes();
     if (rings === 'first') {
       await story.step('Ada refreshes the first tab, and its phone is registered first', async () => {
         await refreshed;
         await ada.phoneRegistered();
       });
-      await release();
+      release();
     }
     const ended = story.step('Ada is back on the call', () => customer.notes('ended', { from }));
     await ended.finally(release);
@@ -135,7 +110,12 @@ export const getsItBack = {
     await story.step('Ada opens a second tab', () => ada.opens());
     const second = ada.page;
     // The phone that was registered last rings: the first tab is held back until the second one has the call.
-    const release = await holdsScripts(first);
+    let release = () => {};
+    const soFar = new Promise((done) => (release = () => done(undefined)));
+    await first.route('**/*.js', async (route) => {
+      await soFar;
+      await route.continue();
+    });
     const refreshed = first.reload();
     refreshed.catch(() => {}); // awaited below
     await isBackInPlace(story, ada, customer, task, { from }).finally(release);
