@@ -83,16 +83,6 @@ fn an_activity_that_is_lent_before_the_answer_is_replaced_by_what_the_agent_want
         desk.handle(Event::Desktop(FromDesktop::ActivityChanged(chosen)));
         assert_eq!(set(&desk.greeted(lost())), []);
     }
-    // Nobody was lost then: what the agent does later is their own choice.
-    let mut desk = loaded(OFFLINE, Some(BREAK));
-    desk.greeted(vec![]);
-    desk.handle(activity(AVAILABLE));
-    desk.wait(Millis::seconds(2));
-    desk.handle(Event::PushState { up: false });
-    desk.handle(Event::PushState { up: true });
-    if desk.hello.is_some() {
-        assert_eq!(set(&desk.greeted(lost())), []);
-    }
 }
 
 #[test]

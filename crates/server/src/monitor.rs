@@ -350,7 +350,7 @@ enum Told {
     Others,
     /// This server, which the database says has the alert.
     Us,
-    /// This server, while the database did not say who has it.
+    /// This server and every other one, because the database did not answer who has the alert.
     Each,
 }
 

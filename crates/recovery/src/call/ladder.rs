@@ -133,8 +133,8 @@ impl Call {
         self.requeue(out, None, out.now + out.config.queue_within);
     }
 
-    /// Prolongs the wait for the agent after a time in which no server ran, which no page could tell that it is back. True if
-    /// the wait goes on for that.
+    /// Prolongs the wait for the agent, because no server ran to which the agent's page could have said hello. True if the wait
+    /// was prolonged.
     pub(super) fn lets_pages_reconnect(&mut self, out: &mut Out<'_>) -> bool {
         let Some(recovery) = &mut self.recovery else { return false };
         let until = (out.now + RECONNECTS_WITHIN).min(recovery.absence.lost_at + PROLONGED_AT_MOST);

@@ -314,7 +314,7 @@ fn an_unregistered_colleague_is_lost_by_the_only_other_wrapping_reservation() {
     assert!(desk.stage_of(BO).is_none());
 }
 
-/// A program removed Ada's leg, and nobody has taken the call since.
+/// A program, and no transfer, removed Ada's leg. No colleague took the customer over.
 #[test]
 fn the_task_is_not_asked_for_a_transfer_that_nothing_shows() {
     let listener_before = |desk: &mut Desk| {

@@ -133,7 +133,7 @@ const BREATH: u32 = 2;
 /// `/twiml/hold/{recovery}?told=&at=`: the same for a customer who is alone, unless they have heard it already, and then
 /// comfort audio until the hold ends. Until the words are due, a soft tone: the agent may be back before them. The document
 /// of the words is requested only then, so that nothing is looked up for an agent who is back at once. Unverified: whether
-/// Twilio would repeat a hold's document by itself.
+/// Twilio would repeat a hold's document by itself, and that it goes on with the next verb after a `<Play>` that it cannot fetch.
 pub(crate) async fn hold(
     State(app): State<Arc<App>>,
     Path(recovery): Path<String>,

@@ -1,5 +1,4 @@
-//! Alerts about peers, each of which one of the running servers has. They are facts about the database's servers, and are kept
-//! as such.
+//! Alerts about peers. The database stores which of the running servers tells the targets of an alert, so that only one does.
 
 use super::Database;
 use crate::error::Error;
