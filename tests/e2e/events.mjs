@@ -1,5 +1,7 @@
 // Events that the server receives from TaskRouter, not from a page.
 
+import assert from 'node:assert/strict';
+import { isHello } from './people.mjs';
 import { isBack, isTold, talk } from './steps.mjs';
 
 /** @typedef {import('./story.mjs').Story} Story */
@@ -28,13 +30,18 @@ export const pingAlone = {
     const task = await talk(story, ada, customer);
     await story.twilio.assume({ dtlsCloseEndsLeg: true });
     const { transcript } = customer.mark();
+    let refused = 0;
     await story.step('no hello gets through any more', () =>
-      ada.context.route('**/v1/hello', (route) => route.abort()),
+      ada.context.route(isHello, (route) => {
+        refused += 1;
+        return route.abort();
+      }),
     );
     await story.step('Ada refreshes the page', () => ada.refreshes());
     await isTold(story, customer, transcript);
     await story.step('the ping is accepted, and the server knows', () => customer.notes('agent-back'));
     await ada.ready();
     await isBack(story, ada, customer, task);
+    assert.ok(refused > 0, 'the page tried to say hello');
   },
 };

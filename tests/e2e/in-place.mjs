@@ -1,6 +1,7 @@
 // The first rung: the old leg still stands, and the agent joins the same conference again. The customer is not moved.
 
 import assert from 'node:assert/strict';
+import { isHello } from './people.mjs';
 import { isBack, isTold, onACall } from './steps.mjs';
 
 /** @typedef {import('./story.mjs').Story} Story */
@@ -130,9 +131,17 @@ export const refreshTwice = {
     const { ada, customer, task } = await onACall(story);
     // A page that has said hello is back within 300 ms. The next one's hello is held up until the page is gone.
     let isHeld = true;
-    await ada.page.route('**/v1/hello', (route) => (isHeld ? undefined : route.continue()));
+    let saysHello = () => {};
+    const said = new Promise((done) => (saysHello = () => done(undefined)));
+    await ada.page.route(isHello, (route) => {
+      if (!isHeld) return route.continue();
+      saysHello();
+    });
     await story.step('Ada refreshes the page', () => ada.refreshes());
-    await ada.dialog().waitFor({ timeout: 30_000 });
+    await story.step('which shows the dialog, and says hello', async () => {
+      await ada.dialog().waitFor({ timeout: 30_000 });
+      await said;
+    });
     isHeld = false;
     await story.step('and again, before Ada is back', () => ada.refreshes());
     await story.step('and sees the dialog again', () => ada.dialog().waitFor({ timeout: 30_000 }));

@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { isBackInPlace } from './in-place.mjs';
+import { isHello } from './people.mjs';
 import { endsAsEver, nothingHappens, onACall, talk } from './steps.mjs';
 
 /** @typedef {import('./story.mjs').Story} Story */
@@ -47,7 +48,10 @@ const refreshBesideAWaitingTab = (/** @type {string} */ title, /** @type {'first
     let release = () => {};
     const soFar = new Promise((done) => (release = () => done(undefined)));
     const held = rings === 'first' ? second : first;
-    await held.route(rings === 'first' ? '**/v1/hello' : '**/*.js', async (route) => {
+    let isHeld = () => {};
+    const asked = new Promise((done) => (isHeld = () => done(undefined)));
+    await held.route(rings === 'first' ? isHello : '**/*.js', async (route) => {
+      isHeld();
       await soFar;
       await route.continue();
     });
@@ -57,6 +61,7 @@ const refreshBesideAWaitingTab = (/** @type {string} */ title, /** @type {'first
         await refreshed;
         await ada.phoneRegistered();
       });
+      await story.step('while the second wants to say hello', () => asked);
       release();
     }
     const ended = story.step('Ada is back on the call', () => customer.notes('ended', { from }));

@@ -357,6 +357,9 @@ function originOf(/** @type {Demo} */ demo, /** @type {'ada' | 'bo'} */ name) {
   return `http://${host}:${new URL(demo.twinUrl).port}`;
 }
 
+/** What a page says hello with, whatever its query. @param {URL} url */
+export const isHello = (url) => url.pathname === '/v1/hello';
+
 /** An agent at a Flex desktop. */
 export class Agent {
   constructor(
