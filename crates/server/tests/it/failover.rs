@@ -166,6 +166,7 @@ async fn given_a_promoted_standby_calls_are_polled_and_pages_ask() {
         [Network::to(pair.primary.socket()).await, Network::to(pair.standby.socket()).await];
     let world = server_within(&url([&old, &promoted]), DEADLINE).await;
     world.desk.talking().await;
+    assert_eq!(joins(&world.desk, 100).await, 204);
     let mut page = Events::open(&world.desk, "/v1/push?epoch=1", "ada").await;
     let position = page.position().await;
     pair.keeps_up().await;
@@ -177,11 +178,13 @@ async fn given_a_promoted_standby_calls_are_polled_and_pages_ask() {
     pair.primary.kill();
     pair.stream.cut();
     pair.standby.promote().await;
+    // A call that the standby knows: the number of watched calls is the same, whether the server notices the new timeline before
+    // this or by it.
     joins_at_last(&world.desk, 100).await;
     world.twilio.wait_for(&poll, polled + 1).await;
     let kept = pair.standby.read("calls", "select value from meta where name = 'timeline'").await;
     assert_eq!(kept, "00000002");
-    // Written a second later at most; both are this server's, and the call is watched.
+    // Written a second later at most; both are this server's, and both calls are watched.
     let switches =
         "coalesce((select string_agg(concat_ws(' ', what, cause, count, timed, calls), ', ' order by cause)
                     from switches), '')";
