@@ -1,5 +1,6 @@
 //! `rejoin fallback`: listens, and answers for a first server that does not. It has no database and asks Twilio nothing.
 
+use crate::audio::COMFORT;
 use crate::config::{Logs, Tls as Files, address, secret};
 use crate::error::Error;
 use crate::fallback::Rules;
@@ -108,7 +109,7 @@ impl AnswerSettings {
 
 /// The files for Twilio's Functions and Assets.
 pub fn fallback_bundle(rules: &Rules) -> Vec<File> {
-    export::bundle(rules, http::COMFORT)
+    export::bundle(rules, COMFORT)
 }
 
 /// A running fallback.

@@ -24,6 +24,7 @@
 //! All decisions about a call are in `rejoin-recovery`, none here.
 
 pub mod allowed;
+mod audio;
 pub mod beside;
 mod call_messages;
 pub mod clock;

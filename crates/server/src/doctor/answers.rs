@@ -1,5 +1,6 @@
 //! What the server's public address answers.
 
+use crate::audio::COMFORT_PATH;
 use crate::config::Config;
 use crate::error::Error;
 use crate::figures::HELLOS;
@@ -72,7 +73,7 @@ pub(super) async fn is_alive(url: &str) -> Result<Result<u16, String>, Error> {
         answer.map(|answer| answer.status().as_u16()).map_err(|why| word(why).to_owned())
     };
     Ok(match get("/health/live").await {
-        Ok(404) => match get("/audio/comfort.wav").await {
+        Ok(404) => match get(COMFORT_PATH).await {
             Ok(200) => Ok(200),
             _ => Ok(404),
         },

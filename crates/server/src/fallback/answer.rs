@@ -2,6 +2,7 @@
 
 use super::context::Context;
 use super::endpoint::Endpoint;
+use crate::audio::{COMFORT_PATH, COMFORT_TIMES};
 use crate::texts::{Phrase, Texts};
 use rejoin_protocol::attributes::PRIORITY;
 use rejoin_protocol::overrides::{self, with_overrides};
@@ -17,12 +18,8 @@ pub(super) const KEPT: u32 = 5;
 /// How often the fallback answers for one failure, before the caller hears the last words. The first server answers in between, or
 /// the queue has the customer.
 pub(super) const MOST: u32 = 60;
-/// How often a waiting document repeats the comfort audio, which lasts six seconds.
-pub(super) const COMFORT_TIMES: u32 = 10;
 /// Lifetime of a task, as for the first server's.
 pub(super) const TASK_TIMEOUT_SECONDS: u64 = 24 * 3600;
-/// The audio, on this host: a first server that is away cannot play it.
-pub(super) const COMFORT: &str = "/audio/comfort.wav";
 
 /// The settings that answers depend on.
 #[derive(Clone, Debug)]
@@ -283,7 +280,8 @@ impl Rules {
     }
 
     pub(super) fn document(&self, decision: &Decision) -> Document {
-        let comfort = format!("{}{COMFORT}", self.own);
+        // On this host: a first server that is away cannot play it.
+        let comfort = format!("{}{COMFORT_PATH}", self.own);
         let say = |document: Document, said: &Said| document.say(&said.language, &said.text);
         let new = Document::new();
         match decision {

@@ -4,6 +4,7 @@
 use super::answer::{Decision, KEPT, MOST, Queue, Rules, Said};
 use super::context::{LONGEST, PURPOSE};
 use super::endpoint::ALL;
+use crate::audio::COMFORT_PATH;
 use crate::texts::Phrase;
 use rejoin_protocol::attributes::PRIORITY;
 use rejoin_protocol::{RecoveryId, TaskSid, WorkflowSid, overrides};
@@ -32,7 +33,7 @@ pub fn bundle(rules: &Rules, comfort: &[u8]) -> Vec<File> {
     let mut files = vec![
         text("package.json".into(), package()),
         text("functions/rejoin.private.js".into(), script(rules)),
-        File { path: "assets/audio/comfort.wav".into(), content: comfort.to_vec() },
+        File { path: format!("assets{COMFORT_PATH}"), content: comfort.to_vec() },
     ];
     files.extend(ALL.iter().map(|row| {
         let name = row.name;

@@ -6,6 +6,7 @@ use super::signed::{FORM, is_of_kind, verify};
 use super::source;
 use super::twiml::comfort_audio;
 use super::unverified::Budget;
+use crate::audio::COMFORT_PATH;
 use crate::config::fragments;
 use crate::fallback::{Asked, Rules};
 use crate::limits::Limits;
@@ -45,7 +46,7 @@ pub(crate) fn fallback_router(answering: Answering) -> Router {
     let admits = (Arc::new(answering.limits.clone()), Budget::new(&answering.limits));
     Router::new()
         .route("/twiml/{*path}", get(document).post(document))
-        .route("/audio/comfort.wav", get(comfort_audio))
+        .route(COMFORT_PATH, get(comfort_audio))
         .route_layer(axum::middleware::from_fn_with_state(admits, source::admit))
         .route("/health/live", get(|| async { StatusCode::OK }))
         .fallback(|| async { Problem::NotFound })

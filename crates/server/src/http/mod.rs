@@ -34,6 +34,7 @@ mod versions;
 mod view;
 mod webhooks;
 
+use crate::audio;
 use crate::call_messages::CallMessages;
 use crate::config::Config;
 use crate::engine::{Handle, LineAdded};
@@ -63,7 +64,6 @@ pub use tls::check as check_tls;
 use tokens::Tokens;
 use tokio::sync::broadcast;
 use tower_http::cors::{AllowOrigin, CorsLayer};
-pub(crate) use twiml::COMFORT;
 use unverified::Budget;
 use versions::Versions;
 
@@ -179,8 +179,8 @@ pub(crate) fn routers(app: &Arc<App>) -> Result<Routers, Error> {
         .route("/twiml/fallback/{recovery}", post(twiml::fallback))
         .route("/monitor/state", get(monitor::state))
         .route("/openapi.json", get(openapi::openapi))
-        .route("/audio/comfort.wav", get(twiml::comfort_audio))
-        .route("/audio/tone.wav", get(twiml::tone_audio))
+        .route(audio::COMFORT_PATH, get(twiml::comfort_audio))
+        .route(audio::TONE_PATH, get(twiml::tone_audio))
         .merge(plugin);
     let operators = Router::new()
         .route("/operator/timeline/{customer}", get(operator::timeline))

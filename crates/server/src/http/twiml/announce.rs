@@ -1,6 +1,7 @@
 //! Announcements and comfort audio while the agent is away.
 
 use super::{Twiml, comforting, parse, said};
+use crate::audio;
 use crate::http::App;
 use crate::http::problem::Problem;
 use crate::http::signed::Signed;
@@ -27,11 +28,6 @@ const TONE: Millis = Millis(1_000);
 const DUE_NOW: Millis = Millis(300);
 /// The words are due sooner than this. A later time comes from a clock that was set, and is not waited for.
 const TOO_FAR: Millis = Millis::seconds(600);
-
-/// A soft tone, which says that something is happening, before words do.
-static TONE_AUDIO: &[u8] = include_bytes!("../../../../../public/audio/tone.wav");
-/// Comfort audio for waiting callers.
-pub(crate) static COMFORT: &[u8] = include_bytes!("../../../../../public/audio/comfort.wav");
 
 /// `/twiml/announce/{recovery}`: the connection to the agent was interrupted. In the caller's language if the task
 /// was read by now, else in the default language.
@@ -123,8 +119,6 @@ pub(crate) struct Hold {
     at: Option<u64>,
 }
 
-/// The path of the comfort audio, here and at the fallback.
-const COMFORT_PATH: &str = "/audio/comfort.wav";
 /// How often the words are repeated when the comfort audio cannot be fetched, and the pause before each (seconds): that fills a
 /// minute or more without a server.
 const INSTEAD: usize = 10;
@@ -145,7 +139,7 @@ pub(crate) async fn hold(
     let mut document = Document::new();
     let due = at.map(|at| app.store.surroundings().now().until(Millis(at)));
     if let Some(due) = due.filter(|due| !told && (DUE_NOW..TOO_FAR).contains(due)) {
-        document = document.play(&app.config.public("/audio/tone.wav"));
+        document = document.play(&app.config.public(audio::TONE_PATH));
         let rest = Millis(due.0.saturating_sub(TONE.0)).0 / 1_000;
         if rest > 0 {
             document = document.pause(u32::try_from(rest).unwrap_or(0));
@@ -158,10 +152,10 @@ pub(crate) async fn hold(
     if !told {
         document = words(document);
     }
-    document = document.play_for_ever(&app.config.public(COMFORT_PATH));
+    document = document.play_for_ever(&app.config.public(audio::COMFORT_PATH));
     // What follows is heard only when that audio cannot be fetched, because no server is there.
     if let Some(fallback) = &app.config.fallback_url {
-        document = document.play_for_ever(&format!("{fallback}{COMFORT_PATH}"));
+        document = document.play_for_ever(&format!("{fallback}{}", audio::COMFORT_PATH));
     }
     for _ in 0..INSTEAD {
         document = words(document.pause(BREATH));
@@ -176,14 +170,14 @@ pub(crate) async fn comfort(State(app): State<Arc<App>>, _: Signed) -> Twiml {
 
 /// `/audio/tone.wav`. Not signed, like the comfort audio.
 pub(crate) async fn tone_audio() -> impl IntoResponse {
-    audio(TONE_AUDIO)
+    wav(audio::TONE)
 }
 
 /// `/audio/comfort.wav`. Not signed: it is the same for all callers, and Twilio may cache it.
 pub(crate) async fn comfort_audio() -> impl IntoResponse {
-    audio(COMFORT)
+    wav(audio::COMFORT)
 }
 
-fn audio(file: &'static [u8]) -> impl IntoResponse {
+fn wav(file: &'static [u8]) -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "audio/wav"), (header::CACHE_CONTROL, "public, max-age=86400")], file)
 }

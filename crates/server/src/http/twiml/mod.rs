@@ -7,7 +7,7 @@ mod follow;
 mod queue;
 mod test_call;
 
-pub(crate) use announce::{COMFORT, announce, comfort, comfort_audio, hold, tone_audio};
+pub(crate) use announce::{announce, comfort, comfort_audio, hold, tone_audio};
 pub(crate) use ended::ended;
 pub(crate) use follow::follow;
 pub(crate) use queue::{after, fallback, lost, requeue, wait};
@@ -15,6 +15,7 @@ pub(crate) use test_call::test_call;
 
 use super::App;
 use super::problem::Problem;
+use crate::audio::COMFORT_PATH;
 use crate::texts::Phrase;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
@@ -44,7 +45,7 @@ fn said(app: &App, document: Document, phrase: Phrase, language: Option<&str>) -
 }
 
 fn comforting(app: &App) -> Document {
-    Document::new().play(&app.config.public("/audio/comfort.wav"))
+    Document::new().play(&app.config.public(COMFORT_PATH))
 }
 
 fn parse(recovery: &str) -> Result<RecoveryId, Problem> {

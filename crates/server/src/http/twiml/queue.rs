@@ -4,6 +4,7 @@ use super::announce::language;
 use super::ended::{Asked, after_bridge};
 use super::enqueue::{Targeting, enqueued_as_decided, in_a_moment, way};
 use super::{AT_ONCE, Twiml, parse, said, voice_request};
+use crate::audio::{COMFORT_LASTS, COMFORT_PATH, COMFORT_TIMES};
 use crate::error::Error;
 use crate::http::App;
 use crate::http::problem::Problem;
@@ -18,12 +19,6 @@ use rejoin_twilio::webhook::{QueueResult, VoiceRequest};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long the comfort audio lasts.
-const COMFORT: Duration = Duration::from_secs(6);
-/// How often a document repeats it: that costs one signed request a minute.
-const COMFORT_TIMES: u32 = 10;
-/// How long such a document lasts.
-const COMFORT_LASTS: Duration = Duration::from_secs(COMFORT.as_secs() * COMFORT_TIMES as u64);
 /// Pause before the first attempt to store again what could not be stored. It doubles.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 
@@ -64,7 +59,7 @@ pub(crate) async fn wait(
     let recovery = parse(&recovery)?;
     let request = voice_request(&params)?;
     let document = if told {
-        Document::new().play_times(&app.config.public("/audio/comfort.wav"), COMFORT_TIMES)
+        Document::new().play_times(&app.config.public(COMFORT_PATH), COMFORT_TIMES)
     } else {
         let language = language(&app, recovery.clone()).await;
         said(&app, Document::new(), Phrase::Interrupted, language.as_deref())
