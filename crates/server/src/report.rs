@@ -1,5 +1,5 @@
-//! How recoveries have ended, and what was switched, by day: all that is kept of them in the long run. It contains no personal
-//! data, and nothing that identifies a call.
+//! How recoveries have ended, how many pages were silent, and what was switched, by day: all that is kept of them in the long
+//! run. It contains no personal data, and nothing that identifies a call.
 
 use crate::error::Error;
 use crate::explain::{millis, time};
@@ -28,6 +28,20 @@ const BOUNDS: [Millis; 13] = [
     Millis(300_000),
     Millis(600_000),
 ];
+
+/// Names of figures that are no outcome of a recovery: a page was silent, and it answered after all.
+const SILENT: [&str; 2] = ["page-silent", "page-answered"];
+
+/// The name under which a line of a timeline counts, and its duration. `None`: it leaves no figure.
+pub(crate) fn figure(note: Note) -> Option<(String, Millis)> {
+    let [silent, answered] = SILENT;
+    match note {
+        Note::Ended { outcome, after } => Some((outcome, after)),
+        Note::PageSilent => Some((silent.to_owned(), Millis(0))),
+        Note::PageAnswered => Some((answered.to_owned(), Millis(0))),
+        _ => None,
+    }
+}
 
 /// The bucket of a duration; `None`: longer than all bounds.
 pub fn within(after: Millis) -> Option<Millis> {
@@ -64,6 +78,18 @@ impl Figure {
     }
 }
 
+/// The pages of one day that were silent while they had a customer: the customer was told and kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Silent {
+    /// Such as `2026-11-20`, in UTC.
+    pub day: String,
+    /// Number of silent pages.
+    pub count: u64,
+    /// Number of those that answered after all, so that the customer was told for nothing.
+    pub answered: u64,
+}
+
 /// The switches of one day with one cause ([`crate::switches`]).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -87,13 +113,26 @@ pub struct Switched {
 pub struct Report {
     /// How recoveries have ended.
     pub recoveries: Vec<Figure>,
+    /// Pages that were silent.
+    pub silent: Vec<Silent>,
     /// What was switched.
     pub switches: Vec<Switched>,
 }
 
-/// Reads both.
+/// Reads all of it.
 pub(crate) async fn read(pool: &AnyPool) -> Result<Report, Error> {
-    Ok(Report { recoveries: recoveries(pool).await?, switches: switches(pool).await? })
+    let (silent, recoveries) =
+        figures(pool).await?.into_iter().partition(|of| SILENT.contains(&of.outcome.as_str()));
+    Ok(Report { recoveries, silent: by_day(silent), switches: switches(pool).await? })
+}
+
+fn by_day(figures: Vec<Figure>) -> Vec<Silent> {
+    let mut days: BTreeMap<String, Silent> = BTreeMap::new();
+    for Figure { day, outcome, count, .. } in figures {
+        let of = days.entry(day).or_insert_with_key(|day| Silent { day: day.clone(), count: 0, answered: 0 });
+        *(if outcome == SILENT[0] { &mut of.count } else { &mut of.answered }) += count;
+    }
+    days.into_values().collect()
 }
 
 fn date(day: u64) -> String {
@@ -118,7 +157,7 @@ async fn switches(pool: &AnyPool) -> Result<Vec<Switched>, Error> {
 }
 
 /// What was reduced to figures, and what is still stored in full.
-async fn recoveries(pool: &AnyPool) -> Result<Vec<Figure>, Error> {
+async fn figures(pool: &AnyPool) -> Result<Vec<Figure>, Error> {
     // By day, outcome and bound, the longest last: the number, and the total duration.
     let mut counted: BTreeMap<(u64, String), BTreeMap<u64, (u64, Millis)>> = BTreeMap::new();
     let mut add = |day, outcome, within: Option<Millis>, count, took| {
@@ -129,15 +168,16 @@ async fn recoveries(pool: &AnyPool) -> Result<Vec<Figure>, Error> {
     // One statement: what is being reduced at this moment is counted once.
     let rows = sqlx::query(
         "select day, outcome, bound, count, took, '' as note from figures union all
-         select at, '', 0, 1, 0, note from notes where note like '%\"ended\"%'",
+         select at, '', 0, 1, 0, note from notes where note like '%\"ended\"%' or note like '%\"page-silent\"%'
+         or note like '%\"page-answered\"%'",
     );
     for row in rows.fetch_all(pool).await? {
         let note: String = row.try_get(5)?;
         if note.is_empty() {
             let within = Some(millis(&row, 2)?).filter(|within| *within > Millis(0));
             add(millis(&row, 0)?.0, row.try_get(1)?, within, millis(&row, 3)?.0, millis(&row, 4)?);
-        } else if let Ok(Note::Ended { outcome, after }) = serde_json::from_str(&note) {
-            add(millis(&row, 0)?.0 / DAY.0, outcome, within(after), 1, after);
+        } else if let Some((name, after)) = serde_json::from_str(&note).ok().and_then(figure) {
+            add(millis(&row, 0)?.0 / DAY.0, name, within(after), 1, after);
         }
     }
     let figures = counted.into_iter().map(|((day, outcome), bounds)| {
@@ -171,6 +211,12 @@ impl fmt::Display for Report {
             let mean = format!("{}.{:03} s", mean / 1000, mean % 1000);
             writeln!(f, "{day}  {outcome:<14} {count:>7}  {mean:>10}    {half:>12}   {most:>12}")?;
         }
+        if !self.silent.is_empty() {
+            writeln!(f, "\nday (UTC)   silent pages    of them answered after all")?;
+        }
+        for Silent { day, count, answered } in &self.silent {
+            writeln!(f, "{day}  {count:>12}  {answered:>28}")?;
+        }
         if self.switches.is_empty() {
             return Ok(());
         }
@@ -189,6 +235,25 @@ impl fmt::Display for Report {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn silent_pages_and_those_that_answered_after_all_are_counted_by_day() {
+        let of = |day: &str, outcome: &str, count| Figure {
+            day: day.into(),
+            outcome: outcome.into(),
+            count,
+            mean_ms: Millis(0),
+            within_ms: vec![],
+        };
+        // The answer to a silence before midnight may come after it.
+        let silent = by_day(vec![
+            of("2026-11-20", "page-answered", 1),
+            of("2026-11-20", "page-silent", 3),
+            of("2026-11-21", "page-answered", 1),
+        ]);
+        let silent: Vec<_> = silent.iter().map(|it| (it.day.as_str(), it.count, it.answered)).collect();
+        assert_eq!(silent, [("2026-11-20", 3, 1), ("2026-11-21", 0, 1)]);
+    }
 
     #[test]
     fn percentages_are_shown_by_their_bounds() {

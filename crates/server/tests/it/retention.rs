@@ -20,6 +20,7 @@ on_both!(
     of_an_old_recovery_figures_remain_and_nothing_of_the_call,
     a_ping_is_ended_also_when_its_call_is_forgotten_by_then,
     what_is_not_old_stays,
+    silent_pages_are_counted_before_and_after_their_lines_are_deleted,
     however_much_is_old_all_of_it_goes,
     a_worker_who_was_told_nothing_for_long_is_forgotten,
 );
@@ -264,6 +265,38 @@ async fn what_is_not_old_stays(database: &Database) {
         assert_eq!(of(at), [&Figure { day: day(at), outcome, count: 1, mean_ms, within_ms }]);
     }
     beside.close().await;
+}
+
+async fn silent_pages_are_counted_before_and_after_their_lines_are_deleted(database: &Database) {
+    let store = Store::open(&database.url).await.unwrap();
+    let (first, second) = (DAY, DAY + DAY);
+    let lines = [
+        (first, Note::PageSilent),
+        (first, Note::PageSilent),
+        (first, Note::PageAnswered),
+        (first, Note::AgentLost),
+        (second, Note::PageSilent),
+    ];
+    write(&store, |changes| {
+        for (at, note) in lines.clone() {
+            changes.add_line(Some(customer()), Line { at, conference: conference(), note });
+        }
+        changes.add_line(Some(customer()), ended(first, "rejoined", Millis(4000)));
+    })
+    .await;
+    let silent = async || {
+        let report = report(&database.url).await.unwrap();
+        let recoveries: Vec<_> = report.recoveries.iter().map(|it| (it.outcome.clone(), it.count)).collect();
+        assert_eq!(recoveries, [("rejoined".to_owned(), 1)], "a silent page is no recovery");
+        report.silent.into_iter().map(|it| (it.day, it.count, it.answered)).collect::<Vec<_>>()
+    };
+    let expected = [(day(first), 2, 1), (day(second), 1, 0)];
+    assert_eq!(silent().await, expected, "in full");
+    store.tidy(KEEP).await.unwrap();
+    let beside = database.beside().await;
+    assert_eq!(rows(&beside, "notes").await, 0);
+    beside.close().await;
+    assert_eq!(silent().await, expected, "as figures");
 }
 
 /// Computed in another way than the report does.

@@ -3,11 +3,10 @@
 use super::Database;
 use super::schema::{integer, millis, rows};
 use crate::error::Error;
-use crate::report::{DAY, within};
+use crate::report::{DAY, figure, within};
 use crate::store::heard::COUNTED;
 use crate::switches::Unwritten;
 use rejoin_protocol::Millis;
-use rejoin_recovery::Note;
 use serde_json::json;
 use sqlx::{AssertSqlSafe, Row as _};
 use std::collections::BTreeMap;
@@ -53,7 +52,7 @@ impl Database {
         Ok(())
     }
 
-    /// Reduces lines of timelines, oldest first: their outcomes are counted, and they are deleted. Returns their
+    /// Reduces lines of timelines, oldest first: what leaves a figure is counted, and they are deleted. Returns their
     /// number.
     async fn reduce(&self, before: i64) -> Result<u64, Error> {
         let mut transaction = self.begin().await?;
@@ -64,8 +63,8 @@ impl Database {
         let mut figures: BTreeMap<(u64, String, u64), (u64, Millis)> = BTreeMap::new();
         for row in &gone {
             let (at, note): (i64, String) = (row.try_get(0)?, row.try_get(1)?);
-            if let Ok(Note::Ended { outcome, after }) = serde_json::from_str(&note) {
-                let key = (millis(at).0 / DAY.0, outcome, within(after).map_or(0, |within| within.0));
+            if let Some((name, after)) = serde_json::from_str(&note).ok().and_then(figure) {
+                let key = (millis(at).0 / DAY.0, name, within(after).map_or(0, |within| within.0));
                 let (count, took) = figures.entry(key).or_default();
                 (*count, *took) = (*count + 1, *took + after);
             }
