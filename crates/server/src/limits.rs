@@ -35,8 +35,8 @@ pub struct Limits {
     #[arg(long, env = "REJOIN_ACKNOWLEDGED_WITHIN_MS", default_value = "2000")]
     pub acknowledged_within_ms: u64,
     /// Silence on a push channel after which a comment is sent, in milliseconds: at most 10,000. A page gives up a channel
-    /// that is silent for four times as long.
-    #[arg(long, env = "REJOIN_HEARTBEAT_MS", default_value = "1000", value_parser = clap::value_parser!(u64).range(100..=10_000))]
+    /// that is silent for four times as long, and at least 2 s.
+    #[arg(long, env = "REJOIN_HEARTBEAT_MS", default_value = "500", value_parser = clap::value_parser!(u64).range(100..=10_000))]
     pub heartbeat_ms: u64,
     /// Maximum time for a whole request body, in milliseconds.
     #[arg(long, env = "REJOIN_BODY_WITHIN_MS", default_value = "10000")]
