@@ -711,6 +711,38 @@ async fn a_file_of_the_first_version_is_migrated() {
     assert!(jobs.len() == 1 && jobs[0].begun_before(), "{jobs:?}");
 }
 
+/// PostgreSQL's planner takes a young table for a small one, and would read all of it for each batch.
+#[tokio::test]
+async fn no_batch_reads_a_whole_table() {
+    let database = Database::postgres().await;
+    let beside = database.beside().await;
+    // A connection tells what it has read when it ends, at the latest.
+    let read = async || {
+        let others = "select count(*) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()";
+        while sqlx::query_scalar::<_, i64>(others).fetch_one(&beside).await.unwrap() > 0 {
+            tokio::task::yield_now().await;
+        }
+        let scans = "select sum(seq_scan)::bigint from pg_stat_user_tables where relname in ('calls', 'keys', 'timers')";
+        sqlx::query_scalar::<_, i64>(scans).fetch_one(&beside).await.unwrap()
+    };
+    let mut begins = vec![];
+    for _ in 0..2 {
+        Store::open(&database.url).await.unwrap().close().await;
+        begins.push(read().await);
+    }
+    let at_a_start = begins[1] - begins[0];
+    let store = Store::open(&database.url).await.unwrap();
+    let calls: Vec<Call> = (0..500).map(|number| call(number, &CallSid::numbered(number))).collect();
+    save(&store, &calls).await;
+    for number in 0..10 {
+        let found = look(&store, &of([room(number), Key::Leg(CallSid::numbered(number + 10))])).await;
+        assert_eq!(found.calls.len(), 2);
+    }
+    store.close().await;
+    assert_eq!(read().await - begins[1], at_a_start, "tables were read as a whole");
+    beside.close().await;
+}
+
 /// Ten servers start on an empty database, and all of them receive the same new call.
 #[tokio::test(flavor = "multi_thread")]
 async fn many_servers_may_start_and_receive_a_new_call_at_the_same_time() {
