@@ -73,6 +73,7 @@ export const PARTS = [
   inBrowsers('the built plugin in a browser', 'tests/plugin.test.mjs'),
   inBrowsers('the Voice SDKs', 'tests/voice-sdk.test.mjs'),
   inBrowsers('the dialog', 'tests/dialog.test.mjs'),
+  inBrowsers('the console', 'tests/console.test.mjs'),
   { name: 'strangers', needs: [BUILD], command: node('tests/strangers/twilio-helper.test.mjs') },
   { name: "through Twilio's tools", needs: [BUILD], command: node('tests/packaging/artefact.test.mjs') },
   // It looks for free ports for a demo, as the Voice SDKs do: not at the same time.

@@ -51,9 +51,9 @@ pub struct Config {
     /// Address to listen on.
     #[arg(long, env = "REJOIN_LISTEN", default_value = "127.0.0.1:8080", help_heading = "Server")]
     pub listen: SocketAddr,
-    /// A second address to listen on, for operators: `/operator/…`, `/metrics` and `/health/ready` are served there
-    /// only. Not encrypted: use an address that only this machine or your own network reaches. Not set: they are served
-    /// with the rest.
+    /// A second address to listen on, for operators: `/console`, `/operator/…`, `/metrics` and `/health/ready` are served
+    /// there only. Not encrypted: use an address that only this machine or your own network reaches. Not set: they are
+    /// served with the rest.
     #[arg(long, env = "REJOIN_OPERATOR_LISTEN", help_heading = "Server")]
     pub operator_listen: Option<SocketAddr>,
     /// URL at which Twilio reaches this server: scheme, host, optional port and path.
@@ -107,7 +107,7 @@ pub struct Config {
         help_heading = "Server"
     )]
     pub allowed_origins: Vec<String>,
-    /// Token for reading timelines and metrics, at least 32 characters. Not set: they cannot be read.
+    /// Token for the console, timelines and metrics, at least 32 characters. Not set: no operator can read them.
     #[arg(long, env = "REJOIN_OPERATOR_TOKEN", hide_env_values = true, value_parser = secret, help_heading = "Server")]
     pub operator_token: Option<SecretString>,
     /// The previous operator token, during a rotation: it is accepted, too.

@@ -145,6 +145,19 @@ pub(crate) fn text() -> String {
     HANDLE.get().and_then(Option::as_ref).map(PrometheusHandle::render).unwrap_or_default()
 }
 
+/// Requests to Twilio since the start, and those of them that were refused or not answered. They are counted where they are
+/// sent, by result.
+pub(crate) fn twilio_requests() -> (u64, u64) {
+    let (mut all, mut failed) = (0, 0);
+    for line in text().lines().filter_map(|line| line.strip_prefix("rejoin_twilio_requests_total{")) {
+        let Some((labels, count)) = line.rsplit_once("} ") else { continue };
+        let count: u64 = count.parse().unwrap_or(0);
+        all += count;
+        failed += if labels.contains("result=\"ok\"") { 0 } else { count };
+    }
+    (all, failed)
+}
+
 /// A limit has refused something.
 pub(crate) fn refused(what: &'static str) {
     debug_assert!(LIMITS.contains(&what), "{what} is no limit");

@@ -11,6 +11,7 @@
 //! | [`pace`] | rate limits, and the order of requests |
 //! | [`retry`] | handling of Twilio's errors |
 //! | [`http`] | all HTTP routes |
+//! | `console` | pages for operators and supervisors |
 //! | [`fallback`] | the answers of another host when this one is away |
 //! | [`monitor`] | asks servers, fallback and Twilio, and alerts |
 //! | [`server_state`] | how a server sees itself, for a monitor |
@@ -29,6 +30,7 @@ pub mod beside;
 mod call_messages;
 pub mod clock;
 pub mod config;
+mod console;
 pub mod doctor;
 pub mod engine;
 pub mod error;

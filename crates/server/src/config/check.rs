@@ -103,7 +103,7 @@ impl Config {
         );
         let why = "not Twilio itself: no call of a real account is kept";
         say(false, "TWILIO_API_BASE", !self.twilio_base.is_empty(), why);
-        let why = "not set: nobody can read timelines and metrics";
+        let why = "not set: no operator can use the console or read timelines and metrics";
         say(false, "REJOIN_OPERATOR_TOKEN", self.operator_token.is_none(), why);
         let apart = self.operator_listen.is_none();
         let why = "not set: /operator, /metrics and /health/ready are served where everybody comes; set it, or let the proxy \

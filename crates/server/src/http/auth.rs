@@ -64,7 +64,7 @@ impl FromRequestParts<Arc<App>> for User {
 
 impl User {
     /// The user of this token. Counts as one more request of the worker.
-    async fn of(app: &App, token: &str, request: &Extensions) -> Result<Self, Problem> {
+    pub(super) async fn of(app: &App, token: &str, request: &Extensions) -> Result<Self, Problem> {
         let user = app.tokens.check(token, request.get::<Source>().copied(), app.store.now()).await?;
         if let Some(unverified) = request.get::<Unverified>() {
             unverified.verified();

@@ -6,6 +6,7 @@ mod body;
 mod call_messages;
 mod connection;
 mod connections;
+mod console;
 mod discover_call;
 mod early;
 mod events;
@@ -47,6 +48,7 @@ use axum::Router;
 use axum::http::{HeaderName, HeaderValue, Method, header};
 use axum::routing::{get, post};
 pub(crate) use connections::serve;
+use console::Console;
 pub(crate) use fallback::{Answering, fallback_router};
 use guesses::Guesses;
 use health::Reachable;
@@ -93,6 +95,8 @@ pub struct App {
     /// Rate of monitors' requests.
     pub(crate) monitors: Rate,
     pub(crate) readiness: Readiness,
+    /// What the console shows, for all who look.
+    pub(crate) console: Console,
     /// Streams end when the server stops.
     pub(crate) stopping: Stopping,
 }
@@ -118,6 +122,7 @@ impl App {
             wrong_keys: Guesses::new(monitor::WRONG_PER_MINUTE, 1),
             monitors: Rate::new(monitor::REQUESTS_PER_MINUTE),
             readiness: Readiness::default(),
+            console: Console::default(),
             look_ups: LookUps::default(),
             versions: Versions::default(),
             config,
@@ -189,7 +194,8 @@ pub(crate) fn routers(app: &Arc<App>) -> Result<Routers, Error> {
         .route("/operator/held-back/{conference}/release", post(operator::release))
         .route("/operator/storm", get(storm::status))
         .route("/operator/storm/go-on", post(storm::go_on))
-        .route("/metrics", get(health::metrics));
+        .route("/metrics", get(health::metrics))
+        .merge(console::routes());
     // Requested all the time, and of no interest otherwise.
     let live = Router::new().route("/health/live", get(health::live));
     let ready = Router::new().route("/health/ready", get(readiness::ready));

@@ -43,26 +43,31 @@ impl FromRequestParts<Arc<App>> for Operator {
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
         let token = bearer(&parts.headers).ok_or(Problem::TokenMissing)?;
         let source = parts.extensions.get::<Source>().copied();
-        app.guesses.check(source)?;
-        let given = Sha256::digest(token);
-        let same = |wanted: &SecretString| -> bool {
-            let wanted = wanted.expose_secret();
-            // Compares hashes: not even the length affects the time.
-            !wanted.is_empty() & bool::from(Sha256::digest(wanted).ct_eq(&given))
-        };
-        // Without a token in the settings no request is an operator's.
-        let accepted = [&app.config.operator_token, &app.config.previous_operator_token];
-        // All of them, so that the time does not tell which one was given.
-        let accepted = accepted.into_iter().flatten().fold(false, |found, wanted| same(wanted) | found);
-        if !accepted {
-            app.guesses.refused(source);
-            return Err(Problem::TokenRefused);
-        }
+        check(app, token, source)?;
         if let Some(unverified) = parts.extensions.get::<Unverified>() {
             unverified.verified();
         }
         Ok(Self)
     }
+}
+
+/// Refuses what is not the operator token, and addresses with too many wrong ones.
+pub(super) fn check(app: &App, token: &str, source: Option<Source>) -> Result<(), Problem> {
+    app.guesses.check(source)?;
+    let given = Sha256::digest(token);
+    let same = |wanted: &SecretString| -> bool {
+        let wanted = wanted.expose_secret();
+        // Compares hashes: not even the length affects the time.
+        !wanted.is_empty() & bool::from(Sha256::digest(wanted).ct_eq(&given))
+    };
+    // Without a token in the settings no request is an operator's.
+    let accepted = [&app.config.operator_token, &app.config.previous_operator_token];
+    // All of them, so that the time does not tell which one was given.
+    if !accepted.into_iter().flatten().fold(false, |found, wanted| same(wanted) | found) {
+        app.guesses.refused(source);
+        return Err(Problem::TokenRefused);
+    }
+    Ok(())
 }
 
 /// `GET /operator/timeline/{customer's leg}`: first the stored lines, then every new one.

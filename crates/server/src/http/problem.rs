@@ -53,6 +53,11 @@ impl Problem {
         &ALL
     }
 
+    /// The status of its reply.
+    pub(super) fn status(self) -> StatusCode {
+        self.parts().0
+    }
+
     /// Stable name, for programs.
     pub(crate) fn code(self) -> &'static str {
         self.parts().1

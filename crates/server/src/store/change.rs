@@ -2,6 +2,7 @@
 
 use super::heard::Pushed;
 use super::held_back::HeldBack;
+use crate::given_up::GivenUp;
 use crate::story::Told;
 use rejoin_protocol::api::Push;
 use rejoin_protocol::{CallSid, ConferenceSid, Millis, WorkerSid};
@@ -241,6 +242,40 @@ pub struct CallCounts {
     pub open: u64,
     /// Those whose agent is not known: no page has registered them, and Twilio has not named the agent.
     pub unprotected: u64,
+}
+
+/// What the operators' console shows of the store, as of one moment.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Seen {
+    /// Open calls.
+    pub(crate) counts: CallCounts,
+    /// Open jobs.
+    pub(crate) jobs: OpenJobs,
+    /// Jobs that were given up lately, last one first.
+    pub(crate) given_up: Vec<GivenUp>,
+    /// The servers of the database.
+    pub(crate) servers: Vec<SeenServer>,
+    /// Number of open calls with a recovery, open or ended.
+    pub(crate) recovering: u64,
+    /// Those of them that were read.
+    pub(crate) calls: Vec<Call>,
+    /// True for PostgreSQL, which several servers may share.
+    pub(crate) is_shared: bool,
+    /// The timeline that PostgreSQL writes, if known.
+    pub(crate) timeline: Option<String>,
+}
+
+/// A server of the database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SeenServer {
+    /// Its name, for as long as it runs.
+    pub(crate) id: String,
+    /// True for the one that answers.
+    pub(crate) is_this: bool,
+    /// How long its lease lasts, in milliseconds; negative: it has ended.
+    pub(crate) lease_ms: i64,
+    /// Number of its connected pages, where the database has them.
+    pub(crate) pages: Option<u64>,
 }
 
 /// Open jobs.

@@ -21,6 +21,7 @@ mod memory;
 pub use change::{
     Batch, CallCounts, Changes, Claim, Committed, Found, JobId, Line, NewJob, OpenJobs, StoredJob, Tenure,
 };
+pub(crate) use change::{Seen, SeenServer};
 pub(crate) use database::{hosts, newest_tables};
 pub use disk::Disk;
 pub use heard::{Begun, Heard, PushId, Pushed};
@@ -476,6 +477,11 @@ impl Store {
     /// Open jobs.
     pub async fn open_jobs(&self) -> Result<OpenJobs, Error> {
         ask!(self, place => open_jobs())
+    }
+
+    /// What the operators' console shows; at most `most` calls with a recovery are read. It has a deadline of its own.
+    pub(crate) async fn seen(&self, most: usize) -> Result<Seen, Error> {
+        ask!(self, place => seen(most) in parts)
     }
 
     /// Open calls.

@@ -9,6 +9,7 @@ mod call_messages;
 mod claims;
 mod clock;
 mod coaching;
+mod console;
 mod crash;
 mod database;
 mod deploy;

@@ -122,7 +122,7 @@ pub(crate) async fn status(desk: &Desk) -> Value {
 }
 
 /// Waits until this holds for the pace.
-async fn wait_until(desk: &Desk, holds: impl Fn(&Value) -> bool) {
+pub(crate) async fn wait_until(desk: &Desk, holds: impl Fn(&Value) -> bool) {
     let began = Instant::now();
     loop {
         let status = status(desk).await;

@@ -2,6 +2,7 @@
 //! servers). Both share one implementation; differences of their SQL are in `sql.rs`.
 
 mod alerts;
+mod console;
 mod early;
 pub(crate) mod hosts;
 mod jobs;

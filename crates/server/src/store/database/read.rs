@@ -156,27 +156,35 @@ impl Database {
 
     /// Open calls: those that do not wait to be forgotten. If a call's agent is known, the worker is among its keys.
     pub(in crate::store) async fn count_calls(&self) -> Result<CallCounts, Error> {
-        let count = "select count(*), count(known.conference) from calls left join (
-                         select distinct conference from keys where key >= 'WK' and key < 'WL'
-                     ) known on known.conference = calls.conference
-                     where not exists (
-                         select 1 from timers where timers.conference = calls.conference and timer = $1
-                     )";
-        let count = sqlx::query(count).bind(Timer::Forget.name());
-        let row = count.fetch_one(&mut *self.reading().await?).await?;
-        let (open, known): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
-        let number = |count: i64| u64::try_from(count).unwrap_or(0);
-        Ok(CallCounts { open: number(open), unprotected: number(open - known) })
+        count_calls(&mut *self.reading().await?).await
     }
 
     /// Open jobs.
     pub(in crate::store) async fn open_jobs(&self) -> Result<OpenJobs, Error> {
-        let row = sqlx::query("select count(*), min(deadline), min(since) from jobs where closed = 0")
-            .fetch_one(&mut *self.reading().await?)
-            .await?;
-        let count: i64 = row.try_get(0)?;
-        let (first, oldest): (Option<i64>, Option<i64>) = (row.try_get(1)?, row.try_get(2)?);
-        let count = u64::try_from(count).unwrap_or(0);
-        Ok(OpenJobs { count, first: first.map(millis), oldest: oldest.map(millis) })
+        open_jobs(&mut *self.reading().await?).await
     }
+}
+
+/// [`Database::count_calls`] on this connection.
+pub(super) async fn count_calls(db: &mut AnyConnection) -> Result<CallCounts, Error> {
+    let count = "select count(*), count(known.conference) from calls left join (
+                     select distinct conference from keys where key >= 'WK' and key < 'WL'
+                 ) known on known.conference = calls.conference
+                 where not exists (
+                     select 1 from timers where timers.conference = calls.conference and timer = $1
+                 )";
+    let row = sqlx::query(count).bind(Timer::Forget.name()).fetch_one(db).await?;
+    let (open, known): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
+    let number = |count: i64| u64::try_from(count).unwrap_or(0);
+    Ok(CallCounts { open: number(open), unprotected: number(open - known) })
+}
+
+/// [`Database::open_jobs`] on this connection.
+pub(super) async fn open_jobs(db: &mut AnyConnection) -> Result<OpenJobs, Error> {
+    let row = sqlx::query("select count(*), min(deadline), min(since) from jobs where closed = 0");
+    let row = row.fetch_one(db).await?;
+    let count: i64 = row.try_get(0)?;
+    let (first, oldest): (Option<i64>, Option<i64>) = (row.try_get(1)?, row.try_get(2)?);
+    let count = u64::try_from(count).unwrap_or(0);
+    Ok(OpenJobs { count, first: first.map(millis), oldest: oldest.map(millis) })
 }

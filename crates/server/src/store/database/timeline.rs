@@ -53,6 +53,14 @@ pub(super) async fn read(db: &mut AnyConnection) -> Result<String, sqlx::Error> 
 }
 
 impl Database {
+    /// The timeline of the newest connection; `None` for a file.
+    pub(super) fn timeline_seen(&self) -> Option<String> {
+        match &self.place {
+            Place::File { .. } => None,
+            Place::Servers(servers) => servers.timeline().state().seen.clone(),
+        }
+    }
+
     /// True when the server may have another history than the one that the database was last used with.
     pub(in crate::store) fn is_on_another_timeline(&self) -> bool {
         match &self.place {

@@ -5,7 +5,7 @@ use crate::error::Error;
 use crate::given_up::{GivenUp, LISTED};
 use crate::held_back::{Held, Listed};
 use crate::store::held_back::HeldBack;
-use crate::store::{CallCounts, LOOKS_APART, Line, Stored, TIMERS_OF_OTHERS};
+use crate::store::{CallCounts, LOOKS_APART, Line, Seen, Stored, TIMERS_OF_OTHERS};
 use rejoin_protocol::{AccountSid, CallSid, ConferenceSid, Millis};
 use rejoin_recovery::{Call, EarlyMark, Key, Timer};
 use std::cmp::Reverse;
@@ -120,6 +120,11 @@ impl Server {
         let is_known = |call: &Call| call.keys().iter().any(|key| matches!(key, Key::Worker(_)));
         let (known, unknown): (Vec<_>, Vec<_>) = calls.partition(is_known);
         Ok(CallCounts { open: (known.len() + unknown.len()) as u64, unprotected: unknown.len() as u64 })
+    }
+
+    /// Simulations have no console.
+    pub(in crate::store) async fn seen(&self, _most: usize) -> Result<Seen, Error> {
+        Ok(Seen::default())
     }
 
     pub(in crate::store) async fn given_up(&self) -> Result<Vec<GivenUp>, Error> {

@@ -1,0 +1,39 @@
+//! The console's script and stylesheet, as files of the server. Their addresses contain a hash of what is in them.
+
+use sha2::{Digest as _, Sha256};
+use std::sync::LazyLock;
+
+/// A file of the console.
+#[derive(Debug)]
+pub(crate) struct Asset {
+    /// Its name in the address: another content has another name.
+    pub(crate) name: String,
+    /// Its media type.
+    pub(crate) kind: &'static str,
+    /// What is in it.
+    pub(crate) content: &'static str,
+}
+
+/// The script: it makes a page live. The pages work without it.
+pub(crate) static SCRIPT: LazyLock<Asset> =
+    LazyLock::new(|| Asset::new("js", "text/javascript; charset=utf-8", include_str!("assets/console.js")));
+/// The stylesheet.
+pub(crate) static CSS: LazyLock<Asset> =
+    LazyLock::new(|| Asset::new("css", "text/css; charset=utf-8", include_str!("assets/console.css")));
+
+impl Asset {
+    fn new(ending: &str, kind: &'static str, content: &'static str) -> Self {
+        let hash: String = Sha256::digest(content).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        Self { name: format!("console-{hash}.{ending}"), kind, content }
+    }
+
+    /// The file with this name.
+    pub(crate) fn named(name: &str) -> Option<&'static Self> {
+        [&*SCRIPT, &*CSS].into_iter().find(|asset| asset.name == name)
+    }
+
+    /// Its address.
+    pub(crate) fn path(&self) -> String {
+        format!("/console/files/{}", self.name)
+    }
+}

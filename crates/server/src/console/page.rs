@@ -1,0 +1,216 @@
+//! The pages: their frame, and what is not a view.
+
+use super::assets::{CSS, SCRIPT};
+use super::now::{sections, summary};
+use super::overview::Overview;
+use super::session::Role;
+use super::table::table;
+use super::texts::{Language, Texts};
+use crate::explain::time;
+use crate::held_back::{Held, Listed};
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+
+/// An action that a page asks about before it is done.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Confirm<'a> {
+    /// Ends the failsafe.
+    GoOn,
+    /// Releases the quarantined call of this conference.
+    Release(&'a str),
+}
+
+/// A page. `role`: of who is signed in.
+fn page(language: Language, title: &str, role: Option<Role>, main: &Markup) -> String {
+    let texts = language.texts();
+    let page = html! {
+        (DOCTYPE)
+        html lang=(language.tag()) {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                title { (title) " – " (texts.title) }
+                link rel="stylesheet" href=(CSS.path());
+                script src=(SCRIPT.path()) defer {}
+            }
+            body {
+                a.skip href="#main" { (texts.skip) }
+                header {
+                    p.brand { (texts.title) }
+                    @if let Some(role) = role {
+                        nav aria-label=(texts.views) {
+                            ul { li { a href="/console" aria-current=[(title == texts.now).then_some("page")] { (texts.now) } } }
+                        }
+                        form.leave method="post" action="/console/sign-out" {
+                            span { (match role { Role::Operator => texts.operator, Role::Supervisor => texts.supervisor }) }
+                            button type="submit" { (texts.sign_out) }
+                        }
+                    }
+                }
+                main id="main" tabindex="-1" { h1 { (title) } (main) }
+            }
+        }
+    };
+    page.into_string()
+}
+
+/// The form to sign in. `has_token`: an operator token is set. `why`: what was wrong with the last attempt.
+pub(crate) fn sign_in(language: Language, has_token: bool, why: Option<&str>) -> String {
+    let texts = language.texts();
+    let title = if has_token { texts.sign_in } else { texts.off_title };
+    let main = html! {
+        @if let Some(why) = why { p.bad role="alert" id="why" { (why) } }
+        @if has_token {
+            form.box method="post" action="/console/session" {
+                p id="how" { (texts.sign_in_how) }
+                label for="token" { (texts.operator_token) }
+                input id="token" name="token" type="password" required autocomplete="current-password"
+                    aria-describedby="how" spellcheck="false" autocapitalize="off";
+                button type="submit" { (texts.sign_in) }
+            }
+        } @else {
+            p { (texts.off) }
+        }
+    };
+    page(language, title, None, &main)
+}
+
+/// The page after a sign-in from another site, which leads on by itself: the browser sends the cookie only with a request that
+/// begins here.
+pub(crate) fn moved_on(language: Language) -> String {
+    let texts = language.texts();
+    let main = html! {
+        p { (texts.signed_in) }
+        p { a href="/console" { (texts.now) } }
+    };
+    page(language, texts.sign_in, None, &main)
+}
+
+/// A refusal that is no form.
+pub(crate) fn refused(language: Language, role: Option<Role>, why: &str) -> String {
+    let texts = language.texts();
+    let main = html! {
+        p.bad { (why) }
+        p { a href="/console" { (texts.back) } }
+    };
+    page(language, texts.refused_title, role, &main)
+}
+
+/// The view "Now". `rows`: maximum number of recoveries; `query`: the address's, for the script. `notice`: what was done, or was
+/// wrong with the address.
+pub(crate) fn now(
+    language: Language,
+    role: Role,
+    overview: &Overview,
+    (rows, query): (usize, &str),
+    notice: Option<&str>,
+) -> String {
+    let texts = language.texts();
+    let at = clock(overview);
+    let events = format!("/console/now/events{query}");
+    let main = html! {
+        @if let Some(notice) = notice { p.notice role="status" { (notice) } }
+        div.state id="state"
+            data-events=(events)
+            data-live=(texts.live) data-paused=(texts.paused) data-broken=(texts.broken) data-old=(texts.old)
+            data-ended=(texts.ended) data-pause=(texts.pause) data-resume=(texts.resume)
+        {
+            p { span id="as-of" data-text=(texts.as_of) { (super::texts::fill(texts.as_of, &[("time", &at)])) } " " span id="mode" role="status" {} }
+            p.no-script { (texts.no_script) " " a href=(format!("/console{query}")) { (texts.reload) } }
+            button type="button" id="pause" hidden { (texts.pause) }
+        }
+        // Outside of what is replaced: a screen reader is told when this changes, and of nothing else.
+        p.unseen role="status" id="summary" { (summary(texts, overview)) }
+        div.sections id="sections" {
+            @for section in sections(texts, overview, role, rows) { (PreEscaped(section.html)) }
+        }
+    };
+    page(language, texts.now, Some(role), &main)
+}
+
+/// The time of an overview, in UTC.
+pub(crate) fn clock(overview: &Overview) -> String {
+    time(overview.at).split('.').next().unwrap_or_default().to_owned()
+}
+
+/// All that is held back.
+pub(crate) fn held_back(language: Language, role: Role, listed: Option<&Listed>) -> String {
+    let texts = language.texts();
+    let main = html! {
+        @match listed {
+            None => p.bad { (texts.unread) },
+            Some(listed) => {
+                @if listed.calls.is_empty() && listed.jobs.is_empty() { p.good { (texts.held_back_none) } }
+                @if !listed.calls.is_empty() { (held_back_calls(texts, role, listed)) }
+                @if !listed.jobs.is_empty() {
+                    h2 id="jobs" { (texts.held_back_jobs) }
+                    ul aria-labelledby="jobs" {
+                        @for job in &listed.jobs { li { (texts.job) " " (job.job) ": " code { (job.conference) } } }
+                    }
+                }
+            }
+        }
+        p { a href="/console" { (texts.back) } }
+    };
+    page(language, texts.held_back_title, Some(role), &main)
+}
+
+fn held_back_calls(texts: &Texts, role: Role, listed: &Listed) -> Markup {
+    let row = |call: &Held| {
+        // Only a quarantined call can be released.
+        let release = html! {
+            @if call.at.is_some() {
+                a.button href=(format!("/console/held-back/{}/release", call.conference))
+                    aria-label=(format!("{} {}", texts.release, call.conference)) { (texts.release) }
+            } @else { "–" }
+        };
+        vec![
+            html! { code { (call.conference) } },
+            html! {
+                code { (call.why) }
+                @if let Some(event) = &call.event { " (" code { (event) } ")" }
+                @if let Some(format) = call.format { " (" (format) ")" }
+            },
+            html! { (call.at.map_or("–".to_owned(), time)) },
+            release,
+        ]
+    };
+    let rows: Vec<_> = listed.calls.iter().map(row).collect();
+    let heads = [texts.call, texts.why, texts.since, texts.release];
+    // A supervisor has no use for the last column.
+    let columns = if role == Role::Operator { 4 } else { 3 };
+    table(texts.held_back_caption, &heads[..columns], &rows)
+}
+
+/// The page that asks whether this is to be done.
+pub(crate) fn confirm(language: Language, role: Role, what: Confirm<'_>) -> String {
+    let texts = language.texts();
+    let (title, means, yes, action, cancel) = match what {
+        Confirm::GoOn => (
+            texts.go_on_title,
+            texts.go_on_means,
+            texts.go_on_yes,
+            "/console/storm/go-on".to_owned(),
+            "/console",
+        ),
+        Confirm::Release(conference) => (
+            texts.release_title,
+            texts.release_means,
+            texts.release_yes,
+            format!("/console/held-back/{conference}/release"),
+            "/console/held-back",
+        ),
+    };
+    let main = html! {
+        form.box method="post" action=(action) {
+            @if let Confirm::Release(conference) = what { p { code { (conference) } } }
+            p { (means) }
+            p.choice {
+                button type="submit" { (yes) }
+                " "
+                a.button.quiet href=(cancel) { (texts.cancel) }
+            }
+        }
+    };
+    page(language, title, Some(role), &main)
+}

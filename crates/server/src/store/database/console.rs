@@ -1,0 +1,94 @@
+//! What the operators' console shows of the database: one read-only transaction on one connection, with a deadline of its own.
+
+use super::Database;
+use super::read::{count_calls, open_jobs};
+use crate::error::Error;
+use crate::given_up;
+use crate::store::{Seen, SeenServer};
+use rejoin_recovery::{Call, Timer};
+use sqlx::{AnyConnection, AssertSqlSafe, Executor as _, Row as _};
+use std::time::Duration;
+
+/// Maximum time for all of it.
+const WITHIN: Duration = Duration::from_secs(3);
+/// Maximum time for each statement, at the database: it stops by itself, and its connection is free again.
+const EACH_WITHIN: &str = "set local statement_timeout = 600";
+
+impl Database {
+    /// Reads it. A question that takes too long ends, and no connection is dropped for it: the engine has its own view of that.
+    pub(in crate::store) async fn seen(&self, most: usize) -> Result<Seen, Error> {
+        match tokio::time::timeout(WITHIN, self.seen_in_time(most)).await {
+            Ok(seen) => seen,
+            Err(_) => Err(Error::Unanswered(WITHIN)),
+        }
+    }
+
+    async fn seen_in_time(&self, most: usize) -> Result<Seen, Error> {
+        let mut moment = self.moment().await?;
+        let db = &mut *moment;
+        if self.is_shared() {
+            db.execute(EACH_WITHIN).await?;
+        }
+        let counts = count_calls(db).await?;
+        let jobs = open_jobs(db).await?;
+        let given_up = given_up::read(db).await?;
+        let servers = self.seen_servers(db).await?;
+        let (recovering, calls) = recovering(db, most).await?;
+        moment.rollback().await?;
+        Ok(Seen {
+            counts,
+            jobs,
+            given_up,
+            servers,
+            recovering,
+            calls,
+            is_shared: self.is_shared(),
+            timeline: self.timeline_seen(),
+        })
+    }
+
+    /// The servers whose lease lasts, or has ended lately.
+    async fn seen_servers(&self, db: &mut AnyConnection) -> Result<Vec<SeenServer>, Error> {
+        // PostgreSQL says the time itself: its clock is the one that leases end by.
+        let now = match self.is_shared() {
+            true => self.dialect.now("").to_owned(),
+            false => self.surroundings.now().0.to_string(),
+        };
+        let pages = match self.is_shared() {
+            true => "(select count(*) from sessions where sessions.server = servers.id)",
+            false => "-1",
+        };
+        let all = format!("select id, until - {now}, {pages} from servers order by id limit 100");
+        let mut servers = vec![];
+        for row in sqlx::query(AssertSqlSafe(all)).fetch_all(db).await? {
+            let id: String = row.try_get(0)?;
+            let pages: i64 = row.try_get(2)?;
+            servers.push(SeenServer {
+                is_this: id == self.server,
+                id,
+                lease_ms: row.try_get(1)?,
+                pages: u64::try_from(pages).ok(),
+            });
+        }
+        Ok(servers)
+    }
+}
+
+/// The calls with a recovery, open or ended, and their number; at most `most` of them are read.
+async fn recovering(db: &mut AnyConnection, most: usize) -> Result<(u64, Vec<Call>), Error> {
+    // A recovery's id is a key of its call.
+    let with = "from calls where conference in (select conference from keys where key >= 'RJ' and key < 'RK')
+                and not exists (select 1 from timers where timers.conference = calls.conference and timer = $1)";
+    let count = format!("select count(*) {with}");
+    let count = sqlx::query(AssertSqlSafe(count)).bind(Timer::Forget.name()).fetch_one(&mut *db).await?;
+    let count = u64::try_from(count.try_get::<i64, _>(0)?).unwrap_or(0);
+    let read = format!("select state {with} order by conference limit $2");
+    let read = sqlx::query(AssertSqlSafe(read)).bind(Timer::Forget.name());
+    let read = read.bind(i64::try_from(most).unwrap_or(i64::MAX)).fetch_all(db).await?;
+    let mut calls = Vec::with_capacity(read.len());
+    for row in read {
+        // Those that this build cannot read are among the calls that are held back.
+        calls.extend(Call::read(&row.try_get::<String, _>(0)?).ok());
+    }
+    Ok((count, calls))
+}

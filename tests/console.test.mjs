@@ -1,0 +1,316 @@
+// The operators' console in a browser, of a real server: nothing happens, a recovery, a storm. It is accessible, works with the
+// keyboard, on a phone and without its script, and says when what it shows is old. Pictures are in target/e2e/console/.
+
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { createHmac } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { createInterface } from 'node:readline';
+import { after, before, test } from 'node:test';
+import axe from 'axe-core';
+import { chromium } from 'playwright-core';
+import { root } from '../scripts/lib/run.mjs';
+import { chromium as installed } from '../scripts/lib/setup.mjs';
+
+const TOKEN = 'an operator token for this test alone';
+const AUTH = 'an auth token for this test alone';
+const PUBLIC = 'https://rejoin.test';
+const pictures = path.join(root, 'target/e2e/console');
+const sid = (/** @type {string} */ prefix, n = 1) => prefix + n.toString(16).padStart(32, '0');
+
+/** @type {import('playwright-core').Browser} */
+let browser;
+/** @type {import('node:http').Server} */
+let twilio;
+/** @type {import('node:child_process').ChildProcess} */
+let program;
+/** @type {string} */
+let address;
+const folder = mkdtempSync(path.join(tmpdir(), 'rejoin-console-'));
+
+/** Twilio, as far as a lost agent needs it: it knows the agents, and takes everything else. */
+const startTwilio = async () => {
+  twilio = createServer(async (request, response) => {
+    let body = '';
+    for await (const part of request) body += part;
+    const url = request.url ?? '';
+    const found = /Reservations$/.test(url) ? Number.parseInt(/WT(\w+)/.exec(url)?.[1] ?? '1', 16) : 1;
+    /** @type {object} */
+    let answer = {};
+    if (url.endsWith('/Tokens/validate')) {
+      const worker = Number(JSON.parse(body).token);
+      answer = { valid: true, worker_sid: sid('WK', worker), roles: ['agent'], identity: 'Ada Lovelace' };
+    } else if (url.endsWith('/Tasks') && request.method === 'POST') {
+      answer = { sid: sid('WT', 0xff), assignment_status: 'pending', attributes: '{}', priority: 0 };
+    } else if (url.includes('/Reservations')) {
+      const reservation = {
+        sid: sid('WR', found),
+        worker_sid: sid('WK', found),
+        worker_name: 'Ada Lovelace',
+      };
+      answer = { reservations: [{ ...reservation, reservation_status: 'accepted' }] };
+    }
+    response.writeHead(url.endsWith('/Tasks') ? 201 : 200, { 'content-type': 'application/json' });
+    response.end(JSON.stringify(answer));
+  }).listen(0, '127.0.0.1');
+  await once(twilio, 'listening');
+  const { port } = /** @type {import('node:net').AddressInfo} */ (twilio.address());
+  return `http://127.0.0.1:${port}`;
+};
+
+before(async () => {
+  mkdirSync(pictures, { recursive: true });
+  const env = {
+    ...process.env,
+    TWILIO_ACCOUNT_SID: sid('AC'),
+    TWILIO_AUTH_TOKEN: AUTH,
+    TWILIO_WORKSPACE_SID: sid('WS'),
+    TWILIO_API_BASE: await startTwilio(),
+    REJOIN_LISTEN: '127.0.0.1:0',
+    REJOIN_PUBLIC_URL: PUBLIC,
+    REJOIN_PING_WORKFLOW_SID: sid('WW', 2),
+    REJOIN_ALLOWED_ORIGINS: 'https://flex.twilio.com',
+    REJOIN_OPERATOR_TOKEN: TOKEN,
+    DATABASE_URL: `sqlite:${path.join(folder, 'rejoin.db')}`,
+    REJOIN_STORM_AT: '3',
+    REJOIN_FAILSAFE_AT: '3',
+    REJOIN_PING_TTL_MS: '600000',
+    REJOIN_REJOIN_WITHIN_MS: '600000',
+    REJOIN_WATCH_RECOVERY_MS: '0',
+    REJOIN_WATCH_CALL_MS: '0',
+    REJOIN_LOG: 'warn',
+  };
+  program = spawn(path.join(root, 'target/debug/rejoin'), ['serve'], {
+    env,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const stdout = /** @type {import('node:stream').Readable} */ (program.stdout);
+  for await (const line of createInterface(stdout)) {
+    const listening = /^listening on (.+)$/.exec(line);
+    if (!listening) continue;
+    address = `http://${listening[1]}`;
+    break;
+  }
+  assert.ok(address, 'the server listens');
+  browser = await chromium.launch({ executablePath: await installed(), args: ['--no-sandbox'] });
+});
+
+after(async () => {
+  await browser?.close();
+  if (program && program.exitCode === null) {
+    program.kill('SIGCONT');
+    program.kill('SIGTERM');
+    await once(program, 'exit');
+  }
+  twilio?.closeAllConnections();
+  twilio?.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+/** A callback of Twilio's about the call with this number. */
+const callback = async (
+  /** @type {number} */ n,
+  /** @type {string} */ event,
+  /** @type {object} */ extra,
+) => {
+  const place = `/webhooks/conference?worker=${sid('WK', n)}&reservation=${sid('WR', n)}`;
+  const form = {
+    StatusCallbackEvent: event,
+    ConferenceSid: sid('CF', n),
+    FriendlyName: sid('WT', n),
+    ...extra,
+  };
+  const signed = Object.entries(form)
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([name, value]) => name + value);
+  const signature = createHmac('sha1', AUTH)
+    .update(PUBLIC + place + signed.join(''))
+    .digest('base64');
+  const headers = { 'x-twilio-signature': signature };
+  const sent = await fetch(address + place, { method: 'POST', body: new URLSearchParams(form), headers });
+  assert.equal(sent.status, 204, event);
+};
+
+/** An agent is on a call with a customer, and is lost. */
+const lose = async (/** @type {number} */ n) => {
+  const flags = { EndConferenceOnExit: 'false', Hold: 'false', Muted: 'false' };
+  await callback(n, 'participant-join', { SequenceNumber: '1', CallSid: sid('CA', 0x100 + n), ...flags });
+  await callback(n, 'participant-join', { SequenceNumber: '2', CallSid: sid('CA', 0x200 + n), ...flags });
+  const registration = {
+    epoch: 1,
+    task: sid('WT', n),
+    reservation: sid('WR', n),
+    workflow: sid('WW'),
+    conference: sid('CF', n),
+    workerLeg: sid('CA', 0x200 + n),
+    customerLeg: sid('CA', 0x100 + n),
+    workerName: 'Ada Lovelace',
+  };
+  const registered = await fetch(`${address}/v1/calls`, {
+    method: 'POST',
+    body: JSON.stringify(registration),
+    headers: { authorization: `Bearer ${n}`, 'content-type': 'application/json' },
+  });
+  assert.equal(registered.status, 204, await registered.text());
+  const left = {
+    SequenceNumber: '3',
+    CallSid: sid('CA', 0x200 + n),
+    ReasonParticipantLeft: 'participant_hung_up',
+  };
+  await callback(n, 'participant-leave', left);
+};
+
+/** @typedef {import('playwright-core').Page} Page */
+
+/** A page that is signed in. @returns {Promise<Page>} */
+const signedIn = async (/** @type {import('playwright-core').BrowserContextOptions} */ options = {}) => {
+  const context = await browser.newContext({ locale: 'en-GB', reducedMotion: 'reduce', ...options });
+  const page = await context.newPage();
+  const wrong = (/** @type {string} */ text) => {
+    // A refusal is a sign-in that is needed.
+    if (!text.includes('401')) assert.fail(text);
+  };
+  page.on('pageerror', (error) => wrong(String(error)));
+  await page.goto(`${address}/console`);
+  await page.getByLabel('Operator token').fill(TOKEN);
+  await page.keyboard.press('Enter');
+  await page.getByRole('heading', { level: 1, name: 'Now' }).waitFor();
+  return page;
+};
+
+/** What axe finds. */
+const isAccessible = async (/** @type {Page} */ page, /** @type {string} */ what) => {
+  // The policy of the page allows no script of others: this one comes by the debugger.
+  await page.evaluate(axe.source);
+  const { violations, passes } = await page.evaluate(() => /** @type {any} */ (window).axe.run());
+  const found = violations.map(
+    ({ id, nodes }) => `${what}: ${id}: ${nodes.map((node) => node.failureSummary)}`,
+  );
+  assert.deepEqual(found, []);
+  // The check has run.
+  assert.ok(
+    passes.some(({ id }) => id === 'color-contrast'),
+    what,
+  );
+};
+
+const LOOKS = /** @type {const} */ ([
+  ['light', { colorScheme: 'light', viewport: { width: 1280, height: 900 } }],
+  ['dark', { colorScheme: 'dark', viewport: { width: 1280, height: 900 } }],
+  ['phone', { colorScheme: 'light', viewport: { width: 390, height: 844 } }],
+]);
+
+/** Each look of the view "Now": accessible, and nothing beside the window. */
+const looks = async (/** @type {string} */ name, /** @type {string} */ shown) => {
+  for (const [look, options] of LOOKS) {
+    const page = await signedIn(options);
+    await page.locator('#mode', { hasText: 'Live' }).waitFor();
+    await page.locator('main', { hasText: shown }).waitFor();
+    await isAccessible(page, `${name} ${look}`);
+    const { wide, room } = await page.evaluate(() => ({
+      wide: document.documentElement.scrollWidth,
+      room: document.documentElement.clientWidth,
+    }));
+    assert.ok(wide <= room, `${name} ${look}: ${wide} > ${room}`);
+    await page.screenshot({ path: path.join(pictures, `${name}-${look}.png`), fullPage: true });
+    await page.context().close();
+  }
+};
+
+test('nothing happens: sign-in and view are accessible', async () => {
+  for (const [look, options] of LOOKS) {
+    const context = await browser.newContext(options);
+    const page = await context.newPage();
+    await page.goto(`${address}/console`);
+    await isAccessible(page, `sign-in ${look}`);
+    await page.screenshot({ path: path.join(pictures, `sign-in-${look}.png`) });
+    await page.getByLabel('Operator token').fill('a wrong one');
+    await page.getByRole('button', { name: 'Sign in' }).click();
+    await page.getByRole('alert').waitFor();
+    await isAccessible(page, `refused ${look}`);
+    await context.close();
+  }
+  await looks('empty', 'No recovery is open.');
+});
+
+test('without its script the page shows how things stand', async () => {
+  const page = await signedIn({ javaScriptEnabled: false });
+  assert.equal(await page.getByText('Without its script').isVisible(), true);
+  assert.equal(await page.locator('#pause').isVisible(), false);
+  await page.getByRole('link', { name: 'Reload' }).click();
+  await page.getByText('No recovery is open.').first().waitFor();
+  await page.getByRole('button', { name: 'Sign out' }).click();
+  await page.getByLabel('Operator token').waitFor();
+  await page.context().close();
+});
+
+test('a recovery appears by itself, the keyboard is enough, and old is said to be old', async () => {
+  const page = await signedIn();
+  await page.clock.install();
+  await page.reload();
+  await page.locator('#mode', { hasText: 'Live' }).waitFor();
+  // What a screen reader hears: nothing as long as nothing changes.
+  await page.evaluate(() => {
+    const heard = /** @type {string[]} */ ([]);
+    Object.assign(window, { heard });
+    const summary = /** @type {Node} */ (document.getElementById('summary'));
+    const note = () => heard.push(summary.textContent ?? '');
+    new MutationObserver(note).observe(summary, { childList: true, characterData: true, subtree: true });
+  });
+  await page.keyboard.press('Tab');
+  assert.equal(await page.evaluate(() => document.activeElement?.textContent), 'Skip to the content');
+  const link = page.locator('#list-held-back');
+  await link.focus();
+  await lose(1);
+  await page.locator('#recoveries td', { hasText: sid('WK', 1) }).waitFor();
+  await page.locator('#recoveries td', { hasText: 'Holding the line' }).waitFor();
+  // Every section may have been replaced meanwhile.
+  assert.equal(await page.evaluate(() => document.activeElement?.id), 'list-held-back');
+  assert.deepEqual(await page.evaluate(() => /** @type {any} */ (window).heard), ['Open recoveries: 1.']);
+  assert.doesNotMatch(await page.content(), /Ada|Lovelace/);
+
+  await page.locator('#pause').focus();
+  await page.keyboard.press('Enter');
+  await page.locator('#mode', { hasText: 'Paused' }).waitFor();
+  await page.keyboard.press('Enter');
+  await page.locator('#mode', { hasText: 'Live' }).waitFor();
+
+  // The server stands still, and its connections are open.
+  program.kill('SIGSTOP');
+  await page.clock.fastForward(10_000);
+  await page.locator('#mode', { hasText: 'Old: nothing new has come since.' }).waitFor();
+  await page.screenshot({ path: path.join(pictures, 'old-light.png') });
+  program.kill('SIGCONT');
+  await page.clock.fastForward(10_000);
+  await page.locator('#mode', { hasText: 'Live' }).waitFor();
+  await page.context().close();
+  await looks('recovery', 'Holding the line');
+});
+
+test('in a storm an operator lets the requests go out, after a question', async () => {
+  await Promise.all([2, 3, 4, 5].map(lose));
+  await looks('storm', 'The failsafe is active on this server');
+  for (const [look, options] of LOOKS) {
+    const page = await signedIn(options);
+    await page.getByRole('link', { name: 'Let the held-back requests go out' }).click();
+    await page.getByRole('heading', { level: 1 }).waitFor();
+    await isAccessible(page, `question ${look}`);
+    await page.screenshot({ path: path.join(pictures, `question-${look}.png`) });
+    await page.getByRole('link', { name: 'Cancel' }).click();
+    await page.locator('#storm', { hasText: 'The failsafe is active' }).waitFor();
+    await page.getByRole('link', { name: 'List all that is held back' }).click();
+    await page.getByText('Nothing is held back.').waitFor();
+    await isAccessible(page, `held back ${look}`);
+    await page.context().close();
+  }
+  const page = await signedIn();
+  await page.getByRole('link', { name: 'Let the held-back requests go out' }).click();
+  await page.getByRole('button', { name: 'Let them go out' }).click();
+  await page.getByText('The held-back requests go out.').waitFor();
+  await page.locator('#storm', { hasText: 'The failsafe is not active.' }).waitFor();
+  await page.context().close();
+});
