@@ -1,6 +1,6 @@
 //! The view "Now", in sections that change one by one.
 
-use super::overview::{Open, Overview, Step};
+use super::overview::{Open, Overview, Requests, Step};
 use super::session::Role;
 use super::table::table;
 use super::texts::{Texts, fill};
@@ -267,13 +267,17 @@ fn twilio(texts: &Texts, overview: &Overview) -> Markup {
         ]
     };
     let rows: Vec<_> = overview.pace.lanes.iter().map(row).collect();
-    let requests = overview.requests;
-    let percent = tenths_of_percent(requests.failed, requests.all);
-    let gaps: [(&str, &dyn ToString); 3] = [("n", &requests.failed), ("m", &requests.all), ("p", &percent)];
     html! {
         (table(texts.twilio_caption, &heads, &rows))
-        p { (fill(texts.requests_failed, &gaps)) }
+        @if let Some((since, requests)) = overview.lately { p { (failed(texts.requests_lately, since, requests)) } }
+        p { (failed(texts.requests_failed, Millis(0), overview.requests)) }
     }
+}
+
+/// How many requests have failed, as a sentence.
+fn failed(text: &str, since: Millis, Requests { all, failed }: Requests) -> String {
+    let (seconds, percent) = (since.0 / 1000, tenths_of_percent(failed, all));
+    fill(text, &[("n", &failed), ("m", &all), ("p", &percent), ("s", &seconds)])
 }
 
 /// A share as text, in percent with one decimal.

@@ -18,8 +18,10 @@ pub(crate) struct Overview {
     pub(crate) database: DatabaseSeen,
     /// The pace of this server's requests to Twilio.
     pub(crate) pace: Status,
-    /// This server's requests to Twilio.
+    /// This server's requests to Twilio since it was started.
     pub(crate) requests: Requests,
+    /// Those of late, and since when they are counted; `None`: nobody has looked before.
+    pub(crate) lately: Option<(Millis, Requests)>,
     /// Number of pages that are connected to this server.
     pub(crate) pages: usize,
     /// Calls that this server has met and holds back, by reason.
@@ -40,7 +42,7 @@ pub(crate) struct DatabaseSeen {
 /// Requests to Twilio.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Requests {
-    /// All since the server was started.
+    /// All of them.
     pub(crate) all: u64,
     /// Those of them that Twilio refused or did not answer.
     pub(crate) failed: u64,

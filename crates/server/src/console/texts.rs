@@ -40,7 +40,7 @@ texts! {
     storm storm_none storm_on failsafe_none failsafe_on lost_lately go_on
     servers server lease pages this_server lease_lasts lease_ended
     database kind committed ago skew milliseconds timeline unread
-    twilio twilio_caption api in_flight waiting oldest rate per_second throttled requests_failed
+    twilio twilio_caption api in_flight waiting oldest rate per_second throttled requests_failed requests_lately
     undone jobs_open given_up given_up_last held_back jobs_unreadable list_held_back
     held_back_title held_back_caption held_back_none call why since release held_back_jobs job
     go_on_title go_on_means go_on_yes release_title release_means release_yes cancel done_go_on done_release

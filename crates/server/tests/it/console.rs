@@ -435,6 +435,7 @@ async fn operators_see_an_open_recovery_and_no_person(database: &Database) {
     for shown in [customer().as_str(), task().as_str(), ada().as_str(), "Open recoveries: 1."] {
         assert!(page.contains(shown), "{shown} is not in {page}");
     }
+    assert!(page.contains("In the last "), "it was read before: {page}");
     // The call's names and attributes are not shown: those of the task, of the agent, and of the page.
     for hidden in ["Ada", "Tom", "CA1\"", "call_sid", AUTH_TOKEN, OPERATOR_TOKEN] {
         assert!(!page.contains(hidden), "{hidden} is in {page}");

@@ -1,5 +1,5 @@
 use super::*;
-use crate::console::overview::{DatabaseSeen, Requests};
+use crate::console::overview::DatabaseSeen;
 use crate::console::page;
 use crate::console::texts::{LANGUAGES, Language};
 use crate::given_up::GivenUp;
@@ -36,6 +36,7 @@ fn overview(text: &str) -> Overview {
         database: DatabaseSeen { committed_ago: Some(Millis(3000)), skew_ms: Some(-3) },
         pace: Pace::new(&pacing, Millis(0)).status(Millis(0)),
         requests: Requests { all: 3, failed: 1 },
+        lately: Some((Millis(90_000), Requests { all: 2, failed: 1 })),
         pages: 2,
         held_back: BTreeMap::from([("quarantined", 1)]),
         jobs_unreadable: 0,

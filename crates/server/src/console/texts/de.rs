@@ -109,6 +109,7 @@ pub(super) static TEXTS: Texts = Texts {
     per_second: "{n} je Sekunde",
     throttled: "Gedrosselt",
     requests_failed: "Seit dem Start dieses Servers wurden {n} von {m} Anfragen abgelehnt oder nicht beantwortet ({p} %).",
+    requests_lately: "In den letzten {s} s wurden {n} von {m} Anfragen abgelehnt oder nicht beantwortet ({p} %).",
     undone: "Aufträge und zurückgehaltene Anrufe",
     jobs_open: "Offene Aufträge",
     given_up: "Aufgegebene Aufträge",

@@ -109,6 +109,7 @@ pub(super) static TEXTS: Texts = Texts {
     per_second: "{n} a second",
     throttled: "Throttled",
     requests_failed: "Since this server was started, {n} of {m} requests were refused or not answered ({p} %).",
+    requests_lately: "In the last {s} s, {n} of {m} requests were refused or not answered ({p} %).",
     undone: "Jobs and held-back calls",
     jobs_open: "Open jobs",
     given_up: "Jobs given up",

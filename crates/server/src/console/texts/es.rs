@@ -109,6 +109,7 @@ pub(super) static TEXTS: Texts = Texts {
     per_second: "{n} por segundo",
     throttled: "Frenadas",
     requests_failed: "Desde que arrancó este servidor, {n} de {m} peticiones se rechazaron o no se respondieron ({p} %).",
+    requests_lately: "En los últimos {s} s, {n} de {m} peticiones se rechazaron o no se respondieron ({p} %).",
     undone: "Trabajos y llamadas retenidas",
     jobs_open: "Trabajos abiertos",
     given_up: "Trabajos abandonados",

@@ -109,6 +109,7 @@ pub(super) static TEXTS: Texts = Texts {
     per_second: "{n} par seconde",
     throttled: "Freinées",
     requests_failed: "Depuis le démarrage de ce serveur, {n} requêtes sur {m} ont été refusées ou sont restées sans réponse ({p} %).",
+    requests_lately: "Dans les {s} dernières secondes, {n} requêtes sur {m} ont été refusées ou sont restées sans réponse ({p} %).",
     undone: "Travaux et appels retenus",
     jobs_open: "Travaux en cours",
     given_up: "Travaux abandonnés",

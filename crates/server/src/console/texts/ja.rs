@@ -109,6 +109,7 @@ pub(super) static TEXTS: Texts = Texts {
     per_second: "毎秒 {n}",
     throttled: "制限された回数",
     requests_failed: "このサーバーの起動以来、{m} 件中 {n} 件の要求が拒否されたか応答がありませんでした（{p} %）。",
+    requests_lately: "直近 {s} 秒間に、{m} 件中 {n} 件の要求が拒否されたか応答がありませんでした（{p} %）。",
     undone: "ジョブと保留中の通話",
     jobs_open: "未完了のジョブ",
     given_up: "断念したジョブ",

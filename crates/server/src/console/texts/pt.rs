@@ -109,6 +109,7 @@ pub(super) static TEXTS: Texts = Texts {
     per_second: "{n} por segundo",
     throttled: "Freados",
     requests_failed: "Desde o início deste servidor, {n} de {m} pedidos foram recusados ou ficaram sem resposta ({p} %).",
+    requests_lately: "Nos últimos {s} s, {n} de {m} pedidos foram recusados ou ficaram sem resposta ({p} %).",
     undone: "Trabalhos e chamadas retidas",
     jobs_open: "Trabalhos abertos",
     given_up: "Trabalhos abandonados",

@@ -9,7 +9,8 @@ use crate::http::App;
 use crate::http::rate::Rate;
 use crate::store::Seen;
 use rejoin_protocol::Millis;
-use std::sync::Arc;
+use std::collections::VecDeque;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Mutex, OwnedMutexGuard, Semaphore};
 use tokio::time::Instant;
@@ -25,6 +26,9 @@ const CALLS: usize = 500;
 /// Maximum number of pages that follow.
 const FOLLOWERS: usize = 64;
 
+/// How far back failed requests are counted for "of late".
+const LATELY: Millis = Millis::seconds(300);
+
 type Slot<T> = Arc<Mutex<Option<(Instant, Duration, T)>>>;
 
 /// What was read last.
@@ -32,6 +36,8 @@ type Slot<T> = Arc<Mutex<Option<(Instant, Duration, T)>>>;
 pub(crate) struct Console {
     overview: Slot<Arc<Overview>>,
     held_back: Slot<Option<Arc<Listed>>>,
+    /// The counts of requests to Twilio when it was read, of late (points in time).
+    counts: std::sync::Mutex<VecDeque<(Millis, Requests)>>,
     pub(super) seats: Arc<Semaphore>,
     /// Rate of requests, by session.
     pub(super) rate: Rate,
@@ -42,6 +48,7 @@ impl Default for Console {
         Self {
             overview: Slot::default(),
             held_back: Slot::default(),
+            counts: std::sync::Mutex::default(),
             seats: Arc::new(Semaphore::new(FOLLOWERS)),
             rate: Rate::new(REQUESTS_PER_MINUTE),
         }
@@ -49,6 +56,20 @@ impl Default for Console {
 }
 
 impl Console {
+    /// Notes these counts. Returns the requests of late, and since when.
+    fn lately(&self, now: Millis, requests: Requests) -> Option<(Millis, Requests)> {
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        while counts.front().is_some_and(|(at, _)| at.until(now) > LATELY) {
+            counts.pop_front();
+        }
+        let first = counts.front().copied();
+        counts.push_back((now, requests));
+        let (at, before) = first?;
+        let (all, failed) =
+            (requests.all.saturating_sub(before.all), requests.failed.saturating_sub(before.failed));
+        Some((at.until(now), Requests { all, failed }))
+    }
+
     /// What was read is old: an operator has changed something.
     pub(super) async fn forget(&self) {
         *self.overview.lock().await = None;
@@ -105,17 +126,19 @@ where
 
 fn made(app: &App, seen: Option<Seen>) -> Overview {
     let (all, failed) = figures::twilio_requests();
+    let (now, requests) = (app.store.now(), Requests { all, failed });
     let (held_back, jobs_unreadable) = app.store.count_held_back();
     let committed = app.store.answers().map(|(_, committed)| committed.elapsed().as_millis());
     Overview {
-        at: app.store.now(),
+        at: now,
         seen,
         database: DatabaseSeen {
             committed_ago: committed.map(|ago| Millis(u64::try_from(ago).unwrap_or(u64::MAX))),
             skew_ms: app.store.skew().map(|Skew(skew)| skew),
         },
         pace: app.turns.status(),
-        requests: Requests { all, failed },
+        requests,
+        lately: app.console.lately(now, requests),
         pages: app.pushes.sessions(),
         held_back,
         jobs_unreadable,
