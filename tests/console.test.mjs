@@ -296,6 +296,15 @@ test('a recovery appears by itself, the keyboard is enough, and old is said to b
   await looks('recovery', 'Holding the line');
 });
 
+test('a link on another site leads who is signed in to the page', async () => {
+  const page = await signedIn();
+  await page.goto(`http://localhost:${new URL(address).port}/elsewhere`);
+  await page.setContent(`<a href="${address}/console">console</a>`);
+  await page.getByRole('link').click();
+  await page.getByRole('heading', { level: 1, name: 'Now' }).waitFor();
+  await page.context().close();
+});
+
 test('it speaks the language of the browser, and fits on a phone in each', async () => {
   for (const [locale, title] of [
     ['de-AT', 'Jetzt'],

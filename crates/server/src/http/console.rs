@@ -17,7 +17,7 @@ use crate::console::{self, Asset, COOKIE, Confirm, Language, Role, Session};
 use axum::Router;
 use axum::extract::{FromRequestParts, Path, RawQuery, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::sse::{Event as Line, KeepAlive};
 use axum::response::{Html, IntoResponse, Redirect, Response, Sse};
@@ -92,7 +92,15 @@ impl FromRequestParts<Arc<App>> for Viewer {
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Response> {
         let language = language(&parts.headers);
         let Some(session) = session(app, &parts.headers) else {
-            return Err(sign_in::form(app, language, StatusCode::UNAUTHORIZED, None));
+            let mut form = sign_in::form(app, language, StatusCode::UNAUTHORIZED, None);
+            // A link on another site, as in an alert: the browser sends no cookie along, but does when this page loads itself again.
+            if parts.method == Method::GET
+                && parts.headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site")
+                && let Ok(again) = HeaderValue::from_str(&format!("0; url={}", parts.uri.path()))
+            {
+                form.headers_mut().insert(header::REFRESH, again);
+            }
+            return Err(form);
         };
         if let Some(unverified) = parts.extensions.get::<Unverified>() {
             unverified.verified();

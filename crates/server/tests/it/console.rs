@@ -154,6 +154,22 @@ async fn without_a_session_nothing_is_shown() {
     assert!(answers.iter().all(|page| page.contains("name=\"token\"")));
 }
 
+/// A browser sends no cookie along with a link on another site, as in an alert, and does when the page loads itself again.
+#[tokio::test]
+async fn a_link_on_another_site_leads_who_is_signed_in_to_the_page() {
+    let world = World::start().await;
+    let browser = Browser::at(&world.desk.address);
+    for (site, again) in
+        [("cross-site", Some("0; url=/console/held-back")), ("same-origin", None), ("none", None)]
+    {
+        let request = browser.http.get(format!("{}/console/held-back", browser.address));
+        let reply = request.header("sec-fetch-site", site).send().await.unwrap();
+        assert_eq!(reply.status(), 401, "{site}");
+        let refresh = reply.headers().get("refresh").map(|refresh| refresh.to_str().unwrap());
+        assert_eq!(refresh, again, "{site}: once, and not for ever");
+    }
+}
+
 #[tokio::test]
 async fn only_operators_supervisors_and_administrators_get_in() {
     let world = World::start().await;
