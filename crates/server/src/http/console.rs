@@ -230,6 +230,7 @@ async fn now(State(app): State<Arc<App>>, viewer: Viewer, RawQuery(query): RawQu
     let done = asked.done.as_deref().and_then(|done| match done {
         "go-on" => Some(texts.done_go_on),
         "release" => Some(texts.done_release),
+        "not-active" => Some(texts.not_active),
         _ => None,
     });
     let notice = asked.is_wrong.then_some(texts.rows_unknown).or(done);
@@ -250,8 +251,12 @@ async fn ask_go_on(viewer: Viewer) -> Result<Html<String>, Response> {
     }
 }
 
-/// `POST /console/storm/go-on`: as `POST /operator/storm/go-on`.
+/// `POST /console/storm/go-on`: as `POST /operator/storm/go-on`, and says so when there is nothing to let go.
 async fn go_on(State(app): State<Arc<App>>, _: Acting) -> Redirect {
+    // Each server has a failsafe of its own, and with a load balancer another one may answer than the one that was seen.
+    if !app.turns.status().failsafe {
+        return Redirect::to("/console?done=not-active");
+    }
     tracing::warn!("an operator lets the requests go out that the failsafe holds back, by the console");
     app.turns.go_on();
     app.console.forget().await;

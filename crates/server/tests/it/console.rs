@@ -274,6 +274,11 @@ async fn an_operator_ends_the_failsafe_after_a_question() {
     );
     world.twilio.wait_for("POST Tasks", 1).await;
     assert_eq!(crate::storm::status(&world.desk).await["failsafe"], false);
+    // Nobody is told that they have ended what has ended already, or is another server's.
+    let again = browser.post("/console/storm/go-on", &[]).await;
+    assert_eq!(again.headers()["location"], "/console?done=not-active");
+    let told = browser.page("/console?done=not-active").await;
+    assert!(told.contains("The failsafe is not active on the server that answered"), "{told}");
     let page = browser.page("/console?done=go-on").await;
     assert!(
         page.contains("The held-back requests go out.") && page.contains("The failsafe is not active."),

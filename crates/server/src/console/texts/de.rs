@@ -135,6 +135,7 @@ pub(super) static TEXTS: Texts = Texts {
     cancel: "Abbrechen",
     done_go_on: "Die angehaltenen Anfragen gehen hinaus.",
     done_release: "Der Anruf ist freigegeben.",
+    not_active: "Auf dem Server, der geantwortet hat, ist der Failsafe nicht aktiv: Nichts wurde geändert. Ist er auf einem anderen Server aktiv, öffnen Sie die Konsole dort.",
     summary_none: "Keine Wiederherstellung ist offen.",
     summary: "Offene Wiederherstellungen: {n}.",
     summary_storm: "Ein Sturm.",

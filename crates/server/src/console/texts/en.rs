@@ -135,6 +135,7 @@ pub(super) static TEXTS: Texts = Texts {
     cancel: "Cancel",
     done_go_on: "The held-back requests go out.",
     done_release: "The call is released.",
+    not_active: "The failsafe is not active on the server that answered: nothing was changed. If it is active on another server, open the console there.",
     summary_none: "No recovery is open.",
     summary: "Open recoveries: {n}.",
     summary_storm: "A storm.",

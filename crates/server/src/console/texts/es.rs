@@ -135,6 +135,7 @@ pub(super) static TEXTS: Texts = Texts {
     cancel: "Cancelar",
     done_go_on: "Las peticiones retenidas salen.",
     done_release: "La llamada está liberada.",
+    not_active: "La protección no está activa en el servidor que respondió: no se ha cambiado nada. Si está activa en otro servidor, abra allí la consola.",
     summary_none: "No hay ninguna recuperación abierta.",
     summary: "Recuperaciones abiertas: {n}.",
     summary_storm: "Hay una tormenta.",

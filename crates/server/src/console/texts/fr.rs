@@ -135,6 +135,7 @@ pub(super) static TEXTS: Texts = Texts {
     cancel: "Annuler",
     done_go_on: "Les requêtes retenues partent.",
     done_release: "L’appel est libéré.",
+    not_active: "La sécurité n’est pas active sur le serveur qui a répondu : rien n’a été changé. Si elle est active sur un autre serveur, ouvrez-y la console.",
     summary_none: "Aucun rétablissement n’est en cours.",
     summary: "Rétablissements en cours : {n}.",
     summary_storm: "Une tempête est là.",

@@ -135,6 +135,7 @@ pub(super) static TEXTS: Texts = Texts {
     cancel: "キャンセル",
     done_go_on: "保留中の要求を送り出しました。",
     done_release: "通話を解除しました。",
+    not_active: "応答したサーバーではフェイルセーフは作動していないため、何も変更されていません。別のサーバーで作動している場合は、そのサーバーのコンソールを開いてください。",
     summary_none: "進行中の復旧はありません。",
     summary: "進行中の復旧：{n} 件。",
     summary_storm: "ストームが発生しています。",

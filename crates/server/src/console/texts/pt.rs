@@ -135,6 +135,7 @@ pub(super) static TEXTS: Texts = Texts {
     cancel: "Cancelar",
     done_go_on: "Os pedidos retidos saem.",
     done_release: "A chamada está liberada.",
+    not_active: "A proteção não está ativa no servidor que respondeu: nada foi alterado. Se estiver ativa em outro servidor, abra o console lá.",
     summary_none: "Nenhuma recuperação está aberta.",
     summary: "Recuperações abertas: {n}.",
     summary_storm: "Há uma tempestade.",
