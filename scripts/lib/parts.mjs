@@ -74,6 +74,7 @@ export const PARTS = [
   inBrowsers('the Voice SDKs', 'tests/voice-sdk.test.mjs'),
   inBrowsers('the dialog', 'tests/dialog.test.mjs'),
   inBrowsers('the console', 'tests/console.test.mjs'),
+  { name: 'the page of a timeline', waits: true, command: node('tests/timeline.test.mjs') },
   { name: 'strangers', needs: [BUILD], command: node('tests/strangers/twilio-helper.test.mjs') },
   { name: "through Twilio's tools", needs: [BUILD], command: node('tests/packaging/artefact.test.mjs') },
   // It looks for free ports for a demo, as the Voice SDKs do: not at the same time.

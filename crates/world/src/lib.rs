@@ -14,7 +14,7 @@
 //! | [`rules`] | what must hold, in every state and at the end |
 //! | [`day`] | accidents of an ordinary day, and what becomes of the customers |
 //! | [`shrink`] | reduces a plan to the shortest one that breaks the same rule |
-//! | [`coverage`], [`timeline`], [`html`] | what occurred, and what happened, also as a page |
+//! | [`coverage`], [`timeline`], [`html`] | what occurred, and what happened, also as a page (`rejoin-timeline` draws it) |
 //! | `names` | names of things in timelines |
 
 mod browser;

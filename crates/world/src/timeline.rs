@@ -1,6 +1,7 @@
 //! What happened in a world, for readers: plain data, the same for the same seed, byte for byte.
 
-use serde::{Deserialize, Serialize};
+pub use rejoin_timeline::Kind;
+
 use std::fmt;
 
 // Texts that the page's overview is drawn from: each begins a state that lasts.
@@ -29,8 +30,7 @@ pub const TALKS_TO: &str = "talks to ";
 pub const HEARS_NOTHING: &str = "hears nothing";
 
 /// The source or the target of an event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Lane {
     /// A customer, by number.
     Customer(usize),
@@ -60,46 +60,20 @@ impl fmt::Display for Lane {
     }
 }
 
-/// Kind of an entry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Kind {
-    /// What a person does.
-    Person,
-    /// What a customer hears from now on.
-    Hears,
-    /// A request.
-    Request,
-    /// An answer to a request.
-    Answer,
-    /// A webhook, or a document that Twilio fetches.
-    Webhook,
-    /// A message over an open connection.
-    Push,
-    /// Something that a part does by itself.
-    Does,
-    /// Something that goes wrong.
-    Fault,
-    /// A broken rule.
-    Broken,
-}
-
 /// An entry of the timeline.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     /// Milliseconds since the world began.
     pub at: u64,
     /// Who causes it.
     pub from: Lane,
     /// Whom it reaches; `None`: it concerns only `from`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<Lane>,
     /// Kind of the entry.
     pub kind: Kind,
     /// What happened, in a few words.
     pub text: String,
     /// True when the message does not arrive.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub lost: bool,
 }
 

@@ -96,6 +96,11 @@ fn the_overview_shows_who_talks_to_whom_and_who_is_there() {
     assert!(strip("agent 0").contains(">adds a third party</em>"), "a deed in words");
     assert!(strip("server").contains("<u class=\"here\""));
     for class in ["talk", "music", "silence", "loading", "here", "away"] {
-        assert!(overview.contains(&format!("<li><u class=\"{class}\"></u>")), "{class} is in the legend");
+        // The legend has what is there.
+        assert_eq!(
+            overview.contains(&format!("<li><u class=\"{class}\"></u>")),
+            overview.contains(&format!("<u class=\"{class}\" data-left")),
+            "{class}"
+        );
     }
 }

@@ -68,6 +68,21 @@ const SHOWN: [Shown; 4] = [
     },
 ];
 
+/// Checks a page in the docs, or writes it.
+fn is_kept(docs: &Path, name: &str, made: &str) {
+    assert!(made.len() < LARGEST, "{name}: {} bytes", made.len());
+    let file = docs.join(format!("{name}.html"));
+    if std::env::var_os("REJOIN_WRITE_DOCS").is_some() {
+        std::fs::create_dir_all(docs).expect("a directory");
+        std::fs::write(&file, made).expect("a page");
+    }
+    let kept = std::fs::read_to_string(&file).unwrap_or_default();
+    assert!(
+        kept == made,
+        "docs/timelines/{name}.html is out of date: REJOIN_WRITE_DOCS=1 cargo test -p rejoin-world --test world timelines"
+    );
+}
+
 #[test]
 fn timelines_in_the_docs_match_their_plans() {
     let home = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -89,25 +104,14 @@ fn timelines_in_the_docs_match_their_plans() {
         for what in happens {
             assert!(text.contains(what), "{name}: {what}");
         }
-        let made = html::page(&plan, &outcome, &about);
-        assert!(made.len() < LARGEST, "{name}: {} bytes", made.len());
-        let file = docs.join(format!("{name}.html"));
-        if std::env::var_os("REJOIN_WRITE_DOCS").is_some() {
-            std::fs::create_dir_all(&docs).expect("a directory");
-            std::fs::write(&file, &made).expect("a page");
-        }
-        let kept = std::fs::read_to_string(&file).unwrap_or_default();
-        assert!(
-            kept == made,
-            "docs/timelines/{name}.html is out of date: REJOIN_WRITE_DOCS=1 cargo test -p rejoin-world --test world timelines"
-        );
+        is_kept(&docs, name, &html::page(&plan, &outcome, &about));
     }
     let mut kept: Vec<String> = std::fs::read_dir(docs)
         .expect("timelines")
         .map(|file| file.expect("a file").file_name().to_string_lossy().into_owned())
         .collect();
     kept.sort();
-    let mut shown = SHOWN.map(|shown| format!("{}.html", shown.name));
+    let mut shown: Vec<String> = SHOWN.iter().map(|shown| format!("{}.html", shown.name)).collect();
     shown.sort();
     assert_eq!(kept, shown, "docs/timelines has no other files");
 }
