@@ -10,6 +10,7 @@ use crate::story::Entry;
 use rejoin_protocol::{CallSid, ConferenceSid, Millis, RecoveryId, WorkerSid};
 use rejoin_recovery::{Action, Call, Note, Phase};
 use serde::Serialize;
+use serde_json::Value;
 use sqlx::any::AnyRow;
 use sqlx::{AnyPool, Row as _};
 use std::collections::BTreeSet;
@@ -51,6 +52,22 @@ pub struct Story {
     pub jobs: Vec<Job>,
     /// The current calls. They are kept until ten minutes after their end.
     pub calls: Vec<Now>,
+    /// What another version of Rejoin has stored, and this one cannot read.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unread: Vec<Unread>,
+}
+
+/// A decision or an entry that this version cannot read.
+#[derive(Clone, Debug, Serialize)]
+pub struct Unread {
+    /// When it was written (point in time).
+    pub at: Millis,
+    /// The conference.
+    pub conference: ConferenceSid,
+    /// The server that wrote it, where that is stored.
+    pub server: Option<String>,
+    /// As it is stored: JSON, or else a text.
+    pub stored: Value,
 }
 
 /// A decision.
@@ -86,7 +103,7 @@ pub struct Job {
     /// The conference.
     pub conference: ConferenceSid,
     /// Its action.
-    pub what: &'static str,
+    pub what: String,
     /// When it stops making sense (point in time).
     pub deadline: Millis,
     /// True once it has ended.
@@ -143,7 +160,8 @@ pub(crate) async fn read(pool: &AnyPool, subject: &Subject) -> Result<Option<Sto
             conferences.extend(conferences_of(pool, &customer.try_get::<String, _>(0)?).await?);
         }
     }
-    let mut story = Story { customer: None, lines: vec![], entries: vec![], jobs: vec![], calls: vec![] };
+    let mut story =
+        Story { customer: None, lines: vec![], entries: vec![], jobs: vec![], calls: vec![], unread: vec![] };
     for name in conferences {
         let Ok(conference) = ConferenceSid::try_from(name) else { continue };
         add(pool, &mut story, &conference).await?;
@@ -151,8 +169,10 @@ pub(crate) async fn read(pool: &AnyPool, subject: &Subject) -> Result<Option<Sto
     story.lines.sort_by_key(|line| line.at);
     story.jobs.sort_by_key(|job| job.id);
     story.entries.sort_by_key(|found| found.at);
+    story.unread.sort_by_key(|unread| unread.at);
     let is_empty = story.lines.is_empty() && story.jobs.is_empty() && story.calls.is_empty();
-    Ok((!(is_empty && story.entries.is_empty())).then_some(story))
+    let is_untold = story.entries.is_empty() && story.unread.is_empty();
+    Ok((!(is_empty && is_untold)).then_some(story))
 }
 
 async fn conferences_of(pool: &AnyPool, customer: &str) -> Result<Vec<String>, Error> {
@@ -173,27 +193,34 @@ async fn add(pool: &AnyPool, story: &mut Story, conference: &ConferenceSid) -> R
     for row in rows {
         let customer: Option<String> = row.try_get(1)?;
         story.customer = story.customer.take().or_else(|| CallSid::try_from(customer?).ok());
-        let note = serde_json::from_str(&row.try_get::<String, _>(2)?)?;
-        story.lines.push(Line { at: millis(&row, 0)?, conference: conference.clone(), note });
+        let (at, stored) = (millis(&row, 0)?, row.try_get::<String, _>(2)?);
+        match serde_json::from_str(&stored) {
+            Ok(note) => story.lines.push(Line { at, conference: conference.clone(), note }),
+            Err(_) => story.unread.push(Unread::of(at, conference, None, stored)),
+        }
     }
     let rows = sqlx::query("select at, server, entry from story where conference = $1 order by id")
         .bind(conference.as_str())
         .fetch_all(pool)
         .await?;
     for row in rows {
-        let entry = serde_json::from_str(&row.try_get::<String, _>(2)?)?;
-        let (at, server) = (millis(&row, 0)?, row.try_get(1)?);
-        story.entries.push(Found { at, conference: conference.clone(), server, entry });
+        let (at, stored) = (millis(&row, 0)?, row.try_get::<String, _>(2)?);
+        let server = row.try_get(1)?;
+        match serde_json::from_str(&stored) {
+            Ok(entry) => story.entries.push(Found { at, conference: conference.clone(), server, entry }),
+            Err(_) => story.unread.push(Unread::of(at, conference, Some(server), stored)),
+        }
     }
     let rows = sqlx::query("select id, action, deadline, closed, fence from jobs where conference = $1")
         .bind(conference.as_str())
         .fetch_all(pool)
         .await?;
     for row in rows {
-        let action: Action = serde_json::from_str(&row.try_get::<String, _>(1)?)?;
+        let stored: String = row.try_get(1)?;
+        let action: Option<Action> = serde_json::from_str(&stored).ok();
         let (id, ended) = (row.try_get(0)?, row.try_get::<i64, _>(3)? != 0);
         let (deadline, taken) = (millis(&row, 2)?, row.try_get(4)?);
-        let what = action.name();
+        let what = action.as_ref().map_or_else(|| unread_action(&stored), |action| action.name().to_owned());
         story.jobs.push(Job { id, conference: conference.clone(), what, deadline, ended, taken });
     }
     let row = sqlx::query("select state from calls where conference = $1")
@@ -223,6 +250,28 @@ async fn add(pool: &AnyPool, story: &mut Story, conference: &ConferenceSid) -> R
         });
     }
     Ok(())
+}
+
+impl Unread {
+    fn of(at: Millis, conference: &ConferenceSid, server: Option<String>, stored: String) -> Self {
+        let stored = serde_json::from_str(&stored).unwrap_or(Value::String(stored));
+        Self { at, conference: conference.clone(), server, stored }
+    }
+
+    /// Its name, where it has one as entries and decisions do.
+    fn name(&self) -> &str {
+        self.stored.get("what").and_then(Value::as_str).unwrap_or("without a name")
+    }
+}
+
+/// An action of another version by its stored name: JSON with that name as the only key, or the name alone.
+fn unread_action(stored: &str) -> String {
+    let name = match serde_json::from_str(stored) {
+        Ok(Value::Object(action)) => action.into_iter().next().map(|(name, _)| name),
+        Ok(Value::String(name)) => Some(name),
+        Ok(_) | Err(_) => None,
+    };
+    format!("an action of another version of Rejoin: {}", name.as_deref().unwrap_or("without a name"))
 }
 
 pub(crate) fn millis(row: &AnyRow, column: usize) -> Result<Millis, Error> {

@@ -57,7 +57,14 @@ impl Story {
             text: format!("= {}", words(&line.note)),
             below: vec![],
         });
-        let mut events: Vec<Event<'_>> = came.chain(decided).collect();
+        let unread = self.unread.iter().map(|unread| Event {
+            at: unread.at,
+            conference: &unread.conference,
+            server: unread.server.as_deref(),
+            text: format!("? of another version of Rejoin: {}", unread.name()),
+            below: vec![unread.stored.to_string()],
+        });
+        let mut events: Vec<Event<'_>> = came.chain(decided).chain(unread).collect();
         events.sort_by_key(|event| event.at);
         let first = events.first().map_or(Millis(0), |event| event.at);
         let (mut conference, mut server) = (None, None);
@@ -91,23 +98,8 @@ fn came(found: &Found) -> Event<'_> {
             (format!("* job {job} is taken up{before}: {action}"), vec![])
         }
         Entry::Asked { job, action, request, status, code, request_id, took_ms, error } => {
-            let mut text = format!("> {request}: ");
-            match status {
-                Some(status) => text.push_str(&status.to_string()),
-                None => text.push_str("no answer"),
-            }
-            // Writing to a string cannot fail.
-            let _ = match (code, error) {
-                (Some(code), Some(error)) => write!(text, " ({error}, code {code})"),
-                (None, Some(error)) => write!(text, " ({error})"),
-                (Some(code), None) => write!(text, " (code {code})"),
-                (None, None) => Ok(()),
-            };
-            let _ = write!(text, " in {took_ms} ms");
-            if let Some(id) = request_id {
-                let _ = write!(text, ", {id}");
-            }
-            (text, vec![format!("for job {job}: {action}")])
+            let answer = answer_words((*status, *code), error.as_deref(), *took_ms, request_id.as_deref());
+            (format!("> {request}: {answer}"), vec![format!("for job {job}: {action}")])
         }
         Entry::Again { job, action, error, pause_ms } => {
             (format!("* job {job} is tried again after {pause_ms} ms: {action}"), vec![error.clone()])
@@ -116,8 +108,30 @@ fn came(found: &Found) -> Event<'_> {
     Event { at: *at, conference, server: Some(server), text, below }
 }
 
-fn input_words(at: Millis, input: &Input) -> (String, Vec<String>) {
-    let from = match input.from {
+/// How Twilio answered, or that it did not: `503 (unavailable) in 2 ms, RQ…`.
+pub(super) fn answer_words(
+    (status, code): (Option<u16>, Option<u32>),
+    error: Option<&str>,
+    took_ms: u64,
+    request_id: Option<&str>,
+) -> String {
+    let mut text = status.map_or_else(|| "no answer".to_owned(), |status| status.to_string());
+    // Writing to a string cannot fail.
+    let _ = match (code, error) {
+        (Some(code), Some(error)) => write!(text, " ({error}, code {code})"),
+        (None, Some(error)) => write!(text, " ({error})"),
+        (Some(code), None) => write!(text, " (code {code})"),
+        (None, None) => Ok(()),
+    };
+    let _ = write!(text, " in {took_ms} ms");
+    if let Some(id) = request_id {
+        let _ = write!(text, ", {id}");
+    }
+    text
+}
+
+pub(super) fn source_words(source: Source) -> &'static str {
+    match source {
         Source::Callback => "callback",
         Source::EventStream => "event stream",
         Source::Plugin => "plugin",
@@ -125,20 +139,27 @@ fn input_words(at: Millis, input: &Input) -> (String, Vec<String>) {
         Source::Job => "job ended",
         Source::Timer => "timer",
         Source::Operator => "operator",
-    };
-    let mut text = format!("< {from}: {}", input.kind);
+    }
+}
+
+fn input_words(at: Millis, input: &Input) -> (String, Vec<String>) {
+    let mut text = format!("< {}: {}", source_words(input.from), input.kind);
     if let Some(id) = &input.id {
         let _ = write!(text, " ({id})");
     }
     for (name, value) in &input.about {
         let _ = write!(text, "  {name}: {}", plain(value));
     }
-    let then = input.then.iter().map(|then| match then {
+    (text, input.then.iter().map(|then| then_words(at, then)).collect())
+}
+
+/// What followed.
+pub(super) fn then_words(at: Millis, then: &Then) -> String {
+    match then {
         Then::Job { action, deadline } => format!("-> {action}, within {}", after(at, *deadline)),
         Then::Timer { timer, at: due } => format!("-> timer {timer:?} in {}", after(at, *due)),
         Then::Told { stage } => format!("-> the desktop is told: {stage}"),
-    });
-    (text, then.collect())
+    }
 }
 
 fn after(at: Millis, then: Millis) -> String {
@@ -146,12 +167,12 @@ fn after(at: Millis, then: Millis) -> String {
     format!("{}.{:03} s", after / 1000, after % 1000)
 }
 
-fn plain(value: &Value) -> String {
+pub(super) fn plain(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 /// A note in readable form: its name in JSON, and its fields.
-fn words(note: &Note) -> String {
+pub(super) fn words(note: &Note) -> String {
     let Ok(Value::Object(mut fields)) = serde_json::to_value(note) else {
         return format!("{note:?}");
     };

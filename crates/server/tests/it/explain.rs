@@ -149,7 +149,10 @@ fn participant_of_customer() -> String {
     format!("GET Conferences/{}/Participants/{}.json", conference(), customer())
 }
 
-on_both!(a_recovery_with_a_kill_in_it_is_explained_from_its_beginning_to_its_end,);
+on_both!(
+    a_recovery_with_a_kill_in_it_is_explained_from_its_beginning_to_its_end,
+    given_entries_of_another_version_then_explain_shows_the_rest_and_says_so,
+);
 
 async fn a_recovery_with_a_kill_in_it_is_explained_from_its_beginning_to_its_end(database: &Database) {
     let twilio = Twilio::start().await;
@@ -235,4 +238,44 @@ async fn a_recovery_with_a_kill_in_it_is_explained_from_its_beginning_to_its_end
         told.iter().filter(|(server, _)| *server == last).map(|(_, request)| request.clone()).collect();
     assert!(are_among(&answered[before..], &of_second), "{answered:#?} {of_second:#?}");
     assert!(are_among(&of_second, &asked[before..]), "{of_second:#?} {asked:#?}");
+}
+
+/// A server of another release has written on the same database, or rows are damaged.
+async fn given_entries_of_another_version_then_explain_shows_the_rest_and_says_so(database: &Database) {
+    let twilio = Twilio::start().await;
+    let server = Process::on(&twilio, &database.url);
+    server.desk.lost().await;
+    twilio.wait_for("POST Tasks", 1).await;
+    let beside = database.beside().await;
+    let markup = "<script>alert(1)</script>";
+    let stored = [
+        json!({"what": "guessed", "by": markup, "at": [1, 2]}).to_string(),
+        json!({"what": "input", "from": "a-new-source", "kind": "k"}).to_string(),
+        "{not JSON <script>".to_owned(),
+        "7".to_owned(),
+    ];
+    let (conference, leg) = (conference().to_string(), customer().to_string());
+    for text in &stored {
+        let notes = "insert into notes (at, conference, customer, note) values (1, $1, $2, $3)";
+        sqlx::query(notes).bind(&conference).bind(&leg).bind(text).execute(&beside).await.unwrap();
+        let story = "insert into story (at, conference, server, entry) values (2, $1, 'newer', $2)";
+        sqlx::query(story).bind(&conference).bind(text).execute(&beside).await.unwrap();
+    }
+    let job = json!({"Teleport": {"customer": leg}}).to_string();
+    sqlx::query("update jobs set action = $1 where id = (select min(id) from jobs)")
+        .bind(job)
+        .execute(&beside)
+        .await
+        .unwrap();
+    beside.close().await;
+    let output = explain_on(&database.url, &[&leg]);
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    in_order(
+        &said,
+        &["? of another version of Rejoin: guessed", "= agent-lost", "another version of Rejoin: Teleport"],
+    );
+    let output = explain_on(&database.url, &["--json", &leg]);
+    let story: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(story["unread"].as_array().map(Vec::len), Some(8));
 }
