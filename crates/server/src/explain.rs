@@ -1,6 +1,8 @@
 //! The story of a recovery from the store: what came in and what was decided, which jobs and requests to Twilio
 //! followed, with all times, and the current state of the calls. [`beside`](crate::beside) reads it from the database.
 
+mod draw;
+mod heard;
 mod show;
 
 pub(crate) use show::time;
@@ -14,6 +16,7 @@ use serde_json::Value;
 use sqlx::any::AnyRow;
 use sqlx::{AnyPool, Row as _};
 use std::collections::BTreeSet;
+use std::fmt;
 
 /// The subject of a story.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +41,16 @@ impl Subject {
     }
 }
 
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Recovery(recovery) => recovery.fmt(f),
+            Self::Conference(conference) => conference.fmt(f),
+            Self::Leg(leg) => leg.fmt(f),
+        }
+    }
+}
+
 /// A story, oldest line first. It contains no personal data.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -55,6 +68,15 @@ pub struct Story {
     /// What another version of Rejoin has stored, and this one cannot read.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unread: Vec<Unread>,
+}
+
+impl Story {
+    /// The conferences that it is about.
+    pub fn conferences(&self) -> BTreeSet<&ConferenceSid> {
+        let entries = self.entries.iter().map(|found| &found.conference);
+        let lines = self.lines.iter().map(|line| &line.conference);
+        entries.chain(lines).chain(self.unread.iter().map(|unread| &unread.conference)).collect()
+    }
 }
 
 /// A decision or an entry that this version cannot read.
@@ -104,6 +126,9 @@ pub struct Job {
     pub conference: ConferenceSid,
     /// Its action.
     pub what: String,
+    /// The action with its parts; `None`: another version's.
+    #[serde(skip)]
+    pub action: Option<Action>,
     /// When it stops making sense (point in time).
     pub deadline: Millis,
     /// True once it has ended.
@@ -221,7 +246,7 @@ async fn add(pool: &AnyPool, story: &mut Story, conference: &ConferenceSid) -> R
         let (id, ended) = (row.try_get(0)?, row.try_get::<i64, _>(3)? != 0);
         let (deadline, taken) = (millis(&row, 2)?, row.try_get(4)?);
         let what = action.as_ref().map_or_else(|| unread_action(&stored), |action| action.name().to_owned());
-        story.jobs.push(Job { id, conference: conference.clone(), what, deadline, ended, taken });
+        story.jobs.push(Job { id, conference: conference.clone(), what, action, deadline, ended, taken });
     }
     let row = sqlx::query("select state from calls where conference = $1")
         .bind(conference.as_str())

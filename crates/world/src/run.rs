@@ -11,6 +11,7 @@ use crate::store::StoreKind;
 use crate::timeline::Entry;
 use crate::world::World;
 use rejoin_server::Config;
+use rejoin_server::explain::{Story, Subject};
 use std::sync::Arc;
 
 /// The outcome of a world.
@@ -20,6 +21,8 @@ pub struct Outcome {
     pub broken: Option<Broken>,
     /// What happened, if it was recorded.
     pub timeline: Vec<Entry>,
+    /// The stories of calls that lost an agent, as `rejoin explain` has them, if they were asked for.
+    pub stories: Vec<(Subject, Story)>,
     /// What occurred.
     pub coverage: Coverage,
     /// What became of customers who lost their agents.
@@ -61,6 +64,8 @@ pub struct Runner {
     pub store: StoreKind,
     /// True to record the timeline.
     pub records: bool,
+    /// True to read, at the end, what the database tells about calls that lost an agent. There is none in memory.
+    pub explains: bool,
     /// True to count everything that occurs, which takes time; false to count only the faults.
     pub counts: bool,
     /// A planted defect.
@@ -91,7 +96,14 @@ impl Runner {
     /// When the server does not accept these settings any more.
     pub fn new() -> Result<Self, Unfit> {
         let settings = settings().map_err(Unfit::of)?;
-        Ok(Self { settings, store: StoreKind::default(), records: false, counts: false, planted: None })
+        Ok(Self {
+            settings,
+            store: StoreKind::default(),
+            records: false,
+            explains: false,
+            counts: false,
+            planted: None,
+        })
     }
 
     /// # Errors
@@ -107,9 +119,12 @@ impl Runner {
             let mut world = World::new(Arc::clone(&plan), self)?;
             world.run().await;
             let lasted = world.now;
+            let stories =
+                if self.explains { world.servers.kept.stories().map_err(Unfit::of)? } else { vec![] };
             Ok(Outcome {
                 broken: world.rules.broken.take(),
                 timeline: world.timeline.take().unwrap_or_default(),
+                stories,
                 coverage: world.coverage.total(),
                 losses: std::mem::take(&mut world.losses),
                 lasted,

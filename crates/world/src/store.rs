@@ -4,6 +4,7 @@ use crate::run::Unfit;
 use crate::world::BEGIN;
 use rejoin_recovery::Call;
 use rejoin_server::Error;
+use rejoin_server::explain::{Story, Subject};
 use rejoin_server::store::{Backup, Disk, Memory, Store};
 use rejoin_server::surroundings::Surroundings;
 use std::fmt;
@@ -81,6 +82,14 @@ impl Kept {
         match self {
             Self::Memory(memory) => Ok(memory.open_jobs()),
             Self::Disk(disk) => disk.open_jobs(),
+        }
+    }
+
+    /// The stories of all calls that lost an agent, as the database has them; none in memory.
+    pub(crate) fn stories(&self) -> Result<Vec<(Subject, Story)>, Error> {
+        match self {
+            Self::Memory(_) => Ok(vec![]),
+            Self::Disk(disk) => disk.stories(),
         }
     }
 

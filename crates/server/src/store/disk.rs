@@ -10,8 +10,11 @@
 use super::Store;
 use super::database::{Connections, Database};
 use crate::error::Error;
+use crate::explain::{self, Story, Subject};
 use crate::surroundings::Surroundings;
+use rejoin_protocol::ConferenceSid;
 use rejoin_recovery::Call;
+use sqlx::any::AnyPoolOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions as _, Connection as _, Row as _};
 use std::fmt;
@@ -80,8 +83,28 @@ impl Disk {
         Ok(states.iter().filter_map(|state| serde_json::from_str(state).ok()).collect())
     }
 
+    /// The stories of all calls that lost an agent, as `rejoin explain` reads them. Calls of one customer have one story.
+    pub fn stories(&self) -> Result<Vec<(Subject, Story)>, Error> {
+        sqlx::any::install_default_drivers();
+        let url = format!("sqlite:{}?mode=ro", self.last().path(&self.0.folder).display());
+        let mut stories: Vec<(Subject, Story)> = vec![];
+        for conference in self.look("select conference from story group by conference order by min(id)")? {
+            let Ok(conference) = ConferenceSid::try_from(conference) else { continue };
+            if stories.iter().any(|(_, story)| story.conferences().contains(&conference)) {
+                continue;
+            }
+            let subject = Subject::Conference(conference);
+            let story = self.hold(async {
+                let pool = AnyPoolOptions::new().max_connections(1).connect(&url).await?;
+                explain::read(&pool, &subject).await
+            })?;
+            stories.extend(story.map(|story| (subject, story)));
+        }
+        Ok(stories)
+    }
+
     /// Overwrites a call's stored state, as another version or a damaged disk would: for tests of how it is handled.
-    pub fn put_state(&self, conference: &rejoin_protocol::ConferenceSid, state: &str) -> Result<(), Error> {
+    pub fn put_state(&self, conference: &ConferenceSid, state: &str) -> Result<(), Error> {
         let path = self.last().path(&self.0.folder);
         self.hold(async {
             let mut connection: SqliteConnection =

@@ -217,6 +217,29 @@ async fn a_recovery_with_a_kill_in_it_is_explained_from_its_beginning_to_its_end
         assert!(!said.contains(personal), "{personal} is in {said}");
     }
 
+    let folder = tempfile::tempdir().unwrap();
+    let page = drawn(&database.url, recovery().as_str(), &folder.path().join("call.html"));
+    for wanted in [
+        "The recovery ended after ",
+        "<option value=\"0\">customer</option><option value=\"1\">agent 1</option><option value=\"2\">server</option>",
+        "server 2 (",
+        "talks to agent 1",
+        "hears nothing",
+        "hears the announcement",
+        "hears the waiting music of the queue",
+        "503 (unavailable) in ",
+        ", RQ5, to ",
+        "takes up job ",
+        "which somebody may have carried out before: sending the customer to the queue",
+        "server 1 is gone",
+        "sending the customer to the queue fails",
+    ] {
+        assert!(page.contains(wanted), "{wanted} is not in {page}");
+    }
+    for personal in ["Ada", "Tom"] {
+        assert!(!page.contains(personal), "{personal} is in {page}");
+    }
+
     // All requests to Twilio for a job are there: for the second server each request that was answered before, for the first
     // one each kind. The call is polled on.
     let output = explain_on(&database.url, &["--json", recovery().as_str()]);
@@ -238,6 +261,46 @@ async fn a_recovery_with_a_kill_in_it_is_explained_from_its_beginning_to_its_end
         told.iter().filter(|(server, _)| *server == last).map(|(_, request)| request.clone()).collect();
     assert!(are_among(&answered[before..], &of_second), "{answered:#?} {of_second:#?}");
     assert!(are_among(&of_second, &asked[before..]), "{of_second:#?} {asked:#?}");
+}
+
+/// The page that is written into a new file.
+fn drawn(database: &str, subject: &str, file: &Path) -> String {
+    let output = explain_on(database, &[subject, "--html", file.to_str().unwrap()]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("is written"), "{output:?}");
+    std::fs::read_to_string(file).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn given_a_file_that_cannot_be_new_then_explain_refuses_and_changes_nothing() {
+    let world = World::start().await;
+    world.desk.lost().await;
+    world.twilio.wait_for("POST Tasks", 1).await;
+    let (leg, folder) = (customer().to_string(), tempfile::tempdir().unwrap());
+    let file = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    std::fs::write(file("kept"), "as it was").unwrap();
+    std::os::unix::fs::symlink(file("elsewhere"), file("link")).unwrap();
+    let unknown = CallSid::numbered(0x999).to_string();
+    for (arguments, wanted) in [
+        (vec![&*leg, "--html", &file("kept")], "nothing was changed"),
+        (vec![&*leg, "--html", &file("no/such/folder")], "nothing was changed"),
+        (vec![&*leg, "--html", &file("link")], "nothing was changed"),
+        (vec![&*leg, "--html", folder.path().to_str().unwrap()], "nothing was changed"),
+        (vec![&*unknown, "--html", &file("of-nothing")], "nothing about that"),
+        (vec![&*leg, "--json", "--html", &file("both")], "cannot be used with"),
+    ] {
+        let output = explain(world.folder.path(), &arguments);
+        assert!(!output.status.success(), "{arguments:?}");
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(told.contains(wanted) && output.stdout.is_empty(), "{arguments:?}: {told}");
+    }
+    assert_eq!(std::fs::read_to_string(file("kept")).unwrap(), "as it was");
+    let mut left: Vec<_> =
+        std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    left.sort();
+    assert_eq!(left, ["kept", "link"]);
+    let url = format!("sqlite:{}", world.folder.path().join("rejoin.db").display());
+    assert!(drawn(&url, &leg, Path::new(&file("new"))).contains("agent-lost"));
 }
 
 /// A server of another release has written on the same database, or rows are damaged.
@@ -278,4 +341,14 @@ async fn given_entries_of_another_version_then_explain_shows_the_rest_and_says_s
     let output = explain_on(&database.url, &["--json", &leg]);
     let story: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(story["unread"].as_array().map(Vec::len), Some(8));
+    let folder = tempfile::tempdir().unwrap();
+    let page = drawn(&database.url, &leg, &folder.path().join("call.html"));
+    for wanted in [
+        "that another version of Rejoin stored: guessed",
+        "agent-lost",
+        "another version of Rejoin: Teleport",
+    ] {
+        assert!(page.contains(wanted), "{wanted} is not in {page}");
+    }
+    assert!(!page.contains(markup) && page.contains("alert(1)"), "{page}");
 }

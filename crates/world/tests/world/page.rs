@@ -1,9 +1,10 @@
 //! A timeline as a page: everything in one file, and no data can inject markup.
 
+use rejoin_server::story;
 use rejoin_world::html;
-use rejoin_world::plan::draw;
+use rejoin_world::plan::{Scenario, draw};
 use rejoin_world::timeline::{Entry, Kind, Lane};
-use rejoin_world::{Outcome, Runner};
+use rejoin_world::{Outcome, Runner, StoreKind};
 use std::process::Command;
 
 const SEED: u64 = 4;
@@ -103,4 +104,42 @@ fn the_overview_shows_who_talks_to_whom_and_who_is_there() {
             "{class}"
         );
     }
+}
+
+/// What is drawn of a call from the server's database has the same style and script as the page of its world, and agrees with it.
+#[test]
+fn given_worlds_on_sqlite_when_their_calls_are_explained_then_one_renderer_draws_both() {
+    let mut runner = Runner::new().expect("settings");
+    (runner.store, runner.records, runner.explains) = (StoreKind::Sqlite, true, true);
+    let (mut stories, mut recovered) = (0, 0);
+    for (scenario, seed) in [(Scenario::Refresh, 1), (Scenario::Crash, 21), (Scenario::Mixed, 4)] {
+        let plan = draw(seed, Some(scenario));
+        let outcome = runner.run(&plan).expect("a world");
+        let whole = html::page(&plan, &outcome, &about("a world"));
+        let head = |page: &str| {
+            page.split_once("<style>").expect("a style").1.split("</head>").next().map(str::to_owned)
+        };
+        let foot = |page: &str| page.split_once("<script>").expect("a script").1.to_owned();
+        let heard: Vec<&str> = outcome
+            .timeline
+            .iter()
+            .filter(|entry| entry.kind == Kind::Hears)
+            .map(|entry| &*entry.text)
+            .collect();
+        for (subject, story) in &outcome.stories {
+            let timeline = story.timeline(subject);
+            let page = rejoin_timeline::page(&timeline);
+            assert_eq!((head(&page), foot(&page)), (head(&whole), foot(&whole)), "{scenario}, seed {seed}");
+            assert!(timeline.entries.is_sorted_by_key(|entry| entry.at), "{scenario}, seed {seed}");
+            let asked =
+                story.entries.iter().filter(|found| matches!(found.entry, story::Entry::Asked { .. }));
+            let answers = timeline.entries.iter().filter(|entry| entry.kind == Kind::Answer);
+            assert_eq!(answers.count(), asked.count(), "{scenario}, seed {seed}");
+            stories += 1;
+            let talks = timeline.entries.iter().filter(|entry| entry.text.starts_with("talks to ")).count();
+            recovered += usize::from(talks > 1);
+            assert!(talks == 0 || heard.iter().any(|heard| heard.starts_with("talks to ")));
+        }
+    }
+    assert!(stories > 3 && recovered > 1, "{stories} stories, {recovered} with a customer who talks again");
 }

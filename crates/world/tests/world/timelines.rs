@@ -1,8 +1,8 @@
 //! The timelines in the docs match what the current code does with their plans.
 
-use rejoin_world::Runner;
 use rejoin_world::html::{self, About};
 use rejoin_world::plan::Plan;
+use rejoin_world::{Runner, StoreKind};
 use std::path::Path;
 
 /// Maximum size in bytes: a page that loads more slowly than it reads helps nobody.
@@ -68,6 +68,9 @@ const SHOWN: [Shown; 4] = [
     },
 ];
 
+/// The timeline whose call the docs also show as the server's database has it.
+const EXPLAINED: &str = "crash-while-the-server-dies";
+
 /// Checks a page in the docs, or writes it.
 fn is_kept(docs: &Path, name: &str, made: &str) {
     assert!(made.len() < LARGEST, "{name}: {} bytes", made.len());
@@ -80,6 +83,28 @@ fn is_kept(docs: &Path, name: &str, made: &str) {
     assert!(
         kept == made,
         "docs/timelines/{name}.html is out of date: REJOIN_WRITE_DOCS=1 cargo test -p rejoin-world --test world timelines"
+    );
+}
+
+#[test]
+fn the_explained_call_in_the_docs_matches_what_the_database_tells() {
+    let home = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let plan = std::fs::read_to_string(home.join(format!("tests/timelines/{EXPLAINED}.json")));
+    let plan: Plan = serde_json::from_str(&plan.expect("a plan")).expect("a plan");
+    let mut runner = Runner::new().expect("settings");
+    (runner.store, runner.explains) = (StoreKind::Sqlite, true);
+    let outcome = runner.run(&plan).expect("a world");
+    let [(subject, story)] = &outcome.stories[..] else { panic!("{} stories", outcome.stories.len()) };
+    let timeline = story.timeline(subject);
+    for what in
+        ["server 2 (", "page-gone", "outcome: rejoined", "talks to agent 1", "hears nothing", "job ended: "]
+    {
+        assert!(timeline.entries.iter().any(|entry| entry.text.contains(what)), "{what}");
+    }
+    is_kept(
+        &home.join("../../docs/timelines"),
+        &format!("{EXPLAINED}-explained"),
+        &rejoin_timeline::page(&timeline),
     );
 }
 
@@ -112,6 +137,7 @@ fn timelines_in_the_docs_match_their_plans() {
         .collect();
     kept.sort();
     let mut shown: Vec<String> = SHOWN.iter().map(|shown| format!("{}.html", shown.name)).collect();
+    shown.push(format!("{EXPLAINED}-explained.html"));
     shown.sort();
     assert_eq!(kept, shown, "docs/timelines has no other files");
 }

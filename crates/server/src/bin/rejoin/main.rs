@@ -80,7 +80,8 @@ enum Command {
     Monitor(Box<monitor::Options>),
     /// Creates the database, or brings it up to date, and ends.
     Migrate(migrate::Options),
-    /// Prints the story of a recovery from the store: decisions with their times, jobs for Twilio, and the current state.
+    /// Prints the story of a recovery from the store: decisions with their times, jobs for Twilio, and the current state. `--html`
+    /// draws it as a page instead.
     Explain(explain::Options),
     /// Prints how many recoveries have ended with which outcome, and how long they took, by day.
     Report(asked::Asked),
