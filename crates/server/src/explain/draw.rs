@@ -324,3 +324,20 @@ fn counted(count: usize, what: &str) -> String {
 fn seconds(millis: Millis) -> String {
     format!("{}.{:03} s", millis.0 / 1000, millis.0 % 1000)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::servers;
+    use rejoin_protocol::Millis;
+
+    #[test]
+    fn given_servers_one_after_the_other_or_at_once_then_lanes_tell_them_apart() {
+        let places = |written: &[(u64, &'static str)]| -> Vec<(&str, usize)> {
+            let written = written.iter().map(|(at, name)| (Millis(*at), *name));
+            servers(written).into_iter().map(|server| (server.name, server.place)).collect()
+        };
+        assert_eq!(places(&[(0, "a"), (5, "a"), (6, "b"), (9, "b")]), [("a", 0), ("b", 0)]);
+        assert_eq!(places(&[(0, "a"), (3, "b"), (9, "a"), (12, "c")]), [("a", 0), ("b", 1), ("c", 0)]);
+        assert_eq!(places(&[]), []);
+    }
+}

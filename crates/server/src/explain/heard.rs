@@ -203,3 +203,89 @@ impl<'a> Ear<'a> {
         self.hears(at, Sound::Untold);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::explain::{Found, Job};
+    use rejoin_protocol::{CallSid, ConferenceSid, RecoveryId};
+    use serde_json::json;
+
+    #[test]
+    fn given_a_hold_with_words_later_then_tone_words_and_agent_follow_each_other() {
+        let (conference, customer, worker) =
+            (ConferenceSid::numbered(1), CallSid::numbered(2), WorkerSid::numbered(3));
+        let hold = Action::HoldCustomer {
+            conference: conference.clone(),
+            customer: customer.clone(),
+            recovery: RecoveryId::numbered(4),
+            held: false,
+            told: false,
+            words_at: Some(Millis(1_500)),
+        };
+        let end = Action::EndHold { conference: conference.clone(), customer: customer.clone() };
+        let input = |from, kind: &str, about| {
+            let about: Value = about;
+            let about = about.as_object().cloned().unwrap_or_default();
+            Entry::Input(Input { from, kind: kind.into(), id: None, about, then: vec![] })
+        };
+        let taken =
+            |job, action: &Action| Entry::TakenUp { job, action: action.name().into(), begun_before: false };
+        let done = |action: &Action| input(Source::Job, action.name(), json!({"outcome": "done"}));
+        let entries = [
+            (0, input(Source::Plugin, "registration", json!({"worker": worker}))),
+            (20, taken(1, &hold)),
+            (30, done(&hold)),
+            (3_000, input(Source::Plugin, "registration", json!({"worker": worker}))),
+            (3_010, taken(2, &end)),
+            (3_020, done(&end)),
+        ];
+        let lines = [
+            (0, Note::Connected),
+            (10, Note::AgentLost),
+            (3_000, Note::Ended { outcome: "rejoined".into(), after: Millis(2_990) }),
+            (9_000, Note::CallEnded),
+        ];
+        let job = |id, action: Action| Job {
+            id,
+            conference: conference.clone(),
+            what: action.name().into(),
+            action: Some(action),
+            deadline: Millis(0),
+            ended: true,
+            taken: 1,
+        };
+        let story = Story {
+            customer: Some(customer.clone()),
+            lines: lines
+                .map(|(at, note)| Line { at: Millis(at), conference: conference.clone(), note })
+                .into(),
+            entries: entries
+                .map(|(at, entry)| Found {
+                    at: Millis(at),
+                    conference: conference.clone(),
+                    server: "a".into(),
+                    entry,
+                })
+                .into(),
+            jobs: vec![job(1, hold.clone()), job(2, end.clone())],
+            calls: vec![],
+            unread: vec![],
+        };
+        let sounds: Vec<(u64, Sound)> =
+            heard(&story).into_iter().map(|heard| (heard.at.0, heard.sound)).collect();
+        let agent = Sound::Agent(Some(worker));
+        assert_eq!(
+            sounds,
+            [
+                (0, agent.clone()),
+                (10, Sound::Nothing),
+                (30, Sound::Played("a soft tone")),
+                (1_500, Sound::Played("the announcement")),
+                // The agent is there, but the customer is on our hold until it has ended.
+                (3_020, agent),
+                (9_000, Sound::Untold),
+            ]
+        );
+    }
+}
