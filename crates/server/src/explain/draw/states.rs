@@ -8,10 +8,11 @@ use rejoin_protocol::Millis;
 use rejoin_recovery::Note;
 use rejoin_timeline::{Fault, State, StateKind};
 use serde_json::Value;
-use std::collections::BTreeSet;
 
-/// From this number of actions that fail at the same time on they are not named one by one.
-const MANY: usize = 3;
+/// Number of times with failing requests above which they are not named one by one: each takes a strip.
+const MANY: usize = 6;
+/// Time of an attempt, after which a failure belongs to the one before (milliseconds).
+const RETRY: u64 = 1_000;
 
 impl Drawing<'_> {
     pub(super) fn states(&self, lane: usize) -> Vec<State> {
@@ -110,29 +111,29 @@ impl Drawing<'_> {
                 }
             }
         }
-        let mut failing: Vec<(u64, u64, BTreeSet<&str>)> = vec![];
+        let mut failing: Vec<(u64, u64, &str)> = vec![];
         for found in &self.story.entries {
             let Entry::Again { action, pause_ms, .. } = &found.entry else { continue };
             let from = self.since(found.at);
             let to = from.saturating_add(*pause_ms).min(self.since(self.end));
-            match failing.last_mut() {
-                // The next attempt follows the pause, and takes a moment.
-                Some((_, until, actions)) if from <= until.saturating_add(1_000) => {
-                    *until = to.max(*until);
-                    actions.insert(action);
-                }
-                _ => failing.push((from, to, BTreeSet::from([&**action]))),
+            // The next attempt follows the pause, and takes a moment.
+            let goes_on = |(_, until, of): &&mut (u64, u64, &str)| *of == action && from <= *until + RETRY;
+            match failing.iter_mut().rev().find(goes_on) {
+                Some((_, until, _)) => *until = to.max(*until),
+                None => failing.push((from, to, action)),
             }
         }
-        faults.extend(failing.into_iter().map(|(from, to, actions)| Fault {
-            from,
-            to,
-            text: if actions.len() < MANY {
-                format!("{} fails", Vec::from_iter(actions).join(" and "))
-            } else {
-                "requests to Twilio fail".into()
-            },
-        }));
+        if failing.len() > MANY {
+            let from = failing.iter().map(|(from, ..)| *from).min().unwrap_or_default();
+            let to = failing.iter().map(|(_, to, _)| *to).max().unwrap_or_default();
+            faults.push(Fault { from, to, text: "requests to Twilio fail, again and again".into() });
+        } else {
+            faults.extend(failing.into_iter().map(|(from, to, action)| Fault {
+                from,
+                to,
+                text: format!("{action} fails"),
+            }));
+        }
         faults.sort_by_key(|fault| fault.from);
         faults
     }
