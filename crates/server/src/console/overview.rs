@@ -20,7 +20,7 @@ pub(crate) struct Overview {
     pub(crate) pace: Status,
     /// This server's requests to Twilio since it was started.
     pub(crate) requests: Requests,
-    /// Those of late, and since when they are counted; `None`: nobody has looked before.
+    /// The requests of the last minutes, and for how long they have been counted; `None`: this is the first reading.
     pub(crate) lately: Option<(Millis, Requests)>,
     /// Number of pages that are connected to this server.
     pub(crate) pages: usize,

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 
 /// How often it is read at most.
 pub(super) const EVERY: Duration = Duration::from_secs(2);
-/// Reading takes at most this share of the time: one part of so many.
+/// The next reading begins at the earliest after this many times the duration of the last one.
 const SHARE: u32 = 10;
 /// How often all calls are read for those that are held back.
 const HELD_BACK_EVERY: Duration = Duration::from_secs(30);
