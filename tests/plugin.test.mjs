@@ -146,7 +146,7 @@ const recovery = (stage, remainingMs) => ({
   remainingMs,
 });
 
-let browser, server, origin, page, requests, reply, streams, context, csp, away, beats;
+let browser, server, origin, page, requests, reply, streams, context, csp, away, beats, pushed;
 
 before(async () => {
   mkdirSync(pictures, { recursive: true });
@@ -199,8 +199,9 @@ after(async () => {
 });
 
 beforeEach(() => {
-  [requests, streams, csp, away, beats] = [[], [], undefined, false, {}];
-  reply = (pathname) => (pathname === '/v1/hello' ? { status: 200, json: { recoveries: [] } } : undefined);
+  [requests, streams, csp, away, beats, pushed] = [[], [], undefined, false, {}, []];
+  reply = (pathname) =>
+    pathname === '/v1/hello' ? { status: 200, json: { recoveries: pushed } } : undefined;
 });
 
 afterEach(async () => context?.close());
@@ -231,8 +232,11 @@ const until = async (what, check, limit = 5000) => {
 const asked = (path) =>
   until(`a request to ${path}`, () => requests.find(({ pathname }) => pathname === path));
 const title = (text) => page.locator('rejoin-dialog h2', { hasText: text }).waitFor({ timeout: 5000 });
-const push = (view) =>
+/** Pushes it. A hello that follows is told the same. */
+const push = (view) => {
+  pushed = [view];
   streams.at(-1).write(`data: ${JSON.stringify({ push: 'recovery', recovery: view })}\n\n`);
+};
 const gone = () =>
   until('no dialog', () =>
     page.evaluate(() => !document.querySelector('rejoin-dialog')?.shadowRoot.querySelector('dialog').open),

@@ -126,6 +126,10 @@ async fn with_both(
         _ = twin.wait() => ExitCode::FAILURE,
     };
     server.stop().await;
+    // Killed and waited for: in a container whose first process buries nobody, it would stay behind as a zombie.
+    if let Err(error) = twin.kill().await {
+        tracing::warn!(%error, "the twin could not be stopped");
+    }
     Ok(code)
 }
 
