@@ -8,7 +8,9 @@ use crate::config::Config;
 use crate::jobs::{Job, Read};
 use crate::way::Way;
 use rejoin_protocol::attributes as names;
-use rejoin_protocol::{CallSid, ConferenceSid, Millis, RecoveryId, ReservationSid, TaskSid, WorkerSid};
+use rejoin_protocol::{
+    ActivitySid, CallSid, ConferenceSid, Millis, RecoveryId, ReservationSid, TaskSid, WorkerSid,
+};
 use rejoin_recovery::{
     Action, Announcement, Call, LookUpAnswer, LostReply, Machine, Outcome, PollAnswer, Sent,
 };
@@ -17,7 +19,7 @@ use rejoin_twilio::{Client, Error, Gate, NewTask, ParticipantChange, Task, TaskE
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
-/// How often a task is read again when others write it at the same time.
+/// How often a task or a worker is read again when others write it at the same time.
 const CONFLICTS: u32 = 5;
 /// Twilio's code for a call that is not in progress (<https://www.twilio.com/docs/api/errors/21220>).
 const CALL_NOT_IN_PROGRESS: u32 = 21220;
@@ -230,18 +232,11 @@ impl Executor {
             }
             Action::LendActivity { worker, before } => {
                 let Some(ours) = &self.config.reconnecting_activity else { return Ok(Outcome::Overtaken) };
-                match self.client.fetch_worker(worker).await?.activity_sid {
-                    now if now == *ours => Ok(Outcome::Ok), // its answer was lost
-                    now if now == *before => self.client.set_activity(worker, ours).await.map(ok),
-                    _ => Ok(Outcome::Overtaken),
-                }
+                self.change_activity(worker, before, ours).await
             }
             Action::ReturnActivity { worker, before } => {
-                let now = self.client.fetch_worker(worker).await?.activity_sid;
-                if self.config.reconnecting_activity.as_ref() != Some(&now) {
-                    return Ok(Outcome::Overtaken); // the agent has chosen another activity
-                }
-                self.client.set_activity(worker, before).await.map(ok)
+                let Some(ours) = &self.config.reconnecting_activity else { return Ok(Outcome::Overtaken) };
+                self.change_activity(worker, ours, before).await
             }
             Action::ReadReservations { task, conference } => {
                 self.find_owners(task, conference.as_ref()).await
@@ -338,6 +333,30 @@ impl Executor {
             return Ok(Outcome::Overtaken);
         }
         self.client.coach(conference, coach, now).await.map(ok)
+    }
+
+    /// Puts a worker from one activity into another. Their desktop may choose one at the same time, and that choice stands:
+    /// `Overtaken`.
+    async fn change_activity(
+        &self,
+        worker: &WorkerSid,
+        from: &ActivitySid,
+        to: &ActivitySid,
+    ) -> Result<Outcome, Error> {
+        let mut conflicts = 0;
+        loop {
+            let found = self.client.fetch_worker(worker).await?;
+            if found.activity_sid == *to {
+                return Ok(Outcome::Ok); // the answer to an earlier attempt was lost
+            }
+            if found.activity_sid != *from {
+                return Ok(Outcome::Overtaken);
+            }
+            match self.client.set_activity(worker, to, found.etag.as_deref()).await {
+                Err(Error::Conflict) if conflicts < CONFLICTS => conflicts += 1,
+                result => return result.map(ok),
+            }
+        }
     }
 
     /// Marks the task: reads and merges its attributes, and writes them only if they are unchanged, because others write

@@ -134,6 +134,9 @@ pub struct Worker {
     pub activity_sid: ActivitySid,
     /// True when the activity receives tasks.
     pub available: bool,
+    /// Their version, to be sent back with a change.
+    #[serde(skip)]
+    pub etag: Option<String>,
 }
 
 /// An activity of workers.

@@ -82,3 +82,42 @@ async fn an_activity_that_the_agent_has_changed_stays() {
         assert_eq!(set, wanted[..posted], "{looks} looks");
     }
 }
+
+/// The desktop chooses an activity after the server's look and before its change, which Twilio refuses.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_activity_that_the_agent_changes_at_the_same_time_stays() {
+    let (on_break, available) = (ActivitySid::numbered(2), ActivitySid::numbered(1));
+    let mut world = World::start_with(lending).await;
+    let desk = &world.desk;
+    let what = format!("Workers/{}", ada());
+    let (get, post) = (format!("GET {what}"), format!("POST {what}"));
+    world.twilio.script({
+        let (get, post) = (get.clone(), post.clone());
+        move |asked, before| {
+            let tag = |version: &str| vec![("etag", format!("\"{version}\""))];
+            let worker = |activity: &ActivitySid, is_available: bool| {
+                json!({"activity_sid": activity, "available": is_available})
+            };
+            match before {
+                _ if asked.what == post => Some((412, vec![], json!({"code": 20412, "message": "changed"}))),
+                0 | 1 if asked.what == get => Some((200, tag("7"), worker(&on_break, false))),
+                _ if asked.what == get => Some((200, tag("8"), worker(&available, true))),
+                _ => None,
+            }
+        }
+    });
+    desk.talking().await;
+    assert_eq!(desk.leave(3, &ada_leg()).await, 204);
+    world.twilio.wait_for("POST Tasks", 1).await;
+    let holding = json!({"task": task(), "reservation": reservation(), "wrapping": true});
+    let hello = json!({"epoch": 2, "holdings": [holding], "unavailable": true});
+    assert_eq!(desk.plugin("/v1/hello", "ada", hello).await.status(), 200);
+    // Asked for it, looked before the change, and looked again after the refusal.
+    world.twilio.wait_for(&get, 3).await;
+    world.twilio.wait_for(&format!("POST Calls/{}.json", customer()), 1).await;
+    assert_eq!(desk.leave(4, &customer()).await, 204);
+    world.restart().await;
+    let changes = world.twilio.asked(&post);
+    assert_eq!(changes.len(), 1, "nothing is changed, and nothing is put back");
+    assert_eq!(changes[0].headers["if-match"], "7");
+}

@@ -65,8 +65,11 @@ impl Request {
         Ok((parse(&response, acts)?, date))
     }
 
-    /// Sends it and parses a task with its `ETag`.
-    pub(super) async fn task(self, form: &[(&str, &str)]) -> Result<Task, Error> {
+    /// Sends it and parses the answer, with its `ETag`.
+    pub(super) async fn tagged<T: DeserializeOwned>(
+        self,
+        form: &[(&str, &str)],
+    ) -> Result<(T, Option<String>), Error> {
         let acts = self.acts;
         let response = self.send(form).await?;
         // Twilio's own template sends the number back without its quotes.
@@ -75,8 +78,21 @@ impl Request {
             .get(header::ETAG)
             .and_then(|etag| etag.to_str().ok())
             .map(|etag| etag.trim_start_matches("W/").trim_matches('"').to_owned());
-        let task: Task = parse(&response, acts)?;
+        Ok((parse(&response, acts)?, etag))
+    }
+
+    /// Sends it and parses a task with its `ETag`.
+    pub(super) async fn task(self, form: &[(&str, &str)]) -> Result<Task, Error> {
+        let (task, etag) = self.tagged::<Task>(form).await?;
         Ok(Task { etag, ..task })
+    }
+
+    /// Carries it out only if the resource still has this version: [`Error::Conflict`] otherwise.
+    pub(super) fn if_match(self, etag: Option<&str>) -> Self {
+        match etag {
+            Some(etag) => self.with(header::IF_MATCH, etag),
+            None => self,
+        }
     }
 
     async fn send(mut self, form: &[(&str, &str)]) -> Result<Response<Body>, Error> {

@@ -5,7 +5,7 @@ use super::{Client, TASKROUTER, encoded};
 use crate::error::Error;
 use crate::gate::Family;
 use crate::resource::{Activity, Event, Reservation, Task, Worker};
-use http::{Method, header};
+use http::Method;
 use rejoin_protocol::{ActivitySid, ReservationSid, TaskSid, WorkerSid, WorkflowSid};
 use serde::de::DeserializeOwned;
 
@@ -64,10 +64,7 @@ impl Client {
         attributes: &str,
         if_match: Option<&str>,
     ) -> Result<(), Error> {
-        let mut request = self.taskrouter(Method::POST, &format!("Tasks/{task}"));
-        if let Some(etag) = if_match {
-            request = request.with(header::IF_MATCH, etag);
-        }
+        let request = self.taskrouter(Method::POST, &format!("Tasks/{task}")).if_match(if_match);
         request.done(&[("Attributes", attributes)]).await
     }
 
@@ -139,15 +136,23 @@ impl Client {
             .await
     }
 
-    /// Fetches a worker.
+    /// Fetches a worker with its `ETag`.
     pub async fn fetch_worker(&self, worker: &WorkerSid) -> Result<Worker, Error> {
-        self.taskrouter(Method::GET, &format!("Workers/{worker}")).json(&[]).await
+        let request = self.taskrouter(Method::GET, &format!("Workers/{worker}"));
+        let (found, etag) = request.tagged::<Worker>(&[]).await?;
+        Ok(Worker { etag, ..found })
     }
 
-    /// Puts a worker into an activity (<https://www.twilio.com/docs/taskrouter/api/worker#update-a-worker-resource>).
-    pub async fn set_activity(&self, worker: &WorkerSid, activity: &ActivitySid) -> Result<(), Error> {
+    /// Puts a worker into an activity, unless the worker has changed since it was read: [`Error::Conflict`]
+    /// (<https://www.twilio.com/docs/taskrouter/api/worker#update-a-worker-resource>).
+    pub async fn set_activity(
+        &self,
+        worker: &WorkerSid,
+        activity: &ActivitySid,
+        if_match: Option<&str>,
+    ) -> Result<(), Error> {
         let form = [("ActivitySid", activity.as_str())];
-        self.taskrouter(Method::POST, &format!("Workers/{worker}")).done(&form).await
+        self.taskrouter(Method::POST, &format!("Workers/{worker}")).if_match(if_match).done(&form).await
     }
 
     /// Lists the workspace's activities (<https://www.twilio.com/docs/taskrouter/api/activity>).

@@ -246,8 +246,11 @@ async fn requests_of_the_server_satisfy_the_contract() {
     let gone = client.complete_reservation(&task.sid, &ReservationSid::numbered(99)).await;
     assert_eq!(gone, Err(Error::Gone));
     client.end_task(&task.sid, TaskEnd::Canceled, "over").await.expect("ended");
-    client.fetch_worker(&worker).await.expect("a worker");
-    client.set_activity(&worker, &ActivitySid::numbered(1)).await.expect("changed");
+    let read = client.fetch_worker(&worker).await.expect("a worker").etag;
+    assert!(read.is_some());
+    client.set_activity(&worker, &ActivitySid::numbered(1), read.as_deref()).await.expect("changed");
+    let late = client.set_activity(&worker, &ActivitySid::numbered(2), read.as_deref()).await;
+    assert_eq!(late, Err(Error::Conflict), "it has changed since it was read");
     assert!(client.list_activities().await.expect("a list").len() > 2);
     assert!(!client.validate_token(&"no token".into()).await.expect("an answer").valid);
 

@@ -376,7 +376,7 @@ impl<'a> Play<'a> {
         };
         self.note_ends().await;
         self.judge_attributes(&waits.sid).await;
-        let made = patiently(async || client.set_activity(&ours.worker, &ours.available).await).await;
+        let made = patiently(async || client.set_activity(&ours.worker, &ours.available, None).await).await;
         made.map_err(|error| self.stopped(CHECK, "make our worker available", error.into()))?;
         let offer = self
             .offer(ours, None, OFFERED)
