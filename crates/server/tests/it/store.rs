@@ -14,6 +14,7 @@ use rejoin_server::pace::Crowd;
 use rejoin_server::store::{
     Batch, Changes, Claim, Committed, Found, JobId, LEASE, Line, NewJob, OpenJobs, Store, Why,
 };
+use serde_json::json;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::{Row as _, SqlSafeStr};
 use std::collections::BTreeSet;
@@ -25,6 +26,7 @@ on_all!(
     a_commit_is_all_or_nothing,
     a_timeline_has_the_lines_from_before_the_customer_was_known,
     calls_are_found_by_their_keys,
+    calls_are_read_as_they_were_saved,
     the_other_calls_of_a_customer_are_found_with_his,
     a_call_that_is_forgotten_is_gone_with_its_timers,
     timers_come_in_the_order_in_which_they_are_due,
@@ -219,6 +221,23 @@ async fn calls_are_found_by_their_keys(database: &Place) {
         .unwrap();
     assert_eq!(look(&store, &of([Key::Leg(CallSid::numbered(1))])).await.calls, []);
     assert_eq!(look(&store, &of([Key::Leg(CallSid::numbered(9))])).await.calls, [one]);
+}
+
+/// Texts of several bytes a character, in calls that one statement saves.
+async fn calls_are_read_as_they_were_saved(database: &Place) {
+    let store = database.open().await.unwrap();
+    let calls: Vec<_> = ["", "Zoë, \"Ⅷ\"", "\\\n\u{1f98a}'", "x"]
+        .iter()
+        .zip(1..)
+        .map(|(name, number)| {
+            let mut call = serde_json::to_value(call(number, &CallSid::numbered(number))).unwrap();
+            call["facts"]["task"]["attributes"] = json!({ "name": name }).to_string().into();
+            serde_json::from_value::<Call>(call).unwrap()
+        })
+        .collect();
+    save(&store, &calls).await;
+    let saved = look(&store, &of((1..=4).map(room))).await.calls;
+    assert_eq!(saved, calls);
 }
 
 async fn the_other_calls_of_a_customer_are_found_with_his(database: &Place) {

@@ -60,7 +60,12 @@ pub(super) async fn rows(
     if rows.is_empty() {
         return Ok(vec![]);
     }
-    sqlx::query(AssertSqlSafe(Arc::clone(sql))).bind(Value::from(rows).to_string()).fetch_all(db).await
+    sqlx::query(AssertSqlSafe(Arc::clone(sql))).bind(array(rows)?).fetch_all(db).await
+}
+
+/// The rows as one JSON array.
+pub(super) fn array(rows: &[Value]) -> Result<String, sqlx::Error> {
+    serde_json::to_string(rows).map_err(|error| sqlx::Error::Encode(error.into()))
 }
 
 /// A timer's name, as in JSON.

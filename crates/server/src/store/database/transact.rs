@@ -2,7 +2,7 @@
 
 use super::Database;
 use super::read::{call, texts};
-use super::schema::{integer, millis, rows, timer_name, timer_named};
+use super::schema::{array, integer, millis, rows, timer_name, timer_named};
 use crate::error::Error;
 use crate::pace;
 use crate::store::{Batch, Changes, Claim, Committed, Found, JobId, NewJob, StoredJob, Tenure};
@@ -182,7 +182,7 @@ impl Database {
         rows(db, &sql.clear_timers, &cleared).await?;
         if !set.is_empty() {
             let set_timers = sqlx::query(AssertSqlSafe(Arc::clone(&sql.set_timers)));
-            set_timers.bind(Value::from(set).to_string()).bind(self.server.clone()).execute(&mut *db).await?;
+            set_timers.bind(array(&set)?).bind(self.server.clone()).execute(&mut *db).await?;
         }
         self.write_early(db, &changes.early).await?;
         let closed: Vec<Value> =
@@ -214,9 +214,12 @@ impl Database {
         known: &BTreeMap<ConferenceSid, BTreeSet<Key>>,
     ) -> Result<(), Error> {
         let (mut calls, mut keys, mut changed) = (vec![], vec![], vec![]);
+        let mut states = vec![];
         for (conference, saved) in &changes.saved {
-            let state = serde_json::to_string(&saved.call)?;
-            calls.push(json!({"conference": conference, "state": state}));
+            let from = states.len();
+            serde_json::to_writer(&mut states, &saved.call)?;
+            // SQL counts from 1.
+            calls.push(json!({"conference": conference, "at": from + 1, "length": states.len() - from}));
             let before = known.get(conference).filter(|_| !changes.forgotten.contains(conference));
             if before == Some(&saved.keys) {
                 continue;
@@ -226,7 +229,10 @@ impl Database {
             }
             keys.extend(key_rows(conference.as_str(), &saved.keys));
         }
-        rows(db, &self.sql.save_calls, &calls).await?;
+        if !calls.is_empty() {
+            let save = sqlx::query(AssertSqlSafe(Arc::clone(&self.sql.save_calls)));
+            save.bind(array(&calls)?).bind(states).execute(&mut *db).await?;
+        }
         if !changed.is_empty() {
             let delete = sqlx::query(AssertSqlSafe(Arc::clone(&self.sql.delete_keys_of)));
             delete.bind(texts(changed)).execute(&mut *db).await?;
@@ -245,7 +251,7 @@ impl Database {
         if rows.is_empty() {
             return Ok(vec![]);
         }
-        let query = sqlx::query(AssertSqlSafe(Arc::clone(sql))).bind(Value::from(rows).to_string());
+        let query = sqlx::query(AssertSqlSafe(Arc::clone(sql))).bind(array(rows)?);
         self.timed(query).fetch_all(db).await
     }
 
