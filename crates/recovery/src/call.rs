@@ -101,21 +101,22 @@ pub struct Call {
     /// True when the call is over and waits to be forgotten.
     pub closed: bool,
     /// Our hold of the customer.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub our_hold: Option<OurHold>,
     /// Workers who are lent an activity, so that the requeued customer reaches them.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub lent: BTreeMap<WorkerSid, Lent>,
     /// A page that may be gone: its push channel is lost, and its leg stands.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub silence: Option<Silence>,
     /// The recovery, once one has begun, because the customer has no agent.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub recovery: Option<Recovery>,
     /// The answer of the allow list, if there is one.
     #[serde(default)]
     pub allowance: Allowance,
     /// Agents who are away while the customer has another agent, by leg. They may come back in place.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub covered: BTreeMap<CallSid, Covered>,
 }
 
@@ -140,10 +141,13 @@ pub struct Poll {
     /// When the last evidence about the call arrived (point in time).
     pub heard_at: Millis,
     /// When the watchdog is due (point in time), while it is set.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub watch_at: Option<Millis>,
     /// When the last poll of a call without callbacks began (point in time).
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub asked_at: Option<Millis>,
     /// When the poll that is in flight began (point in time).
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub since: Option<Millis>,
     /// Callbacks may have been missed while no server ran, and no poll has answered since.
     pub may_have_missed: bool,
@@ -155,9 +159,11 @@ pub struct Poll {
 pub struct Stranding {
     /// Until when the machine waits for facts that decide about the customer (point in time). Set when Twilio fetches our
     /// action URL for the customer.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub decide_by: Option<Millis>,
     /// The claimed customer's leg for which Twilio fetches our action URL: the call goes on, and is in no conference any
     /// more.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub fetched_for: Option<CallSid>,
 }
 
@@ -169,6 +175,7 @@ pub struct Inherited {
     pub losses: BTreeSet<Millis>,
     /// Until when a request that sends the customer to the queue, made before the customer came here, may still take effect
     /// (point in time).
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub sent_on_until: Option<Millis>,
     /// Third parties who were on hold in the conference that they came from, and are put on hold here when they join.
     pub to_hold: BTreeSet<CallSid>,

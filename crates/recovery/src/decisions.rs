@@ -18,6 +18,7 @@ struct Decided {
     removal: Removal,
     /// When the leg was gone (point in time), if the customer did not miss its agent then: a recovery was open for a
     /// colleague, or every colleague on the call had a mark.
+    #[serde(skip_serializing_if = "Option::is_none")]
     covered_at: Option<Millis>,
 }
 

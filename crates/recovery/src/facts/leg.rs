@@ -9,18 +9,28 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Participant {
+    #[serde(skip_serializing_if = "Option::is_none")]
     joined: Option<Callback<()>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     left: Option<Callback<LeaveReason>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     flags: Option<Callback<ParticipantFlags>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     label: Option<Callback<String>>,
     /// Another source than a callback has shown the leg in the conference.
     is_shown: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
     poll: Option<Observed<Polled>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     gone: Option<Observed<Gone>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     removed: Option<Observed<()>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     unheld: Option<Observed<()>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     exit_flag: Option<Observed<bool>>,
     /// No callback will report the leg. It left after the callback with this sequence number.
+    #[serde(skip_serializing_if = "Option::is_none")]
     last_after: Option<u64>,
     /// The leg was there when a page came that was alone in its browser: an older page may have it.
     pub stood: bool,

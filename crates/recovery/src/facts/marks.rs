@@ -24,8 +24,10 @@ pub struct Marks {
 #[serde(default)]
 pub struct Mark {
     /// When the mark was last given (point in time).
+    #[serde(skip_serializing_if = "Option::is_none")]
     said: Option<Observed<Millis>>,
     /// The last reason other than that the task was completed.
+    #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<Observed<GracefulReason>>,
     /// A page sent the mark, or Twilio confirmed the mark in the task's attributes.
     confirmed: Last,

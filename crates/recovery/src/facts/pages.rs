@@ -22,8 +22,11 @@ pub struct Pages {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 struct PagesOf {
+    #[serde(skip_serializing_if = "Option::is_none")]
     newest: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     newest_alone: Option<OfPage>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     other_browser: Option<u64>,
     /// The number of the last goodbye of each page that said goodbye before its leg was known.
     goodbyes: BTreeMap<u64, u64>,
@@ -31,8 +34,10 @@ struct PagesOf {
     #[serde(rename = "heeded")]
     handled: Last,
     /// Whether the worker's activity receives tasks, as the newest page reports.
+    #[serde(skip_serializing_if = "Option::is_none")]
     is_available: Option<OfPage>,
     /// Whether it does as TaskRouter shows it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     is_shown_available: Option<Observed<bool>>,
 }
 

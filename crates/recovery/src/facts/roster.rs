@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 #[serde(default)]
 pub struct Roster {
     /// The customer's leg, once Twilio has shown it in the conference.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub customer: Option<CallSid>,
     /// Legs that a page or the task names as the customer's and that Twilio has not shown in the conference, until
     /// the customer is known. True: a poll did not show the leg either.
@@ -24,6 +25,7 @@ pub struct Roster {
     /// Number of observations of legs.
     pub(crate) observations: u64,
     /// When a poll did not show a customer who is on the line, so that a move was inferred (point in time).
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub move_inferred_at: Option<Millis>,
 }
 
@@ -37,8 +39,10 @@ pub struct Agent {
     /// The worker's reservation.
     pub reservation: ReservationSid,
     /// The epoch of the page that has the leg; `None` when the server looked the call up itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub epoch: Option<u64>,
     /// The epoch of the newest page of the same worker, if that page is newer than the leg's.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub newer_page: Option<u64>,
     /// How else than by a callback the leg is reported gone, if it is, while the roster has it joined.
     #[serde(default)]

@@ -59,6 +59,14 @@ impl Found {
         }
     }
 
+    /// The legs that find these calls: their customers'.
+    pub(super) fn legs(&self) -> BTreeSet<String> {
+        let read = self.calls.iter().flat_map(Call::keys).filter(|key| matches!(key, Key::Leg(_)));
+        let held =
+            self.held_back.iter().flat_map(|held| &held.keys).filter(|key| key.starts_with(CallSid::PREFIX));
+        read.map(|key| key.as_str().to_owned()).chain(held.cloned()).collect()
+    }
+
     /// Calls that cannot be read.
     pub(super) fn unreadable(&self) -> impl Iterator<Item = &ConferenceSid> {
         self.held_back.iter().filter(|held| held.call.is_none()).map(|held| &held.conference)

@@ -24,6 +24,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::time::Instant;
 
+/// How the connection that writes is set up. Calls change every few seconds: a cache of 8 MB keeps a thousand of them, and a log
+/// of 16 MB collects several changes of a page before it is written back (<https://www.sqlite.org/pragma.html>).
+const WRITING: &str =
+    "pragma busy_timeout = 5000; pragma cache_size = -8000; pragma wal_autocheckpoint = 4000";
+
 /// Maximum wait for a connection: Twilio has a fallback address.
 const CONNECTION_WITHIN: Duration = Duration::from_secs(2);
 /// In a simulation a connection is available as soon as this machine is fast enough.
@@ -173,10 +178,11 @@ async fn sqlite(
     sqlx::query("delete from servers").execute(&mut connection).await?;
     connection.close().await?;
     // There are no power cuts in a simulation: what was handed to the system survives a kill.
-    let (within, setup) = match &disk {
-        None => (CONNECTION_WITHIN, "pragma synchronous = full; pragma busy_timeout = 5000"),
-        Some(_) => (HELD_WITHIN, "pragma synchronous = off; pragma busy_timeout = 5000"),
+    let (within, synchronous) = match &disk {
+        None => (CONNECTION_WITHIN, "full"),
+        Some(_) => (HELD_WITHIN, "off"),
     };
+    let setup = format!("{WRITING}; pragma synchronous = {synchronous}");
     Ok(Database {
         dialect: Dialect::Sqlite,
         sql: Sql::new(Dialect::Sqlite),
@@ -229,7 +235,8 @@ async fn postgres(url: &str, deadline: Duration, surroundings: Surroundings) -> 
     })
 }
 
-fn pool(url: &str, most: u32, setup: &'static str, within: Duration) -> Result<AnyPool, Error> {
+fn pool(url: &str, most: u32, setup: impl Into<Arc<str>>, within: Duration) -> Result<AnyPool, Error> {
+    let setup = setup.into();
     let options = AnyConnectOptions::from_str(url)?;
     Ok(AnyPoolOptions::new()
         .max_connections(most)
@@ -240,6 +247,7 @@ fn pool(url: &str, most: u32, setup: &'static str, within: Duration) -> Result<A
             Box::pin(async move { Ok(is_free) })
         })
         .after_connect(move |connection, _| {
+            let setup = AssertSqlSafe(Arc::clone(&setup));
             Box::pin(async move { connection.execute(setup).await.map(|_| ()) })
         })
         .connect_lazy_with(options))

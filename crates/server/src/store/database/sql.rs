@@ -88,7 +88,7 @@ pub(super) struct Sql {
     pub(super) find_calls: Arc<str>,
     /// The same, locked, in an order that all servers share.
     pub(super) lock_calls: Arc<str>,
-    /// Their names only, to check whether one was added meanwhile.
+    /// The names of calls with these keys, to check whether one was added meanwhile. `$1`: keys.
     pub(super) name_calls: Arc<str>,
     /// The keys of calls. `$1`: conferences.
     pub(super) keys_of: Arc<str>,
@@ -231,7 +231,9 @@ impl Sql {
             }),
             lock_calls: sql(format!("{find} {}", d.locking("for update"))),
             find_calls: sql(find),
-            name_calls: sql(format!("{related} select conference from calls where conference {calls}")),
+            name_calls: sql(format!(
+                "select conference from keys where key {any} union select conference from calls where conference {any}"
+            )),
             keys_of: sql(format!("select conference, key from keys where conference {any}")),
             timers_of: sql(format!("select conference, timer, at from timers where conference {any}")),
             early_marks: sql(format!("select mark from early_marks where task {any} or worker {any}")),

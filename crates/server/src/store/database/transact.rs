@@ -104,7 +104,7 @@ impl Database {
             .collect();
         if !batch.keys.is_empty() {
             let keys = texts(batch.keys.iter().map(Key::as_str));
-            let lock = sqlx::query(AssertSqlSafe(Arc::clone(&sql.lock_calls))).bind(keys.clone());
+            let lock = sqlx::query(AssertSqlSafe(Arc::clone(&sql.lock_calls))).bind(keys);
             let (mut locked, mut unreadable) = (BTreeSet::new(), vec![]);
             for row in lock.fetch_all(&mut *db).await? {
                 let name: String = row.try_get(0)?;
@@ -115,8 +115,12 @@ impl Database {
                 }
                 locked.insert(name);
             }
+            found.held_back.extend(self.held_back_with_keys(&mut *db, unreadable).await?);
             if self.is_shared() {
-                // What was found may have changed while another server had it locked.
+                // While another server had one of them locked, it may have stored a call under these keys, or one with the same
+                // customer. The legs of those that are locked stay as they are.
+                let legs = found.legs();
+                let keys = texts(batch.keys.iter().map(Key::as_str).chain(legs.iter().map(String::as_str)));
                 let check = sqlx::query(AssertSqlSafe(Arc::clone(&sql.name_calls))).bind(keys);
                 for row in check.fetch_all(&mut *db).await? {
                     if !locked.contains(&row.try_get::<String, _>(0)?) {
@@ -125,7 +129,6 @@ impl Database {
                 }
             }
             names.extend(locked);
-            found.held_back.extend(self.held_back_with_keys(&mut *db, unreadable).await?);
             found.early = self.early_marks(db, batch, &found.calls).await?;
         }
         if !names.is_empty() {
