@@ -22,6 +22,15 @@ impl Dialect {
         }
     }
 
+    /// A condition on a column: it is in a column of a common table expression. In PostgreSQL it is an array for the same reason
+    /// as in [`Dialect::any`]: for a join the planner may read the whole index.
+    fn among(self, column: &str, table: &str) -> String {
+        match self {
+            Self::Sqlite => format!("in (select {column} from {table})"),
+            Self::Postgres => format!("= any(array(select {column} from {table}))"),
+        }
+    }
+
     /// Rows from an array of objects, named `r`.
     fn rows(self, columns: &[(&str, &str)]) -> String {
         match self {
@@ -182,22 +191,17 @@ pub(super) struct Sql {
 impl Sql {
     pub(super) fn new(d: Dialect) -> Self {
         let any = d.any();
-        let related = format!(
+        let (found, legs, related) =
+            (d.among("conference", "found"), d.among("key", "legs"), d.among("conference", "related"));
+        let find = format!(
             "with found as (
                  select conference from keys where key {any} union select conference from calls where conference {any}
              ), legs as (
-                 select key from keys where substr(key, 1, 2) = 'CA' and conference in (select conference from found)
+                 select key from keys where substr(key, 1, 2) = 'CA' and conference {found}
              ), related as (
-                 select conference from found union
-                 select conference from keys where key in (select key from legs)
-             )"
-        );
-        let calls = match d {
-            Dialect::Sqlite => "in (select conference from related)",
-            Dialect::Postgres => "= any(array(select conference from related))",
-        };
-        let find = format!(
-            "{related} select conference, state from calls where conference {calls} order by conference"
+                 select conference from found union select conference from keys where key {legs}
+             )
+             select conference, state from calls where conference {related} order by conference"
         );
         let (ids, priorities) = match d {
             Dialect::Sqlite => {
