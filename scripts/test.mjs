@@ -5,6 +5,7 @@
 // scripts/lib/parts.mjs lists the parts.
 
 import { copyFileSync, mkdirSync, readFileSync, statSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { advisories } from './lib/advisories.mjs';
@@ -19,6 +20,9 @@ import { table } from './lib/times.mjs';
 
 /** Parts that are more than one command. @type {Record<string, (heard: (text: string) => void) => Promise<unknown>>} */
 const WORK = { 'security advisories': advisories, [BUILD]: () => build() };
+
+/** Number of Rust tests at once: most wait for a process, a database or a timer. */
+const THREADS = String(3 * availableParallelism());
 
 /** So many parts that mostly wait run at once: five browsers on two processors were late for what their tests await. */
 const AT_ONCE = 3;
@@ -84,7 +88,7 @@ async function main() {
   if (parts.some(({ name }) => onPostgres.includes(name))) await postgres();
   // After the set-up, which installs gigabytes.
   keepInMemory();
-  Object.assign(env, { CHROMIUM: browser });
+  Object.assign(env, { CHROMIUM: browser, RUST_TEST_THREADS: process.env.RUST_TEST_THREADS ?? THREADS });
   let passed = 0;
   let unsteady = 0;
   /** @type {string[]} */
