@@ -17,6 +17,16 @@ const pages = readdirSync(folder).filter((file) => file.endsWith('.html'));
 const read = (/** @type {string} */ file) => readFileSync(path.join(root, file), 'utf8');
 const script = read('crates/timeline/src/timeline.js');
 const style = read('crates/timeline/src/timeline.css');
+/** What a host may have in a cascade layer, each more specific than what the timeline has. */
+const HOST = `@layer host {
+  * { letter-spacing: 2px; }
+  main { font: 2rem/3 serif; text-align: right; text-transform: uppercase; color: red; white-space: nowrap; }
+  main > * :is(p, section, table, td, th, tr, dl, dd, dt, ul, li, button, input, label, code, pre, i, u, a, b, em, s, span) {
+    display: block; min-height: 40px; margin: 9px; padding: 30px; border: 7px solid red; background: yellow;
+    color: green; font: 2rem/3 serif; position: static; width: 500px; float: right; }
+  main .bad, main .good, main .person, main .top, main .names, main .detail { padding: 50px; color: blue; display: flex; }
+  main button::before, main td::before { content: 'label'; }
+}`;
 /** Nothing but what the server has in files of its own. */
 const POLICY = "default-src 'none'; style-src 'self'; script-src 'self'; base-uri 'none'; form-action 'none'";
 const PHONE = { width: 390, height: 844 };
@@ -44,6 +54,7 @@ before(async () => {
     const [type, text] = {
       '/timeline.js': ['text/javascript', script],
       '/timeline.css': ['text/css', style],
+      '/host.css': ['text/css', HOST],
       '/late.js': [
         'text/javascript',
         "window.put = (html) => { document.querySelector('main').innerHTML = html; };",
@@ -51,6 +62,7 @@ before(async () => {
     }[request.url ?? ''] ?? [
       'text/html',
       `<!doctype html><html lang="en"><meta charset="utf-8"><title>Console</title>
+${request.url === '/styled' ? '<link rel="stylesheet" href="/host.css">' : ''}
 <link rel="stylesheet" href="/timeline.css"><script src="/timeline.js" defer></script><script src="/late.js"></script>
 <h1>A call</h1><main>${request.url === '/empty' ? '' : fragmentOf(pages[0])}</main></html>`,
     ];
@@ -139,6 +151,38 @@ test('as a part of a page whose policy allows only files of the server', async (
   assert.deepEqual(await page.evaluate(misplaced), []);
   assert.deepEqual(complaints, []);
   await close();
+});
+
+test('what its host has in a cascade layer does not reach into it', async () => {
+  const looks = async (/** @type {string} */ url, /** @type {boolean} */ javaScriptEnabled) => {
+    const { page, close } = await open(url, { javaScriptEnabled });
+    const all = await page.evaluate(() => {
+      const element = /** @type {Element} */ (document.querySelector('rejoin-timeline'));
+      const origin = element.getBoundingClientRect();
+      return [element, ...element.querySelectorAll('*')].map((part) => {
+        const box = part.getBoundingClientRect();
+        const style = ['', '::before', '::after'].map((which) => {
+          const { color, backgroundColor, font, letterSpacing, textTransform, content } = getComputedStyle(
+            part,
+            which,
+          );
+          return [color, backgroundColor, font, letterSpacing, textTransform, content].join();
+        });
+        const place = [box.left - origin.left, box.top - origin.top, box.width, box.height].map(Math.round);
+        return `${part.tagName} ${part.className}: ${part.matches('.detail, .detail *') ? '' : place} ${style}`;
+      });
+    });
+    await close();
+    return all;
+  };
+  for (const javaScriptEnabled of [true, false]) {
+    const [alone, styled] = [
+      await looks(origin, javaScriptEnabled),
+      await looks(`${origin}/styled`, javaScriptEnabled),
+    ];
+    assert.equal(styled.length, alone.length);
+    assert.deepEqual(styled.filter((look, place) => look !== alone[place]).slice(0, 3), []);
+  }
 });
 
 test('filters, keys and the overview', async () => {

@@ -11,6 +11,8 @@
 //!   so the host can replace one by a newer one at any time.
 //! - `--timeline-width` (default `100vw`) is the width that the element has, and `--timeline-top` (default `0px`) the height of
 //!   what stays at the top of the host's page. The element takes both from its surroundings.
+//! - The host has its own rules in a [cascade layer](https://developer.mozilla.org/en-US/docs/Web/CSS/@layer): then they do not
+//!   reach into the element, however specific they are.
 //! - Without the script there is a readable list instead of lanes.
 //!
 //! Every text is data: it is escaped, control characters become U+FFFD, and so do characters that turn the direction of text.
