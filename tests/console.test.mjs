@@ -209,10 +209,15 @@ const LOOKS = /** @type {const} */ ([
   ['phone', { colorScheme: 'light', viewport: { width: 390, height: 844 } }],
 ]);
 
-/** Each look of the view "Now": accessible, and nothing beside the window. */
-const looks = async (/** @type {string} */ name, /** @type {string} */ shown) => {
+/** Each look of the view "Now", or of where `go` leads from there: accessible, and nothing beside the window. */
+const looks = async (
+  /** @type {string} */ name,
+  /** @type {string} */ shown,
+  /** @type {(page: Page) => Promise<unknown>} */ go = async () => {},
+) => {
   for (const [look, options] of LOOKS) {
     const page = await signedIn(options);
+    await go(page);
     await page.locator('#mode', { hasText: 'Live' }).waitFor();
     await page.locator('main', { hasText: shown }).waitFor();
     await isAccessible(page, `${name} ${look}`);
@@ -294,6 +299,32 @@ test('a recovery appears by itself, the keyboard is enough, and old is said to b
   await page.locator('#mode', { hasText: 'Live' }).waitFor();
   await page.context().close();
   await looks('recovery', 'Holding the line');
+});
+
+test('a call is found by its name, drawn, and told on by itself', async () => {
+  const find = async (/** @type {Page} */ page) => {
+    await page.getByLabel('Find a call').fill(sid('CA', 0x101));
+    await page.keyboard.press('Enter');
+    await page.getByRole('heading', { level: 1, name: 'Call' }).waitFor();
+  };
+  await looks('call', 'participant-leave', find);
+  const page = await signedIn();
+  await page.getByRole('link', { name: sid('CA', 0x101) }).click();
+  await page.locator('rejoin-timeline').waitFor();
+  await page.locator('#mode', { hasText: 'Live' }).waitFor();
+  const hello = await fetch(`${address}/v1/hello`, {
+    method: 'POST',
+    body: JSON.stringify({ epoch: 2, holdings: [], unavailable: false }),
+    headers: { authorization: 'Bearer 1', 'content-type': 'application/json' },
+  });
+  assert.equal(hello.status, 200, await hello.text());
+  await page.locator('rejoin-timeline', { hasText: 'requeueing' }).waitFor();
+  assert.doesNotMatch(await page.content(), /Ada|Lovelace/);
+  await page.getByLabel('Find a call').fill('+15550100');
+  await page.keyboard.press('Enter');
+  await page.getByText('That is not the name of a call.').waitFor();
+  await isAccessible(page, 'no call');
+  await page.context().close();
 });
 
 test('a link on another site leads who is signed in to the page', async () => {

@@ -30,7 +30,7 @@ const READ_WITHIN: Duration = Duration::from_secs(30);
 pub async fn explain(database_url: &str, subject: &Subject) -> Result<Option<Story>, Error> {
     let pool = reading(database_url).await?;
     // Its connection ends with this program, also where the database does not answer.
-    asked(explain::read(&pool, subject)).await
+    asked(async { explain::read(&mut *pool.acquire().await?, subject).await }).await
 }
 
 /// The jobs that were given up.

@@ -12,8 +12,11 @@ mod table;
 mod texts;
 
 pub(crate) use assets::Asset;
-pub(crate) use now::{sections, summary};
+pub(crate) use now::{Section, sections, summary};
 pub(crate) use overview::{DatabaseSeen, Overview, Requests};
-pub(crate) use page::{Confirm, clock, confirm, held_back, moved_on, now, refused, sign_in};
+pub(crate) use page::{
+    Confirm, call, clock, confirm, held_back, moved_on, no_call, now, refused, sign_in, story_summary,
+    timeline,
+};
 pub(crate) use session::{COOKIE, Role, Session};
 pub(crate) use texts::{Language, fill};

@@ -14,7 +14,7 @@ use rejoin_recovery::{Action, Call, Note, Phase};
 use serde::Serialize;
 use serde_json::Value;
 use sqlx::any::AnyRow;
-use sqlx::{AnyPool, Row as _};
+use sqlx::{AnyConnection, Row as _};
 use std::collections::BTreeSet;
 use std::fmt;
 
@@ -154,22 +154,22 @@ pub struct Now {
 }
 
 /// Reads the story. `None`: the store has nothing about it (any more).
-pub(crate) async fn read(pool: &AnyPool, subject: &Subject) -> Result<Option<Story>, Error> {
+pub(crate) async fn read(db: &mut AnyConnection, subject: &Subject) -> Result<Option<Story>, Error> {
     let mut conferences: BTreeSet<String> = BTreeSet::new();
     match subject {
         Subject::Conference(conference) => {
             conferences.insert(conference.to_string());
         }
-        Subject::Leg(leg) => conferences.extend(conferences_of(pool, leg.as_str()).await?),
+        Subject::Leg(leg) => conferences.extend(conferences_of(&mut *db, leg.as_str()).await?),
         Subject::Recovery(recovery) => {
-            let named = sqlx::query("select conference from calls where state like $1")
-                .bind(format!("%\"{recovery}\"%"))
-                .fetch_all(pool)
+            let named = sqlx::query("select conference from keys where key = $1")
+                .bind(recovery.to_string())
+                .fetch_all(&mut *db)
                 .await?;
             conferences.extend(names(&named)?);
             let told = sqlx::query("select distinct conference from story where recovery = $1")
                 .bind(recovery.to_string())
-                .fetch_all(pool)
+                .fetch_all(&mut *db)
                 .await?;
             conferences.extend(names(&told)?);
         }
@@ -179,17 +179,17 @@ pub(crate) async fn read(pool: &AnyPool, subject: &Subject) -> Result<Option<Sto
         let customer =
             sqlx::query("select customer from notes where conference = $1 and customer is not null")
                 .bind(conference)
-                .fetch_optional(pool)
+                .fetch_optional(&mut *db)
                 .await?;
         if let Some(customer) = customer {
-            conferences.extend(conferences_of(pool, &customer.try_get::<String, _>(0)?).await?);
+            conferences.extend(conferences_of(&mut *db, &customer.try_get::<String, _>(0)?).await?);
         }
     }
     let mut story =
         Story { customer: None, lines: vec![], entries: vec![], jobs: vec![], calls: vec![], unread: vec![] };
     for name in conferences {
         let Ok(conference) = ConferenceSid::try_from(name) else { continue };
-        add(pool, &mut story, &conference).await?;
+        add(&mut *db, &mut story, &conference).await?;
     }
     story.lines.sort_by_key(|line| line.at);
     story.jobs.sort_by_key(|job| job.id);
@@ -200,20 +200,20 @@ pub(crate) async fn read(pool: &AnyPool, subject: &Subject) -> Result<Option<Sto
     Ok((!(is_empty && is_untold)).then_some(story))
 }
 
-async fn conferences_of(pool: &AnyPool, customer: &str) -> Result<Vec<String>, Error> {
+async fn conferences_of(db: &mut AnyConnection, customer: &str) -> Result<Vec<String>, Error> {
     let rows =
         sqlx::query("select distinct conference from notes where customer = $1").bind(customer.to_owned());
-    names(&rows.fetch_all(pool).await?)
+    names(&rows.fetch_all(&mut *db).await?)
 }
 
 fn names(rows: &[AnyRow]) -> Result<Vec<String>, Error> {
     rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
 }
 
-async fn add(pool: &AnyPool, story: &mut Story, conference: &ConferenceSid) -> Result<(), Error> {
+async fn add(db: &mut AnyConnection, story: &mut Story, conference: &ConferenceSid) -> Result<(), Error> {
     let rows = sqlx::query("select at, customer, note from notes where conference = $1 order by id")
         .bind(conference.as_str())
-        .fetch_all(pool)
+        .fetch_all(&mut *db)
         .await?;
     for row in rows {
         let customer: Option<String> = row.try_get(1)?;
@@ -226,7 +226,7 @@ async fn add(pool: &AnyPool, story: &mut Story, conference: &ConferenceSid) -> R
     }
     let rows = sqlx::query("select at, server, entry from story where conference = $1 order by id")
         .bind(conference.as_str())
-        .fetch_all(pool)
+        .fetch_all(&mut *db)
         .await?;
     for row in rows {
         let (at, stored) = (millis(&row, 0)?, row.try_get::<String, _>(2)?);
@@ -238,7 +238,7 @@ async fn add(pool: &AnyPool, story: &mut Story, conference: &ConferenceSid) -> R
     }
     let rows = sqlx::query("select id, action, deadline, closed, fence from jobs where conference = $1")
         .bind(conference.as_str())
-        .fetch_all(pool)
+        .fetch_all(&mut *db)
         .await?;
     for row in rows {
         let stored: String = row.try_get(1)?;
@@ -250,7 +250,7 @@ async fn add(pool: &AnyPool, story: &mut Story, conference: &ConferenceSid) -> R
     }
     let row = sqlx::query("select state from calls where conference = $1")
         .bind(conference.as_str())
-        .fetch_optional(pool)
+        .fetch_optional(&mut *db)
         .await?;
     if let Some(row) = row
         && let Ok(call) = Call::read(&row.try_get::<String, _>(0)?)

@@ -1,4 +1,4 @@
-//! The console's script and stylesheet, as files of the server. Their addresses contain a hash of what is in them.
+//! The console's scripts and stylesheets, as files of the server. Their addresses contain a hash of what is in them.
 
 use sha2::{Digest as _, Sha256};
 use std::sync::LazyLock;
@@ -16,20 +16,30 @@ pub(crate) struct Asset {
 
 /// The script: it makes a page live. The pages work without it.
 pub(crate) static SCRIPT: LazyLock<Asset> =
-    LazyLock::new(|| Asset::new("js", "text/javascript; charset=utf-8", include_str!("assets/console.js")));
+    LazyLock::new(|| Asset::new("console", JS, include_str!("assets/console.js")));
 /// The stylesheet.
 pub(crate) static CSS: LazyLock<Asset> =
-    LazyLock::new(|| Asset::new("css", "text/css; charset=utf-8", include_str!("assets/console.css")));
+    LazyLock::new(|| Asset::new("console", STYLE, include_str!("assets/console.css")));
+/// Script and stylesheet of a call's timeline.
+pub(crate) static TIMELINE_SCRIPT: LazyLock<Asset> =
+    LazyLock::new(|| Asset::new("timeline", JS, rejoin_timeline::SCRIPT));
+/// As above.
+pub(crate) static TIMELINE_CSS: LazyLock<Asset> =
+    LazyLock::new(|| Asset::new("timeline", STYLE, rejoin_timeline::STYLE));
+
+/// Endings and media types.
+const JS: (&str, &str) = ("js", "text/javascript; charset=utf-8");
+const STYLE: (&str, &str) = ("css", "text/css; charset=utf-8");
 
 impl Asset {
-    fn new(ending: &str, kind: &'static str, content: &'static str) -> Self {
+    fn new(name: &str, (ending, kind): (&str, &'static str), content: &'static str) -> Self {
         let hash: String = Sha256::digest(content).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-        Self { name: format!("console-{hash}.{ending}"), kind, content }
+        Self { name: format!("{name}-{hash}.{ending}"), kind, content }
     }
 
     /// The file with this name.
     pub(crate) fn named(name: &str) -> Option<&'static Self> {
-        [&*SCRIPT, &*CSS].into_iter().find(|asset| asset.name == name)
+        [&*SCRIPT, &*CSS, &*TIMELINE_SCRIPT, &*TIMELINE_CSS].into_iter().find(|asset| asset.name == name)
     }
 
     /// Its address.

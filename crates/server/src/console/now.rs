@@ -130,14 +130,18 @@ fn recovery(texts: &Texts, open: &Open<'_>) -> Vec<Markup> {
         Some(time) => seconds(texts, time),
         None => "–".to_owned(),
     };
-    let customer = open.customer.map_or(texts.not_known, |leg| leg.as_str());
     vec![
         html! { (seconds(texts, open.since)) },
         html! { strong { (name) } },
         html! { (waits) },
         html! { (goes_on) },
         html! { code { (open.worker) } },
-        html! { code { (customer) } },
+        html! {
+            @match open.customer {
+                Some(leg) => a href=(format!("/console/calls/{leg}")) { code { (leg) } },
+                None => (texts.not_known),
+            }
+        },
         html! { code { (open.task) } },
     ]
 }

@@ -1,14 +1,15 @@
 //! The pages: their frame, and what is not a view.
 
-use super::assets::{CSS, SCRIPT};
+use super::assets::{CSS, SCRIPT, TIMELINE_CSS, TIMELINE_SCRIPT};
 use super::now::{sections, summary};
 use super::overview::Overview;
 use super::session::Role;
 use super::table::table;
 use super::texts::{Language, Texts};
-use crate::explain::time;
+use crate::explain::{Story, Subject, time};
 use crate::held_back::{Held, Listed};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
+use rejoin_protocol::Millis;
 
 /// An action that a page asks about before it is done.
 #[derive(Clone, Copy, Debug)]
@@ -21,6 +22,11 @@ pub(crate) enum Confirm<'a> {
 
 /// A page. `role`: of who is signed in.
 fn page(language: Language, title: &str, role: Option<Role>, main: &Markup) -> String {
+    framed(language, title, role, main, false)
+}
+
+/// The same; `is_call`: it has a timeline.
+fn framed(language: Language, title: &str, role: Option<Role>, main: &Markup, is_call: bool) -> String {
     let texts = language.texts();
     let page = html! {
         (DOCTYPE)
@@ -32,6 +38,10 @@ fn page(language: Language, title: &str, role: Option<Role>, main: &Markup) -> S
                 title { (title) " – " (texts.title) }
                 link rel="stylesheet" href=(CSS.path());
                 script src=(SCRIPT.path()) defer {}
+                @if is_call {
+                    link rel="stylesheet" href=(TIMELINE_CSS.path());
+                    script src=(TIMELINE_SCRIPT.path()) defer {}
+                }
             }
             body {
                 a.skip href="#main" { (texts.skip) }
@@ -40,6 +50,12 @@ fn page(language: Language, title: &str, role: Option<Role>, main: &Markup) -> S
                     @if let Some(role) = role {
                         nav aria-label=(texts.views) {
                             ul { li { a href="/console" aria-current=[(title == texts.now).then_some("page")] { (texts.now) } } }
+                        }
+                        form.find method="get" action="/console/calls" role="search" {
+                            label for="find" { (texts.find) }
+                            input id="find" name="id" required spellcheck="false" autocapitalize="off" autocomplete="off"
+                                placeholder="CA…, RJ…, CF…" maxlength="64";
+                            button type="submit" { (texts.show) }
                         }
                         form.leave method="post" action="/console/sign-out" {
                             span { (match role { Role::Operator => texts.operator, Role::Supervisor => texts.supervisor }) }
@@ -106,19 +122,10 @@ pub(crate) fn now(
     notice: Option<&str>,
 ) -> String {
     let texts = language.texts();
-    let at = clock(overview);
     let events = format!("/console/now/events{query}");
     let main = html! {
         @if let Some(notice) = notice { p.notice role="status" { (notice) } }
-        div.state id="state"
-            data-events=(events)
-            data-live=(texts.live) data-paused=(texts.paused) data-broken=(texts.broken) data-old=(texts.old)
-            data-ended=(texts.ended) data-pause=(texts.pause) data-resume=(texts.resume)
-        {
-            p { span id="as-of" data-text=(texts.as_of) { (super::texts::fill(texts.as_of, &[("time", &at)])) } " " span id="mode" role="status" {} }
-            p.no-script { (texts.no_script) " " a href=(format!("/console{query}")) { (texts.reload) } }
-            button type="button" id="pause" hidden { (texts.pause) }
-        }
+        (state(texts, overview.at, &events, &format!("/console{query}")))
         // Outside of what is replaced: a screen reader is told when this changes, and of nothing else.
         p.unseen role="status" id="summary" { (summary(texts, overview)) }
         div.sections id="sections" {
@@ -128,9 +135,61 @@ pub(crate) fn now(
     page(language, texts.now, Some(role), &main)
 }
 
-/// The time of an overview, in UTC.
-pub(crate) fn clock(overview: &Overview) -> String {
-    time(overview.at).split('.').next().unwrap_or_default().to_owned()
+/// How old the page is, and whether it is live. `events`: what the script follows; `this`: the page's address.
+fn state(texts: &Texts, at: Millis, events: &str, this: &str) -> Markup {
+    let as_of = super::texts::fill(texts.as_of, &[("time", &clock(at))]);
+    html! {
+        div.state id="state"
+            data-events=(events)
+            data-live=(texts.live) data-paused=(texts.paused) data-broken=(texts.broken) data-old=(texts.old)
+            data-ended=(texts.ended) data-pause=(texts.pause) data-resume=(texts.resume)
+        {
+            p { span id="as-of" data-text=(texts.as_of) { (as_of) } " " span id="mode" role="status" {} }
+            p.no-script { (texts.no_script) " " a href=(this) { (texts.reload) } }
+            button type="button" id="pause" hidden { (texts.pause) }
+        }
+    }
+}
+
+/// A point in time, in UTC.
+pub(crate) fn clock(at: Millis) -> String {
+    time(at).split('.').next().unwrap_or_default().to_owned()
+}
+
+/// One call. `at`: when it was read.
+pub(crate) fn call(language: Language, role: Role, at: Millis, subject: &Subject, story: &Story) -> String {
+    let texts = language.texts();
+    let this = format!("/console/calls/{subject}");
+    let main = html! {
+        p { code { (subject) } }
+        (state(texts, at, &format!("{this}/events"), &this))
+        p.unseen role="status" id="summary" { (story_summary(texts, story)) }
+        (PreEscaped(timeline(subject, story)))
+    };
+    framed(language, texts.call_title, Some(role), &main, true)
+}
+
+/// The element that shows a call, replaced as a whole. Its texts are English, as the log and the documents are.
+pub(crate) fn timeline(subject: &Subject, story: &Story) -> String {
+    let drawn = rejoin_timeline::fragment(&story.timeline(subject));
+    html! { div id="call" class="call" lang="en" { (PreEscaped(drawn)) } }.into_string()
+}
+
+/// What a screen reader is told of a call when it changes.
+pub(crate) fn story_summary(texts: &Texts, story: &Story) -> String {
+    let open = story.calls.iter().filter(|call| !call.over && call.recovery.is_some()).count();
+    if open == 0 { texts.call_quiet.to_owned() } else { texts.call_open.to_owned() }
+}
+
+/// Nothing is known about it.
+pub(crate) fn no_call(language: Language, role: Role, is_wrong: bool) -> String {
+    let texts = language.texts();
+    let why = if is_wrong { texts.find_wrong } else { texts.call_none };
+    let main = html! {
+        p.bad { (why) }
+        p { a href="/console" { (texts.back) } }
+    };
+    page(language, texts.call_title, Some(role), &main)
 }
 
 /// All that is held back.

@@ -42,6 +42,7 @@ texts! {
     database kind committed ago skew milliseconds timeline unread
     twilio twilio_caption api in_flight waiting oldest rate per_second throttled requests_failed requests_lately
     undone jobs_open given_up given_up_last held_back jobs_unreadable list_held_back
+    call_title find show find_wrong call_none call_open call_quiet
     held_back_title held_back_caption held_back_none call why since release held_back_jobs job
     go_on_title go_on_means go_on_yes release_title release_means release_yes cancel done_go_on done_release not_active
     summary_none summary summary_storm summary_failsafe

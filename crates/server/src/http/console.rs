@@ -13,7 +13,9 @@ use super::App;
 use super::problem::Problem;
 use super::push::UNBUFFERED;
 use super::unverified::Unverified;
-use crate::console::{self, Asset, COOKIE, Confirm, Language, Role, Session};
+use crate::console::{self, Asset, COOKIE, Confirm, Language, Role, Section, Session};
+use crate::error::Error;
+use crate::explain::Subject;
 use axum::Router;
 use axum::extract::{FromRequestParts, Path, RawQuery, Request, State};
 use axum::http::request::Parts;
@@ -23,7 +25,7 @@ use axum::response::sse::{Event as Line, KeepAlive};
 use axum::response::{Html, IntoResponse, Redirect, Response, Sse};
 use axum::routing::{get, post};
 use futures_util::{StreamExt as _, stream};
-use rejoin_protocol::ConferenceSid;
+use rejoin_protocol::{ConferenceSid, Millis};
 use secrecy::SecretString;
 use serde_json::json;
 use shared::EVERY;
@@ -50,6 +52,9 @@ pub(super) fn routes() -> Router<Arc<App>> {
     Router::new()
         .route("/console", get(now))
         .route("/console/now/events", get(events))
+        .route("/console/calls", get(find))
+        .route("/console/calls/{subject}", get(call))
+        .route("/console/calls/{subject}/events", get(call_events))
         .route("/console/held-back", get(held_back))
         .route("/console/held-back/{conference}/release", get(ask_release).post(release))
         .route("/console/storm/go-on", get(ask_go_on).post(go_on))
@@ -115,6 +120,12 @@ impl FromRequestParts<Arc<App>> for Viewer {
 impl Viewer {
     fn role(&self) -> Role {
         self.session.role
+    }
+
+    /// There is no such call. `is_wrong`: it cannot be the name of one.
+    fn no_call(&self, is_wrong: bool) -> Response {
+        let page = console::no_call(self.language, self.role(), is_wrong);
+        (StatusCode::NOT_FOUND, Html(page)).into_response()
     }
 
     fn refuse(&self, problem: Problem) -> Response {
@@ -289,6 +300,41 @@ async fn release(
     }
 }
 
+/// `GET /console/calls?id=`: leads to the page of this call.
+async fn find(viewer: Viewer, RawQuery(query): RawQuery) -> Response {
+    let pairs = rejoin_twilio::webhook::form(query.unwrap_or_default().as_bytes());
+    let id = pairs.iter().find(|(key, _)| key == "id").map_or("", |(_, id)| id.trim());
+    match Subject::parse(id) {
+        Ok(subject) => Redirect::to(&format!("/console/calls/{subject}")).into_response(),
+        Err(_) => viewer.no_call(true),
+    }
+}
+
+/// `GET /console/calls/{subject}`: what the database has about a call: the customer's leg, a recovery, or a conference.
+async fn call(
+    State(app): State<Arc<App>>,
+    viewer: Viewer,
+    Path(subject): Path<String>,
+) -> Result<Html<String>, Response> {
+    let subject = Subject::parse(&subject).map_err(|_| viewer.no_call(true))?;
+    let at = app.store.now();
+    match app.store.story(&subject).await {
+        Ok(Some(story)) => Ok(Html(console::call(viewer.language, viewer.role(), at, &subject, &story))),
+        Ok(None) => Err(viewer.no_call(false)),
+        Err(error) => Err(viewer.refuse(Problem::from(error))),
+    }
+}
+
+/// `GET /console/calls/{subject}/events`: the same again each time that it has changed, until the session ends.
+async fn call_events(
+    State(app): State<Arc<App>>,
+    viewer: Viewer,
+    Path(subject): Path<String>,
+) -> Result<Response, Response> {
+    let subject = Subject::parse(&subject).map_err(|_| viewer.no_call(true))?;
+    Ok(follow(app, viewer, View::Call(subject)))
+}
+
 /// `GET /console/files/{name}`: script and stylesheet. Another content has another name, so a browser may keep them.
 async fn file(Path(name): Path<String>) -> Response {
     let Some(asset) = Asset::named(&name) else { return Problem::NotFound.into_response() };
@@ -299,13 +345,17 @@ async fn file(Path(name): Path<String>) -> Response {
 
 /// `GET /console/now/events`: the sections that have changed, as server-sent events, until the session ends.
 async fn events(State(app): State<Arc<App>>, viewer: Viewer, RawQuery(query): RawQuery) -> Response {
+    let rows = Asked::of(query.as_deref()).rows;
+    follow(app, viewer, View::Now { rows })
+}
+
+fn follow(app: Arc<App>, viewer: Viewer, view: View) -> Response {
     let Ok(seat) = Arc::clone(&app.console.seats).try_acquire_owned() else {
         return viewer.refuse(Problem::Unavailable);
     };
-    let rows = Asked::of(query.as_deref()).rows;
     let stopping = app.stopping.clone();
     let sent = HashMap::new();
-    let follower = Follower { app, viewer, rows, sent, is_new: true, has_ended: false, _seat: seat };
+    let follower = Follower { app, viewer, view, sent, is_new: true, has_ended: false, _seat: seat };
     let lines = stream::unfold(follower, |mut follower| async {
         let line = follower.next().await?;
         Some((Ok::<_, Infallible>(line), follower))
@@ -315,11 +365,22 @@ async fn events(State(app): State<Arc<App>>, viewer: Viewer, RawQuery(query): Ra
     (UNBUFFERED, Sse::new(lines).keep_alive(KeepAlive::new().interval(EVERY))).into_response()
 }
 
-/// A page that follows the view "Now".
+/// What a page follows.
+enum View {
+    /// The view "Now", with at most so many recoveries.
+    Now {
+        /// That number.
+        rows: usize,
+    },
+    /// One call.
+    Call(Subject),
+}
+
+/// A page that follows a view.
 struct Follower {
     app: Arc<App>,
     viewer: Viewer,
-    rows: usize,
+    view: View,
     /// The sections as the page has them.
     sent: HashMap<&'static str, String>,
     is_new: bool,
@@ -340,18 +401,44 @@ impl Follower {
             self.has_ended = true;
             return Some(Line::default().event("ended").data(""));
         }
-        let overview = shared::overview(&self.app).await;
-        let texts = self.viewer.language.texts();
-        let mut changed = console::sections(texts, &overview, self.viewer.role(), self.rows);
+        let (at, summary, mut changed) = match self.seen().await {
+            Ok(seen) => seen,
+            Err(error) => {
+                // The page says that what it shows is old.
+                tracing::warn!(%error, "the console could not read a call");
+                return Some(Line::default().comment("not read"));
+            }
+        };
         changed.retain(|section| self.sent.get(section.id) != Some(&section.html));
         let now = json!({
-            "at": overview.at,
-            "time": console::clock(&overview),
-            "summary": console::summary(texts, &overview),
+            "at": at,
+            "time": console::clock(at),
+            "summary": summary,
             "sections": changed.iter().map(|it| json!({"id": it.id, "html": it.html})).collect::<Vec<_>>(),
         });
         self.sent.extend(changed.into_iter().map(|section| (section.id, section.html)));
         let line = Line::default().event("now").data(now.to_string());
         Some(if is_new { line.retry(AGAIN_AFTER) } else { line })
+    }
+
+    /// The view as it is now: when it was read, its summary, and its sections.
+    async fn seen(&self) -> Result<(Millis, String, Vec<Section>), Error> {
+        let texts = self.viewer.language.texts();
+        match &self.view {
+            View::Now { rows } => {
+                let overview = shared::overview(&self.app).await;
+                let sections = console::sections(texts, &overview, self.viewer.role(), *rows);
+                Ok((overview.at, console::summary(texts, &overview), sections))
+            }
+            View::Call(subject) => {
+                let at = self.app.store.now();
+                let Some(story) = self.app.store.story(subject).await? else {
+                    // Its details have been deleted meanwhile: the page keeps what it shows.
+                    return Ok((at, texts.call_none.to_owned(), vec![]));
+                };
+                let section = Section { id: "call", html: console::timeline(subject, &story) };
+                Ok((at, console::story_summary(texts, &story).to_owned(), vec![section]))
+            }
+        }
     }
 }

@@ -96,7 +96,7 @@ impl Disk {
             let subject = Subject::Conference(conference);
             let story = self.hold(async {
                 let pool = AnyPoolOptions::new().max_connections(1).connect(&url).await?;
-                explain::read(&pool, &subject).await
+                explain::read(&mut *pool.acquire().await?, &subject).await
             })?;
             stories.extend(story.map(|story| (subject, story)));
         }

@@ -32,6 +32,7 @@ pub use memory::{Backup, Memory};
 
 use crate::clock::Skew;
 use crate::error::Error;
+use crate::explain::{Story, Subject};
 use crate::figures;
 use crate::given_up::GivenUp;
 use crate::held_back::Listed;
@@ -482,6 +483,11 @@ impl Store {
     /// What the operators' console shows; at most `most` calls with a recovery are read. It has a deadline of its own.
     pub(crate) async fn seen(&self, most: usize) -> Result<Seen, Error> {
         ask!(self, place => seen(most) in parts)
+    }
+
+    /// The story of a call for the operators' console. `None`: there is nothing about it. It has a deadline of its own.
+    pub(crate) async fn story(&self, subject: &Subject) -> Result<Option<Story>, Error> {
+        ask!(self, place => story(subject) in parts)
     }
 
     /// Open calls.

@@ -10,6 +10,8 @@ use std::time::Instant;
 
 on_both!(
     operators_see_an_open_recovery_and_no_person,
+    operators_read_and_follow_one_call,
+    what_others_have_written_about_a_call_is_only_text,
     a_recovery_appears_on_an_open_page_and_all_pages_share_what_is_read,
     a_quarantined_call_is_listed_and_released,
 );
@@ -85,7 +87,11 @@ struct Following {
 
 impl Following {
     async fn of(browser: &Browser) -> Self {
-        let response = browser.get("/console/now/events").await;
+        Self::at(browser, "/console/now/events").await
+    }
+
+    async fn at(browser: &Browser, path: &str) -> Self {
+        let response = browser.get(path).await;
         assert_eq!(response.status(), 200);
         assert_eq!(response.headers()["content-type"], "text/event-stream");
         Self { response, text: String::new() }
@@ -129,7 +135,8 @@ async fn world_on(database: &Database, change: impl FnOnce(&mut rejoin_server::C
     .await
 }
 
-const PAGES: [&str; 4] = ["/console", "/console/now/events", "/console/held-back", "/console/storm/go-on"];
+const PAGES: [&str; 5] =
+    ["/console", "/console/now/events", "/console/calls", "/console/held-back", "/console/storm/go-on"];
 
 #[tokio::test]
 async fn without_a_session_nothing_is_shown() {
@@ -471,6 +478,113 @@ async fn operators_see_an_open_recovery_and_no_person(database: &Database) {
     // The agent is back, and their customer is not in the list any more when it is over.
     world.desk.hello(2).await;
     follows.shows("recoveries", "for the same agent").await;
+}
+
+async fn operators_read_and_follow_one_call(database: &Database) {
+    let world = world_on(database, |_| {}).await;
+    let browser = Browser::signed_in(&world.desk.address).await;
+    let leg = customer().to_string();
+    let nothing = browser.get(&format!("/console/calls/{leg}")).await;
+    assert_eq!(nothing.status(), 404);
+    assert!(nothing.text().await.unwrap().contains("The database has nothing about this call"));
+    world.desk.lost().await;
+    world.twilio.wait_for("POST Tasks", 1).await;
+    let mut follows = Following::of(&browser).await;
+    let link = format!("href=\"/console/calls/{leg}\"");
+    follows.shows("recoveries", &link).await;
+    for id in [leg.clone(), conference().to_string(), recovery().to_string()] {
+        // What was asked of Twilio is told a moment later.
+        let mut follows = Following::at(&browser, &format!("/console/calls/{id}/events")).await;
+        follows.shows("call", "creating the ping, done").await;
+        let page = browser.page(&format!("/console/calls/{id}")).await;
+        for shown in ["<rejoin-timeline", &id, ada().as_str(), "A recovery of this call is open."] {
+            assert!(page.contains(shown), "{shown} is not in {page}");
+        }
+        for hidden in ["Ada", "Tom", "call_sid", AUTH_TOKEN, OPERATOR_TOKEN] {
+            assert!(!page.contains(hidden), "{hidden} is in {page}");
+        }
+    }
+    // It goes on before the reader's eyes.
+    let mut follows = Following::at(&browser, &format!("/console/calls/{leg}/events")).await;
+    let first = follows.next().await.unwrap();
+    assert!(!first["sections"][0]["html"].as_str().unwrap().contains("requeueing"), "{first}");
+    world.desk.hello(2).await;
+    follows.shows("call", "requeueing").await;
+    // Whoever types a name is led there, and told what a name is.
+    let found = browser.get(&format!("/console/calls?id=%20{leg}%20")).await;
+    assert_eq!(found.status(), 303);
+    assert_eq!(found.headers()["location"], format!("/console/calls/{leg}"));
+    for wrong in
+        ["/console/calls?id=%2B15550100", "/console/calls", "/console/calls/CA1", "/console/calls/CA1/events"]
+    {
+        let answer = browser.get(wrong).await;
+        assert_eq!(answer.status(), 404, "{wrong}");
+        assert!(answer.text().await.unwrap().contains("That is not the name of a call."), "{wrong}");
+    }
+    nobody_else_learns_whether_there_is(&world, &leg).await;
+}
+
+/// Without a token, with a forged one, and with one of an agent, be it that of the call, the answer is the same for each call.
+async fn nobody_else_learns_whether_there_is(world: &World, leg: &str) {
+    let mut agent = Browser::at(&world.desk.address);
+    assert_eq!(agent.sign_in("flexToken", "ada").await.status(), 403);
+    assert_eq!(agent.cookie, None);
+    let unknown = "CA".to_owned() + &"7".repeat(32);
+    let mut answers = BTreeSet::new();
+    for (cookie, bearer) in [
+        (None, None),
+        (Some("e30.e30"), None),
+        (Some(OPERATOR_TOKEN), None),
+        (None, Some("ada")),
+        (None, Some("supervisor")),
+        (None, Some(OPERATOR_TOKEN)),
+        (None, Some("a guess")),
+    ] {
+        agent.cookie = cookie.map(str::to_owned);
+        for path in [leg, &unknown, "x"] {
+            for path in [
+                format!("/console/calls/{path}"),
+                format!("/console/calls/{path}/events"),
+                format!("/console/calls?id={path}"),
+            ] {
+                let mut request = agent.http.get(format!("{}{path}", agent.address));
+                if let Some(token) = bearer {
+                    request = request.bearer_auth(token);
+                }
+                let answer = agent.with_cookie(request).send().await.unwrap();
+                assert_eq!(answer.status(), 401, "{path} {cookie:?} {bearer:?}");
+                answers.insert(answer.text().await.unwrap());
+            }
+        }
+    }
+    assert_eq!(answers.len(), 1, "the answer depends on what there is: {answers:#?}");
+}
+
+/// A callback's reason, and what another version has stored.
+async fn what_others_have_written_about_a_call_is_only_text(database: &Database) {
+    let world = world_on(database, |_| {}).await;
+    let markup = "</script><img src=x onerror=alert(1)>\"'";
+    world.desk.talking().await;
+    let reason = [("CallSid", ada_leg().to_string()), ("ReasonParticipantLeft", markup.to_owned())];
+    let reason = reason.each_ref().map(|(name, value)| (*name, value.as_str()));
+    assert_eq!(world.desk.callback(3, "participant-leave", &reason).await, 204);
+    let beside = database.beside().await;
+    let (conference, leg) = (conference().to_string(), customer().to_string());
+    for text in [json!({"what": markup, "by": markup}).to_string(), markup.to_owned()] {
+        let notes = "insert into notes (at, conference, customer, note) values (1, $1, $2, $3)";
+        sqlx::query(notes).bind(&conference).bind(&leg).bind(&text).execute(&beside).await.unwrap();
+        let story = "insert into story (at, conference, server, entry) values (2, $1, $2, $3)";
+        sqlx::query(story).bind(&conference).bind(markup).bind(&text).execute(&beside).await.unwrap();
+    }
+    beside.close().await;
+    let browser = Browser::signed_in(&world.desk.address).await;
+    let page = browser.page(&format!("/console/calls/{leg}")).await;
+    let mut follows = Following::at(&browser, &format!("/console/calls/{leg}/events")).await;
+    let live = follows.shows("call", "&lt;img src=x").await;
+    for html in [&page, &live] {
+        assert!(html.contains("&lt;/script&gt;&lt;img src=x onerror=alert(1)&gt;"), "{html}");
+        assert!(!html.contains("<img") && !html.contains("\"'"), "{html}");
+    }
 }
 
 async fn a_recovery_appears_on_an_open_page_and_all_pages_share_what_is_read(database: &Database) {

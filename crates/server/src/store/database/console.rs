@@ -3,6 +3,7 @@
 use super::Database;
 use super::read::{count_calls, open_jobs};
 use crate::error::Error;
+use crate::explain::{self, Story, Subject};
 use crate::given_up;
 use crate::store::{Seen, SeenServer};
 use rejoin_recovery::{Call, Timer};
@@ -19,6 +20,23 @@ impl Database {
     pub(in crate::store) async fn seen(&self, most: usize) -> Result<Seen, Error> {
         match tokio::time::timeout(WITHIN, self.seen_in_time(most)).await {
             Ok(seen) => seen,
+            Err(_) => Err(Error::Unanswered(WITHIN)),
+        }
+    }
+
+    /// Reads the story of a call, in the same way.
+    pub(in crate::store) async fn story(&self, subject: &Subject) -> Result<Option<Story>, Error> {
+        let read = async {
+            let mut moment = self.moment().await?;
+            if self.is_shared() {
+                moment.execute(EACH_WITHIN).await?;
+            }
+            let story = explain::read(&mut moment, subject).await?;
+            moment.rollback().await?;
+            Ok(story)
+        };
+        match tokio::time::timeout(WITHIN, read).await {
+            Ok(story) => story,
             Err(_) => Err(Error::Unanswered(WITHIN)),
         }
     }

@@ -2,6 +2,7 @@
 
 use super::Server;
 use crate::error::Error;
+use crate::explain::{Story, Subject};
 use crate::given_up::{GivenUp, LISTED};
 use crate::held_back::{Held, Listed};
 use crate::store::held_back::HeldBack;
@@ -125,6 +126,11 @@ impl Server {
     /// Simulations have no console.
     pub(in crate::store) async fn seen(&self, _most: usize) -> Result<Seen, Error> {
         Ok(Seen::default())
+    }
+
+    /// As above.
+    pub(in crate::store) async fn story(&self, _subject: &Subject) -> Result<Option<Story>, Error> {
+        Ok(None)
     }
 
     pub(in crate::store) async fn given_up(&self) -> Result<Vec<GivenUp>, Error> {
