@@ -18,6 +18,16 @@ use sqlx::{AnyConnection, Row as _};
 use std::collections::BTreeSet;
 use std::fmt;
 
+/// What is asked of the database. Each is found by an index, however much is kept: an operator waits for the answer.
+const BY_KEY: &str = "select conference from keys where key = $1";
+const BY_RECOVERY: &str = "select distinct conference from story where recovery = $1";
+const BY_CUSTOMER: &str = "select distinct conference from notes where customer = $1";
+const CUSTOMER: &str = "select customer from notes where conference = $1 and customer is not null";
+const NOTES: &str = "select at, customer, note from notes where conference = $1 order by id";
+const STORY: &str = "select at, server, entry from story where conference = $1 order by id";
+const JOBS: &str = "select id, action, deadline, closed, fence from jobs where conference = $1";
+const CALL: &str = "select state from calls where conference = $1";
+
 /// The subject of a story.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Subject {
@@ -162,25 +172,15 @@ pub(crate) async fn read(db: &mut AnyConnection, subject: &Subject) -> Result<Op
         }
         Subject::Leg(leg) => conferences.extend(conferences_of(&mut *db, leg.as_str()).await?),
         Subject::Recovery(recovery) => {
-            let named = sqlx::query("select conference from keys where key = $1")
-                .bind(recovery.to_string())
-                .fetch_all(&mut *db)
-                .await?;
+            let named = sqlx::query(BY_KEY).bind(recovery.to_string()).fetch_all(&mut *db).await?;
             conferences.extend(names(&named)?);
-            let told = sqlx::query("select distinct conference from story where recovery = $1")
-                .bind(recovery.to_string())
-                .fetch_all(&mut *db)
-                .await?;
+            let told = sqlx::query(BY_RECOVERY).bind(recovery.to_string()).fetch_all(&mut *db).await?;
             conferences.extend(names(&told)?);
         }
     }
     // The customer may have been in other conferences, too.
     for conference in conferences.clone() {
-        let customer =
-            sqlx::query("select customer from notes where conference = $1 and customer is not null")
-                .bind(conference)
-                .fetch_optional(&mut *db)
-                .await?;
+        let customer = sqlx::query(CUSTOMER).bind(conference).fetch_optional(&mut *db).await?;
         if let Some(customer) = customer {
             conferences.extend(conferences_of(&mut *db, &customer.try_get::<String, _>(0)?).await?);
         }
@@ -201,8 +201,7 @@ pub(crate) async fn read(db: &mut AnyConnection, subject: &Subject) -> Result<Op
 }
 
 async fn conferences_of(db: &mut AnyConnection, customer: &str) -> Result<Vec<String>, Error> {
-    let rows =
-        sqlx::query("select distinct conference from notes where customer = $1").bind(customer.to_owned());
+    let rows = sqlx::query(BY_CUSTOMER).bind(customer.to_owned());
     names(&rows.fetch_all(&mut *db).await?)
 }
 
@@ -211,10 +210,7 @@ fn names(rows: &[AnyRow]) -> Result<Vec<String>, Error> {
 }
 
 async fn add(db: &mut AnyConnection, story: &mut Story, conference: &ConferenceSid) -> Result<(), Error> {
-    let rows = sqlx::query("select at, customer, note from notes where conference = $1 order by id")
-        .bind(conference.as_str())
-        .fetch_all(&mut *db)
-        .await?;
+    let rows = sqlx::query(NOTES).bind(conference.as_str()).fetch_all(&mut *db).await?;
     for row in rows {
         let customer: Option<String> = row.try_get(1)?;
         story.customer = story.customer.take().or_else(|| CallSid::try_from(customer?).ok());
@@ -224,10 +220,7 @@ async fn add(db: &mut AnyConnection, story: &mut Story, conference: &ConferenceS
             Err(_) => story.unread.push(Unread::of(at, conference, None, stored)),
         }
     }
-    let rows = sqlx::query("select at, server, entry from story where conference = $1 order by id")
-        .bind(conference.as_str())
-        .fetch_all(&mut *db)
-        .await?;
+    let rows = sqlx::query(STORY).bind(conference.as_str()).fetch_all(&mut *db).await?;
     for row in rows {
         let (at, stored) = (millis(&row, 0)?, row.try_get::<String, _>(2)?);
         let server = row.try_get(1)?;
@@ -236,10 +229,7 @@ async fn add(db: &mut AnyConnection, story: &mut Story, conference: &ConferenceS
             Err(_) => story.unread.push(Unread::of(at, conference, Some(server), stored)),
         }
     }
-    let rows = sqlx::query("select id, action, deadline, closed, fence from jobs where conference = $1")
-        .bind(conference.as_str())
-        .fetch_all(&mut *db)
-        .await?;
+    let rows = sqlx::query(JOBS).bind(conference.as_str()).fetch_all(&mut *db).await?;
     for row in rows {
         let stored: String = row.try_get(1)?;
         let action: Option<Action> = serde_json::from_str(&stored).ok();
@@ -248,10 +238,7 @@ async fn add(db: &mut AnyConnection, story: &mut Story, conference: &ConferenceS
         let what = action.as_ref().map_or_else(|| unread_action(&stored), |action| action.name().to_owned());
         story.jobs.push(Job { id, conference: conference.clone(), what, action, deadline, ended, taken });
     }
-    let row = sqlx::query("select state from calls where conference = $1")
-        .bind(conference.as_str())
-        .fetch_optional(&mut *db)
-        .await?;
+    let row = sqlx::query(CALL).bind(conference.as_str()).fetch_optional(&mut *db).await?;
     if let Some(row) = row
         && let Ok(call) = Call::read(&row.try_get::<String, _>(0)?)
     {
@@ -301,4 +288,27 @@ fn unread_action(stored: &str) -> String {
 
 pub(crate) fn millis(row: &AnyRow, column: usize) -> Result<Millis, Error> {
     Ok(Millis(u64::try_from(row.try_get::<i64, _>(column)?).unwrap_or(0)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Store;
+    use sqlx::{AnyConnection, AssertSqlSafe, Connection as _};
+
+    /// PostgreSQL's are in the tests of the console: it counts what it has read.
+    #[tokio::test]
+    async fn given_a_call_when_sqlite_reads_its_story_then_each_statement_uses_an_index() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", folder.path().join("rejoin.db").display());
+        Store::open(&url).await.unwrap().close().await;
+        let mut db = AnyConnection::connect(&url).await.unwrap();
+        for statement in [BY_KEY, BY_RECOVERY, BY_CUSTOMER, CUSTOMER, NOTES, STORY, JOBS, CALL] {
+            let plan = sqlx::query(AssertSqlSafe(format!("explain query plan {statement}"))).bind("CF1");
+            let steps = plan.fetch_all(&mut db).await.unwrap();
+            let steps: Vec<String> = steps.iter().map(|step| step.get("detail")).collect();
+            assert!(!steps.is_empty(), "{statement}");
+            assert!(steps.iter().all(|step| !step.starts_with("SCAN")), "{statement}: {steps:?}");
+        }
+    }
 }

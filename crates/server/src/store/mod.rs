@@ -486,7 +486,7 @@ impl Store {
     }
 
     /// The story of a call for the operators' console. `None`: there is nothing about it. It has a deadline of its own.
-    pub(crate) async fn story(&self, subject: &Subject) -> Result<Option<Story>, Error> {
+    pub async fn story(&self, subject: &Subject) -> Result<Option<Story>, Error> {
         ask!(self, place => story(subject) in parts)
     }
 

@@ -10,13 +10,14 @@ use rejoin_recovery::{
     Policies, Quarantine, Timer,
 };
 use rejoin_server::Error;
+use rejoin_server::explain::Subject;
 use rejoin_server::pace::Crowd;
 use rejoin_server::store::{
     Batch, Changes, Claim, Committed, Found, JobId, LEASE, Line, NewJob, OpenJobs, Store, Why,
 };
 use serde_json::json;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
-use sqlx::{Row as _, SqlSafeStr};
+use sqlx::{AnyPool, Row as _, SqlSafeStr};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use tokio::sync::Barrier;
@@ -735,17 +736,7 @@ async fn a_file_of_the_first_version_is_migrated() {
 async fn no_batch_reads_a_whole_table() {
     let database = Database::postgres().await;
     let beside = database.beside().await;
-    // A connection tells what it has read when it ends, at the latest.
-    let read = async || {
-        let others = "select count(*) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()";
-        while sqlx::query_scalar::<_, i64>(others).fetch_one(&beside).await.unwrap() > 0 {
-            tokio::task::yield_now().await;
-        }
-        let scans = "select sum(seq_scan)::bigint from pg_stat_user_tables where relname in ('calls', 'keys', 'timers')";
-        let entries = "select sum(idx_tup_read)::bigint from pg_stat_user_indexes where relname in ('calls', 'keys', 'timers')";
-        let scans = sqlx::query_scalar::<_, i64>(scans).fetch_one(&beside).await.unwrap();
-        (scans, sqlx::query_scalar::<_, i64>(entries).fetch_one(&beside).await.unwrap())
-    };
+    let read = || read_of(&beside, &["calls", "keys", "timers"]);
     let mut begins = vec![];
     for _ in 0..2 {
         Store::open(&database.url).await.unwrap().close().await;
@@ -766,6 +757,63 @@ async fn no_batch_reads_a_whole_table() {
     let entries = entries - begins[1].1;
     assert!(entries < 1000, "{entries} entries of indexes were read");
     beside.close().await;
+}
+
+/// An operator reads one call while a million others are kept. SQLite's plans are read where the statements are.
+#[tokio::test]
+async fn the_story_of_a_call_is_found_without_reading_a_whole_table() {
+    let database = Database::postgres().await;
+    let beside = database.beside().await;
+    let store = Store::open(&database.url).await.unwrap();
+    let calls: Vec<Call> = (0..500).map(|number| call(number, &CallSid::numbered(number))).collect();
+    save(&store, &calls).await;
+    store.close().await;
+    for columns in [
+        "notes (conference, customer, at, note) select 'CF' || n, 'CA' || n, 1, '{}'",
+        "story (conference, recovery, at, server, entry) select 'CF' || n, 'RJ' || n, 1, 'server', '{}'",
+        "jobs (conference, action, deadline) select 'CF' || n, '{}', 1",
+    ] {
+        let numbers = "(select lpad(n::text, 32, '0') as n from generate_series(0, 499) as n) as numbers";
+        let insert = sqlx::AssertSqlSafe(format!("insert into {columns} from {numbers}"));
+        assert_eq!(sqlx::query(insert).execute(&beside).await.unwrap().rows_affected(), 500);
+    }
+    let stored = calls[3].conference.to_string();
+    let read = || read_of(&beside, &["calls", "keys", "notes", "story", "jobs"]);
+    let mut all = vec![];
+    let (leg, lost) = (CallSid::numbered(7).to_string(), format!("RJ{:032}", 9));
+    for subjects in [vec![], vec![], vec![stored, leg, lost]] {
+        let begin = read().await;
+        let store = Store::open(&database.url).await.unwrap();
+        for subject in subjects {
+            let found = store.story(&Subject::parse(&subject).unwrap()).await.unwrap();
+            assert_eq!(found.map(|found| found.jobs.len()), Some(1), "{subject}");
+        }
+        store.close().await;
+        let (scans, entries) = read().await;
+        all.push((scans - begin.0, entries - begin.1));
+    }
+    assert_eq!(all[2].0, all[1].0, "tables were read as a whole");
+    // Each table has 500 rows.
+    let entries = all[2].1 - all[1].1;
+    assert!(entries < 100, "{entries} entries of indexes were read");
+    beside.close().await;
+}
+
+/// How often PostgreSQL has read one of these tables as a whole, and how many entries of their indexes it has read. A connection
+/// tells what it has read when it ends, at the latest.
+async fn read_of(beside: &AnyPool, tables: &[&str]) -> (i64, i64) {
+    let others = "select count(*) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()";
+    while sqlx::query_scalar::<_, i64>(others).fetch_one(beside).await.unwrap() > 0 {
+        tokio::task::yield_now().await;
+    }
+    let tables = format!(",{},", tables.join(","));
+    let sum = async |what: &str, view: &str| {
+        let sum =
+            format!("select sum({what})::bigint from {view} where position(',' || relname || ',' in $1) > 0");
+        let sum = sqlx::query_scalar::<_, i64>(sqlx::AssertSqlSafe(sum)).bind(&tables);
+        sum.fetch_one(beside).await.unwrap()
+    };
+    (sum("seq_scan", "pg_stat_user_tables").await, sum("idx_tup_read", "pg_stat_user_indexes").await)
 }
 
 /// Ten servers start on an empty database, and all of them receive the same new call.
