@@ -56,6 +56,7 @@ Rejoin is up after ${sinceStart()}. Open ${demo.pageUrl}
   2. Customer phone   press Call. Then, in Ada's tab, accept the call.
   3. Refresh Ada's tab (F5). Watch the customer phone: what it hears, and what the server does.
      Or close Ada's tab, with Agent Bo open: after 15 s the call reaches Bo.
+  4. Console          shows it as operators and supervisors see it, live.
 
   Twin    ${demo.twinUrl}    Server  ${demo.serverUrl}
   Logs    ${path.relative(root, demo.dir)}    Ctrl-C stops everything.

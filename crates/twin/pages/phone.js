@@ -3,7 +3,7 @@ import { dial } from './phone-call.js';
 import { add, hearing, noted, remark } from './timeline.js';
 
 const part = (id) => document.getElementById(id);
-const [status, clock, callButton, hangUpButton, voice, level, transcript, timeline, player] = [
+const [status, clock, callButton, hangUpButton, voice, level, transcript, timeline, player, story] = [
   'status',
   'clock',
   'call',
@@ -13,6 +13,7 @@ const [status, clock, callButton, hangUpButton, voice, level, transcript, timeli
   'transcript',
   'timeline',
   'remote',
+  'console',
 ].map(part);
 const bar = level.firstElementChild;
 const tone = new URLSearchParams(location.search).has('tone');
@@ -33,6 +34,7 @@ callButton.addEventListener('click', async () => {
   status.textContent = 'Calling…';
   remark(transcript, 'Nothing yet.');
   remark(timeline, 'Nothing yet. It begins when an agent is on the call.');
+  story.hidden = true;
   try {
     const call = await dial({ tone, player, speaks, deaf });
     current = { ...call, began: Date.now(), loudest: 0, sources: [], timer: setInterval(tick, 250) };
@@ -90,6 +92,9 @@ function recovery(call) {
     const { at, note } = JSON.parse(data);
     const [text, kind] = noted(note);
     add(timeline, at - call.began, text, kind);
+    // Before the server knows the call its console has nothing about it.
+    story.href = `/console?call=${call.sid}`;
+    story.hidden = false;
   });
   notes.addEventListener('error', () => {
     // The browser retries by itself unless it was refused: the server is not up, or does not know the call yet.

@@ -92,12 +92,12 @@ pub(crate) fn sign_in(language: Language, has_token: bool, why: Option<&str>) ->
 }
 
 /// The page after a sign-in from another site, which leads on by itself: the browser sends the cookie only with a request that
-/// begins here.
-pub(crate) fn moved_on(language: Language) -> String {
+/// begins here. `to`: where it leads.
+pub(crate) fn moved_on(language: Language, to: &str) -> String {
     let texts = language.texts();
     let main = html! {
         p { (texts.signed_in) }
-        p { a href="/console" { (texts.now) } }
+        p { a href=(to) { (texts.title) } }
     };
     page(language, texts.sign_in, None, &main)
 }

@@ -223,6 +223,22 @@ async fn a_supervisor_may_come_from_flex() {
     assert_eq!(reply.headers()["refresh"], "0; url=/console");
     browser.keep(&reply);
     browser.page("/console").await;
+    // A link to a call leads to its page, and nothing else leads anywhere else.
+    let call = format!("/console/calls/{}", customer());
+    for (wanted, to) in [
+        (customer().as_str(), call.as_str()),
+        ("", "/console"),
+        ("//evil.example", "/console"),
+        ("x\"><script>", "/console"),
+        ("../sign-out", "/console"),
+    ] {
+        let form = [("flexToken", "supervisor"), ("call", wanted)];
+        let reply = browser.post_from("/console/session", &form, flex).await;
+        assert_eq!(reply.headers()["refresh"], format!("0; url={to}"), "{wanted}");
+        assert!(reply.text().await.unwrap().contains(&format!("href=\"{to}\"")), "{wanted}");
+        let form = [("token", OPERATOR_TOKEN), ("call", wanted)];
+        assert_eq!(browser.post("/console/session", &form).await.headers()["location"], to, "{wanted}");
+    }
     // The operator token is only for our own form.
     let reply = browser.post_from("/console/session", &[("token", OPERATOR_TOKEN)], flex).await;
     assert_eq!(reply.status(), 401);

@@ -1,4 +1,4 @@
-//! Pages: chooser, Flex desktop, customer phone, and what Flex's plugin loader requests.
+//! Pages: chooser, Flex desktop, customer phone, the way to the server's console, and what Flex's plugin loader requests.
 
 use super::{Demo, Problem, control};
 use crate::{
@@ -14,6 +14,7 @@ use axum::{
     response::{Html, IntoResponse, Redirect, Response},
     routing::get,
 };
+use rejoin_protocol::CallSid;
 use secrecy::ExposeSecret;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -28,12 +29,14 @@ pub(super) fn routes() -> Router<Demo> {
         .route("/login/{name}", get(login))
         .route("/flex", get(desktop))
         .route("/phone", get(phone))
+        .route("/console", get(console))
         .route("/flex-host.js", get(flex_host))
         .route("/plugins", get(plugins))
         .route("/plugins/{script}", get(plugin))
         .route("/tw-shim.js", get(async || script(include_str!("../../pages/tw-shim.js"))))
         .route("/pages/flex-session.js", get(async || script(include_str!("../../pages/flex-session.js"))))
         .route("/pages/flex-start.js", get(async || script(include_str!("../../pages/flex-start.js"))))
+        .route("/pages/console.js", get(async || script(include_str!("../../pages/console.js"))))
         .route("/pages/phone.js", get(async || script(include_str!("../../pages/phone.js"))))
         .route("/pages/phone-call.js", get(async || script(include_str!("../../pages/phone-call.js"))))
         .route("/pages/timeline.js", get(async || script(include_str!("../../pages/timeline.js"))))
@@ -71,8 +74,33 @@ async fn chooser(State(demo): State<Demo>, headers: HeaderMap) -> Html<String> {
         .replace("{{ada}}", &ada)
         .replace("{{bo}}", &bo)
         .replace("{{one-origin}}", note)
-        .replace("{{number}}", &number);
+        .replace("{{number}}", &number)
+        .replace("{{no-console}}", if demo.twin.config().server_url.is_none() { "hidden" } else { "" });
     Html(page)
+}
+
+#[derive(Deserialize)]
+struct Wanted {
+    call: Option<String>,
+}
+
+/// Leads to the Rejoin server's console, or to the page of a call there, as a link in Flex would: with the token of Bo, who is a
+/// supervisor. The server takes it as it takes one of Flex. Nothing of this is in the server's program.
+async fn console(State(demo): State<Demo>, Query(wanted): Query<Wanted>) -> Result<Response, Problem> {
+    let config = demo.twin.config();
+    let server =
+        config.server_url.as_ref().ok_or_else(|| Problem::not_found("rejoin server (--server-url)"))?;
+    let call = wanted.call.map(|call| CallSid::parse(&call)).transpose();
+    let call = call.map_err(|_| Problem::not_found("such call: a call SID was expected"))?;
+    let account = account_of(config);
+    let token =
+        Agent::Bo.token(config.auth_token.expose_secret(), account.sid, account.workspace, shell::now());
+    let page = include_str!("../../pages/console.html")
+        .replace("{{server}}", server)
+        .replace("{{token}}", &token)
+        .replace("{{call}}", call.as_ref().map_or("", |call| call.as_str()));
+    // The token is this moment's.
+    Ok(([(header::CACHE_CONTROL, "no-store")], Html(page)).into_response())
 }
 
 async fn phone(State(demo): State<Demo>) -> Html<String> {
@@ -247,15 +275,19 @@ mod tests {
     use reqwest::{Client, redirect::Policy};
 
     async fn served() -> (String, Client) {
+        with(|_| {}).await
+    }
+
+    async fn with(change: impl FnOnce(&mut TwinConfig)) -> (String, Client) {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let at = listener.local_addr().expect("an address");
-        let twin = Twin::start(TwinConfig {
+        let mut config = TwinConfig {
             plugin: Some("/nowhere/plugin.js".into()),
             extra_plugins: vec![concat!(env!("CARGO_MANIFEST_DIR"), "/pages/phone.js").into()],
             ..TwinConfig::at(at, "secret")
-        })
-        .await
-        .expect("starts");
+        };
+        change(&mut config);
+        let twin = Twin::start(config).await.expect("starts");
         tokio::spawn(axum::serve(listener, app(&twin)).into_future());
         (format!("http://{at}"), Client::builder().redirect(Policy::none()).build().expect("a client"))
     }
@@ -307,6 +339,36 @@ mod tests {
         assert_eq!(script("/plugins/phone.js").await, (200, include_str!("../../pages/phone.js").to_owned()));
         for path in ["/plugins/plugin-rejoin.js", "/plugins/phone-call.js", "/plugins/..%2FCargo.toml"] {
             assert_eq!(script(path).await.0, 404, "{path}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_way_to_the_console_has_a_token_of_a_supervisor_and_nothing_else_from_outside() {
+        let (alone, client) = served().await;
+        let get = async |url: String| {
+            let reply = client.get(url).send().await.expect("answers");
+            (reply.status().as_u16(), reply.text().await.expect("text"))
+        };
+        assert_eq!(get(format!("{alone}/console")).await.0, 404, "there is no server");
+        assert!(get(format!("{alone}/")).await.1.contains("id=\"console\" hidden"));
+
+        let (twin, client) = with(|config| config.server_url = Some("http://rejoin.test".into())).await;
+        let get = async |url: String| {
+            let reply = client.get(url).send().await.expect("answers");
+            (reply.status().as_u16(), reply.text().await.expect("text"))
+        };
+        assert!(!get(format!("{twin}/")).await.1.contains("id=\"console\" hidden"));
+        let call = CallSid::numbered(7);
+        let (status, page) = get(format!("{twin}/console?call={call}")).await;
+        assert_eq!(status, 200);
+        assert!(page.contains("action=\"http://rejoin.test/console/session\""), "{page}");
+        assert!(page.contains(&format!("name=\"call\" value=\"{call}\"")), "{page}");
+        let token = page.split("name=\"flexToken\" value=\"").nth(1).and_then(|rest| rest.split('"').next());
+        let claims = crate::flex::token::verify("secret", token.expect("a token"), shell::now());
+        assert!(claims.expect("a good one").roles.contains(&"supervisor".to_owned()));
+        for hostile in ["x", "\"><script>", "CA1"] {
+            let url = reqwest::Url::parse_with_params(&format!("{twin}/console"), [("call", hostile)]);
+            assert_eq!(get(url.expect("an address").into()).await.0, 404, "{hostile}");
         }
     }
 

@@ -117,7 +117,8 @@ async fn with_both(
     let config = settings(&folder.join("rejoin.toml"), &text)?;
     let mut server = Server::start(config).await.map_err(|error| error.to_string())?;
     progress!(
-        "Open {twin_url}/ in a browser: sign in as Agent Ada, call from the customer phone, accept, refresh Ada's tab."
+        "Open {twin_url}/ in a browser: sign in as Agent Ada, call from the customer phone, accept, refresh Ada's tab. \
+         The console shows it live."
     );
     progress!("Ctrl-C stops it.");
     let code = tokio::select! {

@@ -2,6 +2,7 @@
 
 use super::{keys, language, refuse};
 use crate::console::{self, COOKIE, Language, Role, Session};
+use crate::explain::Subject;
 use crate::http::auth::{User, bearer};
 use crate::http::problem::Problem;
 use crate::http::source::Source;
@@ -60,7 +61,7 @@ pub(super) fn form(app: &App, language: Language, status: StatusCode, why: Optio
 }
 
 /// `POST /console/session`: begins a session with `token`, the operator token, or with the Flex token of a supervisor or an
-/// administrator, as `flexToken` or in `Authorization`.
+/// administrator, as `flexToken` or in `Authorization`. With `call`, a name of one, it leads to the page of this call.
 pub(super) async fn begin(State(app): State<Arc<App>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let language = language(&parts.headers);
@@ -82,7 +83,12 @@ pub(super) async fn begin(State(app): State<Arc<App>>, request: Request) -> Resp
         (None, _) => Err(Problem::TokenMissing),
     };
     match begun {
-        Ok(session) => begun_with(&app, language, origin, &session, &parts),
+        Ok(session) => {
+            // Nothing but a call is taken, so that no link leads from here to elsewhere.
+            let call = field("call").and_then(|call| Subject::parse(call).ok());
+            let to = call.map_or("/console".to_owned(), |call| format!("/console/calls/{call}"));
+            begun_with(&app, (language, origin, &to), &session, &parts)
+        }
         Err(problem @ (Problem::TokenRefused | Problem::TokenMissing)) => {
             self::form(&app, language, problem.status(), Some(language.texts().token_wrong))
         }
@@ -104,7 +110,13 @@ async fn by_flex(app: &App, token: &str, request: &Parts) -> Result<Session, Pro
     Ok(Session::new(Role::Supervisor, app.store.now(), user.expires, number))
 }
 
-fn begun_with(app: &App, language: Language, origin: Origin, session: &Session, request: &Parts) -> Response {
+/// `to`: where it leads.
+fn begun_with(
+    app: &App,
+    (language, origin, to): (Language, Origin, &str),
+    session: &Session,
+    request: &Parts,
+) -> Response {
     let Some(sealed) = session.sealed(&keys(app)) else {
         return refuse(language, None, Problem::Unavailable);
     };
@@ -115,11 +127,13 @@ fn begun_with(app: &App, language: Language, origin: Origin, session: &Session, 
     };
     tracing::info!(role = ?session.role, "a session of the console has begun");
     match origin {
-        Origin::Own => ([(header::SET_COOKIE, cookie)], Redirect::to("/console")).into_response(),
+        Origin::Own => ([(header::SET_COOKIE, cookie)], Redirect::to(to)).into_response(),
         Origin::Flex => {
-            let on = HeaderValue::from_static("0; url=/console");
+            let Ok(on) = HeaderValue::from_str(&format!("0; url={to}")) else {
+                return refuse(language, None, Problem::Unavailable);
+            };
             let headers = [(header::SET_COOKIE, cookie), (header::REFRESH, on)];
-            (headers, Html(console::moved_on(language))).into_response()
+            (headers, Html(console::moved_on(language, to))).into_response()
         }
     }
 }
