@@ -10,7 +10,11 @@ import { format } from 'prettier';
 import { root } from '../scripts/lib/run.mjs';
 
 const RULES = 'deploy/monitoring/prometheus.rules.yaml';
-const DASHBOARD = 'deploy/monitoring/grafana.json';
+/** The dashboards, by their uid. */
+const DASHBOARDS = {
+  rejoin: 'deploy/monitoring/grafana.json',
+  'rejoin-now': 'deploy/monitoring/grafana-now.json',
+};
 /** Alerts that wake an engineer: calls are not protected, or customers do not get their agents. */
 const CRITICAL = [
   'server down',
@@ -134,28 +138,44 @@ test('Prometheus reads every rule, which is about figures that there are', () =>
   }
 });
 
-test('the dashboard shows figures that there are, in PromQL that Prometheus reads', () => {
-  const { panels, templating, uid } = JSON.parse(read(DASHBOARD));
-  assert.equal(uid, 'rejoin');
-  assert.deepEqual(
-    templating.list.map(({ name, type }) => [name, type]),
-    [['datasource', 'datasource']],
-  );
-  const shown = [];
-  for (const { title, targets, datasource, gridPos, fieldConfig } of panels) {
-    assert.equal(datasource.uid, '${datasource}', title);
-    assert.ok(gridPos.w > 0 && gridPos.h > 0 && gridPos.x + gridPos.w <= 24, title);
-    assert.ok(fieldConfig.defaults.unit, `${title} has a unit`);
-    for (const { expr } of targets) {
-      const { wrong, named } = promql(expr.replaceAll('$__rate_interval', '5m').replaceAll('$__range', '1h'));
-      assert.deepEqual(wrong, [], title);
-      shown.push(...named.map((name) => name.replace(/_(bucket|sum|count)$/, '')));
+test('the dashboards show figures that there are, in PromQL that Prometheus reads', () => {
+  for (const [name, file] of Object.entries(DASHBOARDS)) {
+    const { panels, templating, uid } = JSON.parse(read(file));
+    assert.equal(uid, name);
+    assert.deepEqual(
+      templating.list.map(({ name, type }) => [name, type]),
+      [['datasource', 'datasource']],
+    );
+    const shown = [];
+    for (const { type, title, targets, datasource, gridPos, fieldConfig } of panels) {
+      assert.ok(gridPos.w > 0 && gridPos.h > 0 && gridPos.x + gridPos.w <= 24, title);
+      if (type === 'row') continue;
+      assert.equal(datasource.uid, '${datasource}', title);
+      assert.ok(fieldConfig.defaults.unit, `${title} has a unit`);
+      for (const { expr } of targets) {
+        const { wrong, named } = promql(
+          expr.replaceAll('$__rate_interval', '5m').replaceAll('$__range', '1h'),
+        );
+        assert.deepEqual(wrong, [], title);
+        shown.push(...named.map((name) => name.replace(/_(bucket|sum|count)$/, '')));
+      }
     }
+    assert.deepEqual(
+      shown.filter((name) => !figures.includes(name)),
+      [],
+    );
+    const places = panels.map(({ gridPos: { x, y } }) => `${x},${y}`);
+    assert.equal(new Set(places).size, panels.length, 'no panel covers another');
+    const ids = panels.map(({ id }) => id);
+    assert.equal(new Set(ids).size, panels.length, 'each panel has an id of its own');
   }
-  assert.deepEqual(
-    shown.filter((name) => !figures.includes(name)),
-    [],
-  );
-  const places = panels.map(({ gridPos: { x, y } }) => `${x},${y}`);
-  assert.equal(new Set(places).size, panels.length, 'no panel covers another');
+});
+
+test("a dashboard has each part of the console's view Now", () => {
+  const { panels } = JSON.parse(read(DASHBOARDS['rejoin-now']));
+  const titles = panels.filter(({ type }) => type === 'row').map(({ title }) => title.toLowerCase());
+  const [, view] = read('docs/console.md').split('\n## Now\n');
+  const lines = view.split('\n## ')[0].split('\n');
+  const parts = lines.filter((line) => line.startsWith('| ')).slice(2);
+  assert.deepEqual(titles.sort(), parts.map((line) => line.split('|')[1].trim().toLowerCase()).sort());
 });

@@ -3,6 +3,7 @@
 //! The parts count where things happen, with the `metrics` crate; this module has the names, and values that are
 //! looked up on request.
 
+use crate::pace::LaneStatus;
 use crate::switches::Cause;
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use rejoin_protocol::Millis;
@@ -247,8 +248,14 @@ pub(crate) struct Now {
     pub(crate) storm: bool,
     pub(crate) failsafe: bool,
     pub(crate) lost_lately: usize,
-    /// By family: waiting requests, how long the first of them has waited, requests that Twilio has throttled.
-    pub(crate) lanes: Vec<(&'static str, usize, Millis, u64)>,
+    /// Requests to Twilio, by family.
+    pub(crate) lanes: Vec<LaneStatus>,
+    /// Open recoveries, by step; `None`: the database was not read.
+    pub(crate) recoveries_open: Option<BTreeMap<&'static str, usize>>,
+    /// How long this server's lease lasts, in milliseconds; negative: how long ago it ended.
+    pub(crate) lease_ms: Option<i64>,
+    /// How long ago the database's last commit was.
+    pub(crate) committed_ago: Option<Millis>,
 }
 
 #[allow(clippy::cast_precision_loss)] // Nothing here comes near 2^52.
@@ -276,10 +283,23 @@ impl Now {
         if let Some(age) = self.oldest_job {
             metrics::gauge!("rejoin_job_age_seconds").set(age.0 as f64 / 1000.0);
         }
-        for (family, waiting, oldest, throttled) in &self.lanes {
-            metrics::gauge!("rejoin_twilio_waiting", "api" => *family).set(*waiting as f64);
-            metrics::gauge!("rejoin_twilio_waiting_seconds", "api" => *family).set(oldest.0 as f64 / 1000.0);
-            metrics::counter!("rejoin_twilio_throttled_total", "api" => *family).absolute(*throttled);
+        for (step, count) in self.recoveries_open.iter().flatten() {
+            metrics::gauge!("rejoin_recoveries_open", "step" => *step).set(*count as f64);
+        }
+        if let Some(lease) = self.lease_ms {
+            metrics::gauge!("rejoin_lease_seconds").set(lease as f64 / 1000.0);
+        }
+        if let Some(ago) = self.committed_ago {
+            metrics::gauge!("rejoin_database_commit_age_seconds").set(ago.0 as f64 / 1000.0);
+        }
+        for lane in &self.lanes {
+            let (family, waiting) = (lane.family, lane.waiting.values().sum::<usize>());
+            metrics::gauge!("rejoin_twilio_in_flight", "api" => family).set(lane.out as f64);
+            metrics::gauge!("rejoin_twilio_per_second", "api" => family).set(lane.per_second as f64);
+            metrics::gauge!("rejoin_twilio_waiting", "api" => family).set(waiting as f64);
+            metrics::gauge!("rejoin_twilio_waiting_seconds", "api" => family)
+                .set(lane.oldest_ms as f64 / 1000.0);
+            metrics::counter!("rejoin_twilio_throttled_total", "api" => family).absolute(lane.throttled);
         }
     }
 }
@@ -326,6 +346,15 @@ fn describe() {
     );
     describe_histogram!("rejoin_twilio_seconds", Unit::Seconds, "Duration of requests to Twilio");
     describe_counter!("rejoin_twilio_throttled_total", "Requests that Twilio answered with HTTP status 429");
+    describe_gauge!("rejoin_recoveries_open", "Open recoveries of all servers on the database, by step");
+    describe_gauge!(
+        "rejoin_lease_seconds",
+        Unit::Seconds,
+        "How long this server's lease lasts; negative: how long ago it ended"
+    );
+    describe_gauge!("rejoin_database_commit_age_seconds", Unit::Seconds, "How long ago the last commit was");
+    describe_gauge!("rejoin_twilio_in_flight", "Requests without an answer yet");
+    describe_gauge!("rejoin_twilio_per_second", "Rate at which requests are sent at most, per second");
     describe_gauge!("rejoin_twilio_waiting", "Requests that wait for their turn");
     describe_gauge!("rejoin_twilio_waiting_seconds", Unit::Seconds, "How long the oldest of them has waited");
     describe_gauge!("rejoin_push_sessions", "Connected desktops");

@@ -78,7 +78,6 @@ pub(super) enum Step {
 }
 
 impl Step {
-    #[cfg(test)]
     pub(super) const ALL: [Self; 11] = [
         Self::Grace,
         Self::PageGone,
@@ -92,6 +91,23 @@ impl Step {
         Self::Covered,
         Self::CoveredInPlace,
     ];
+
+    /// Its name in metrics.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Grace => "grace",
+            Self::PageGone => "page-gone",
+            Self::InPlace => "in-place",
+            Self::Holding => "holding",
+            Self::Stranded => "stranded",
+            Self::RequeueSame => "requeue-same",
+            Self::QueuedSame => "queued-same",
+            Self::RequeueAny => "requeue-any",
+            Self::QueuedAny => "queued-any",
+            Self::Covered => "covered",
+            Self::CoveredInPlace => "covered-in-place",
+        }
+    }
 
     /// `None`: it has ended.
     fn of(absent: Absent<'_>) -> Option<Self> {
@@ -122,6 +138,21 @@ impl Step {
 }
 
 impl Overview {
+    /// Number of open recoveries that were read, by step, in the words of the metrics; `None`: the database was not read.
+    pub(crate) fn open_by_step(&self) -> Option<BTreeMap<&'static str, usize>> {
+        self.seen.as_ref()?;
+        let mut count: BTreeMap<_, _> = Step::ALL.map(|step| (step.name(), 0)).into();
+        for open in self.open() {
+            *count.entry(open.step.name()).or_default() += 1;
+        }
+        Some(count)
+    }
+
+    /// How long this server's lease lasts, in milliseconds; negative: how long ago it ended. `None`: not known.
+    pub(crate) fn lease_ms(&self) -> Option<i64> {
+        self.seen.as_ref()?.servers.iter().find(|server| server.is_this).map(|server| server.lease_ms)
+    }
+
     /// The open recoveries that were read, the oldest first.
     pub(super) fn open(&self) -> Vec<Open<'_>> {
         let calls = self.seen.iter().flat_map(|seen| &seen.calls).filter(|call| !call.closed);

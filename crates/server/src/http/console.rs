@@ -8,6 +8,7 @@ mod shared;
 mod sign_in;
 
 pub(crate) use shared::Console;
+pub(super) use shared::overview;
 
 use super::App;
 use super::problem::Problem;

@@ -1,6 +1,7 @@
 //! Liveness, readiness, and metrics.
 
 use super::App;
+use super::console;
 use super::operator::Operator;
 use super::problem::Problem;
 use crate::clock::Skew;
@@ -113,8 +114,14 @@ impl Reachable {
 /// `GET /metrics`, with the operator token.
 pub(crate) async fn metrics(State(app): State<Arc<App>>, _: Operator) -> Result<impl IntoResponse, Problem> {
     let status = app.turns.status();
-    let jobs = tokio::time::timeout(ANSWERS_WITHIN, app.store.open_jobs()).await.ok().and_then(Result::ok);
-    let calls = tokio::time::timeout(ANSWERS_WITHIN, app.store.count_calls()).await.ok().and_then(Result::ok);
+    // At once: a database that does not answer is waited for only once.
+    let (jobs, calls, overview) = tokio::join!(
+        tokio::time::timeout(ANSWERS_WITHIN, app.store.open_jobs()),
+        tokio::time::timeout(ANSWERS_WITHIN, app.store.count_calls()),
+        tokio::time::timeout(ANSWERS_WITHIN, console::overview(&app)),
+    );
+    let (jobs, calls) = (jobs.ok().and_then(Result::ok), calls.ok().and_then(Result::ok));
+    let overview = overview.ok();
     let now = app.store.now();
     let (calls_held_back, jobs_unreadable) = app.store.count_held_back();
     Now {
@@ -128,11 +135,10 @@ pub(crate) async fn metrics(State(app): State<Arc<App>>, _: Operator) -> Result<
         storm: status.storm,
         failsafe: status.failsafe,
         lost_lately: status.lost,
-        lanes: status
-            .lanes
-            .iter()
-            .map(|lane| (lane.family, lane.waiting.values().sum(), Millis(lane.oldest_ms), lane.throttled))
-            .collect(),
+        lanes: status.lanes,
+        recoveries_open: overview.as_ref().and_then(|overview| overview.open_by_step()),
+        lease_ms: overview.as_ref().and_then(|overview| overview.lease_ms()),
+        committed_ago: overview.and_then(|overview| overview.database.committed_ago),
     }
     .set();
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], figures::text()))

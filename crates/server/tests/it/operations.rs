@@ -126,6 +126,13 @@ async fn metrics_are_for_operators_only() {
     let age = figure(&text, "rejoin_job_age_seconds");
     assert!(age > 0.0 && age <= lost.elapsed().as_secs_f64(), "{age}");
     assert_eq!(figure(&text, "rejoin_job_late_seconds") as u64, 0);
+    assert_eq!(figure(&text, "rejoin_recoveries_open{step=\"requeue-same\"}") as u64, 1);
+    assert_eq!(figure(&text, "rejoin_recoveries_open{step=\"holding\"}") as u64, 0);
+    assert!(figure(&text, "rejoin_lease_seconds") > 0.0);
+    let committed = figure(&text, "rejoin_database_commit_age_seconds");
+    assert!(committed <= lost.elapsed().as_secs_f64(), "{committed}");
+    assert!(figure(&text, "rejoin_twilio_per_second{api=\"taskRouter\"}") >= 1.0);
+    assert_eq!(figure(&text, "rejoin_twilio_in_flight{api=\"taskSearch\"}") as u64, 0);
     let callbacks = "rejoin_http_requests_total{route=\"/webhooks/conference\",status=";
     assert_eq!(figure(&text, &format!("{callbacks}\"204\"}}")) as u64, 3);
     assert_eq!(figure(&text, &format!("{callbacks}\"400\"}}")) as u64, 1);

@@ -78,7 +78,7 @@ impl Console {
 }
 
 /// How things stand. Who asks while it is read waits for the same answer.
-pub(super) async fn overview(app: &Arc<App>) -> Arc<Overview> {
+pub(in crate::http) async fn overview(app: &Arc<App>) -> Arc<Overview> {
     let read = |app: Arc<App>| async move {
         let seen = app.store.seen(CALLS).await;
         if let Err(error) = &seen {
