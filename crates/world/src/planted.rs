@@ -49,6 +49,8 @@ pub enum Planted {
     RemovedOnSuspicion,
     /// The server does not poll calls without callbacks.
     NoWatch,
+    /// Pages whose push channels are lost are not asked whether they live.
+    NeverAsked,
     /// The old reservation is completed as soon as the agent is lost, not when the customer is in the queue.
     CompletedAtOnce,
     /// Webhooks are not deduplicated.
@@ -75,7 +77,7 @@ pub enum Planted {
 
 impl Planted {
     /// All defects.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 29] = [
         Self::GraceZero,
         Self::MarksIgnored,
         Self::HellosDropped,
@@ -93,6 +95,7 @@ impl Planted {
         Self::OffersIgnored,
         Self::RemovedOnSuspicion,
         Self::NoWatch,
+        Self::NeverAsked,
         Self::CompletedAtOnce,
         Self::NoDedup,
         Self::HoldStays,
@@ -110,6 +113,7 @@ impl Planted {
     pub(crate) fn settings(self, config: &mut Config) {
         match self {
             Self::GraceZero => config.timings.grace_ms = 0,
+            Self::NeverAsked => config.timings.answer_within_ms = 0,
             Self::LeavesUnheard | Self::NoWatch => {
                 config.timings.watch_call_ms = 0;
                 config.timings.watch_recovery_ms = 3_600_000;

@@ -3,6 +3,7 @@
 use super::Rule;
 use crate::customers::Lost;
 use crate::day::{End, Loss};
+use crate::plan::FaultKind;
 use crate::timeline::{HEARS_NOTHING, Kind, Lane, TALKS_TO};
 use crate::world::World;
 use rejoin_protocol::{CallSid, ConferenceSid, WorkerSid};
@@ -13,6 +14,9 @@ use rejoin_twin::model::LegPlace;
 const NOTICE: u64 = 2_700;
 /// How long after a page's goodbye the announcement waits.
 const MAY_BE_BACK: u64 = 1_500;
+/// How long it takes, without faults, to ask a page whose push channel is lost over its leg, to wait for an answer, and to put the
+/// customer on hold.
+const ASKED: u64 = 5_500;
 /// How long a customer may be in a queue before they hear words, without faults: the request for a document and its answer, twice.
 const TOLD: u64 = 2_500;
 /// A younger call our server may have to discover first, which it does by itself after 3 s.
@@ -75,6 +79,10 @@ impl World {
             }
             let talker = room.as_ref().and_then(|room| self.talker(room, &call, &attended));
             self.hears(number, talker.as_ref(), hears);
+            if let (Some(talker), Some(room)) = (&talker, &room) {
+                let alone = talker.as_ref().is_some_and(|worker| self.is_alone_with(room, worker));
+                self.customers[number].alone_with_one_page = alone;
+            }
             self.met(number, talker.clone().flatten());
             if let Some(room) = &room {
                 self.check_agents(number, room, &attended);
@@ -166,10 +174,36 @@ impl World {
         }
     }
 
+    /// True when customer and agent are alone in this conference, and the agent has one page.
+    fn is_alone_with(&self, room: &ConferenceSid, worker: &WorkerSid) -> bool {
+        let pages = self.pages.iter().filter(|it| it.alive && self.agents[it.agent].worker == *worker);
+        self.twilio.model.participants(room).count() == 2 && pages.count() == 1
+    }
+
+    /// True when our server asks the page of the agent whom this customer had, once its push channel is lost. A page that ends
+    /// before its call is registered cannot be asked. A server believes in silence only once an answer has come back to itself, not
+    /// when more pages than three are lost within seconds, and not after a refused transfer, whose mark stands until the page
+    /// withdraws it.
+    fn is_asked_for(&self, number: usize) -> bool {
+        let (setup, customer) = (&self.plan.setup, &self.customers[number]);
+        let faults = &self.coverage.faults;
+        let cut = [FaultKind::PushCut, FaultKind::AnswerLost].iter().any(|kind| faults.contains_key(kind));
+        let is_first_server = setup.servers == 1 && self.servers.number == 1;
+        setup.in_place
+            && setup.customer_hold
+            && !cut
+            && self.agents.len() <= 3
+            && is_first_server
+            && self.rules.refused.is_empty()
+            && customer.alone_with_one_page
+            && customer.had_for >= YOUNG
+    }
+
     /// How long a silence may last (milliseconds).
     fn silence(&self, number: usize, stands: Option<bool>) -> u64 {
         let young = if self.customers[number].had_for < YOUNG { YOUNG } else { 0 };
         let dead = match stands {
+            Some(true) if self.is_asked_for(number) => ASKED,
             Some(true) => self.plan.setup.dead_leg + 3_000,
             Some(false) => MAY_BE_BACK,
             None => 0,

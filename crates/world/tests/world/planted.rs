@@ -23,6 +23,7 @@ const FOUND: [(Planted, Scenario, u64, Rule); Planted::ALL.len()] = [
     (Planted::OffersIgnored, Scenario::Mixed, 5, Rule::InTime),
     (Planted::RemovedOnSuspicion, Scenario::Crash, 23, Rule::NotRemoved),
     (Planted::NoWatch, Scenario::Crash, 14, Rule::EverythingEnds),
+    (Planted::NeverAsked, Scenario::Crash, 17, Rule::NoDeadAir),
     (Planted::CompletedAtOnce, Scenario::Refresh, 2, Rule::NotCompletedTooSoon),
     (Planted::HoldStays, Scenario::Refresh, 8, Rule::HeardAgain),
     (Planted::CompletedTwice, Scenario::Refresh, 2, Rule::CompletedOnce),
