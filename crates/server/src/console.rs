@@ -4,6 +4,7 @@
 //! from the database is escaped by the templates. No page has a number or a name of a customer or an agent.
 
 mod assets;
+pub(crate) mod history;
 mod now;
 mod overview;
 mod page;
@@ -19,4 +20,6 @@ pub(crate) use page::{
     timeline,
 };
 pub(crate) use session::{COOKIE, Role, Session};
+#[cfg(test)]
+pub(crate) use texts::LANGUAGES;
 pub(crate) use texts::{Language, fill};

@@ -17,6 +17,7 @@
 //! | [`server_state`] | how a server sees itself, for a monitor |
 //! | [`push`] | messages to desktops, whichever server they are connected to |
 //! | [`story`], [`explain`] | what happened to a call, to be understood later |
+//! | [`history`] | recoveries over time, by workflow, queue, agent and rung |
 //! | [`report`] | how recoveries have ended, by day |
 //! | [`beside`] | reads these from the database while servers run |
 //! | [`doctor`] | reads what `rejoin doctor` judges |
@@ -42,6 +43,7 @@ mod fallback_server;
 mod figures;
 pub mod given_up;
 pub mod held_back;
+pub mod history;
 pub mod http;
 pub mod jobs;
 mod lease;

@@ -6,6 +6,7 @@ use crate::engine::{Engine, Handle, Outlets};
 use crate::error::Error;
 use crate::execute::Executor;
 use crate::figures;
+use crate::history;
 use crate::http::{self, App, Routers, Tls};
 use crate::jobs::Door;
 use crate::lease;
@@ -151,6 +152,7 @@ impl Parts {
         let turns = Turns::new(&config.pacing, store.surroundings().clone());
         let (paced, shared, asked) = (turns.clone(), turns.clone(), turns.clone());
         let (leased, tidied, heard) = (store.clone(), store.clone(), pushes.clone());
+        let counted = store.clone();
         let told = handle.clone();
         let lost = pushes.clone().watch_lost(move |event| {
             let engine = told.clone();
@@ -169,6 +171,7 @@ impl Parts {
                 () = heard.listen() => {}
                 () = lost => {}
                 () = upkeep::run(tidied, keep) => {}
+                () = history::run(counted) => {}
             }
         };
         let queue = tokio::spawn(surroundings.task(beside));

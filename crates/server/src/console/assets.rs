@@ -18,8 +18,13 @@ pub(crate) struct Asset {
 pub(crate) static SCRIPT: LazyLock<Asset> =
     LazyLock::new(|| Asset::new("console", JS, include_str!("assets/console.js")));
 /// The stylesheet.
-pub(crate) static CSS: LazyLock<Asset> =
-    LazyLock::new(|| Asset::new("console", STYLE, include_str!("assets/console.css")));
+pub(crate) static CSS: LazyLock<Asset> = LazyLock::new(|| {
+    Asset::new(
+        "console",
+        STYLE,
+        concat!(include_str!("assets/console.css"), include_str!("assets/history.css")),
+    )
+});
 /// Script and stylesheet of a call's timeline.
 pub(crate) static TIMELINE_SCRIPT: LazyLock<Asset> =
     LazyLock::new(|| Asset::new("timeline", JS, rejoin_timeline::SCRIPT));

@@ -21,13 +21,14 @@ pub(crate) enum Confirm<'a> {
 }
 
 /// A page. `role`: of who is signed in.
-fn page(language: Language, title: &str, role: Option<Role>, main: &Markup) -> String {
+pub(super) fn frame(language: Language, title: &str, role: Option<Role>, main: &Markup) -> String {
     framed(language, title, role, main, false)
 }
 
 /// The same; `is_call`: it has a timeline.
 fn framed(language: Language, title: &str, role: Option<Role>, main: &Markup, is_call: bool) -> String {
     let texts = language.texts();
+    let views = [("/console", texts.now), ("/console/history", super::history::title(language))];
     let page = html! {
         (DOCTYPE)
         html lang=(language.tag()) {
@@ -49,7 +50,9 @@ fn framed(language: Language, title: &str, role: Option<Role>, main: &Markup, is
                     p.brand { (texts.title) }
                     @if let Some(role) = role {
                         nav aria-label=(texts.views) {
-                            ul { li { a href="/console" aria-current=[(title == texts.now).then_some("page")] { (texts.now) } } }
+                            ul {
+                                @for (path, name) in views { li { a href=(path) aria-current=[(title == name).then_some("page")] { (name) } } }
+                            }
                         }
                         form.find method="get" action="/console/calls" role="search" {
                             label for="find" { (texts.find) }
@@ -88,7 +91,7 @@ pub(crate) fn sign_in(language: Language, has_token: bool, why: Option<&str>) ->
             p { (texts.off) }
         }
     };
-    page(language, title, None, &main)
+    frame(language, title, None, &main)
 }
 
 /// The page after a sign-in from another site, which leads on by itself: the browser sends the cookie only with a request that
@@ -99,7 +102,7 @@ pub(crate) fn moved_on(language: Language, to: &str) -> String {
         p { (texts.signed_in) }
         p { a href=(to) { (texts.title) } }
     };
-    page(language, texts.sign_in, None, &main)
+    frame(language, texts.sign_in, None, &main)
 }
 
 /// A refusal that is no form.
@@ -109,7 +112,7 @@ pub(crate) fn refused(language: Language, role: Option<Role>, why: &str) -> Stri
         p.bad { (why) }
         p { a href="/console" { (texts.back) } }
     };
-    page(language, texts.refused_title, role, &main)
+    frame(language, texts.refused_title, role, &main)
 }
 
 /// The view "Now". `rows`: maximum number of recoveries; `query`: the address's, for the script. `notice`: what was done, or was
@@ -132,7 +135,7 @@ pub(crate) fn now(
             @for section in sections(texts, overview, role, rows) { (PreEscaped(section.html)) }
         }
     };
-    page(language, texts.now, Some(role), &main)
+    frame(language, texts.now, Some(role), &main)
 }
 
 /// How old the page is, and whether it is live. `events`: what the script follows; `this`: the page's address.
@@ -189,7 +192,7 @@ pub(crate) fn no_call(language: Language, role: Role, is_wrong: bool) -> String 
         p.bad { (why) }
         p { a href="/console" { (texts.back) } }
     };
-    page(language, texts.call_title, Some(role), &main)
+    frame(language, texts.call_title, Some(role), &main)
 }
 
 /// All that is held back.
@@ -211,7 +214,7 @@ pub(crate) fn held_back(language: Language, role: Role, listed: Option<&Listed>)
         }
         p { a href="/console" { (texts.back) } }
     };
-    page(language, texts.held_back_title, Some(role), &main)
+    frame(language, texts.held_back_title, Some(role), &main)
 }
 
 fn held_back_calls(texts: &Texts, role: Role, listed: &Listed) -> Markup {
@@ -271,5 +274,5 @@ pub(crate) fn confirm(language: Language, role: Role, what: Confirm<'_>) -> Stri
             }
         }
     };
-    page(language, title, Some(role), &main)
+    frame(language, title, Some(role), &main)
 }

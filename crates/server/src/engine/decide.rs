@@ -4,6 +4,7 @@ use super::{LineAdded, Outlets, Work};
 use crate::error::Error;
 use crate::failpoint;
 use crate::figures;
+use crate::history::About;
 use crate::jobs::{Door, Job, Place};
 use crate::store::{Changes, Committed, Found, Line, NewJob, Pushed, StoredJob, direct};
 use crate::story::{self, Entry, Input, Told as Story};
@@ -180,7 +181,9 @@ impl Step<'_> {
                 Effect::Note { conference, customer, note } => {
                     let line = Line { at: now, conference, note };
                     self.decided.notes.push((customer.clone(), line.clone()));
-                    self.changes.add_line(customer, line);
+                    let call = self.decided.machine.call(&line.conference);
+                    let about = call.and_then(|call| About::of(call, now, &line.note));
+                    self.changes.add_end(customer, line, about);
                 }
                 Effect::Forget { conference } => {
                     self.timers.clear_all(&conference);

@@ -4,6 +4,7 @@
 //! counts only from a page of this server: the cookie is not sent along from another site, and the request's `Origin` is
 //! checked.
 
+mod history;
 mod shared;
 mod sign_in;
 
@@ -56,6 +57,9 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/console/calls", get(find))
         .route("/console/calls/{subject}", get(call))
         .route("/console/calls/{subject}/events", get(call_events))
+        .route("/console/history", get(history::page))
+        .route("/console/history.csv", get(history::csv))
+        .route("/console/history.json", get(history::json))
         .route("/console/held-back", get(held_back))
         .route("/console/held-back/{conference}/release", get(ask_release).post(release))
         .route("/console/storm/go-on", get(ask_go_on).post(go_on))

@@ -86,7 +86,7 @@ pub(crate) async fn hello(
     check_epochs(&app, [hello.epoch])?;
     // A malformed query must not cost a recovery.
     let version = page.ok().and_then(|Query(Page { version })| version);
-    app.versions.said(version.as_deref());
+    app.versions.said(&app.store, version.as_deref());
     tracing::info!(worker = %agent.worker, holdings = hello.holdings.len(), "hello");
     app.pushes.heard(&agent.worker, hello.epoch);
     let (worker, epoch) = (&agent.worker, hello.epoch);

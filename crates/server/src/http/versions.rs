@@ -1,6 +1,7 @@
 //! Versions of the plugins that talk to this server.
 
 use crate::figures::HELLOS;
+use crate::store::Store;
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
@@ -20,8 +21,9 @@ pub(crate) struct Versions(Mutex<BTreeSet<String>>);
 
 impl Versions {
     /// A page with this version of the plugin has said hello. `None`: it names none.
-    pub(super) fn said(&self, version: Option<&str>) {
+    pub(super) fn said(&self, store: &Store, version: Option<&str>) {
         let label = self.label(version);
+        store.said_hello(&label);
         metrics::counter!(HELLOS, "version" => label).increment(1);
     }
 

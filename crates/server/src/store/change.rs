@@ -3,6 +3,7 @@
 use super::heard::Pushed;
 use super::held_back::HeldBack;
 use crate::given_up::GivenUp;
+use crate::history::About;
 use crate::story::Told;
 use rejoin_protocol::api::Push;
 use rejoin_protocol::{CallSid, ConferenceSid, Millis, WorkerSid};
@@ -85,7 +86,7 @@ pub struct Changes {
     pub(super) early: Vec<(EarlyMarkKey, Option<EarlyMark>)>,
     /// With the reason, if it was given up.
     pub(super) closed: BTreeMap<JobId, Option<String>>,
-    pub(super) lines: Vec<(Option<CallSid>, Line)>,
+    pub(super) lines: Vec<(Option<CallSid>, Line, Option<About>)>,
     pub(super) pushes: Vec<(WorkerSid, Push)>,
     pub(super) told: Vec<Told>,
     /// Calls whose stories are dropped.
@@ -157,7 +158,12 @@ impl Changes {
 
     /// Adds a line to a timeline; with the customer's leg, if known.
     pub fn add_line(&mut self, customer: Option<CallSid>, line: Line) {
-        self.lines.push((customer, line));
+        self.lines.push((customer, line, None));
+    }
+
+    /// The same for the end of a recovery: with what is known about it.
+    pub(crate) fn add_end(&mut self, customer: Option<CallSid>, line: Line, about: Option<About>) {
+        self.lines.push((customer, line, about));
     }
 
     /// Adds entries to a call's story.

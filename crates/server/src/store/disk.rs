@@ -8,9 +8,10 @@
 //! of both, as it would find them after `kill -9`. Uncommitted changes are lost.
 
 use super::Store;
-use super::database::{Connections, Database};
+use super::database::{Connections, Database, recoveries_of};
 use crate::error::Error;
 use crate::explain::{self, Story, Subject};
+use crate::history::Recovered;
 use crate::surroundings::Surroundings;
 use rejoin_protocol::ConferenceSid;
 use rejoin_recovery::Call;
@@ -101,6 +102,16 @@ impl Disk {
             stories.extend(story.map(|story| (subject, story)));
         }
         Ok(stories)
+    }
+
+    /// The recoveries that have ended, as the history of a server counts them.
+    pub fn recoveries(&self) -> Result<Vec<Recovered>, Error> {
+        sqlx::any::install_default_drivers();
+        let url = format!("sqlite:{}?mode=ro", self.last().path(&self.0.folder).display());
+        self.hold(async {
+            let pool = AnyPoolOptions::new().max_connections(1).connect(&url).await?;
+            recoveries_of(&mut *pool.acquire().await?).await
+        })
     }
 
     /// Overwrites a call's stored state, as another version or a damaged disk would: for tests of how it is handled.

@@ -36,6 +36,7 @@ use crate::explain::{Story, Subject};
 use crate::figures;
 use crate::given_up::GivenUp;
 use crate::held_back::Listed;
+use crate::history::{Asked, Hellos, Recovered, Sums};
 use crate::pace::Crowd;
 use crate::surroundings::Surroundings;
 use crate::switches::{Switch, Switches};
@@ -80,6 +81,7 @@ struct Inner {
     leased: Mutex<Lease>,
     set_aside: Mutex<SetAside>,
     switches: Switches,
+    hellos: Hellos,
 }
 
 #[derive(Debug)]
@@ -174,6 +176,7 @@ impl Store {
             leased: Mutex::default(),
             set_aside: Mutex::default(),
             switches: Switches::default(),
+            hellos: Hellos::default(),
         }));
         store.renew().await?;
         store.servers().await?;
@@ -615,6 +618,52 @@ impl Store {
             self.0.switches.put_back(switches);
         }
         kept
+    }
+
+    /// A page with this version of the plugin has said hello. It is written by [`Self::keep_history`].
+    pub(crate) fn said_hello(&self, version: &str) {
+        self.0.hellos.count(self.now(), version);
+    }
+
+    /// False in a simulation: nobody looks at its history.
+    pub(crate) fn has_history(&self) -> bool {
+        matches!(&self.0.place, Place::Database(database) if !database.is_simulated())
+    }
+
+    /// Counts a batch of the recoveries that have ended, and the pages that said hello. Returns the number of those recoveries; 0:
+    /// all are counted.
+    pub async fn keep_history(&self) -> Result<u64, Error> {
+        let Place::Database(database) = &self.0.place else { return Ok(0) };
+        if database.is_simulated() {
+            return Ok(0);
+        }
+        let hellos = self.0.hellos.take();
+        if !hellos.is_empty()
+            && let Err(error) = database.add_versions(&hellos).await
+        {
+            // Whether an unanswered commit counts them is unknown: rather too few than too many.
+            if !error.may_have_happened() {
+                self.0.hellos.put_back(hellos);
+            }
+            return Err(error);
+        }
+        database.keep_history().await
+    }
+
+    /// The history of recoveries.
+    pub async fn history(&self, asked: &Asked) -> Result<Sums, Error> {
+        match &self.0.place {
+            Place::Database(database) => database.answer(database.history(asked)).await,
+            Place::Memory(_) => Ok(Sums::default()),
+        }
+    }
+
+    /// Adds recoveries to the history that were not those of this database: to fill one for measurements.
+    pub async fn add_recoveries(&self, recoveries: &[Recovered]) -> Result<(), Error> {
+        match &self.0.place {
+            Place::Database(database) => database.add_recoveries(recoveries).await,
+            Place::Memory(_) => Ok(()),
+        }
     }
 
     /// Deletes what is older than this. Recoveries leave figures ([`crate::report`]).

@@ -17,7 +17,7 @@ on_both!(
 );
 
 /// A browser at a server.
-struct Browser {
+pub(crate) struct Browser {
     http: reqwest::Client,
     address: String,
     cookie: Option<String>,
@@ -29,7 +29,7 @@ impl Browser {
         Self { http, address: address.to_owned(), cookie: None }
     }
 
-    async fn signed_in(address: &str) -> Self {
+    pub(crate) async fn signed_in(address: &str) -> Self {
         let mut browser = Self::at(address);
         assert_eq!(browser.sign_in("token", OPERATOR_TOKEN).await.status(), 303);
         browser
@@ -42,11 +42,11 @@ impl Browser {
         }
     }
 
-    async fn get(&self, path: &str) -> Response {
+    pub(crate) async fn get(&self, path: &str) -> Response {
         self.with_cookie(self.http.get(format!("{}{path}", self.address))).send().await.unwrap()
     }
 
-    async fn page(&self, path: &str) -> String {
+    pub(crate) async fn page(&self, path: &str) -> String {
         let reply = self.get(path).await;
         assert_eq!(reply.status(), 200, "{path}");
         reply.text().await.unwrap()
@@ -127,7 +127,7 @@ impl Following {
     }
 }
 
-async fn world_on(database: &Database, change: impl FnOnce(&mut rejoin_server::Config)) -> World {
+pub(crate) async fn world_on(database: &Database, change: impl FnOnce(&mut rejoin_server::Config)) -> World {
     World::start_with(|config| {
         config.storage.database_url.clone_from(&database.url);
         change(config);
@@ -135,8 +135,16 @@ async fn world_on(database: &Database, change: impl FnOnce(&mut rejoin_server::C
     .await
 }
 
-const PAGES: [&str; 5] =
-    ["/console", "/console/now/events", "/console/calls", "/console/held-back", "/console/storm/go-on"];
+const PAGES: [&str; 8] = [
+    "/console",
+    "/console/now/events",
+    "/console/calls",
+    "/console/held-back",
+    "/console/storm/go-on",
+    "/console/history",
+    "/console/history.csv",
+    "/console/history.json",
+];
 
 #[tokio::test]
 async fn without_a_session_nothing_is_shown() {

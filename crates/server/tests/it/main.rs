@@ -30,6 +30,7 @@ mod guide;
 mod half_open;
 mod handover;
 mod held_back;
+mod history;
 mod hostile;
 mod jobs;
 mod kills;

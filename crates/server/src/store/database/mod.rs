@@ -4,6 +4,7 @@
 mod alerts;
 mod console;
 mod early;
+mod history;
 pub(crate) mod hosts;
 mod jobs;
 mod open;
@@ -17,6 +18,7 @@ mod sql;
 mod timeline;
 mod transact;
 
+pub(super) use history::recoveries_of;
 pub(super) use push::Listener;
 pub(crate) use schema::newest_tables;
 
@@ -24,6 +26,7 @@ use super::Disk;
 use crate::clock::Skew;
 use crate::error::Error;
 use crate::surroundings::Surroundings;
+use history::HistorySql;
 use servers::{Servers, is_read_only};
 use sql::{Dialect, Sql};
 use sqlx::any::Any;
@@ -43,6 +46,7 @@ pub(super) struct Database {
     disk: Option<Disk>,
     dialect: Dialect,
     sql: Sql,
+    history_sql: HistorySql,
     place: Place,
     /// Timeout of an answer.
     deadline: Duration,
@@ -63,12 +67,14 @@ enum Place {
         /// The only connection that writes.
         writing: AnyPool,
         reading: AnyPool,
+        /// Connections of the history, which the engine does not wait for.
+        aside: AnyPool,
     },
     Servers(Arc<Servers>),
 }
 
 /// What must be dropped to close a database.
-pub(super) type Connections = Option<[AnyPool; 2]>;
+pub(super) type Connections = Option<[AnyPool; 3]>;
 
 impl Database {
     /// Waits for an answer.
@@ -179,6 +185,36 @@ impl Database {
         }
     }
 
+    /// A connection for reading that the engine does not wait for.
+    async fn reading_aside(&self) -> Result<PoolConnection<Any>, Error> {
+        match &self.place {
+            Place::File { aside, .. } => Ok(aside.acquire().await?),
+            Place::Servers(servers) => Ok(Box::pin(servers.aside()).await?.acquire().await?),
+        }
+    }
+
+    /// A transaction with a consistent snapshot, on such a connection.
+    async fn moment_aside(&self) -> Result<Transaction<'static, Any>, Error> {
+        match &self.place {
+            Place::File { aside, .. } => Ok(aside.begin_with("begin").await?),
+            Place::Servers(servers) => {
+                let begin = "begin isolation level repeatable read, read only";
+                Ok(Box::pin(servers.aside()).await?.begin_with(begin).await?)
+            }
+        }
+    }
+
+    /// A transaction that writes and that the engine does not wait for, except for its turn on SQLite, where one writes at a time.
+    async fn begin_aside(&self) -> Result<Transaction<'static, Any>, Error> {
+        match &self.place {
+            Place::File { writing, .. } => Ok(writing.begin_with("begin immediate").await?),
+            Place::Servers(servers) => {
+                Box::pin(self.settle(servers)).await?;
+                Ok(Box::pin(servers.aside()).await?.begin().await?)
+            }
+        }
+    }
+
     /// After an unanswered commit nothing is begun before another commit was answered. When commits wait for a standby that
     /// is gone, each of them holds a connection of the database until the standby is back: all would be used up, and no
     /// repair could connect. This commit renews our lease, so that further ones wait for the first, and are refused.
@@ -205,7 +241,9 @@ impl Database {
 
     pub(super) fn connections(&self) -> Connections {
         match &self.place {
-            Place::File { writing, reading } => Some([writing.clone(), reading.clone()]),
+            Place::File { writing, reading, aside } => {
+                Some([writing.clone(), reading.clone(), aside.clone()])
+            }
             Place::Servers(_) => None,
         }
     }
@@ -218,7 +256,8 @@ impl Database {
     /// store, but can do nothing with it.
     pub(super) async fn close(&self) {
         match &self.place {
-            Place::File { writing, reading } => {
+            Place::File { writing, reading, aside } => {
+                aside.close().await;
                 reading.close().await;
                 writing.close().await;
             }

@@ -1,5 +1,6 @@
 //! Opens a database and migrates it.
 
+use super::history::HistorySql;
 use super::hosts::{Hosts, Unusable};
 use super::pooler;
 use super::read::texts;
@@ -33,6 +34,8 @@ const WRITING: &str =
 const CONNECTION_WITHIN: Duration = Duration::from_secs(2);
 /// In a simulation a connection is available as soon as this machine is fast enough.
 const HELD_WITHIN: Duration = Duration::from_secs(600);
+/// The settings of a connection that only reads a file.
+const READS: &str = "pragma query_only = on; pragma busy_timeout = 5000";
 /// Number of calls that are read at once when keys are rebuilt.
 const PAGE: i64 = 500;
 
@@ -186,9 +189,11 @@ async fn sqlite(
     Ok(Database {
         dialect: Dialect::Sqlite,
         sql: Sql::new(Dialect::Sqlite),
+        history_sql: HistorySql::new(Dialect::Sqlite),
         place: Place::File {
             writing: pool(url, 1, setup, within)?,
-            reading: pool(url, 4, "pragma query_only = on; pragma busy_timeout = 5000", within)?,
+            reading: pool(url, 4, READS, within)?,
+            aside: pool(url, 2, READS, within)?,
         },
         deadline,
         committed: Mutex::new(Instant::now()),
@@ -224,6 +229,7 @@ async fn postgres(url: &str, deadline: Duration, surroundings: Surroundings) -> 
     Ok(Database {
         dialect,
         sql,
+        history_sql: HistorySql::new(dialect),
         place: Place::Servers(Arc::new(servers)),
         deadline,
         committed: Mutex::new(Instant::now()),

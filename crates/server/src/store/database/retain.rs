@@ -14,6 +14,8 @@ use std::sync::Arc;
 
 /// Maximum number of rows that are handled in one transaction: other transactions wait for it.
 const AT_ONCE: i64 = 500;
+/// Maximum number of batches of expired recoveries that are counted before they are deleted.
+const AT_MOST: usize = 1000;
 
 impl Database {
     /// Deletes what is older than this. Recoveries leave figures ([`crate::report`]). Each part has its own deadline.
@@ -21,6 +23,7 @@ impl Database {
         self.forget_pushes().await?;
         self.limited(self.forget_early()).await?;
         self.forget_former_sessions().await?;
+        self.forget_history(keep).await;
         let before = integer(self.surroundings.now() - keep);
         while self.limited(self.reduce(before)).await? == AT_ONCE.unsigned_abs() {}
         let untold_since = integer(self.surroundings.now() - keep.max(COUNTED));
@@ -35,6 +38,27 @@ impl Database {
             while self.limited(forget()).await? == AT_ONCE.unsigned_abs() {}
         }
         Ok(())
+    }
+
+    /// Deletes what the history has of expired recoveries. Before their lines are deleted, those are counted that an older version
+    /// has left. If that fails the history lacks them: nothing else waits for it.
+    async fn forget_history(&self, keep: Millis) {
+        if self.is_simulated() {
+            return;
+        }
+        let before = self.surroundings.now() - keep;
+        let forgotten = async {
+            for _ in 0..AT_MOST {
+                if !self.has_uncounted_from_before(before).await? {
+                    break;
+                }
+                self.keep_history().await?;
+            }
+            self.forget_recoveries(before).await
+        };
+        if let Err(error) = forgotten.await {
+            tracing::warn!(%error, "the history of expired recoveries could not be deleted; retrying later");
+        }
     }
 
     /// Adds switches to those of their days.

@@ -24,6 +24,8 @@ use tokio::time::Instant;
 
 /// Maximum number of connections.
 const MOST: u32 = 8;
+/// Maximum number of connections for what the engine does not wait for.
+const ASIDE: u32 = 2;
 /// Pause between searches after no server was found.
 const PAUSE: Duration = Duration::from_millis(500);
 
@@ -66,6 +68,7 @@ struct Current {
     /// Changes each time that connections are dropped.
     number: u64,
     pool: AnyPool,
+    aside: AnyPool,
     url: Arc<str>,
 }
 
@@ -227,10 +230,17 @@ impl Servers {
             *number += 1;
             *number
         };
-        let (setup, options) = (self.setup.clone(), AnyConnectOptions::from_str(&url)?);
+        let options = AnyConnectOptions::from_str(&url)?;
+        let pool = self.pool(MOST, self.setup.clone(), options.clone());
+        // Sums are over many rows: the planner may read a table as a whole.
+        let aside = self.pool(ASIDE, format!("{}; set enable_seqscan = on", self.setup), options);
+        Ok(Current { number, pool, aside, url: url.into() })
+    }
+
+    fn pool(&self, most: u32, setup: String, options: AnyConnectOptions) -> AnyPool {
         let seen = Arc::clone(&self.timeline);
-        let pool = AnyPoolOptions::new()
-            .max_connections(MOST)
+        AnyPoolOptions::new()
+            .max_connections(most)
             .acquire_timeout(self.within)
             .before_acquire(|connection, _| {
                 // A transaction that could not even be rolled back, because the disk was full, would never end.
@@ -256,8 +266,12 @@ impl Servers {
                     Ok(())
                 })
             })
-            .connect_lazy_with(options);
-        Ok(Current { number, pool, url: url.into() })
+            .connect_lazy_with(options)
+    }
+
+    /// Connections that the engine does not wait for, to the same server.
+    pub(super) async fn aside(&self) -> Result<AnyPool, Error> {
+        Ok(self.found().await?.aside)
     }
 
     /// A connection.
@@ -302,6 +316,7 @@ impl Servers {
             metrics::counter!(figures::CONNECTIONS_DROPPED, "why" => why).increment(1);
             tracing::warn!(why, "dropping all connections to the database and reconnecting");
             // Nothing is put back from now on. Each connection ends with the operation that uses it last.
+            drop(thrown.aside.close());
             drop(thrown.pool.close());
         }
     }
@@ -329,6 +344,7 @@ impl Servers {
             current.take()
         };
         if let Some(current) = current {
+            current.aside.close().await;
             current.pool.close().await;
         }
     }

@@ -14,7 +14,7 @@ pub(super) enum Dialect {
 
 impl Dialect {
     /// A condition on a column: it is in the array of texts `$1`.
-    fn any(self) -> &'static str {
+    pub(super) fn any(self) -> &'static str {
         match self {
             Self::Sqlite => "in (select value from json_each($1))",
             // An array lets the planner use the index, however many elements there are.
@@ -32,7 +32,7 @@ impl Dialect {
     }
 
     /// Rows from an array of objects, named `r`.
-    fn rows(self, columns: &[(&str, &str)]) -> String {
+    pub(super) fn rows(self, columns: &[(&str, &str)]) -> String {
         match self {
             Self::Sqlite => {
                 let columns: Vec<_> =
@@ -79,7 +79,7 @@ impl Dialect {
     }
 
     /// PostgreSQL has other writers; SQLite's transaction is the only one that writes.
-    fn locking(self, lock: &'static str) -> &'static str {
+    pub(super) fn locking(self, lock: &'static str) -> &'static str {
         match self {
             Self::Sqlite => "",
             Self::Postgres => lock,
@@ -131,7 +131,7 @@ pub(super) struct Sql {
     pub(super) add_jobs: Arc<str>,
     /// With time. `$1`: `id`, `given_up`.
     pub(super) close_jobs: Arc<str>,
-    /// `$1`: `at`, `conference`, `customer`, `note`.
+    /// `$1`: `at`, `conference`, `customer`, `note`, `about`.
     pub(super) add_notes: Arc<str>,
     /// Deletes lines of timelines from before `$1`, at most `$2`.
     pub(super) forget_notes: Arc<str>,
@@ -299,12 +299,14 @@ impl Sql {
                  where jobs.id = r.id",
                 d.rows(&[("id", "bigint"), ("given_up", "text")]), now = d.now("$2"), action = d.without_label())),
             add_notes: sql(format!(
-                "insert into notes (at, conference, customer, note) select at, conference, customer, note from {}",
+                "insert into notes (at, conference, customer, note, about)
+                 select at, conference, customer, note, about from {}",
                 d.rows(&[
                     ("at", "bigint"),
                     ("conference", "text"),
                     ("customer", "text"),
                     ("note", "text"),
+                    ("about", "text"),
                 ])
             )),
             forget_notes: sql(format!(

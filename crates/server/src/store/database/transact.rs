@@ -191,10 +191,11 @@ impl Database {
         let closed: Vec<Value> =
             changes.closed.iter().map(|(job, given_up)| json!({"id": job.0, "given_up": given_up})).collect();
         self.timed_rows(db, &sql.close_jobs, &closed).await?;
-        let notes = changes.lines.iter().map(|(customer, line)| {
+        let notes = changes.lines.iter().map(|(customer, line, about)| {
             Ok(json!({
                 "at": integer(line.at), "conference": line.conference, "customer": customer.as_ref().map(CallSid::as_str),
                 "note": serde_json::to_string(&line.note)?,
+                "about": about.as_ref().map(serde_json::to_string).transpose()?,
             }))
         });
         rows(db, &sql.add_notes, &notes.collect::<Result<Vec<_>, serde_json::Error>>()?).await?;

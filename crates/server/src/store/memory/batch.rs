@@ -69,7 +69,8 @@ impl Server {
                 data.jobs.open.remove(&open);
             }
         }
-        for (customer, line) in lines {
+        // The history of recoveries is in databases only.
+        for (customer, line, _) in lines {
             let number = data.number();
             data.lines.insert(number, (customer, line));
         }
