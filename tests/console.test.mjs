@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { createHmac } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -356,6 +356,85 @@ test('it speaks the language of the browser, and fits on a phone in each', async
     await page.context().close();
   }
 });
+
+test('the history works without a script, by keyboard, in each look and language', async () => {
+  // The customer of the first test hangs up: a recovery has ended.
+  await callback(1, 'participant-leave', { SequenceNumber: '4', CallSid: sid('CA', 0x101) });
+  const counted = async () => {
+    const page = await signedIn({ javaScriptEnabled: false });
+    await page.goto(`${address}/console/history?last=1d`);
+    const found = await page.locator('#agents a', { hasText: sid('WK', 1) }).count();
+    await page.context().close();
+    return found > 0;
+  };
+  // The server counts every five seconds.
+  let tries = 0;
+  while (!(await counted())) assert.ok(++tries < 100, 'it is counted');
+
+  const page = await signedIn({ javaScriptEnabled: false });
+  await page.getByRole('link', { name: 'History' }).focus();
+  await page.keyboard.press('Enter');
+  await page.getByRole('heading', { level: 1, name: 'History' }).waitFor();
+  await page.getByRole('link', { name: '24 hours' }).click();
+  // Each picture has its table, and what the table says is what the file has.
+  await page.locator('#over-time svg[role=img]').waitFor();
+  await page.locator('#over-time summary').focus();
+  await page.keyboard.press('Enter');
+  assert.equal(await page.locator('#over-time tbody tr').count(), 25);
+  assert.match((await page.locator('#results tbody tr').nth(2).textContent()) ?? '', /100\.0 %/);
+  const [file] = await Promise.all([
+    page.waitForEvent('download'),
+    page.locator('#results').getByRole('link', { name: 'CSV' }).click(),
+  ]);
+  assert.equal(file.suggestedFilename(), 'rejoin-history.csv');
+  assert.match(readFileSync(await file.path(), 'utf8'), /^result,recoveries,percent\r\n.*lost,1,100/s);
+  // The form leads to an address that shows the same again.
+  await page.getByLabel('Outcome').selectOption('rejoined');
+  await page.getByRole('button', { name: 'Show' }).click();
+  await page.getByText('No recovery has ended in this time.').waitFor();
+  const link = page.url();
+  assert.match(link, /outcome=rejoined/);
+  await page.goto(link);
+  assert.equal(await page.getByLabel('Outcome').inputValue(), 'rejoined');
+  await page.goto(`${address}/console/history?agent=Ada`);
+  await page.getByText('It was left out.').waitFor();
+  await page.context().close();
+
+  for (const [look, options] of LOOKS) await showsHistory(look, options, 'last=1d');
+  for (const locale of ['de-DE', 'es-ES', 'fr-FR', 'ja-JP', 'pt-BR']) {
+    const options = { locale, viewport: { width: 390, height: 844 } };
+    await showsHistory(locale.slice(0, 2), options, 'last=1d');
+  }
+});
+
+/** A look of the history: accessible, and nothing beside the window, with all tables open. */
+const showsHistory = async (
+  /** @type {string} */ look,
+  /** @type {import('playwright-core').BrowserContextOptions} */ options,
+  /** @type {string} */ query,
+) => {
+  const context = await browser.newContext({ locale: 'en-GB', ...options });
+  const page = await context.newPage();
+  page.on('pageerror', (error) => troubles.push(String(error)));
+  page.on('console', (said) => {
+    if (said.text().includes('Content Security Policy')) troubles.push(said.text());
+  });
+  await page.goto(`${address}/console`);
+  await page.locator('#token').fill(TOKEN);
+  await page.keyboard.press('Enter');
+  await page.locator('main#main form').waitFor({ state: 'detached' });
+  await page.goto(`${address}/console/history?${query}`);
+  await page.locator('#agents').waitFor();
+  await page.screenshot({ path: path.join(pictures, `history-${look}.png`), fullPage: true });
+  for (const summary of await page.locator('summary').all()) await summary.click();
+  await isAccessible(page, `history ${look}`);
+  const { wide, room } = await page.evaluate(() => ({
+    wide: document.documentElement.scrollWidth,
+    room: document.documentElement.clientWidth,
+  }));
+  assert.ok(wide <= room, `history ${look}: ${wide} > ${room}`);
+  await context.close();
+};
 
 test('in a storm an operator lets the requests go out, after a question', async () => {
   await Promise.all([2, 3, 4, 5].map(lose));

@@ -183,9 +183,15 @@ pub struct Recovered {
 }
 
 impl Recovered {
-    /// From the line that tells its end, what the engine knew then, and the other lines of that conference with their times. `None`:
-    /// the line cannot be read.
-    pub(crate) fn of(at: Millis, note: &str, about: Option<&str>, lines: &[(Millis, Note)]) -> Option<Self> {
+    /// From the line that tells its end, what the engine knew then, the other lines of that conference, and the times at which its
+    /// customer was to hear something. `None`: the line cannot be read.
+    pub(crate) fn of(
+        at: Millis,
+        note: &str,
+        about: Option<&str>,
+        lines: &[(Millis, Note)],
+        sounds: &[Millis],
+    ) -> Option<Self> {
         let Ok(Note::Ended { outcome, after }) = serde_json::from_str(note) else { return None };
         let about: About = about.and_then(|about| serde_json::from_str(about).ok()).unwrap_or_default();
         let lost_at = at - after;
@@ -200,12 +206,14 @@ impl Recovered {
             true => Rung::Covered,
             false => rung.next_back().unwrap_or(Rung::None),
         };
-        let sound = |note: &Note| matches!(note, Note::HoldingTheLine | Note::Queued);
-        let heard = meanwhile().find(|(_, note)| !about.is_covered && sound(note));
+        let is_sound = |note: &Note| matches!(note, Note::HoldingTheLine | Note::Queued);
+        let noted = meanwhile().filter(|(_, note)| is_sound(note)).map(|(when, _)| *when);
+        let heard = noted.chain(sounds.iter().copied().filter(|when| (lost_at..=at).contains(when))).min();
+        let heard = heard.filter(|_| !about.is_covered);
         Some(Self {
             at,
             took: after,
-            heard: heard.map(|(when, _)| lost_at.until(*when)),
+            heard: heard.map(|when| lost_at.until(when)),
             rung: rung.name().to_owned(),
             outcome: OUTCOMES.into_iter().find(|known| *known == outcome).unwrap_or("other").to_owned(),
             about,

@@ -35,6 +35,7 @@ pub mod plan;
 mod planted;
 mod push;
 mod queue;
+pub mod recovery;
 pub mod rules;
 pub mod run;
 mod server;

@@ -12,6 +12,7 @@ use crate::timeline::Entry;
 use crate::world::World;
 use rejoin_server::Config;
 use rejoin_server::explain::{Story, Subject};
+use rejoin_server::history::Recovered;
 use std::sync::Arc;
 
 /// The outcome of a world.
@@ -23,6 +24,8 @@ pub struct Outcome {
     pub timeline: Vec<Entry>,
     /// The stories of calls that lost an agent, as `rejoin explain` has them, if they were asked for.
     pub stories: Vec<(Subject, Story)>,
+    /// The recoveries that have ended, as the history of a server counts them, if stories were asked for.
+    pub recoveries: Vec<Recovered>,
     /// What occurred.
     pub coverage: Coverage,
     /// What became of customers who lost their agents.
@@ -121,10 +124,13 @@ impl Runner {
             let lasted = world.now;
             let stories =
                 if self.explains { world.servers.kept.stories().map_err(Unfit::of)? } else { vec![] };
+            let recoveries =
+                if self.explains { world.servers.kept.recoveries().map_err(Unfit::of)? } else { vec![] };
             Ok(Outcome {
                 broken: world.rules.broken.take(),
                 timeline: world.timeline.take().unwrap_or_default(),
                 stories,
+                recoveries,
                 coverage: world.coverage.total(),
                 losses: std::mem::take(&mut world.losses),
                 lasted,

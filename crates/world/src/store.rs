@@ -5,6 +5,7 @@ use crate::world::BEGIN;
 use rejoin_recovery::Call;
 use rejoin_server::Error;
 use rejoin_server::explain::{Story, Subject};
+use rejoin_server::history::Recovered;
 use rejoin_server::store::{Backup, Disk, Memory, Store};
 use rejoin_server::surroundings::Surroundings;
 use std::fmt;
@@ -90,6 +91,14 @@ impl Kept {
         match self {
             Self::Memory(_) => Ok(vec![]),
             Self::Disk(disk) => disk.stories(),
+        }
+    }
+
+    /// The recoveries that have ended, as the history of a server counts them; none in memory.
+    pub(crate) fn recoveries(&self) -> Result<Vec<Recovered>, Error> {
+        match self {
+            Self::Memory(_) => Ok(vec![]),
+            Self::Disk(disk) => disk.recoveries(),
         }
     }
 

@@ -86,16 +86,20 @@ fn rung_and_first_sound_are_those_between_loss_and_end() {
         line(21_000, Note::Requeueing { same_agent: false }),
     ];
     let about = serde_json::to_string(&about).expect("JSON");
-    let found = Recovered::of(Millis(20_000), ended, Some(&about), &lines).expect("it is readable");
+    let found = Recovered::of(Millis(20_000), ended, Some(&about), &lines, &[]).expect("it is readable");
     assert_eq!((found.rung.as_str(), found.heard), ("same-agent", Some(Millis(700))));
+    // The soft tone was before the announcement; one of another recovery does not count.
+    let sounds = [1_000, 11_050, 11_700, 21_000].map(Millis);
+    let toned = Recovered::of(Millis(20_000), ended, Some(&about), &lines, &sounds).expect("it is readable");
+    assert_eq!(toned.heard, Some(Millis(50)));
     assert_eq!((found.meaning(), found.about.worker.as_str()), (Meaning::Any, "WK1"));
     // What an older version has written, and what a newer one may write.
-    let old = Recovered::of(Millis(20_000), ended, None, &[]).expect("it is readable");
+    let old = Recovered::of(Millis(20_000), ended, None, &[], &[]).expect("it is readable");
     assert_eq!((old.about, old.rung.as_str(), old.heard), (About::default(), "none", None));
     let new = r#"{"what":"ended","outcome":"sent-home","after":1}"#;
-    let new = Recovered::of(Millis(1), new, Some("{\"more\":1}"), &[]).expect("it is readable");
+    let new = Recovered::of(Millis(1), new, Some("{\"more\":1}"), &[], &[]).expect("it is readable");
     assert_eq!((new.outcome.as_str(), new.meaning()), ("other", Meaning::Lost));
-    assert_eq!(Recovered::of(Millis(1), r#"{"what":"ended"}"#, None, &[]), None);
+    assert_eq!(Recovered::of(Millis(1), r#"{"what":"ended"}"#, None, &[], &[]), None);
 }
 
 #[test]
@@ -103,7 +107,7 @@ fn the_absence_of_a_covered_agent_left_no_customer_alone() {
     let about = serde_json::to_string(&About { is_covered: true, ..About::default() }).expect("JSON");
     let ended = r#"{"what":"ended","outcome":"covered","after":9000}"#;
     let lines = [(Millis(15_000), Note::HoldingTheLine)];
-    let found = Recovered::of(Millis(20_000), ended, Some(&about), &lines).expect("it is readable");
+    let found = Recovered::of(Millis(20_000), ended, Some(&about), &lines, &[]).expect("it is readable");
     assert_eq!((found.rung.as_str(), found.meaning(), found.heard), ("covered", Meaning::Unneeded, None));
     assert_eq!(Cell::of(&found, 24).voice.count(), 0);
 }

@@ -5,6 +5,7 @@ use rejoin_world::coverage::Coverage;
 use rejoin_world::day::{self, Day};
 use rejoin_world::html;
 use rejoin_world::plan::{self, Fault, FaultKind, Plan, Scenario};
+use rejoin_world::recovery;
 use rejoin_world::rules::Broken;
 use rejoin_world::shrink::shrink;
 use rejoin_world::timeline::Entry;
@@ -78,6 +79,10 @@ struct Options {
     /// files.
     #[arg(long, value_name = "FILE")]
     digest: Option<std::path::PathBuf>,
+    /// Writes a line for each recovery that has ended: seed, milliseconds until its end, until the first sound (`-`: none), rung,
+    /// outcome, and cause (`-`: none). The store is sqlite then.
+    #[arg(long, value_name = "FILE")]
+    recoveries: Option<std::path::PathBuf>,
 }
 
 fn main() -> ExitCode {
@@ -167,6 +172,9 @@ fn look_for_planted(name: &str, only: Option<Scenario>, options: &Options) -> Re
 fn runner(options: &Options) -> Result<Runner, Unfit> {
     let mut runner = Runner::new()?;
     runner.store = options.store;
+    if options.recoveries.is_some() {
+        (runner.store, runner.explains) = (StoreKind::Sqlite, true);
+    }
     Ok(runner)
 }
 
@@ -241,6 +249,7 @@ fn many(options: &Options, draw: &(dyn Fn(u64) -> Plan + Sync)) -> Result<u64, U
     let found: Mutex<Vec<Found>> = Mutex::default();
     let total: Mutex<Total> = Mutex::default();
     let digests: Mutex<BTreeMap<u64, u64>> = Mutex::default();
+    let recoveries: Mutex<BTreeMap<u64, String>> = Mutex::default();
     let failed: Mutex<Option<Unfit>> = Mutex::default();
     let began = Instant::now();
     std::thread::scope(|scope| {
@@ -266,6 +275,12 @@ fn many(options: &Options, draw: &(dyn Fn(u64) -> Plan + Sync)) -> Result<u64, U
                         seen.lasted += outcome.lasted;
                         if let (true, Ok(mut digests)) = (runner.records, digests.lock()) {
                             digests.insert(plan.seed, digest(&outcome.timeline));
+                        }
+                        if let (false, Ok(mut recoveries)) =
+                            (outcome.recoveries.is_empty(), recoveries.lock())
+                        {
+                            let lines = outcome.recoveries.iter().map(|it| recovery::line(plan.seed, it));
+                            recoveries.insert(plan.seed, lines.collect());
                         }
                         if let (Some(broken), Ok(mut found)) = (outcome.broken, found.lock()) {
                             found.push(Found { plan, broken });
@@ -299,6 +314,10 @@ fn many(options: &Options, draw: &(dyn Fn(u64) -> Plan + Sync)) -> Result<u64, U
     if let Some(path) = &options.digest {
         let lines = digests.into_inner().unwrap_or_default();
         let lines: String = lines.iter().map(|(seed, digest)| format!("{seed} {digest:016x}\n")).collect();
+        std::fs::write(path, lines).map_err(Unfit::of)?;
+    }
+    if let Some(path) = &options.recoveries {
+        let lines: String = recoveries.into_inner().unwrap_or_default().into_values().collect();
         std::fs::write(path, lines).map_err(Unfit::of)?;
     }
     let worlds = done.load(Ordering::Relaxed);

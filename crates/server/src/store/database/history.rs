@@ -34,6 +34,9 @@ const CHOICES: usize = 100;
 /// Maximum number of one agent's recoveries that are read.
 const OF_ONE_AGENT: i64 = 20_000;
 
+/// The actions by which a customer hears something.
+const SOUNDS: [&str; 2] = ["announcing", "telling the customer on hold"];
+
 /// A line that tells an end. The index on those that are not counted has the same condition.
 const UNCOUNTED: &str = r#"counted = 0 and substr(note, 1, 15) = '{"what":"ended"'"#;
 
@@ -61,6 +64,8 @@ pub(super) struct HistorySql {
     add_versions: Arc<str>,
     /// All lines of these conferences. `$1`: conferences.
     lines: Arc<str>,
+    /// When the customers of these conferences were to hear something. `$1`: conferences.
+    sounds: Arc<str>,
     /// Deletes recoveries that ended before `$1`, at most `$2`.
     forget_recoveries: Arc<str>,
     /// Deletes sums of hours before `$1`.
@@ -134,6 +139,11 @@ impl HistorySql {
             add_agents: add("history_agents", &agent, &AGENT_COUNTERS),
             add_versions: add("plugin_versions", &[number("day"), text("version")], &["count".to_owned()]),
             lines: sql(format!("select conference, at, note from notes where conference {} order by id", d.any())),
+            sounds: sql(format!(
+                "select conference, at from story where conference {} and ({}) order by id",
+                d.any(),
+                SOUNDS.map(|action| format!("entry like '%\"action\":\"{action}\"%'")).join(" or ")
+            )),
             forget_recoveries: sql(format!(
                 "delete from recoveries where id in (select id from recoveries where at < $1 order by at limit $2 {})",
                 d.locking("for update skip locked")
@@ -253,7 +263,7 @@ impl Database {
     }
 
     async fn uncounted(&self, most: i64) -> Result<Vec<Ended>, Error> {
-        uncounted(&mut *self.reading_aside().await?, &self.history_sql.lines, most).await
+        uncounted(&mut *self.reading_aside().await?, &self.history_sql, most).await
     }
 
     async fn write_recoveries(&self, db: &mut AnyConnection, all: &[&Recovered]) -> Result<(), Error> {
@@ -349,7 +359,7 @@ impl Database {
 }
 
 /// The lines that are not counted, oldest first.
-async fn uncounted(db: &mut AnyConnection, lines: &Arc<str>, most: i64) -> Result<Vec<Ended>, Error> {
+async fn uncounted(db: &mut AnyConnection, sql: &HistorySql, most: i64) -> Result<Vec<Ended>, Error> {
     let find =
         format!("select id, conference, at, note, about from notes where {UNCOUNTED} order by id limit $1");
     let found = sqlx::query(AssertSqlSafe(find)).bind(most).fetch_all(&mut *db).await?;
@@ -357,9 +367,10 @@ async fn uncounted(db: &mut AnyConnection, lines: &Arc<str>, most: i64) -> Resul
         return Ok(vec![]);
     }
     let conferences: Vec<String> = found.iter().map(|row| row.try_get(1)).collect::<Result<_, _>>()?;
-    let read = sqlx::query(AssertSqlSafe(Arc::clone(lines)));
+    let conferences = texts(conferences.iter().map(String::as_str));
+    let read = sqlx::query(AssertSqlSafe(Arc::clone(&sql.lines))).bind(conferences.clone());
     let mut lines: BTreeMap<String, Vec<(Millis, Note)>> = BTreeMap::new();
-    for row in read.bind(texts(conferences.iter().map(String::as_str))).fetch_all(db).await? {
+    for row in read.fetch_all(&mut *db).await? {
         let (conference, at, note): (String, i64, String) =
             (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
         // What another version has written tells no rung that this one knows.
@@ -367,13 +378,19 @@ async fn uncounted(db: &mut AnyConnection, lines: &Arc<str>, most: i64) -> Resul
             lines.entry(conference).or_default().push((millis(at), note));
         }
     }
+    let read = sqlx::query(AssertSqlSafe(Arc::clone(&sql.sounds))).bind(conferences);
+    let mut sounds: BTreeMap<String, Vec<Millis>> = BTreeMap::new();
+    for row in read.fetch_all(db).await? {
+        sounds.entry(row.try_get(0)?).or_default().push(millis(row.try_get(1)?));
+    }
     let mut all = Vec::with_capacity(found.len());
     for row in found {
         let (conference, at, note): (String, i64, String) =
             (row.try_get(1)?, row.try_get(2)?, row.try_get(3)?);
         let about: Option<String> = row.try_get(4)?;
         let lines = lines.get(&conference).map(Vec::as_slice).unwrap_or_default();
-        let recovered = Recovered::of(millis(at), &note, about.as_deref(), lines);
+        let sounds = sounds.get(&conference).map(Vec::as_slice).unwrap_or_default();
+        let recovered = Recovered::of(millis(at), &note, about.as_deref(), lines, sounds);
         all.push(Ended { id: row.try_get(0)?, conference, recovered });
     }
     for ended in all.iter().filter(|ended| ended.recovered.is_none()) {
@@ -387,8 +404,8 @@ async fn uncounted(db: &mut AnyConnection, lines: &Arc<str>, most: i64) -> Resul
 
 /// The recoveries of a file that are not counted, as they will be: those of a simulation.
 pub(in crate::store) async fn recoveries_of(db: &mut AnyConnection) -> Result<Vec<Recovered>, Error> {
-    let lines = HistorySql::new(Dialect::Sqlite).lines;
-    Ok(uncounted(db, &lines, i64::MAX).await?.into_iter().filter_map(|ended| ended.recovered).collect())
+    let sql = HistorySql::new(Dialect::Sqlite);
+    Ok(uncounted(db, &sql, i64::MAX).await?.into_iter().filter_map(|ended| ended.recovered).collect())
 }
 
 /// Waits for an answer, and drops no connection of the engine's for it.
@@ -601,4 +618,17 @@ async fn versions(db: &mut AnyConnection, asked: &Asked) -> Result<Vec<(String, 
         versions.push((row.try_get(0)?, count(&row, 1)?));
     }
     Ok(versions)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rejoin_recovery::Action;
+
+    #[test]
+    fn the_actions_by_which_a_customer_hears_something_have_these_names() {
+        for action in SOUNDS {
+            assert!(Action::NAMES.contains(&action), "{action}");
+        }
+    }
 }

@@ -45,7 +45,7 @@ pub(super) static TEXTS: Texts = Texts {
     rate_any: "Wieder mit einem Agenten",
     voice: "Zeit, bis der Kunde wieder einen Agenten hatte",
     heard: "Zeit bis zum ersten Ton",
-    heard_why: "Vom Verlust, bis die Ansage angefordert wird oder der Kunde in der Warteschlange ist. War der Agent vorher zurück, gibt es keine.",
+    heard_why: "Vom Verlust, bis der Ton oder die Ansage angefordert wird oder der Kunde in der Warteschlange ist. War der Agent vorher zurück, gibt es keine.",
     within: "Innerhalb von",
     so_far: "Bis dahin",
     over: "über {n} s",

@@ -45,7 +45,7 @@ pub(super) static TEXTS: Texts = Texts {
     rate_any: "With an agent again",
     voice: "Time until the customer had an agent again",
     heard: "Time until the first sound",
-    heard_why: "From the loss until the announcement is requested, or the customer is in the queue. A customer whose agent was back before has none.",
+    heard_why: "From the loss until the tone or the announcement is requested, or the customer is in the queue. A customer whose agent was back before has none.",
     within: "Within",
     so_far: "So far",
     over: "over {n} s",

@@ -45,7 +45,7 @@ pub(super) static TEXTS: Texts = Texts {
     rate_any: "De nuevo con un agente",
     voice: "Tiempo hasta que el cliente volvió a tener agente",
     heard: "Tiempo hasta el primer sonido",
-    heard_why: "Desde la pérdida hasta que se pide el anuncio o el cliente está en la cola. Si el agente volvió antes, no hay ninguno.",
+    heard_why: "Desde la pérdida hasta que se pide el tono o el anuncio o el cliente está en la cola. Si el agente volvió antes, no hay ninguno.",
     within: "En menos de",
     so_far: "Hasta aquí",
     over: "más de {n} s",

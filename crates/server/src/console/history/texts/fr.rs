@@ -45,7 +45,7 @@ pub(super) static TEXTS: Texts = Texts {
     rate_any: "De nouveau avec un agent",
     voice: "Temps jusqu’à ce que le client ait de nouveau un agent",
     heard: "Temps jusqu’au premier son",
-    heard_why: "De la perte jusqu’à la demande de l’annonce, ou jusqu’à ce que le client soit dans la file. Si l’agent est revenu avant, il n’y en a pas.",
+    heard_why: "De la perte jusqu’à la demande de la tonalité ou de l’annonce, ou jusqu’à ce que le client soit dans la file. Si l’agent est revenu avant, il n’y en a pas.",
     within: "En moins de",
     so_far: "Jusque-là",
     over: "plus de {n} s",

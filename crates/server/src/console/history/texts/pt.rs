@@ -45,7 +45,7 @@ pub(super) static TEXTS: Texts = Texts {
     rate_any: "De novo com um agente",
     voice: "Tempo até o cliente ter um agente de novo",
     heard: "Tempo até o primeiro som",
-    heard_why: "Da perda até o anúncio ser pedido ou o cliente estar na fila. Se o agente voltou antes, não há nenhum.",
+    heard_why: "Da perda até o tom ou o anúncio ser pedido ou o cliente estar na fila. Se o agente voltou antes, não há nenhum.",
     within: "Em até",
     so_far: "Até aqui",
     over: "mais de {n} s",
