@@ -107,12 +107,25 @@ fn nice(most: u64) -> u64 {
     }
 }
 
+/// A number that fits beside a picture: `1500`, `200k`, `1.5M`.
+pub(super) fn short(of: u64) -> String {
+    let (unit, sign) = match of {
+        0..10_000 => return of.to_string(),
+        10_000..1_000_000 => (1_000, "k"),
+        _ => (1_000_000, "M"),
+    };
+    match of % unit * 10 / unit {
+        0 => format!("{}{sign}", of / unit),
+        tenth => format!("{}.{tenth}{sign}", of / unit),
+    }
+}
+
 /// Bars by time, of four parts each.
 pub(super) fn bars(label: &str, points: &[(String, [u64; 4])]) -> Markup {
     let most = points.iter().map(|(_, counts)| counts.iter().sum()).max().unwrap_or(0);
     let most = nice(most);
     let mut picture = Picture::new();
-    picture.levels(["0", &(most / 2).to_string(), &most.to_string()]);
+    picture.levels(["0", &short(most / 2), &short(most)]);
     for (number, (_, counts)) in points.iter().enumerate() {
         let (x, wide) = column(number, points.len());
         let mut below = 0;
@@ -170,7 +183,7 @@ pub(super) fn distribution(label: &str, histogram: &Histogram) -> Markup {
     let counts = &histogram.0;
     let most = nice(counts.iter().copied().max().unwrap_or(0));
     let mut picture = Picture::new();
-    picture.levels(["0", &(most / 2).to_string(), &most.to_string()]);
+    picture.levels(["0", &short(most / 2), &short(most)]);
     for (number, count) in counts.iter().enumerate() {
         let (x, wide) = column(number, counts.len());
         let top = level(float(*count) / float(most));

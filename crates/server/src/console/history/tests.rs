@@ -92,6 +92,12 @@ fn the_pictures_draw_what_the_tables_have() {
 }
 
 #[test]
+fn numbers_beside_a_picture_are_short() {
+    let short = [0, 9_999, 10_000, 25_000, 400_000, 1_000_000, 2_500_000].map(super::chart::short);
+    assert_eq!(short, ["0", "9999", "10k", "25k", "400k", "1M", "2.5M"]);
+}
+
+#[test]
 fn nearly_all_is_not_all() {
     let share = |part, whole| super::page::permille(part, whole);
     assert_eq!(
