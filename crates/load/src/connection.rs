@@ -16,13 +16,15 @@ pub struct Answer {
 pub struct Connection {
     stream: TcpStream,
     read: Vec<u8>,
+    /// The last cookie that was set, with its name.
+    pub cookie: Option<String>,
 }
 
 impl Connection {
     pub async fn open(address: SocketAddr) -> Outcome<Self> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
-        Ok(Self { stream, read: Vec::with_capacity(1024) })
+        Ok(Self { stream, read: Vec::with_capacity(1024), cookie: None })
     }
 
     pub async fn ask(&mut self, request: &[u8]) -> Outcome<Answer> {
@@ -64,7 +66,10 @@ impl Connection {
             }
             self.more().await?;
         };
-        let head = String::from_utf8(self.read.drain(..end + 4).collect())?.to_ascii_lowercase();
+        let head = String::from_utf8(self.read.drain(..end + 4).collect())?;
+        let set = head.lines().find_map(|line| line.strip_prefix("set-cookie: ")?.split(';').next());
+        self.cookie = set.map(str::to_owned).or_else(|| self.cookie.take());
+        let head = head.to_ascii_lowercase();
         let status = head.split(' ').nth(1).ok_or("no HTTP")?.parse()?;
         let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
         Ok((status, length.map_or(Ok(0), str::parse)?))

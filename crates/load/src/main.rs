@@ -12,6 +12,8 @@ mod database;
 mod desktops;
 mod fallback;
 mod figure;
+mod fill;
+mod history;
 mod recoveries;
 mod server;
 mod starts;
@@ -47,6 +49,9 @@ struct Options {
     /// Number of recoveries, one after the other, and of starts.
     #[arg(long, default_value = "20")]
     times: u64,
+    /// Number of recoveries in the history.
+    #[arg(long, default_value = "1000000")]
+    recoveries: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -57,6 +62,7 @@ enum Part {
     Calls,
     Starts,
     Fallback,
+    History,
 }
 
 #[tokio::main]
@@ -83,6 +89,9 @@ async fn measure(options: &Options) -> Outcome<()> {
         }
         if wanted(Part::Starts) {
             starts::measure(options, name, &database().await).await?;
+        }
+        if wanted(Part::History) {
+            Box::pin(history::measure(options, name, &database().await)).await?;
         }
     }
     if wanted(Part::Desktops) {
