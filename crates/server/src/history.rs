@@ -1,7 +1,7 @@
 //! The history of recoveries: what is kept of each, and what the console and `rejoin report` show of many.
 //!
 //! The engine writes what it knows of a recovery ([`About`]) beside the line of the timeline that tells its end, in the same row and
-//! statement. Everything else is done later and beside the engine: [`run`] takes the lines that are not counted, makes a
+//! statement. Everything else is done later and beside the engine: `counting` takes the lines that are not counted, makes a
 //! [`Recovered`] of each, and adds it to sums by hour and day, in one transaction that also marks the line. So a line is counted once,
 //! however often a server is killed and however many servers count; and what an older version has written is counted, too.
 
@@ -11,21 +11,14 @@ mod sums;
 pub use asked::{Asked, DAY_HOURS, LAST, Mistake, Range, minute};
 pub use sums::{Agent, BOUNDS, Cell, Histogram, Sums};
 
-use crate::store::Store;
 use rejoin_protocol::Millis;
 use rejoin_recovery::{Absent, Call, Ending, Note};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 /// An hour.
 pub const HOUR: Millis = Millis::seconds(3600);
-/// How often the lines that are not counted are looked for: how far the history is behind, usually.
-const EVERY: Duration = Duration::from_secs(5);
-/// After each batch nothing is written for this many times its duration, so that counting what an older version has left takes at
-/// most a quarter of the database's writer.
-const SHARE: u32 = 3;
 /// Maximum number of versions and days that are kept until they are written.
 const HELLOS: usize = 200;
 
@@ -250,27 +243,6 @@ impl Hellos {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for (of, count) in counts {
             *all.entry(of).or_default() += count;
-        }
-    }
-}
-
-/// Counts what has ended. Runs until the task is aborted.
-pub(crate) async fn run(store: Store) {
-    if !store.has_history() {
-        return std::future::pending().await;
-    }
-    loop {
-        tokio::time::sleep(EVERY).await;
-        loop {
-            let begun = tokio::time::Instant::now();
-            match store.keep_history().await {
-                Ok(0) => break,
-                Ok(_) => tokio::time::sleep(begun.elapsed() * SHARE).await,
-                Err(error) => {
-                    tracing::warn!(%error, "the history of recoveries could not be continued; retrying later. No call is affected");
-                    break;
-                }
-            }
         }
     }
 }

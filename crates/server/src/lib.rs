@@ -32,6 +32,7 @@ mod call_messages;
 pub mod clock;
 pub mod config;
 mod console;
+mod counting;
 pub mod doctor;
 pub mod engine;
 pub mod error;

@@ -2,11 +2,11 @@
 
 use crate::call_messages::CallMessages;
 use crate::config::Config;
+use crate::counting;
 use crate::engine::{Engine, Handle, Outlets};
 use crate::error::Error;
 use crate::execute::Executor;
 use crate::figures;
-use crate::history;
 use crate::http::{self, App, Routers, Tls};
 use crate::jobs::Door;
 use crate::lease;
@@ -171,7 +171,7 @@ impl Parts {
                 () = heard.listen() => {}
                 () = lost => {}
                 () = upkeep::run(tidied, keep) => {}
-                () = history::run(counted) => {}
+                () = counting::run(counted) => {}
             }
         };
         let queue = tokio::spawn(surroundings.task(beside));
