@@ -22,7 +22,7 @@ import { table } from './lib/times.mjs';
 const WORK = { 'security advisories': advisories, [BUILD]: () => build() };
 
 /** Number of Rust tests at once: most wait for a process, a database or a timer. */
-const THREADS = String(3 * availableParallelism());
+const THREADS = String(2 * availableParallelism());
 
 /** So many parts that mostly wait run at once: five browsers on two processors were late for what their tests await. */
 const AT_ONCE = 3;

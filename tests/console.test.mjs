@@ -358,12 +358,13 @@ test('it speaks the language of the browser, and fits on a phone in each', async
 });
 
 test('the history works without a script, by keyboard, in each look and language', async () => {
-  // The customer of the first test hangs up: a recovery has ended.
-  await callback(1, 'participant-leave', { SequenceNumber: '4', CallSid: sid('CA', 0x101) });
+  // The customer of a lost agent hangs up: a recovery has ended.
+  await lose(9);
+  await callback(9, 'participant-leave', { SequenceNumber: '4', CallSid: sid('CA', 0x109) });
   const counted = async () => {
     const page = await signedIn({ javaScriptEnabled: false });
     await page.goto(`${address}/console/history?last=1d`);
-    const found = await page.locator('#agents a', { hasText: sid('WK', 1) }).count();
+    const found = await page.locator('#agents a', { hasText: sid('WK', 9) }).count();
     await page.context().close();
     return found > 0;
   };

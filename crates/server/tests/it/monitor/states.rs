@@ -155,7 +155,13 @@ async fn a_storm_at_a_real_server_is_alerted_about_until_it_is_over() {
         (storm["event"].clone(), storm["summary"].clone()),
         (json!("trigger"), json!(format!("storm {url}: agents lost at once: 1")))
     );
-    let over = next(&mut alerts).await;
+    // On a busy machine an action may come too late in the storm, which is alerted about, too.
+    let over = loop {
+        let alert = next(&mut alerts).await;
+        if !alert["summary"].as_str().unwrap().starts_with("given-up") {
+            break alert;
+        }
+    };
     assert_eq!(
         (over["event"].clone(), over["summary"].clone()),
         (json!("resolve"), json!(format!("storm {url}: is over")))
