@@ -391,7 +391,7 @@ test('the history works without a script, by keyboard, in each look and language
   assert.match(readFileSync(await file.path(), 'utf8'), /^result,recoveries,percent\r\n.*lost,1,100/s);
   // The form leads to an address that shows the same again.
   await page.getByLabel('Outcome').selectOption('rejoined');
-  await page.getByRole('button', { name: 'Show' }).click();
+  await page.locator('#main').getByRole('button', { name: 'Show' }).click();
   await page.getByText('No recovery has ended in this time.').waitFor();
   const link = page.url();
   assert.match(link, /outcome=rejoined/);
