@@ -24,7 +24,7 @@ const WORK = { 'security advisories': advisories, [BUILD]: () => build() };
 /** Number of Rust tests at once: most wait for a process, a database or a timer. */
 const THREADS = String(2 * availableParallelism());
 
-/** So many parts that mostly wait run at once: five browsers on two processors were late for what their tests await. */
+/** Maximum number of parts that mostly wait and run at once: five browsers on two processors were late for what their tests await. */
 const AT_ONCE = 3;
 
 /** Pictures for docs/images, by the story (or test) that draws them. */

@@ -372,9 +372,9 @@ fn follow(app: Arc<App>, viewer: Viewer, view: View) -> Response {
 
 /// What a page follows.
 enum View {
-    /// The view "Now", with at most so many recoveries.
+    /// The view "Now".
     Now {
-        /// That number.
+        /// Maximum number of recoveries that it lists.
         rows: usize,
     },
     /// One call.

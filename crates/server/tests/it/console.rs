@@ -534,7 +534,7 @@ async fn operators_read_and_follow_one_call(database: &Database) {
     assert!(!first["sections"][0]["html"].as_str().unwrap().contains("requeueing"), "{first}");
     world.desk.hello(2).await;
     follows.shows("call", "requeueing").await;
-    // Whoever types a name is led there, and told what a name is.
+    // The search leads to the page of the call, or says what the name of a call is.
     let found = browser.get(&format!("/console/calls?id=%20{leg}%20")).await;
     assert_eq!(found.status(), 303);
     assert_eq!(found.headers()["location"], format!("/console/calls/{leg}"));

@@ -60,7 +60,7 @@ impl Picture {
         }
     }
 
-    /// Names below the first, the middle, and the last of so many points.
+    /// Writes the names of the first, the middle and the last point below the picture.
     fn names(&mut self, names: &[&str]) {
         let Some((first, last)) = names.first().zip(names.last()) else { return };
         let y = HIGH - 6.0;
@@ -85,7 +85,7 @@ fn level(share: f64) -> f64 {
     HIGH - BOTTOM - share * (HIGH - TOP - BOTTOM)
 }
 
-/// Left edge and width of one of so many columns.
+/// Left edge and width of the column with this number, of `of` columns.
 fn column(number: usize, of: usize) -> (f64, f64) {
     let wide = (WIDE - LEFT - RIGHT) / float(of.max(1) as u64);
     (LEFT + float(number as u64) * wide, wide)
@@ -178,7 +178,7 @@ pub(super) fn lines(label: &str, points: &[(String, Option<(u64, u64)>)]) -> Mar
     picture.done(label)
 }
 
-/// Bars by duration, with lines where so many are within.
+/// Bars by duration, with lines at the durations within which 50, 90 and 99 % are.
 pub(super) fn distribution(label: &str, histogram: &Histogram) -> Markup {
     let counts = &histogram.0;
     let most = nice(counts.iter().copied().max().unwrap_or(0));
