@@ -80,7 +80,8 @@ export const PARTS = [
   // It looks for free ports for a demo, as the Voice SDKs do: not at the same time.
   { name: 'beside other plugins', needs: [BUILD], command: node('tests/packaging/beside-others.test.mjs') },
   { name: 'stopping the demo', needs: [BUILD], command: node('tests/stop.test.mjs') },
-  { name: UNITS, needs: [COMPILED], command: 'cargo test --workspace'.split(' ') },
+  // All of it, so that a failure hides no other.
+  { name: UNITS, needs: [COMPILED], command: 'cargo test --workspace --no-fail-fast'.split(' ') },
   { name: END_TO_END, runs: 'always', needs: [OLDEST, BUILD] },
 ];
 

@@ -631,7 +631,7 @@ impl Store {
     }
 
     /// Counts a batch of the recoveries that have ended, and the pages that said hello. Returns the number of those recoveries; 0:
-    /// all are counted.
+    /// none is left that no other server is counting.
     pub async fn keep_history(&self) -> Result<u64, Error> {
         let Place::Database(database) = &self.0.place else { return Ok(0) };
         if database.is_simulated() {

@@ -166,7 +166,7 @@ async fn a_recovery_with_a_kill_in_it_is_explained_from_its_beginning_to_its_end
     let beside = database.beside().await;
     let open = "select id from jobs where closed = 0";
     while sqlx::query(open).fetch_optional(&beside).await.unwrap().is_some() {
-        tokio::task::yield_now().await;
+        look_again().await;
     }
     beside.close().await;
     let answered = kinds_asked(&twilio);

@@ -286,7 +286,7 @@ async fn a_page_on_another_server_is_known_until_it_or_the_server_is_gone() {
     assert!(was_there(ada()).await && !was_there(bo()).await);
     drop(page);
     while older(6).await {
-        tokio::task::yield_now().await;
+        look_again().await;
     }
     let _page = there.open(&ada(), 5, None).await;
     assert!(older(6).await);

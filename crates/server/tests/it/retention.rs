@@ -72,7 +72,7 @@ async fn forgotten(config: &Config, beside: &AnyPool) {
     let server = Server::start(config.clone()).await.unwrap();
     let open = "select conference from calls union all select conference from jobs where closed = 0";
     while sqlx::query(open).fetch_optional(beside).await.unwrap().is_some() {
-        tokio::task::yield_now().await;
+        look_again().await;
     }
     server.stop().await;
 }
@@ -120,13 +120,13 @@ async fn a_ping_is_ended_also_when_its_call_is_forgotten_by_then(database: &Data
     tell(&beside, "update timers set at = 0").await;
     let server = Server::start(config).await.unwrap();
     while rows(&beside, "calls").await > 0 {
-        tokio::task::yield_now().await;
+        look_again().await;
     }
     works.store(true, Ordering::SeqCst);
     let asked = twilio.asked(&end).len();
     twilio.wait_for(&end, asked + 1).await;
     while rows(&beside, "jobs where closed = 0").await > 0 {
-        tokio::task::yield_now().await;
+        look_again().await;
     }
     server.stop().await;
     beside.close().await;

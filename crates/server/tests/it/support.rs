@@ -29,6 +29,12 @@ pub(crate) const PUBLIC: &str = "https://rejoin.test";
 /// Long enough for a busy machine; the wait ends with its event.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
+/// The pause between two looks at a database, which tells nobody when something changes. Without one, a single test that waits kept
+/// PostgreSQL and all other tests from the processors for seconds.
+pub(crate) async fn look_again() {
+    tokio::time::sleep(Duration::from_millis(20)).await;
+}
+
 /// The time by this machine's clock.
 pub(crate) fn now() -> Millis {
     Surroundings::system().now()

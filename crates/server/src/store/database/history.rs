@@ -163,7 +163,7 @@ struct Ended {
 }
 
 impl Database {
-    /// Counts recoveries that have ended, and returns the number of those that it took up; 0: all are counted.
+    /// Counts recoveries that have ended, and returns their number; 0: none is left that no other server is counting.
     pub(in crate::store) async fn keep_history(&self) -> Result<u64, Error> {
         let kept = async {
             let ended = self.uncounted(AT_ONCE).await?;
@@ -193,7 +193,7 @@ impl Database {
                 return Err(Error::NotCommitted);
             }
             transaction.commit().await?;
-            Ok(ended.len() as u64)
+            Ok(claimed.len() as u64)
         };
         in_time(kept).await
     }
