@@ -44,7 +44,7 @@ impl Call {
         // A callback replaces the inference.
         let was_inferred =
             self.facts.roster.is_customer(leg) && self.facts.roster.move_inferred_at.take().is_some();
-        self.facts.roster.observe(leg, Observation::Left { sequence, reason });
+        self.facts.roster.observe(leg, Observation::Left { sequence, reason, at: out.now });
         if was_inferred && reason == LeaveReason::ModeratorEnded {
             self.reopen_hang_ups();
         }
@@ -66,7 +66,7 @@ impl Call {
         let was_unset =
             self.facts.roster.is_reported_joined(leg) && !self.facts.roster.flags(leg).end_conference_on_exit;
         let is_new = Report::Callback(sequence) > self.facts.roster.report(leg);
-        self.facts.roster.observe(leg, Observation::Changed { sequence, flags });
+        self.facts.roster.observe(leg, Observation::Changed { sequence, flags, at: out.now });
         if is_new {
             self.requests.flag_is_reported(leg, flags.end_conference_on_exit);
         }

@@ -3,6 +3,10 @@ use crate::facts::{Agent, Participant, is_transfer};
 use rejoin_protocol::api::GracefulReason;
 use rejoin_protocol::{CallSid, Millis, ReservationSid};
 
+/// How long before a hang-up Flex sets the exit flag, at most: it waits for Twilio's answer in between, and the callbacks about both
+/// come on ways of their own.
+const FLAG_BEFORE_HANG_UP: Millis = Millis::seconds(5);
+
 impl<'a> Diagnosis<'a> {
     /// True if the customer was left alone on purpose. A transfer leaves the customer alone for a while, and does not
     /// count.
@@ -20,9 +24,15 @@ impl<'a> Diagnosis<'a> {
         self.is_handed_over() || self.is_orphaned_unconfirmed()
     }
 
-    /// True if only the task's attributes carry the mark of the agent who left last.
+    /// True if only the task's attributes carry the mark of the agent who left last. Somebody set the exit flag of a leg just
+    /// before it hung up: Flex does that when its agent hangs up, and the conference goes on only because the server cleared the
+    /// flag without knowing of the mark. That confirms the mark.
     pub(crate) fn is_mark_unconfirmed(self) -> bool {
-        self.roster.last_to_leave().is_some_and(|(_, agent)| self.marks.is_only_in_task(&agent.reservation))
+        self.roster.last_to_leave().is_some_and(|(leg, agent)| {
+            let was_to_end =
+                self.roster.leg(leg).is_some_and(|it| it.hung_up_with_exit_flag(FLAG_BEFORE_HANG_UP));
+            self.marks.is_only_in_task(&agent.reservation) && !was_to_end
+        })
     }
 
     /// True if a transfer has left the customer alone, except for participants who only listen.

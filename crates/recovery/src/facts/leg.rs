@@ -3,6 +3,7 @@
 
 use super::observed::{Observed, observed};
 use crate::{LeaveReason, ParticipantFlags};
+use rejoin_protocol::Millis;
 use serde::{Deserialize, Serialize};
 
 /// What was observed of one leg.
@@ -17,6 +18,11 @@ pub struct Participant {
     flags: Option<Callback<ParticipantFlags>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     label: Option<Callback<String>>,
+    /// When a callback last reported `endConferenceOnExit` as set, and when one reported the leave (points in time).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    exit_flag_set: Option<Callback<Millis>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    left_at: Option<Callback<Millis>>,
     /// Another source than a callback has shown the leg in the conference.
     is_shown: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -136,10 +142,10 @@ impl PartialOrd for Report {
 pub(crate) enum Observation {
     /// A callback: the leg joined.
     Joined { sequence: u64, flags: ParticipantFlags },
-    /// A callback: the leg left.
-    Left { sequence: u64, reason: LeaveReason },
-    /// A callback: the leg's flags.
-    Changed { sequence: u64, flags: ParticipantFlags },
+    /// A callback: the leg left, at this point in time.
+    Left { sequence: u64, reason: LeaveReason, at: Millis },
+    /// A callback: the leg's flags, at this point in time.
+    Changed { sequence: u64, flags: ParticipantFlags, at: Millis },
     /// A callback: the leg's label.
     Labelled { sequence: u64, label: String },
     /// Twilio names the leg as one of this conference.
@@ -176,9 +182,15 @@ impl Participant {
                 reported(&mut self.joined, number, sequence, ());
                 reported(&mut self.flags, number, sequence, flags);
             }
-            Observation::Left { sequence, reason } => reported(&mut self.left, number, sequence, reason),
-            Observation::Changed { sequence, flags } => {
+            Observation::Left { sequence, reason, at } => {
+                reported(&mut self.left, number, sequence, reason);
+                reported(&mut self.left_at, number, sequence, at);
+            }
+            Observation::Changed { sequence, flags, at } => {
                 reported(&mut self.flags, number, sequence, flags);
+                if flags.end_conference_on_exit {
+                    reported(&mut self.exit_flag_set, number, sequence, at);
+                }
             }
             Observation::Labelled { sequence, label } => {
                 reported(&mut self.label, number, sequence, label);
@@ -257,6 +269,17 @@ impl Participant {
         flags
     }
 
+    /// True if callbacks reported that `endConferenceOnExit` was set and that the leg hung up at most this long after it.
+    pub(crate) fn hung_up_with_exit_flag(&self, within: Millis) -> bool {
+        let hung_up = self.left.is_some_and(|left| left.what == LeaveReason::HungUp);
+        match (self.exit_flag_set, self.left_at) {
+            (Some(set), Some(left)) => {
+                hung_up && set.sequence < left.sequence && left.what <= set.what + within
+            }
+            _ => false,
+        }
+    }
+
     /// The leg's label, if it has one.
     pub fn label(&self) -> Option<&str> {
         self.label.as_ref().map(|label| label.what.as_str())
@@ -307,6 +330,10 @@ mod tests {
         })
     }
 
+    fn at() -> impl Strategy<Value = Millis> {
+        (0..9_u64).prop_map(Millis)
+    }
+
     fn reason() -> impl Strategy<Value = LeaveReason> {
         prop_oneof![
             Just(LeaveReason::HungUp),
@@ -319,8 +346,8 @@ mod tests {
     fn observation(sequence: u64) -> impl Strategy<Value = Observation> {
         prop_oneof![
             flags().prop_map(move |flags| Observation::Joined { sequence, flags }),
-            reason().prop_map(move |reason| Observation::Left { sequence, reason }),
-            flags().prop_map(move |flags| Observation::Changed { sequence, flags }),
+            (reason(), at()).prop_map(move |(reason, at)| Observation::Left { sequence, reason, at }),
+            (flags(), at()).prop_map(move |(flags, at)| Observation::Changed { sequence, flags, at }),
             any::<bool>().prop_map(move |it| Observation::Labelled { sequence, label: it.to_string() }),
             Just(Observation::Named),
             flags().prop_map(|flags| Observation::Polled { flags }),

@@ -93,6 +93,52 @@ fn a_conference_ends_a_minute_after_a_mark_found_only_in_the_task() {
     panic!("the customer stays alone in the conference");
 }
 
+/// Flex sets the exit flag as its agent hangs up, and the server clears it before the leg leaves.
+fn hangs_up_after_the_flag(pause: Millis) -> Desk {
+    let mut desk = Desk::talking();
+    desk.modify(1, ADA_LEG, true, false);
+    desk.now = desk.now + pause;
+    desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+    desk.take_actions();
+    desk
+}
+
+#[test]
+fn a_mark_in_the_task_is_confirmed_by_the_flag_that_flex_sets_as_the_agent_hangs_up() {
+    let mut desk = hangs_up_after_the_flag(Millis(300));
+    desk.read(&hang_up_in_task());
+    assert_eq!(desk.stage(), Some(Stage::Graceful));
+    desk.fire(1, Timer::Orphan);
+    assert_eq!(desk.take_actions(), [end_conference()], "as Twilio would have done");
+}
+
+#[test]
+fn a_flag_that_was_set_long_before_the_hang_up_confirms_nothing() {
+    let mut desk = hangs_up_after_the_flag(Millis(5_001));
+    desk.read(&hang_up_in_task());
+    ends_only_once_the_task_is_over(&mut desk);
+}
+
+#[test]
+fn without_a_mark_the_agent_is_lost_however_the_flag_stands() {
+    let mut desk = hangs_up_after_the_flag(Millis(300));
+    desk.fire(1, Timer::Grace);
+    assert_eq!(desk.stage(), Some(Stage::Interrupted));
+    assert!(!desk.take_actions().contains(&end_conference()));
+}
+
+/// A hostile page may write a mark into the task of a colleague who is lost, but no flag just before their leg leaves.
+#[test]
+fn the_flag_of_another_leg_confirms_nothing() {
+    let mut desk = Desk::talking();
+    desk.modify(1, CUSTOMER, true, false);
+    desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+    desk.take_actions();
+    desk.read(&hang_up_in_task());
+    desk.fire(1, Timer::Orphan);
+    assert_eq!(desk.take_actions(), [transfer_poll()]);
+}
+
 #[test]
 fn a_mark_in_the_task_with_an_unknown_epoch_is_ignored() {
     for epoch in [EPOCH + 1, 1 << 53, u64::MAX] {
