@@ -109,6 +109,9 @@ pub struct Call {
     /// A page that may be gone: its push channel is lost, and its leg stands.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub silence: Option<Silence>,
+    /// The leg of a page whose push channel is lost: the page is to be asked as soon as the customer is alone with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unreached: Option<CallSid>,
     /// The recovery, once one has begun, because the customer has no agent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub recovery: Option<Recovery>,
@@ -222,6 +225,7 @@ impl Call {
             our_hold: None,
             lent: BTreeMap::new(),
             silence: None,
+            unreached: None,
             recovery: None,
             allowance: Allowance::default(),
             covered: BTreeMap::new(),

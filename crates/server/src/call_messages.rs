@@ -4,10 +4,11 @@
 //! Silence must not be taken for death when the question cannot arrive at all: Twilio's documentation does not say what becomes of
 //! a message that the client does not get. So silence counts only while an answer has come back lately, and not when many
 //! pages are lost at once, since the fault is then on our side. Until an answer has come back, the page of a newly registered
-//! call is asked, which disturbs nobody.
+//! call is asked, which disturbs nobody. An answer counts for all servers that share the database, and after a restart.
 
 use crate::config::Config;
 use crate::push::Pushes;
+use crate::store::Store;
 use rejoin_protocol::call_message::{ANSWERS, ASKS, LONGEST};
 use rejoin_protocol::{CallSid, ConferenceSid, Millis};
 use rejoin_twilio::{Client, Error};
@@ -19,6 +20,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 const PROVES_FOR: Millis = Millis::seconds(12 * 3600);
 /// Age of the last answer from which a page is asked for another one.
 const PROVED_AGAIN_AFTER: Millis = Millis::seconds(6 * 3600);
+/// Age of the last answer that is stored from which another one is stored, too.
+const STORED_AGAIN_AFTER: Millis = Millis::seconds(3600);
 /// Minimum time between two such questions.
 const BETWEEN: Millis = Millis::seconds(30);
 /// An answer to an older question says nothing about now.
@@ -30,13 +33,16 @@ pub(crate) struct CallMessages {
     client: Client,
     config: Arc<Config>,
     pushes: Pushes,
+    store: Store,
     state: Arc<State>,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    /// When the last answer arrived (point in time); 0: none has.
+    /// When the last answer arrived, here or as the database says (point in time); 0: none has.
     answered_at: AtomicU64,
+    /// The last answer that is stored (point in time).
+    stored_at: AtomicU64,
     /// When the last question was asked for the proof alone (point in time).
     probed_at: AtomicU64,
 }
@@ -51,8 +57,8 @@ pub(crate) struct Answer {
 }
 
 impl CallMessages {
-    pub(crate) fn new(client: Client, config: Arc<Config>, pushes: Pushes) -> Self {
-        Self { client, config, pushes, state: Arc::default() }
+    pub(crate) fn new(client: Client, config: Arc<Config>, pushes: Pushes, store: Store) -> Self {
+        Self { client, config, pushes, store, state: Arc::default() }
     }
 
     /// The same, with requests that wait for their turn.
@@ -71,9 +77,28 @@ impl CallMessages {
         // One subscription per leg, however often it is asked.
         self.client.subscribe_to_call_messages(leg, &callback, leg.as_str()).await?;
         self.client.send_call_message(leg, &json!({ ASKS: key }).to_string(), &key).await?;
-        let answered = Millis(self.state.answered_at.load(Ordering::Relaxed));
-        let is_proven = answered > Millis(0) && answered + PROVES_FOR > now;
-        Ok(is_proven && !self.pushes.are_many_lost())
+        Ok(self.was_answered_within(PROVES_FOR).await && !self.pushes.are_many_lost())
+    }
+
+    /// True if an answer has come back within this time, to this server or to one that shares its database.
+    async fn was_answered_within(&self, within: Millis) -> bool {
+        let now = self.pushes.now();
+        let is_recent = |answered: u64| answered > 0 && Millis(answered) + within > now;
+        if is_recent(self.state.answered_at.load(Ordering::Relaxed)) {
+            return true;
+        }
+        match self.store.call_message_answered().await {
+            // The clock of another server may be fast.
+            Ok(stored) => {
+                let stored = stored.min(now).0;
+                self.state.answered_at.fetch_max(stored, Ordering::Relaxed);
+                is_recent(stored)
+            }
+            Err(error) => {
+                tracing::debug!(%error, "the database does not say whether call messages arrive");
+                false
+            }
+        }
     }
 
     /// Asks the page of a newly registered leg if no answer has come back lately.
@@ -83,6 +108,9 @@ impl CallMessages {
         }
         let (messages, surroundings) = (self.clone(), self.pushes.surroundings().clone());
         tokio::spawn(surroundings.task(async move {
+            if messages.was_answered_within(PROVED_AGAIN_AFTER).await {
+                return;
+            }
             if let Err(error) = messages.ask(&conference, &leg).await {
                 tracing::info!(%error, "call messages are not used for now: customers are told of a crashed desktop when Twilio ends its leg");
             }
@@ -108,13 +136,29 @@ impl CallMessages {
     }
 
     /// A page has answered. False if the answer is to an old question, or to one that cannot have been asked.
-    pub(crate) fn answered(&self, answer: &Answer) -> bool {
+    pub(crate) async fn answered(&self, answer: &Answer) -> bool {
         let now = self.pushes.now();
         let is_fresh = answer.asked_at <= now && now < answer.asked_at + ANSWERED_WITHIN;
         if is_fresh {
             self.state.answered_at.fetch_max(now.0, Ordering::Relaxed);
+            self.keep_answer(now).await;
         }
         is_fresh
+    }
+
+    async fn keep_answer(&self, now: Millis) {
+        let stored = self.state.stored_at.load(Ordering::Relaxed);
+        let is_due = Millis(stored) + STORED_AGAIN_AFTER <= now;
+        let stored_at = &self.state.stored_at;
+        // Of several answers at once, one is stored.
+        if !is_due || stored_at.compare_exchange(stored, now.0, Ordering::Relaxed, Ordering::Relaxed).is_err()
+        {
+            return;
+        }
+        if let Err(error) = self.store.keep_call_message_answered(now).await {
+            stored_at.store(stored, Ordering::Relaxed);
+            tracing::debug!(%error, "that call messages arrive could not be stored");
+        }
     }
 }
 

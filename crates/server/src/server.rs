@@ -147,7 +147,7 @@ impl Parts {
         let (jobs, wanted) = Door::new(queue::HELD);
         let outlets = Outlets { pushes: pushes.clone(), lines: lines.clone(), jobs };
         let (handle, engine) = Engine::start(config.policies(), store.clone(), outlets);
-        let messages = CallMessages::new(client.clone(), Arc::clone(&config), pushes.clone());
+        let messages = CallMessages::new(client.clone(), Arc::clone(&config), pushes.clone(), store.clone());
         let executor = Executor::new(client.clone(), Arc::clone(&config)).asking(messages.clone());
         let turns = Turns::new(&config.pacing, store.surroundings().clone());
         let (paced, shared, asked) = (turns.clone(), turns.clone(), turns.clone());

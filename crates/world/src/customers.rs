@@ -44,8 +44,8 @@ pub(crate) struct Customer {
     pub(crate) had: BTreeSet<WorkerSid>,
     /// How long the customer had the current or last agent, in milliseconds.
     pub(crate) had_for: u64,
-    /// True when the customer is, or was last, alone with an agent who has one page.
-    pub(crate) alone_with_one_page: bool,
+    /// True when the agent whom the customer has, or had last, has one page.
+    pub(crate) agent_has_one_page: bool,
     /// Since when the customer has been on our hold although an agent is there.
     pub(crate) held_since: Option<u64>,
     /// True when an agent has put the customer on hold.
@@ -98,7 +98,7 @@ impl Customer {
             losses: 0,
             had: BTreeSet::new(),
             had_for: 0,
-            alone_with_one_page: false,
+            agent_has_one_page: false,
             held_since: None,
             agent_holds: false,
             told: String::new(),

@@ -101,7 +101,7 @@ impl Call {
     /// so the call is polled before the watchdog is due, and the page is asked over its leg. Only the answers count.
     pub(crate) fn push_lost(&mut self, out: &mut Out<'_>, worker: &WorkerSid, epoch: u64) {
         self.catch_up(out);
-        self.ask_page(out, worker, epoch);
+        self.page_unreached(out, worker, epoch);
     }
 
     /// True while the answer to a poll can still change anything: not once the call is over for the customer, too.

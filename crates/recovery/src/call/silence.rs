@@ -22,14 +22,19 @@ impl Call {
         matches!(&self.silence, Some(Silence::Asked { leg: asked }) if asked == leg)
     }
 
-    /// True if this page is being asked, or is silent.
+    /// True if this page is to be asked, is being asked, or is silent.
     pub fn doubts_page(&self, worker: &WorkerSid, epoch: u64) -> bool {
-        let agent = self.silence.as_ref().and_then(|it| self.facts.roster.agent(it.leg()));
-        agent.is_some_and(|agent| agent.worker == *worker && agent.epoch == Some(epoch))
+        let mut agents = self.doubtful().filter_map(|leg| self.facts.roster.agent(leg));
+        agents.any(|agent| agent.worker == *worker && agent.epoch == Some(epoch))
     }
 
-    /// Asks the page over its leg, unless it is being asked already.
-    pub(super) fn ask_page(&mut self, out: &mut Out<'_>, worker: &WorkerSid, epoch: u64) {
+    /// The legs of pages that may be gone.
+    fn doubtful(&self) -> impl Iterator<Item = &CallSid> {
+        self.unreached.iter().chain(self.silence.as_ref().map(Silence::leg))
+    }
+
+    /// The push channel of this page is lost: it is asked over its leg as soon as the customer is alone with it.
+    pub(super) fn page_unreached(&mut self, out: &Out<'_>, worker: &WorkerSid, epoch: u64) {
         let config = &out.config;
         let can_be_kept = config.in_place && config.customer_hold != CustomerHold::Off;
         if !can_be_kept || config.answer_within == Millis(0) || self.silence.is_some() {
@@ -37,8 +42,20 @@ impl Call {
         }
         let of_page =
             |agent: &Agent| agent.answers_messages && agent.worker == *worker && agent.epoch == Some(epoch);
-        let legs = self.facts.roster.agent_legs(|leg, agent| of_page(agent) && self.may_be_silent(leg));
-        if let Some(leg) = legs.into_iter().next() {
+        let mut legs = self.facts.roster.agent_legs(|_, agent| of_page(agent));
+        legs.retain(|leg| self.diagnosis().can_be_silent(leg));
+        if let Some(leg) = legs.pop() {
+            self.unreached = Some(leg);
+        }
+    }
+
+    /// Asks a page whose push channel is lost, once nobody else can talk to the customer.
+    fn ask_page(&mut self, out: &mut Out<'_>) {
+        let Some(leg) = self.unreached.clone() else { return };
+        if !self.diagnosis().can_be_silent(&leg) {
+            self.unreached = None;
+        } else if self.silence.is_none() && self.may_be_silent(&leg) {
+            self.unreached = None;
             self.silence = Some(Silence::Asked { leg: leg.clone() });
             self.act(out, Action::AskPage { conference: self.conference.clone(), leg }, ASKED_WITHIN);
         }
@@ -83,7 +100,7 @@ impl Call {
 
     /// The page of this leg has answered a call message.
     pub(crate) fn leg_answered(&mut self, out: &mut Out<'_>, leg: &CallSid) {
-        if self.silence.as_ref().is_some_and(|it| it.leg() == leg) {
+        if self.doubtful().any(|it| it == leg) {
             self.end_silence(out);
         }
     }
@@ -92,17 +109,19 @@ impl Call {
         if self.diagnosis().silent_leg().is_some() {
             self.note(out, Note::PageAnswered);
         }
-        self.silence = None;
+        (self.silence, self.unreached) = (None, None);
         self.clear_timer(out, Timer::Answer);
     }
 
-    /// Ends the suspicion when facts have decided: the agent has left or is being recovered, or somebody else is on the call.
+    /// Ends the suspicion when facts have decided: the agent has left or is being recovered, or somebody else talks to the customer.
+    /// When that one has gone, the page is asked again.
     pub(super) fn settle_silence(&mut self, out: &mut Out<'_>) {
-        let Some(leg) = self.silence.as_ref().map(|it| it.leg().clone()) else { return };
-        if !self.diagnosis().is_alone_with(&leg) {
-            self.silence = None;
+        let doubtful = self.silence.as_ref().map(|it| it.leg().clone());
+        if let Some(leg) = doubtful.filter(|leg| !self.diagnosis().is_alone_with(leg)) {
+            (self.silence, self.unreached) = (None, Some(leg));
             self.clear_timer(out, Timer::Answer);
         }
+        self.ask_page(out);
     }
 
     /// When the announcement began to a customer who was told of this agent's silence and hears us on hold. The outer `None`:

@@ -164,10 +164,12 @@ impl<'a> Diagnosis<'a> {
         others.map(|(leg, _)| leg.clone()).collect()
     }
 
-    /// True if the customer is alone in the conference. Orphaned legs do not count, nor do those of silent pages.
+    /// True if the customer is alone in the conference. Orphaned legs do not count, nor do those of silent pages, and of
+    /// participants who cannot talk to a customer whose agent's page is silent.
     pub(crate) fn is_customer_alone(self) -> bool {
         let is_nobody = |leg| match self.roster.agent(leg) {
             Some(agent) => !self.is_on_call(leg, agent) || self.silent_leg() == Some(leg),
+            None if self.silent_leg().is_some() => self.cannot_talk(leg),
             None => !self.is_bystander(leg) && self.is_newest_page_gone(),
         };
         self.roster.is_customer_joined()

@@ -13,8 +13,8 @@ impl<'a> Diagnosis<'a> {
         }
     }
 
-    /// True if customer and agent are alone, by these legs, and only the page's silence could say that the agent is gone.
-    pub(crate) fn is_alone_with(self, leg: &CallSid) -> bool {
+    /// True if only the page's silence could say that the agent of this leg is gone.
+    pub(crate) fn can_be_silent(self, leg: &CallSid) -> bool {
         let Some(agent) = self.roster.agent(leg) else { return false };
         self.is_on_call(leg, agent)
             && agent.newer_page.is_none()
@@ -22,6 +22,17 @@ impl<'a> Diagnosis<'a> {
             && !self.marks.is_given(&agent.reservation)
             && !self.has_open_recovery()
             && self.roster.is_customer_joined()
-            && self.roster.joined().all(|there| there == leg || self.roster.is_customer(there))
+    }
+
+    /// True if that is so, and nobody else on the call can talk to the customer: supervisors who listen, or coach the agent, cannot.
+    pub(crate) fn is_alone_with(self, leg: &CallSid) -> bool {
+        let mut joined = self.roster.joined();
+        self.can_be_silent(leg)
+            && joined.all(|there| there == leg || self.roster.is_customer(there) || self.cannot_talk(there))
+    }
+
+    /// True for a participant, not an agent, whom the customer does not hear.
+    pub(crate) fn cannot_talk(self, leg: &CallSid) -> bool {
+        self.roster.is_unidentified(leg) && !self.roster.flags(leg).can_talk()
     }
 }

@@ -5,7 +5,9 @@ use crate::desk::{
 };
 use rejoin_protocol::api::{DeliveryId, GracefulMark, GracefulReason, Registration, Stage};
 use rejoin_protocol::{Millis, TaskSid, WorkerSid};
-use rejoin_recovery::{Action, Call, Effect, Event, LeaveReason, Note, Outcome, Timer};
+use rejoin_recovery::{
+    Action, Call, ConferenceEventKind, Effect, Event, LeaveReason, Note, Outcome, ParticipantFlags, Timer,
+};
 
 const PRESS: DeliveryId = DeliveryId { epoch: EPOCH, number: 9 };
 
@@ -160,6 +162,67 @@ fn a_customer_who_is_not_alone_with_the_agent_is_not_told() {
         desk.handle(Event::Timer { conference: conference(1), timer: Timer::Answer });
         assert_eq!(asked_for(&mut desk), [], "{n}: after the question");
     }
+}
+
+/// A supervisor who listens, or coaches the agent, is not heard by the customer.
+#[test]
+fn a_customer_is_told_although_a_supervisor_listens() {
+    let listens = ParticipantFlags { muted: true, ..ParticipantFlags::default() };
+    let coaches = ParticipantFlags { coaching: true, ..ParticipantFlags::default() };
+    for flags in [listens, coaches] {
+        let mut desk = Desk::at_once();
+        desk.callback(1, ConferenceEventKind::Join { leg: leg(0x3d), flags });
+        push_lost(&mut desk, EPOCH);
+        assert_eq!(asked_for(&mut desk), [ask()]);
+        desk.finish(ask(), Outcome::Ok);
+        desk.fire(1, Timer::Answer);
+        assert_eq!(asked_for(&mut desk), [hold(false, false)]);
+        desk.finish(hold(false, false), Outcome::Ok);
+        // They barge in.
+        let flags = ParticipantFlags::default();
+        desk.callback(1, ConferenceEventKind::Modify { leg: leg(0x3d), flags });
+        assert_eq!(asked_for(&mut desk), [end_hold()]);
+    }
+}
+
+#[test]
+fn a_page_is_asked_as_soon_as_everybody_else_has_left() {
+    let lost_beside_another = || {
+        let mut desk = Desk::at_once();
+        desk.join(1, 0x3d, false);
+        push_lost(&mut desk, EPOCH);
+        assert_eq!(asked_for(&mut desk), []);
+        desk
+    };
+    let leaves = |desk: &mut Desk| desk.leave(1, 0x3d, LeaveReason::HungUp);
+    let mut desk = lost_beside_another();
+    desk.restart();
+    leaves(&mut desk);
+    assert_eq!(asked_for(&mut desk), [ask()]);
+    // A refused question is not asked again.
+    desk.finish(ask(), Outcome::Overtaken);
+    assert_eq!(asked_for(&mut desk), []);
+
+    // The page is back, or the agent has left, before that.
+    let hangs_up = |desk: &mut Desk| _ = desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+    let returns: [&dyn Fn(&mut Desk); 3] = [&push_back, &answered, &hangs_up];
+    for (n, happens) in returns.into_iter().enumerate() {
+        let mut desk = lost_beside_another();
+        happens(&mut desk);
+        leaves(&mut desk);
+        assert!(!asked_for(&mut desk).contains(&ask()), "{n}");
+    }
+}
+
+#[test]
+fn a_silent_page_is_asked_again_when_the_one_who_came_has_left() {
+    let mut desk = silent();
+    desk.join(1, 0x3d, false);
+    assert_eq!(asked_for(&mut desk), [end_hold()]);
+    desk.finish(end_hold(), Outcome::Ok);
+    desk.modify(1, CUSTOMER, false, false);
+    desk.leave(1, 0x3d, LeaveReason::HungUp);
+    assert_eq!(asked_for(&mut desk), [ask()]);
 }
 
 #[test]

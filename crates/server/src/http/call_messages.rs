@@ -26,7 +26,7 @@ pub(crate) async fn call_message(
     let conference = conference.ok_or(Problem::CallbackInvalid)?;
     // What another application sends over the call is none of our business, and no error.
     if let Some(answer) = Answer::of(&leg, &content)
-        && app.messages.answered(&answer)
+        && app.messages.answered(&answer).await
     {
         app.engine.event(Event::PageAnswered { conference, leg: answer.leg }).await?;
     }

@@ -536,6 +536,16 @@ impl Store {
         }
     }
 
+    /// When a page last answered a call message (point in time), as far as some server has stored it; 0: none has.
+    pub(crate) async fn call_message_answered(&self) -> Result<Millis, Error> {
+        ask!(self, place => call_message_answered())
+    }
+
+    /// Stores that a page has answered a call message.
+    pub(crate) async fn keep_call_message_answered(&self, at: Millis) -> Result<(), Error> {
+        ask!(self, place => keep_call_message_answered(at))
+    }
+
     /// Tells pages of this worker on other servers that one of this epoch acts.
     pub(crate) async fn say_newer_page(&self, worker: &WorkerSid, epoch: u64) -> Result<(), Error> {
         if !self.is_shared() || epoch == 0 {

@@ -1,9 +1,14 @@
 //! A page whose push channel is lost is asked over the signalling of its call, and answers there.
 
+use crate::console::world_on;
+use crate::database::{Database, on_both};
 use crate::support::*;
 use rejoin_protocol::CallSid;
+use rejoin_server::Server;
 use rejoin_twilio::signature;
 use serde_json::{Value, json};
+
+on_both!(an_answer_counts_for_all_servers_of_a_database,);
 
 fn ask() -> String {
     format!("POST Calls/{}/UserDefinedMessages.json", ada_leg())
@@ -166,4 +171,27 @@ async fn what_is_not_the_pages_answer_changes_nothing() {
     let path = format!("/webhooks/call-message?conference={}", conference());
     assert_eq!(desk.signed(&path, &form).await.status(), 204);
     world.twilio.wait_for(&participant(&customer()), 2).await;
+}
+
+/// The next server believes in silence because a page has answered the one before, or the one beside it.
+async fn an_answer_counts_for_all_servers_of_a_database(database: &Database) {
+    let mut world = world_on(database, |config| config.timings.answer_within_ms = 100).await;
+    world.desk.answering().await;
+    world.twilio.wait_for(&ask(), 1).await;
+    answers(&world).await;
+    if !database.is_postgres() {
+        world.server.take().expect("it runs").stop().await;
+    }
+    let mut config = config(&world.twilio, world.folder.path());
+    config.storage.database_url.clone_from(&database.url);
+    config.timings.answer_within_ms = 100;
+    let next = Server::start(config).await.expect("starts");
+    let desk = Desk::at(format!("http://{}", next.address()));
+    let mut page = Events::open(&desk, "/v1/push?epoch=1", "ada").await;
+    page.position().await;
+    drop(page);
+    let asked = world.twilio.wait_for(&participant(&customer()), 1).await;
+    assert_eq!(asked[0].param("Hold"), Some("true"));
+    assert_eq!(world.twilio.asked(&ask()).len(), 2, "the first server's proof, and the question");
+    next.stop().await;
 }

@@ -7,7 +7,7 @@ use crate::plan::FaultKind;
 use crate::timeline::{HEARS_NOTHING, Kind, Lane, TALKS_TO};
 use crate::world::World;
 use rejoin_protocol::{CallSid, ConferenceSid, WorkerSid};
-use rejoin_twin::model::LegPlace;
+use rejoin_twin::model::{LegPlace, ParticipantView};
 
 /// How long it takes, without faults, to receive a leave, wait for a mark, and make the announcement: six messages of at
 /// most 0.4 s each, and 0.3 s.
@@ -79,9 +79,8 @@ impl World {
             }
             let talker = room.as_ref().and_then(|room| self.talker(room, &call, &attended));
             self.hears(number, talker.as_ref(), hears);
-            if let (Some(talker), Some(room)) = (&talker, &room) {
-                let alone = talker.as_ref().is_some_and(|worker| self.is_alone_with(room, worker));
-                self.customers[number].alone_with_one_page = alone;
+            if let Some(Some(worker)) = &talker {
+                self.customers[number].agent_has_one_page = self.has_one_page(worker);
             }
             self.met(number, talker.clone().flatten());
             if let Some(room) = &room {
@@ -97,6 +96,7 @@ impl World {
                 self.customers[number].silent_since = None;
                 continue;
             }
+            let is_alone = room.as_ref().is_some_and(|room| self.is_alone_with_one(room));
             let stands = room.and_then(|room| self.stands(&room));
             let customer = &mut self.customers[number];
             if customer.stood != stands {
@@ -104,7 +104,7 @@ impl World {
                 customer.silent_since = None;
                 customer.stood.clone_from(&stands);
             }
-            let stands = stands.map(|(_, unsaid)| unsaid);
+            let stands = stands.map(|(_, unsaid)| (unsaid, is_alone));
             // A silence that was noticed late stays so when the customer is moved.
             customer.silent_untold = untold || (customer.silent_since.is_some() && customer.silent_untold);
             let untold = customer.silent_untold;
@@ -174,38 +174,44 @@ impl World {
         }
     }
 
-    /// True when customer and agent are alone in this conference, and the agent has one page.
-    fn is_alone_with(&self, room: &ConferenceSid, worker: &WorkerSid) -> bool {
+    /// True when the agent has one page.
+    fn has_one_page(&self, worker: &WorkerSid) -> bool {
         let pages = self.pages.iter().filter(|it| it.alive && self.agents[it.agent].worker == *worker);
-        self.twilio.model.participants(room).count() == 2 && pages.count() == 1
+        pages.count() == 1
+    }
+
+    /// True when customer and agent are alone in this conference, but for those who listen, coach, or are on hold.
+    fn is_alone_with_one(&self, room: &ConferenceSid) -> bool {
+        let listens = |it: &ParticipantView<'_>| {
+            let has_reservation = it.agent.is_some_and(|(_, reservation)| reservation.is_some());
+            !it.customer && !has_reservation && (it.muted || it.coaches || it.hold)
+        };
+        self.twilio.model.participants(room).filter(|it| !listens(it)).count() == 2
     }
 
     /// True when our server asks the page of the agent whom this customer had, once its push channel is lost. A page that ends
-    /// before its call is registered cannot be asked. A server believes in silence only once an answer has come back to itself, not
-    /// when more pages than three are lost within seconds, and not after a refused transfer, whose mark stands until the page
-    /// withdraws it.
+    /// before its call is registered cannot be asked. A server believes in silence only once an answer has come back, not when more
+    /// pages than three are lost within seconds, and not after a refused transfer, whose mark stands until the page withdraws it.
     fn is_asked_for(&self, number: usize) -> bool {
         let (setup, customer) = (&self.plan.setup, &self.customers[number]);
         let faults = &self.coverage.faults;
         let cut = [FaultKind::PushCut, FaultKind::AnswerLost].iter().any(|kind| faults.contains_key(kind));
-        let is_first_server = setup.servers == 1 && self.servers.number == 1;
         setup.in_place
             && setup.customer_hold
             && !cut
             && self.agents.len() <= 3
-            && is_first_server
             && self.rules.refused.is_empty()
-            && customer.alone_with_one_page
+            && customer.agent_has_one_page
             && customer.had_for >= YOUNG
     }
 
     /// How long a silence may last (milliseconds).
-    fn silence(&self, number: usize, stands: Option<bool>) -> u64 {
+    fn silence(&self, number: usize, stands: Option<(bool, bool)>) -> u64 {
         let young = if self.customers[number].had_for < YOUNG { YOUNG } else { 0 };
         let dead = match stands {
-            Some(true) if self.is_asked_for(number) => ASKED,
-            Some(true) => self.plan.setup.dead_leg + 3_000,
-            Some(false) => MAY_BE_BACK,
+            Some((true, true)) if self.is_asked_for(number) => ASKED,
+            Some((true, _)) => self.plan.setup.dead_leg + 3_000,
+            Some((false, _)) => MAY_BE_BACK,
             None => 0,
         };
         let foreign = self.plan.agents.iter().any(|agent| agent.foreign);

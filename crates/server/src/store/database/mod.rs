@@ -2,6 +2,7 @@
 //! servers). Both share one implementation; differences of their SQL are in `sql.rs`.
 
 mod alerts;
+mod call_messages;
 mod console;
 mod early;
 mod history;

@@ -35,6 +35,8 @@ pub(super) struct Data {
     pub(super) pushes: BTreeMap<(WorkerSid, u64), (Millis, Push)>,
     /// Server, worker and epoch.
     pub(super) sessions: BTreeMap<i64, (String, WorkerSid, u64)>,
+    /// When a page last answered a call message.
+    pub(super) message_answered: Millis,
     numbers: i64,
 }
 

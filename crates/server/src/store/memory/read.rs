@@ -123,6 +123,15 @@ impl Server {
         Ok(CallCounts { open: (known.len() + unknown.len()) as u64, unprotected: unknown.len() as u64 })
     }
 
+    pub(in crate::store) async fn call_message_answered(&self) -> Result<Millis, Error> {
+        Ok(self.memory.data().message_answered)
+    }
+
+    pub(in crate::store) async fn keep_call_message_answered(&self, at: Millis) -> Result<(), Error> {
+        self.memory.data().message_answered = at;
+        Ok(())
+    }
+
     /// Simulations have no console.
     pub(in crate::store) async fn seen(&self, _most: usize) -> Result<Seen, Error> {
         Ok(Seen::default())
