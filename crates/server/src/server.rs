@@ -2,7 +2,6 @@
 
 use crate::call_messages::CallMessages;
 use crate::config::Config;
-use crate::counting;
 use crate::engine::{Engine, Handle, Outlets};
 use crate::error::Error;
 use crate::execute::Executor;
@@ -18,6 +17,7 @@ use crate::report::DAY;
 use crate::stopping::Stop;
 use crate::store::Store;
 use crate::upkeep;
+use crate::{checkpoints, counting};
 use rejoin_protocol::Millis;
 use rejoin_twilio::Client;
 use std::net::SocketAddr;
@@ -152,7 +152,7 @@ impl Parts {
         let turns = Turns::new(&config.pacing, store.surroundings().clone());
         let (paced, shared, asked) = (turns.clone(), turns.clone(), turns.clone());
         let (leased, tidied, heard) = (store.clone(), store.clone(), pushes.clone());
-        let counted = store.clone();
+        let (counted, logged) = (store.clone(), store.clone());
         let told = handle.clone();
         let lost = pushes.clone().watch_lost(move |event| {
             let engine = told.clone();
@@ -172,6 +172,7 @@ impl Parts {
                 () = lost => {}
                 () = upkeep::run(tidied, keep) => {}
                 () = counting::run(counted) => {}
+                () = checkpoints::run(logged) => {}
             }
         };
         let queue = tokio::spawn(surroundings.task(beside));

@@ -640,6 +640,17 @@ impl Store {
         matches!(&self.0.place, Place::Database(database) if !database.is_simulated())
     }
 
+    /// True on SQLite, not in a simulation: there the connection that writes does it.
+    pub(crate) fn has_log(&self) -> bool {
+        matches!(&self.0.place, Place::Database(database) if !database.is_shared() && !database.is_simulated())
+    }
+
+    /// Writes what is in the database's log back into the file, beside the engine.
+    pub async fn checkpoint(&self) -> Result<(), Error> {
+        let Place::Database(database) = &self.0.place else { return Ok(()) };
+        database.answer(database.checkpoint()).await
+    }
+
     /// Counts a batch of the recoveries that have ended, and the pages that said hello. Returns the number of those recoveries; 0:
     /// none is left that no other server is counting.
     pub async fn keep_history(&self) -> Result<u64, Error> {

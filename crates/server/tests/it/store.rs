@@ -18,7 +18,9 @@ use rejoin_server::store::{
 use serde_json::json;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::{AnyPool, Row as _, SqlSafeStr};
+use std::cell::Cell;
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::Barrier;
 
@@ -911,4 +913,42 @@ async fn a_machine_that_was_suspended_has_no_lease_until_it_is_renewed() {
     assert!(store.leased().is_some_and(|tenure| tenure != had), "others may have had its jobs");
     store.surroundings().set_clock(-3_600_000);
     assert!(store.leased().is_some(), "a clock that is set back says nothing");
+}
+
+/// A change is always on its way, so that no moment comes in which all of the log is in the file.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_of_a_file_does_not_grow_for_ever_under_constant_changes() {
+    const CHANGES: u64 = 2_000;
+    /// 40 MB of them.
+    const BETWEEN: u64 = 400;
+    let database = Database::sqlite();
+    let store = Store::open(&database.url).await.unwrap();
+    let made = Cell::new(0);
+    let changes = async {
+        for number in 0..CHANGES {
+            let note = Note::Ended { outcome: format!("{number:04} ").repeat(20_000), after: Millis(0) };
+            let decide = |_| {
+                let mut changes = Changes::default();
+                let note = note.clone();
+                changes.add_line(None, Line { at: Millis(number), conference: conference(), note });
+                Ok((changes, ()))
+            };
+            store.transact(&Batch::default(), decide).await.unwrap();
+            made.set(number);
+        }
+    };
+    let written_back = async {
+        for number in 1.. {
+            while made.get() < number * BETWEEN {
+                look_again().await;
+            }
+            store.checkpoint().await.unwrap();
+        }
+    };
+    tokio::select! { () = changes => {}, () = written_back => {} }
+    let size = |path: PathBuf| std::fs::metadata(path).unwrap().len();
+    let (written, log) = (size(file(&database)), size(file(&database).with_extension("db-wal")));
+    assert!(written > 120_000_000, "{written} bytes are in the file");
+    assert!(log < 150_000_000, "the log has {log} bytes");
+    store.close().await;
 }

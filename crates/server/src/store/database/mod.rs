@@ -3,6 +3,7 @@
 
 mod alerts;
 mod call_messages;
+mod checkpoint;
 mod console;
 mod early;
 mod history;

@@ -1,5 +1,6 @@
 //! Opens a database and migrates it.
 
+use super::checkpoint;
 use super::history::HistorySql;
 use super::hosts::{Hosts, Unusable};
 use super::pooler;
@@ -25,17 +26,18 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// How the connection that writes is set up. Calls change every few seconds: a cache of 8 MB keeps a thousand of them, and a log
-/// of 16 MB collects several changes of a page before it is written back (<https://www.sqlite.org/pragma.html>).
-const WRITING: &str =
-    "pragma busy_timeout = 5000; pragma cache_size = -8000; pragma wal_autocheckpoint = 4000";
+/// How the connection that writes is set up. Calls change every few seconds: a cache of 8 MB keeps a thousand of them
+/// (<https://www.sqlite.org/pragma.html>).
+const WRITING: &str = "pragma cache_size = -8000";
+/// Maximum wait for another connection to the file (ms).
+pub(super) const BUSY_TIMEOUT: &str = "pragma busy_timeout = 5000";
 
 /// Maximum wait for a connection: Twilio has a fallback address.
 const CONNECTION_WITHIN: Duration = Duration::from_secs(2);
 /// In a simulation a connection is available as soon as this machine is fast enough.
 const HELD_WITHIN: Duration = Duration::from_secs(600);
 /// The settings of a connection that only reads a file.
-const READS: &str = "pragma query_only = on; pragma busy_timeout = 5000";
+const READS: &str = "pragma query_only = on";
 /// Number of calls that are read at once when keys are rebuilt.
 const PAGE: i64 = 500;
 
@@ -181,19 +183,22 @@ async fn sqlite(
     sqlx::query("delete from servers").execute(&mut connection).await?;
     connection.close().await?;
     // There are no power cuts in a simulation: what was handed to the system survives a kill.
-    let (within, synchronous) = match &disk {
-        None => (CONNECTION_WITHIN, "full"),
-        Some(_) => (HELD_WITHIN, "off"),
+    let (within, synchronous, own_checkpoint) = match &disk {
+        None => (CONNECTION_WITHIN, "full", checkpoint::AT_LAST),
+        Some(_) => (HELD_WITHIN, "off", checkpoint::BY_THE_WRITER),
     };
-    let setup = format!("{WRITING}; pragma synchronous = {synchronous}");
+    let setup = format!(
+        "{BUSY_TIMEOUT}; {WRITING}; pragma synchronous = {synchronous}; pragma wal_autocheckpoint = {own_checkpoint}"
+    );
+    let reads = format!("{BUSY_TIMEOUT}; {READS}");
     Ok(Database {
         dialect: Dialect::Sqlite,
         sql: Sql::new(Dialect::Sqlite),
         history_sql: HistorySql::new(Dialect::Sqlite),
         place: Place::File {
             writing: pool(url, 1, setup, within)?,
-            reading: pool(url, 4, READS, within)?,
-            aside: pool(url, 2, READS, within)?,
+            reading: pool(url, 4, reads.clone(), within)?,
+            aside: pool(url, 2, reads, within)?,
         },
         deadline,
         committed: Mutex::new(Instant::now()),
