@@ -2,13 +2,7 @@
 import * as glue from '../pkg/core_bg.js';
 import compiling from '../pkg/core_packed.js'; // while Flex still loads
 
-/**
- * After a breakdown the core's state is invalid: no function is called again, neither by us nor by a pending timer or
- * network answer.
- * @param {WebAssembly.Exports} exports
- * @param {(error: unknown) => void} broken
- * @returns {Record<string, any>}
- */
+/** @type {import('./types').Guarded} */
 const guarded = (exports, broken) => {
   let works = true;
   const guard =
@@ -26,14 +20,9 @@ const guarded = (exports, broken) => {
   return Object.fromEntries(entries.map(([name, it]) => [name, typeof it === 'function' ? guard(it) : it]));
 };
 
-// Callers handle the rejection.
-compiling.catch(() => {});
+compiling.catch(() => {}); // callers handle the rejection
 
-/**
- * Starts the wasm. Rejects when this browser, or its content security policy, does not let it.
- * @param {(error: unknown) => void} broken called once, if the core breaks down
- * @returns {Promise<typeof glue>}
- */
+/** @type {import('./types').LoadCore} */
 export const loadCore = async (broken) => {
   // The build names the glue `a`, see scripts/lib/shorten.mjs.
   const instance = await WebAssembly.instantiate(await compiling, { a: { ...glue } });

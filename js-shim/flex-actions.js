@@ -1,6 +1,5 @@
 // @ts-check
 // Asks the core before Flex acts. The core knows what each action means for a call, and lists the actions beforehand.
-
 /** @type {import('./types').BindActions} */
 export const bindActions = (flex, manager, { actions, farewell, ask, isIdle }) => {
   // Without a core nothing else tells the server that the agent leaves on purpose.
@@ -11,8 +10,8 @@ export const bindActions = (flex, manager, { actions, farewell, ask, isIdle }) =
     const marks = left.map(({ taskSid: task, sid: reservation }) => ({ task, reservation, reason }));
     if (!marks.length) return;
     const token = session?.ssoTokenPayload?.token;
-    const init = { method: 'POST', body: JSON.stringify({ token, marks }), keepalive: true };
-    await fetch(farewell, { ...init, signal: AbortSignal.timeout(1500) }).catch(() => {});
+    const [body, signal] = [JSON.stringify({ token, marks }), AbortSignal.timeout(1500)];
+    await fetch(farewell, { method: 'POST', body, signal, keepalive: true }).catch(() => {});
   };
 
   for (const [action, reason, mode] of actions) {

@@ -1,5 +1,6 @@
 // @ts-check
 // Carries out the core's effects in Flex.
+import { createSound } from './sound';
 
 /** The shortest round trip to a server (ms), of four within 2 s; `null`: it does not answer, or cannot work. */
 const roundTrip = async (/** @type {string} */ server) => {
@@ -16,24 +17,20 @@ const roundTrip = async (/** @type {string} */ server) => {
 };
 
 /** @type {import('./types').CreateEffects} */
-export const createEffects = (flex, manager, { flagsToClear, playSound, tell, notices, standBy, misfit }) => {
-  /** @param {string} sid */
-  const reservation = (sid) => manager.workerClient?.reservations?.get(sid);
+export const createEffects = (flex, manager, { flagsToClear, ...shell }) => {
+  const reservation = (/** @type {string} */ sid) => manager.workerClient?.reservations?.get(sid);
+  const activeCall = () => manager.store.getState().flex.phone.activeCall;
 
   // By SID: Flex gives a plugin a new proxy each time it asks for the same reservation.
-  const neutral = new Set();
-  const wrapped = new Set();
+  const [neutral, wrapped] = [new Set(), new Set()];
   const prompt = (/** @type {Event} */ event) => event.preventDefault();
   let keeping = false;
-  /** @type {unknown} */
-  let phone;
+  let phone = /** @type {unknown} */ (undefined);
 
-  /** @type {Record<string, (args: any) => unknown>} */
-  const effects = {
+  const effects = /** @type {Record<string, (args: any) => unknown>} */ ({
     accept: ({ reservation: sid }) => flex.Actions.invokeAction('AcceptTask', { sid }),
     acceptPing: ({ reservation: sid }) => reservation(sid)?.accept(),
     select: ({ reservation: sid }) => flex.Actions.invokeAction('SelectTask', { sid }),
-
     // Flex calls updateParticipant on this very object whenever two or fewer are left on the call.
     neutraliseExitFlag: ({ reservation: sid }) => {
       const target = reservation(sid);
@@ -54,14 +51,12 @@ export const createEffects = (flex, manager, { flagsToClear, playSound, tell, no
     },
     setExitFlag: ({ reservation: sid, value }) =>
       reservation(sid)?.updateParticipant({ endConferenceOnExit: value }),
-
     // Others write the same attributes: read, merge, write.
     markTask: async ({ reservation: sid, mark }) => {
       const task = reservation(sid)?.task;
       await task?.fetchLatestVersion?.();
       await task?.setAttributes({ ...task.attributes, rejoinLeft: mark });
     },
-
     // The phone hangs up when the page ends, in a listener that was added before ours.
     keepLegs: ({ keep }) => {
       keeping = keep;
@@ -91,35 +86,29 @@ export const createEffects = (flex, manager, { flagsToClear, playSound, tell, no
       return participant?.participantSid && task.setEndConferenceOnExit(participant.participantSid, false);
     },
     // Over the call that was asked: another one may be open by now, or none.
-    answerMessage: ({ leg, message }) => {
-      const { activeCall } = manager.store.getState().flex.phone;
-      return activeCall && activeCall.parameters.CallSid === leg && activeCall.sendMessage(message);
-    },
-    mute: () => {
-      const { activeCall } = manager.store.getState().flex.phone;
-      return activeCall && !activeCall.isMuted() && flex.Actions.invokeAction('ToggleMute');
-    },
-
-    playSound,
-    measure: async ({ servers }) => tell({ measured: { took: await Promise.all(servers.map(roundTrip)) } }),
+    answerMessage: ({ leg, message }) =>
+      activeCall()?.parameters.CallSid === leg && activeCall()?.sendMessage(message),
+    mute: () => activeCall()?.isMuted() === false && flex.Actions.invokeAction('ToggleMute'),
+    playSound: createSound((blocked) => shell.tell({ soundChanged: { blocked } })),
+    measure: async ({ servers }) =>
+      shell.tell({ measured: { took: await Promise.all(servers.map(roundTrip)) } }),
     setActivity: ({ activity }) => flex.Actions.invokeAction('SetActivity', { activitySid: activity }),
     promptOnLeave: ({ on }) => (on ? addEventListener : removeEventListener)('beforeunload', prompt),
-
-    notify: ({ reservation: sid, notice }) => notices(notice.kind, notice, sid),
-    tellUnprotected: ({ unprotected }) => notices(unprotected && 'unprotected'),
-    standBy: ({ reason, wanted }) => standBy(reason, undefined, wanted),
-    misfit: ({ error }) => misfit(error),
+    notify: ({ reservation: sid, notice }) => shell.notices(notice.kind, notice, sid),
+    tellUnprotected: ({ unprotected }) => shell.notices(unprotected && 'unprotected'),
+    standBy: ({ reason, wanted }) => shell.standBy(reason, undefined, wanted),
+    misfit: ({ error }) => shell.misfit(error),
     log: ({ notice }) => console.warn(`Rejoin: ${notice}`),
-  };
+  });
 
   return async (effect) => {
     const [[name, args]] = Object.entries(effect);
     try {
       await effects[name](args);
+      return true;
     } catch (error) {
       console.warn(`Rejoin: ${name} failed`, error);
       return false;
     }
-    return true;
   };
 };

@@ -1,11 +1,11 @@
 // @ts-check
 // The plugin as Flex loads it: binds the core to Flex and decides nothing. Whatever fails here, Flex goes on.
 import { FlexPlugin } from '@twilio/flex-plugin';
+import dialog from '../pkg/dialog.json';
 import { loadCore } from './core-loader';
 import { bindActions } from './flex-actions';
 import { createEffects } from './flex-effects';
 import { createNotices } from './notice';
-import { createSound } from './sound';
 import { language, text } from './strings';
 import { createSurface } from './surface';
 
@@ -16,15 +16,11 @@ export default class RejoinPlugin extends FlexPlugin {
 
   /** @param {import('./types').Flex} flex @param {import('./types').Manager} manager */
   init(flex, manager) {
-    /** @type {import('./types').Core | undefined} */
-    let core;
-    /** The core's record. @type {() => object} */
-    let record = () => ({});
-    /** Why this plugin is idle, once it is. @type {string | undefined} */
-    let idle;
+    let core = /** @type {import('./types').Core | undefined} */ (undefined);
+    let record = () => /** @type {object} */ ({});
+    let idle = /** @type {string | undefined} */ (undefined); // why, once it is
     let release = () => {};
-    /** @type {Promise<void>} */
-    const released = new Promise((resolve) => (release = resolve));
+    const released = /** @type {Promise<void>} */ (new Promise((resolve) => (release = resolve)));
     const notices = createNotices(flex, manager);
 
     /** @param {string} reason @param {unknown} [error] @param {boolean} [wanted] */
@@ -48,11 +44,8 @@ export default class RejoinPlugin extends FlexPlugin {
     };
 
     const tell = (/** @type {object} */ event) => idle || core?.handle(event);
-    const playSound = createSound((blocked) => tell({ soundChanged: { blocked } }));
-    /** @type {(reservation: string, participant: string) => string[]} */
-    const flagsToClear = (reservation, participant) => core?.flagsToClear(reservation, participant) ?? [];
-    const shell = { flagsToClear, playSound, tell, notices, standBy, misfit };
-    const perform = createEffects(flex, manager, shell);
+    const flagsToClear = (/** @type {[string, string]} */ ...of) => core?.flagsToClear(...of) ?? [];
+    const perform = createEffects(flex, manager, { flagsToClear, tell, notices, standBy, misfit });
 
     /** @type {import('./types').Ask} */
     const ask = async (action, payload) =>
@@ -74,15 +67,14 @@ export default class RejoinPlugin extends FlexPlugin {
       if (!manager.store.getState().flex.worker.worker) {
         await new Promise((resolve) => manager.events.addListener('pluginsInitialized', resolve));
       }
-      const looks = { text: text.bind(null, manager), language: language.bind(null, manager) };
+      const looks = { ...dialog, text: text.bind(null, manager), language: language.bind(null, manager) };
       const carryOut = (/** @type {object} */ effect) => idle || perform(effect);
       const running = (core = new wasm.Core(flex, manager, carryOut, looks));
       if (idle) return;
       const [actions, { farewell }] = [wasm.Core.actions(), running];
       bindActions(flex, manager, { actions, farewell, ask, isIdle: () => Boolean(idle) });
       running.watch();
-      // Shows that the plugin is active, for diagnosis and tests.
-      document.documentElement.dataset.rejoin = 'ready';
+      document.documentElement.dataset.rejoin = 'ready'; // for diagnosis and tests
     };
     start().catch((error) => failed(error));
     // Flex 2.0 misses a plugin that is ready before its script is, and then waits 10 s for it.

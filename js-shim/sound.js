@@ -1,14 +1,8 @@
 // @ts-check
-
-/**
- * Live sound that the browser refuses to play: before a click, most browsers play nothing in a page that does not have
- * the microphone yet.
- * @param {(blocked: boolean) => void} tell
- * @returns {() => void} plays it
- */
+// Notices live sound that the browser refuses to play before a click.
+/** @type {import('./types').CreateSound} */
 export const createSound = (tell) => {
-  /** @type {Set<HTMLMediaElement>} */
-  const refused = new Set();
+  const refused = /** @type {Set<HTMLMediaElement>} */ (new Set());
   const { play } = HTMLMediaElement.prototype;
   HTMLMediaElement.prototype.play = function playOrTell() {
     const playing = play.call(this);

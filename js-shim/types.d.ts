@@ -15,12 +15,18 @@ export type Perform = (effect: Record<string, any>) => Promise<boolean>;
 /** Shows the agent the text with this name: about one call, or, without a reservation, about all calls. */
 export type Notices = (name: string | false, values?: object, reservation?: string) => void;
 export type CreateNotices = (flex: Flex, manager: Manager) => Notices;
+/** `show` makes what a part shows; `add` puts the part somewhere in Flex, if it can be there; `draw` draws all of them again. */
+export type CreateLive = (
+  show: (
+    createElement: (type: any, props: object, ...children: unknown[]) => object,
+    props: any,
+  ) => object | null,
+) => { add: (place: any, name: string, where?: object) => void; draw: () => void };
 export type CreateEffects = (
   flex: Flex,
   manager: Manager,
   shell: {
     flagsToClear: (reservation: string, participant: string) => string[];
-    playSound: () => void;
     /** Tells the core of an event. */
     tell: (event: object) => unknown;
     notices: Notices;
@@ -40,6 +46,20 @@ export type BindActions = (
     isIdle: () => boolean;
   },
 ) => void;
+/** After a breakdown the core's state is invalid: no function is called again, neither by us nor by a pending timer or network answer. */
+export type Guarded = (exports: WebAssembly.Exports, broken: (error: unknown) => void) => Record<string, any>;
+/**
+ * Starts the wasm. Rejects when this browser, or its content security policy, does not let it. `broken` is called once, if the
+ * core breaks down.
+ */
+export type LoadCore = (broken: (error: unknown) => void) => Promise<typeof import('../pkg/core_bg.js')>;
+/**
+ * Live sound that the browser refuses to play: before a click, most browsers play nothing in a page that does not have the
+ * microphone yet. Returns what plays it.
+ */
+export type CreateSound = (tell: (blocked: boolean) => void) => () => void;
+/** The text for `name`, with each `{{value}}` filled in. */
+export type Text = (manager: Manager, name: string, values?: Record<string, any>) => string;
 export type CreateSurface = (
   flex: Flex,
   status: () => Record<string, unknown>,

@@ -96,6 +96,7 @@ const glue = 'pkg/core_bg.js';
 const types = 'pkg/core_bg.d.ts';
 const packed = 'pkg/core_packed.js';
 const languages = 'pkg/languages.json';
+const dialog = 'pkg/dialog.json';
 const bundle = 'build/plugin-rejoin.js';
 const rust = files('src').filter((file) => file.endsWith('.rs'));
 
@@ -149,9 +150,17 @@ step('languages', texts, [languages], () => {
   const all = texts.map((file) => [path.basename(file, '.json'), JSON.parse(readFileSync(at(file), 'utf8'))]);
   writeFileSync(at(languages), JSON.stringify(Object.fromEntries(all)));
 });
+step('dialog', ['js-shim/dialog'], [dialog], () => {
+  // Compiled into the wasm it would count against its size, and pack no better.
+  const read = (name) =>
+    readFileSync(at('js-shim', 'dialog', name), 'utf8')
+      .replace(/\s+/g, ' ')
+      .trim();
+  writeFileSync(at(dialog), JSON.stringify({ markup: read('dialog.html'), style: read('dialog.css') }));
+});
 step(
   'bundle',
-  ['js-shim', 'src/index.js', glue, packed, languages, 'webpack.config.js', 'package.json'],
+  ['js-shim', 'src/index.js', glue, packed, languages, dialog, 'webpack.config.js', 'package.json'],
   [bundle, `${bundle}.map`],
   () => run('flex-plugin', ['build']),
 );

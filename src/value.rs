@@ -29,9 +29,12 @@ pub struct Unfit {
     pub field: &'static str,
 }
 
+/// Stands before the field's name in the error's text.
+pub(crate) const UNFIT: &str = "missing, or not what it should be: ";
+
 impl fmt::Display for Unfit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("missing, or not what it should be: ")?;
+        f.write_str(UNFIT)?;
         f.write_str(self.field)
     }
 }
@@ -193,6 +196,16 @@ impl Fields {
     pub fn fields(&mut self, name: &'static str) -> Result<Fields, Unfit> {
         self.take(name).fields(name)
     }
+}
+
+/// These texts, one after the other. (`concat` for each number of texts is more to load.)
+#[inline(never)]
+pub(crate) fn joined(texts: &[&str]) -> String {
+    let mut all = String::new();
+    for text in texts {
+        all.push_str(text);
+    }
+    all
 }
 
 /// The text before and after the first of this ASCII character. (`str::split_once` searches by words of memory, which

@@ -101,10 +101,16 @@ fn core(desktop: Function) -> Core {
 
 /// Texts that show what was asked for.
 fn looks() -> Looks {
-    Function::new_no_args(
-        "return { text: (name, values) => `${name} ${JSON.stringify(values)}`, language: () => 'tlh' }",
+    Function::new_with_args(
+        "markup, style",
+        "const text = (name, values) => `${name} ${JSON.stringify(values)}`;
+         return { text, language: () => 'tlh', markup, style };",
     )
-    .call0(&JsValue::UNDEFINED)
+    .call2(
+        &JsValue::UNDEFINED,
+        &include_str!("../js-shim/dialog/dialog.html").into(),
+        &include_str!("../js-shim/dialog/dialog.css").into(),
+    )
     .expect("an object")
     .unchecked_into()
 }

@@ -1,6 +1,6 @@
 //! The account's configuration. It was written by hand, so each mistake is reported; only a missing server is fatal.
 
-use crate::value::{Value, cut};
+use crate::value::{Value, cut, joined};
 use rejoin_protocol::Millis;
 
 /// Settings of the machine. Durations are in milliseconds. [`KEYS`] has names and ranges.
@@ -147,12 +147,12 @@ impl Mistake {
             Wrong::NoSwitch => "must be true or false",
             Wrong::NoDuration(least, most) => {
                 let (least, most) = (least.to_string(), most.to_string());
-                range = ["must be a whole number from ", &least, " to ", &most, ", in milliseconds"].concat();
+                range = joined(&["must be a whole number from ", &least, " to ", &most, ", in milliseconds"]);
                 &range
             }
             Wrong::NoGroup => "must be an object",
         };
-        [&self.path, " ", wrong, "; it is ignored."].concat()
+        joined(&[&self.path, " ", wrong, "; it is ignored."])
     }
 }
 
@@ -228,7 +228,7 @@ impl Config {
             // All teams are checked, so that whoever tries a configuration hears of every mistake, not only of their
             // own team's.
             for (team, layer) in teams.iter() {
-                Self::new("").take(&["rejoin.teams.", team].concat(), layer, Layer::Team, &mut mistakes);
+                Self::new("").take(&joined(&["rejoin.teams.", team]), layer, Layer::Team, &mut mistakes);
             }
         }
         for attribute in TEAM_ATTRIBUTES {
@@ -294,7 +294,7 @@ impl Config {
                             Value::Text(text) if is_address(text) => place(self).push(base(text)),
                             _ => {
                                 let number = (at + 1).to_string();
-                                complain([path, ".", name, ".", &number].concat(), Wrong::NoAddress);
+                                complain(joined(&[path, ".", name, ".", &number]), Wrong::NoAddress);
                             }
                         }
                     }
@@ -308,7 +308,7 @@ impl Config {
                 None => Some(Wrong::Unknown),
             };
             if let Some(wrong) = wrong {
-                complain([path, ".", name].concat(), wrong);
+                complain(joined(&[path, ".", name]), wrong);
             }
         }
     }
@@ -358,7 +358,7 @@ impl Config {
 
     /// The address for the events of a conference, at the server in use.
     pub fn conference_callback(&self) -> String {
-        [&self.server, CALLBACK].concat()
+        joined(&[&self.server, CALLBACK])
     }
 
     /// The delay before a request is retried that has failed this many times.
@@ -394,6 +394,6 @@ fn is_address(text: &str) -> bool {
     let local = matches!(host, "localhost" | "127.0.0.1" | "[::1]") || host.ends_with(".localhost");
     rest.bytes().all(plain)
         && !host.is_empty()
-        && port.is_none_or(|port| port.parse::<u32>().is_ok_and(|port| port <= 65_535))
+        && port.is_none_or(|port| port.parse::<u64>().is_ok_and(|port| port <= 65_535))
         && (local || !open)
 }

@@ -1,4 +1,5 @@
 use crate::agent::{Dialog, FLEX_UI, Idle, Mistake, PostId, RequestId};
+use crate::value::joined;
 use rejoin_protocol::api::{DeliveryId, Goodbye, GracefulMark, Hello, Registration};
 use rejoin_protocol::{ActivitySid, CallSid, Millis, RecoveryId, ReservationSid, WorkerSid};
 
@@ -338,7 +339,7 @@ impl Complaint {
     pub fn text(&self) -> String {
         let text = match self {
             Self::Configuration(mistake) => return mistake.text(),
-            Self::FlexUi => return ["this Flex UI is not supported; ", FLEX_UI, " is."].concat(),
+            Self::FlexUi => return joined(&["this Flex UI is not supported; ", FLEX_UI, " is."]),
             Self::ForeignCallback => {
                 "another conferenceStatusCallback is set: this call is not recovered. Let that one pass the events on."
             }
@@ -346,10 +347,10 @@ impl Complaint {
             Self::Garbled => "the server says what this plugin does not understand. Is it another version?",
             Self::Unprotected => "a call is not protected: the server does not answer, or does not know it.",
             Self::Refused { status } => {
-                let status = status.to_string();
+                let status = u64::from(*status).to_string();
                 let [before, after] =
                     ["the server refuses this desktop (HTTP ", "). Check its account and worker."];
-                return [before, &status, after].concat();
+                return joined(&[before, &status, after]);
             }
         };
         text.to_owned()

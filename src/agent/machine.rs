@@ -14,6 +14,7 @@ use crate::agent::{
     FromDesktop, Idle, Kept, Mark, Mistake, PostError, PostId, RequestId, ReservationStatus, TaskFacts,
     Timer, ToDesktop,
 };
+use crate::value::joined;
 use rejoin_protocol::api::{GracefulReason, Hello, Stage};
 use rejoin_protocol::overrides::CALLBACKS_FRAGMENT;
 use rejoin_protocol::{Millis, RecoveryId, ReservationSid, WorkerSid};
@@ -428,7 +429,7 @@ impl Agent {
         self.leave_mark(reservation, out);
         // Twilio signs it, so the server need not ask whose call this is.
         let of =
-            |me: &Me| [&ours, "?worker=", me.worker.as_str(), "&reservation=", reservation.as_str()].concat();
+            |me: &Me| joined(&[&ours, "?worker=", me.worker.as_str(), "&reservation=", reservation.as_str()]);
         let mut url = self.me.as_ref().map_or_else(|| ours.clone(), of);
         if self.config.retry_callbacks {
             url.push_str(CALLBACKS_FRAGMENT);

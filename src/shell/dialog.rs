@@ -4,6 +4,7 @@
 use crate::agent::Dialog;
 use crate::shell::flex::Flex;
 use crate::shell::js::{self, set};
+use crate::value::joined;
 use gloo_timers::callback::Timeout;
 use js_sys::{Array, Object};
 use rejoin_protocol::Millis;
@@ -12,15 +13,20 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
 
-/// Sizes and colours of Twilio Paste, Flex's design system (<https://paste.twilio.design/tokens>).
-const STYLE: &str = include_str!("dialog.css");
-const MARKUP: &str = include_str!("dialog.html");
 const TEXT: &str = "textContent";
 
 #[wasm_bindgen]
 extern "C" {
-    /// The plugin's texts, in Flex's language.
+    /// The plugin's texts, in Flex's language, and the dialog's markup and style.
     pub type Looks;
+
+    /// What is in the dialog's shadow root, as HTML.
+    #[wasm_bindgen(method, getter)]
+    fn markup(this: &Looks) -> JsValue;
+
+    /// Its style sheet.
+    #[wasm_bindgen(method, getter)]
+    fn style(this: &Looks) -> JsValue;
 
     /// The text with this name, with each gap filled in.
     #[wasm_bindgen(method, catch)]
@@ -133,11 +139,11 @@ impl Window {
             Ok::<_, JsValue>(())
         };
         let dark = if self.flex.is_dark() { " dark" } else { "" };
-        set(element, "className", &[face.class, dark].concat().into());
+        set(element, "className", &joined(&[face.class, dark]).into());
         set(element, "lang", &self.looks.language()?);
-        set(&part(element, "g")?, "innerHTML", &["<path d='", face.icon, "'/>"].concat().into());
+        set(&part(element, "g")?, "innerHTML", &joined(&["<path d='", face.icon, "'/>"]).into());
         let title = if face.name.starts_with("failed") { "failed" } else { face.name };
-        say(&part(element, "h2")?, &[title, "Title"].concat())?;
+        say(&part(element, "h2")?, &joined(&[title, "Title"]))?;
         say(&part(element, ".text")?, face.name)?;
         let button = part(element, "button")?;
         set(&button, "hidden", &face.button.is_empty().into());
@@ -180,10 +186,10 @@ impl Window {
         let host = js::call(&document, "createElement", &[&"rejoin-dialog".into()])?;
         let open = js::object(&[("mode", &"open".into())]);
         let root = js::call(&host, "attachShadow", &[&open])?;
-        set(&root, "innerHTML", &MARKUP.into());
+        set(&root, "innerHTML", &self.looks.markup());
         // Allowed under any content security policy, unlike <style>.
         let sheet = js::construct("CSSStyleSheet", &[])?;
-        js::call(&sheet, "replaceSync", &[&STYLE.into()])?;
+        js::call(&sheet, "replaceSync", &[&self.looks.style()])?;
         set(&root, "adoptedStyleSheets", &Array::of1(&sheet));
         let element = part(&root, "dialog")?;
         let this = Rc::downgrade(self);

@@ -4,6 +4,7 @@
 use crate::agent::{FromDesktop, Intent, RequestId, ReservationStatus};
 use crate::boundary::{Fields, Value};
 use crate::shell::js;
+use crate::value::joined;
 use js_sys::Array;
 use rejoin_protocol::api::GracefulReason;
 use std::cell::RefCell;
@@ -74,7 +75,7 @@ impl Flex {
     /// The account's configuration from either of its places, and the worker's own.
     pub(super) fn settings(&self) -> (Value, Value) {
         let account = ["configuration", "serviceConfiguration.ui_attributes"]
-            .map(|place| js::value(&js::at(&self.manager, &[place, ".custom_data.rejoin"].concat())))
+            .map(|place| js::value(&js::at(&self.manager, &joined(&[place, ".custom_data.rejoin"]))))
             .into_iter()
             .find(|found| *found != Value::Nothing);
         (account.unwrap_or_default(), js::value(&js::at(&self.manager, "workerClient.attributes")))
@@ -108,7 +109,7 @@ impl Flex {
     pub(super) fn prompts(&self) -> bool {
         let flags = js::at(&self.state().unwrap_or_default(), "featureFlags");
         let [own, given] =
-            ["localOverrides.", "features."].map(|from| js::at(&flags, &[from, OWN_PROMPT].concat()));
+            ["localOverrides.", "features."].map(|from| js::at(&flags, &joined(&[from, OWN_PROMPT])));
         if own.is_undefined() { given.is_truthy() } else { own.is_truthy() }
     }
 

@@ -1,7 +1,7 @@
 //! Conversion between values of JavaScript and Rust.
 
 use crate::boundary::{Fields, Unfit, Value};
-use crate::value::cut;
+use crate::value::{UNFIT, cut, joined};
 use js_sys::{Array, Function, Object, Promise, Reflect};
 use serde::Serialize;
 use serde_wasm_bindgen::Serializer;
@@ -59,12 +59,12 @@ pub fn call(of: &JsValue, name: &str, arguments: &[&JsValue]) -> Result<JsValue,
 
 /// The error for something that Flex or the browser lacks.
 pub fn missing(name: &str) -> JsValue {
-    JsError::new(&[name, " is missing"].concat()).into()
+    JsError::new(&joined(&[name, " is missing"])).into()
 }
 
 /// The error in readable form, for the console.
 pub fn unfit(error: Unfit) -> JsValue {
-    JsError::from(error).into()
+    JsError::new(&joined(&[UNFIT, error.field])).into()
 }
 
 /// Reads the values under these paths, and renames them.

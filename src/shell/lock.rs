@@ -2,6 +2,7 @@
 //! (<https://developer.mozilla.org/en-US/docs/Web/API/Web_Locks_API>).
 
 use crate::shell::js;
+use crate::value::joined;
 use gloo_timers::callback::Timeout;
 use js_sys::{Function, Promise};
 use std::cell::{Cell, RefCell};
@@ -38,7 +39,7 @@ impl Lock {
     /// Requests the lock. The promise says whether this page acts from the start; later changes are reported to `on`.
     pub fn elect(worker: &str, on: impl Fn(Change) + 'static) -> (Rc<Self>, Promise) {
         let lock = Rc::new(Self {
-            name: ["rejoin-page-", worker].concat(),
+            name: joined(&["rejoin-page-", worker]),
             on: Box::new(on),
             resolve: RefCell::default(),
             patience: RefCell::default(),

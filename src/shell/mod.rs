@@ -21,6 +21,7 @@ use crate::agent::{
     ToDesktop,
 };
 use crate::boundary::{heard, told};
+use crate::value::joined;
 pub use dialog::Looks;
 use flex::{Flex, Seen};
 use js_sys::{Array, Function, Promise};
@@ -30,7 +31,6 @@ use questions::Questions;
 use rejoin_protocol::api::{Beacon, Goodbye, GracefulMark, GracefulReason, Push};
 use rejoin_protocol::{Millis, ReservationSid};
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
 use std::rc::{Rc, Weak};
 use timer::Timers;
 use wasm_bindgen::prelude::*;
@@ -43,7 +43,7 @@ pub struct Core(Rc<Inner>);
 struct Inner {
     agent: RefCell<Agent>,
     /// Events that arrived while another one was being handled.
-    queue: RefCell<VecDeque<Event>>,
+    queue: RefCell<Vec<Event>>,
     busy: Cell<bool>,
     questions: Questions,
     timers: RefCell<Timers>,
@@ -67,7 +67,7 @@ struct Inner {
 #[wasm_bindgen]
 impl Core {
     /// `flex` is Flex UI, `manager` its manager; `desktop(effect)` carries out effects in Flex, and promises `false`
-    /// when one failed; `looks` has the dialog's texts.
+    /// when one failed; `looks` has the dialog's texts, markup and style.
     #[wasm_bindgen(constructor)]
     pub fn new(flex: JsValue, manager: JsValue, desktop: Function, looks: Looks) -> Result<Core, JsValue> {
         let flex = Flex::new(flex, manager)?;
@@ -108,8 +108,8 @@ impl Core {
     }
 
     /// Handles an event. Throws when the core does not know it; nothing has changed then.
-    pub fn handle(&self, event: &JsValue) -> Result<(), JsError> {
-        let event = FromDesktop::try_from(js::value(event))?;
+    pub fn handle(&self, event: &JsValue) -> Result<(), JsValue> {
+        let event = FromDesktop::try_from(js::value(event)).map_err(js::unfit)?;
         self.0.handle(Event::Desktop(event));
         Ok(())
     }
@@ -216,7 +216,7 @@ impl Inner {
         if self.idle.get() {
             return;
         }
-        self.queue.borrow_mut().push_back(event);
+        self.queue.borrow_mut().push(event);
         // Carrying out an effect may report the next event at once: it waits until the effects are drained.
         if self.busy.replace(true) {
             return;
@@ -238,7 +238,9 @@ impl Inner {
     }
 
     fn next(&self) -> Option<Event> {
-        self.queue.borrow_mut().pop_front()
+        // Hardly ever more than one: a ring buffer would be more to load.
+        let mut queue = self.queue.borrow_mut();
+        (!queue.is_empty()).then(|| queue.remove(0))
     }
 
     fn perform(self: &Rc<Self>, effect: Effect) {
@@ -309,7 +311,7 @@ impl Inner {
         };
         let hello = matches!(request, Request::Hello(_));
         let keepalive = matches!(request, Request::Graceful(_));
-        let (url, token) = ([&self.server.borrow(), "/v1/", path].concat(), self.flex.token());
+        let (url, token) = (joined(&[&self.server.borrow(), "/v1/", path]), self.flex.token());
         let core = Rc::downgrade(self);
         spawn_local(async move {
             let answered = match body {
@@ -338,12 +340,12 @@ impl Inner {
     }
 
     fn farewell(&self) -> String {
-        [&self.server.borrow(), "/v1/goodbye"].concat()
+        joined(&[&self.server.borrow(), "/v1/goodbye"])
     }
 
     fn listen(self: &Rc<Self>, epoch: u64) {
         let core = Rc::downgrade(self);
-        let url = [&self.server.borrow(), "/v1/push?epoch=", &epoch.to_string()].concat();
+        let url = joined(&[&self.server.borrow(), "/v1/push?epoch=", &epoch.to_string()]);
         let again = self.listens.replace(Some(epoch)) == Some(epoch);
         let earlier = self.channel.take().filter(|_| again);
         let flex = self.flex.clone();

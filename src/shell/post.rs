@@ -3,10 +3,11 @@
 use crate::agent::PostError;
 use crate::boundary::Value;
 use crate::shell::js;
-use gloo_net::http::{Headers, Request, Response};
+use crate::value::joined;
+use gloo_net::http::{Headers, Request};
 use js_sys::{JSON, JsString};
 use wasm_bindgen::{JsCast, JsValue};
-use web_sys::{AbortSignal, RequestInit};
+use web_sys::{AbortSignal, RequestInit, Response};
 
 /// The body of an answer.
 pub type Answered = String;
@@ -27,7 +28,8 @@ pub async fn send(url: &str, token: &str, body: JsString, keepalive: bool) -> Re
     if !response.ok() {
         return Err(PostError::Status(response.status()));
     }
-    response.text().await.map_err(|_| PostError::Unreachable)
+    let text = response.text().map_err(|_| PostError::Unreachable)?;
+    js::wait(text.into()).await.ok().and_then(|text| text.as_string()).ok_or(PostError::Unreachable)
 }
 
 /// The browser's answer to a request. Not `Request::send`, which panics when `fetch`, possibly wrapped by another
@@ -35,8 +37,7 @@ pub async fn send(url: &str, token: &str, body: JsString, keepalive: bool) -> Re
 pub(super) async fn fetch(request: Request) -> Result<Response, JsValue> {
     let request: web_sys::Request = request.into();
     let answer = js::wait(js::call(&js_sys::global(), "fetch", &[&request])?).await?;
-    let response: web_sys::Response = answer.dyn_into()?;
-    Ok(response.into())
+    answer.dyn_into()
 }
 
 fn build(url: &str, token: &str, body: JsString, keepalive: bool) -> Result<Request, JsValue> {
@@ -56,7 +57,7 @@ pub(super) fn request(
     signal: &AbortSignal,
 ) -> Result<Request, JsValue> {
     let all = Headers::new();
-    all.set("authorization", &["Bearer ", token].concat());
+    all.set("authorization", &joined(&["Bearer ", token]));
     for (name, value) in headers {
         all.set(name, value);
     }

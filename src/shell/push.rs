@@ -12,8 +12,8 @@ use wasm_bindgen_futures::{JsFuture, spawn_local};
 use web_sys::{AbortController, ReadableStreamDefaultReader, RequestInit, TextDecodeOptions, TextDecoder};
 
 /// A connection that is silent for longer than this is dead, in ms; and the least that a server can say.
-const SILENCE: u32 = api::SILENCE.0 as u32;
-const SHORTEST: u32 = 2_000;
+const SILENCE: u64 = api::SILENCE.0;
+const SHORTEST: u64 = 2_000;
 /// Delay before the first reconnect, in ms; it doubles up to [`LONGEST`].
 const FIRST: u32 = 500;
 const LONGEST: u32 = api::RECONNECTS_WITHIN.0 as u32 * 2 / 3; // the jitter adds half of it
@@ -122,7 +122,7 @@ async fn read(
     on: &impl Fn(News),
     stood: &mut bool,
 ) -> Result<(), JsValue> {
-    let mut watchdog = watch(abort, SILENCE);
+    let mut watchdog = watch(abort, SILENCE as u32);
     let token = token();
     let heard = state.borrow().heard.clone();
     let mut headers = vec![("accept", "text/event-stream")];
@@ -133,9 +133,9 @@ async fn read(
     let body = response.body().filter(|_| response.ok()).ok_or(JsValue::UNDEFINED)?;
     *stood = true;
     on(News::Up);
-    let said = response.headers().get(api::HEARTBEAT_HEADER).and_then(|heartbeat| heartbeat.parse().ok());
+    let said = response.headers().get(api::HEARTBEAT_HEADER)?.and_then(|heartbeat| heartbeat.parse().ok());
     let silence =
-        said.map_or(SILENCE, |ms: u32| ms.saturating_mul(api::HEARTBEATS as u32).clamp(SHORTEST, SILENCE));
+        said.map_or(SILENCE, |ms: u64| ms.saturating_mul(api::HEARTBEATS).clamp(SHORTEST, SILENCE)) as u32;
     let reader: ReadableStreamDefaultReader = body.get_reader().unchecked_into();
     let decoder = TextDecoder::new()?;
     let streaming = TextDecodeOptions::new();

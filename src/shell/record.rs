@@ -2,6 +2,7 @@
 
 use super::{js, now};
 use crate::agent::{Event, Record};
+use crate::value::joined;
 use js_sys::Function;
 use std::cell::{Cell, RefCell};
 use wasm_bindgen::prelude::*;
@@ -32,9 +33,9 @@ pub fn on_panic(report: Function) {
     std::panic::set_hook(Box::new(|panic| {
         if let Some(report) = REPORT.take() {
             // The page goes on without us, whether or not the report works.
-            let at = panic.location().map(|at| [at.file(), ":", &at.line().to_string()].concat());
+            let at = panic.location().map(|at| joined(&[at.file(), ":", &u64::from(at.line()).to_string()]));
             let what = panic.payload_as_str().unwrap_or_default();
-            let message = ["panicked at ", &at.unwrap_or_default(), ": ", what].concat();
+            let message = joined(&["panicked at ", &at.unwrap_or_default(), ": ", what]);
             let _ = report.call2(&JsValue::UNDEFINED, &message.into(), &tell());
         }
     }));

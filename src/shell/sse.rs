@@ -1,7 +1,7 @@
 //! Parser for `text/event-stream` (<https://html.spec.whatwg.org/multipage/server-sent-events.html>), as far as it
 //! carries data.
 
-use crate::value::cut;
+use crate::value::{cut, joined};
 
 /// Takes text in pieces of any size and returns whole messages.
 #[derive(Debug, Default)]
@@ -18,7 +18,7 @@ impl Parser {
     /// Takes a piece of the stream; returns the messages that it completes.
     pub fn feed(&mut self, text: &str) -> Vec<String> {
         let mut messages = Vec::new();
-        let text = [&self.line, text].concat();
+        let text = joined(&[&self.line, text]);
         let mut rest = text.as_str();
         while let Some((line, more)) = cut(rest, b'\n') {
             messages.extend(self.line(line.strip_suffix('\r').unwrap_or(line)));

@@ -5,6 +5,7 @@
 use crate::agent::{Kept, Mark};
 use crate::boundary::{Value, stored, told};
 use crate::shell::{js, post};
+use crate::value::joined;
 use rejoin_protocol::api::DeliveryId;
 use rejoin_protocol::{ActivitySid, Millis, ReservationSid};
 use wasm_bindgen::JsValue;
@@ -56,7 +57,7 @@ pub fn kept() -> Vec<Kept> {
     let read = |(key, value): (String, String)| {
         let kept = post::parse(&value).and_then(|value| stored::kept(value).ok());
         if kept.is_none() {
-            remove(&[OUT, &key].concat());
+            remove(&joined(&[OUT, &key]));
         }
         kept
     };
@@ -79,23 +80,23 @@ pub fn unkeep(id: DeliveryId) {
 /// Removes all requests.
 pub fn unkeep_all() {
     for (key, _) in entries(OUT) {
-        remove(&[OUT, &key].concat());
+        remove(&joined(&[OUT, &key]));
     }
 }
 
 fn out(id: DeliveryId) -> String {
-    [OUT, &String::from(id)].concat()
+    joined(&[OUT, &String::from(id)])
 }
 
 /// Marks a reservation as having a call.
 pub fn store(mark: &Mark) {
     // A full storage costs the dialog some milliseconds, nothing else.
-    set(&[MARK, mark.reservation.as_str()].concat(), if mark.muted { MUTED } else { "1" });
+    set(&joined(&[MARK, mark.reservation.as_str()]), if mark.muted { MUTED } else { "1" });
 }
 
 /// Removes the mark.
 pub fn unstore(reservation: &ReservationSid) {
-    remove(&[MARK, reservation.as_str()].concat());
+    remove(&joined(&[MARK, reservation.as_str()]));
 }
 
 /// The activity that the agent last wanted.
