@@ -1,5 +1,6 @@
 // @ts-check
 // Carries out the core's effects in Flex.
+import { createConsoleLink } from './console-link';
 import { createSound } from './sound';
 
 /** The shortest round trip to a server (ms), of four within 2 s; `null`: it does not answer, or cannot work. */
@@ -96,6 +97,7 @@ export const createEffects = (flex, manager, { flagsToClear, ...shell }) => {
     promptOnLeave: ({ on }) => (on ? addEventListener : removeEventListener)('beforeunload', prompt),
     notify: ({ reservation: sid, notice }) => shell.notices(notice.kind, notice, sid),
     tellUnprotected: ({ unprotected }) => shell.notices(unprotected && 'unprotected'),
+    linkConsole: createConsoleLink(flex, manager),
     standBy: ({ reason, wanted }) => shell.standBy(reason, undefined, wanted),
     misfit: ({ error }) => shell.misfit(error),
     log: ({ notice }) => console.warn(`Rejoin: ${notice}`),

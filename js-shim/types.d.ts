@@ -22,6 +22,10 @@ export type CreateLive = (
     props: any,
   ) => object | null,
 ) => { add: (place: any, name: string, where?: object) => void; draw: () => void };
+/** Opens the console of a server in a new tab, with the token that the user has now. */
+export type SignIn = (server: string, user?: { token?: string }) => void;
+/** Offers the console of a server in Flex's side navigation; without one, none. */
+export type CreateConsoleLink = (flex: Flex, manager: Manager) => (effect: { server?: string }) => void;
 export type CreateEffects = (
   flex: Flex,
   manager: Manager,

@@ -108,6 +108,17 @@ const flexStub = ({ server, tasks, dark, rejoin = { server }, worker = {}, lacks
         },
       },
     },
+    SideLink: ({ icon, showLabel, children, ...button }) =>
+      window.React.createElement('button', button, showLabel && children),
+    SideNav: {
+      Content: {
+        add: (element) => {
+          const nav = document.body.appendChild(document.createElement('nav'));
+          window.ReactDOM.render(window.React.cloneElement(element, { showLabel: true }), nav);
+          return () => nav.remove();
+        },
+      },
+    },
     VERSION: '2.17.1',
     Notifications: { registerNotification() {}, showNotification() {} },
     NotificationType: {},
@@ -117,7 +128,7 @@ const flexStub = ({ server, tasks, dark, rejoin = { server }, worker = {}, lacks
   for (const path of lacks) {
     const parts = path.split('.');
     const last = parts.pop();
-    delete parts.reduce((owner, part) => owner[part], { ...Flex, manager, state })[last];
+    delete parts.reduce((owner, part) => owner[part] ?? { manager, state }[part], Flex)[last];
   }
   window.Twilio = { Flex };
   window.flex = {
@@ -173,9 +184,14 @@ before(async () => {
     if (pathname === '/stub.js') return response.end(await page.stub);
     if (pathname === '/plugin-rejoin.js')
       return response.setHeader('content-type', 'text/javascript').end(bundle);
-    if (!pathname.startsWith('/v1/')) return response.writeHead(404).end();
+    const signsIn = pathname === '/console/session';
+    if (!pathname.startsWith('/v1/') && !signsIn) return response.writeHead(404).end();
     let body = '';
     for await (const piece of request) body += piece;
+    if (signsIn) {
+      requests.push({ pathname, url: request.url, body, origin: request.headers.origin });
+      return response.setHeader('content-type', 'text/html').end('<!doctype html><h1>Now</h1>');
+    }
     if (away) return request.socket.destroy();
     requests.push({ pathname, body: body && JSON.parse(body), authorization: request.headers.authorization });
     if (pathname === '/v1/push') {
@@ -1176,3 +1192,62 @@ test('window.Rejoin has the state, and no personal data', async () => {
   assert.ok(bundle.events.some(({ event }) => event === 'started'));
   assert.doesNotMatch(seen.bundle, /Zaphod|5550001111|token-of-ada/);
 });
+
+const mayLook = (/** @type {boolean} */ console) => {
+  reply = (pathname) =>
+    pathname === '/v1/hello' ? { status: 200, json: { recoveries: [], console } } : undefined;
+};
+const complaints = () => page.lines.filter((line) => /^Rejoin|pageerror/.test(line));
+const link = () => page.getByRole('button', { name: 'Rejoin console, opens a new tab' });
+
+test('who may look at the console signs in there from Flex, with the token of that moment', async () => {
+  mayLook(true);
+  await open();
+  await link().waitFor();
+  assert.equal(await link().textContent(), 'Rejoin');
+  for (const token of ['token-of-ada', 'the next & one']) {
+    await page.evaluate((token) => (window.flex.state.session.ssoTokenPayload.token = token), token);
+    requests.length = 0;
+    await link().focus();
+    const [tab] = await Promise.all([page.waitForEvent('popup'), page.keyboard.press('Enter')]);
+    await tab.getByRole('heading', { name: 'Now' }).waitFor();
+    assert.equal(await tab.evaluate(() => window.opener), null);
+    const { url, body, origin: from } = await asked('/console/session');
+    assert.deepEqual(Object.fromEntries(new URLSearchParams(body)), { flexToken: token });
+    assert.deepEqual([url, from], ['/console/session', origin]);
+    assert.equal(tab.url(), `${origin}/console/session`);
+    await tab.close();
+  }
+  assert.equal(await page.locator('form').count(), 0, 'no form with a token is left');
+  assert.deepEqual(complaints(), []);
+});
+
+test('the link to the console comes and goes with the role', async () => {
+  mayLook(false);
+  await open();
+  await until('the push channel', () => streams.length);
+  assert.equal(await link().count(), 0);
+  for (const may of [true, false, true]) {
+    mayLook(may);
+    streams.at(-1).write(`data: ${JSON.stringify({ push: 'ask' })}\n\n`);
+    await link().waitFor({ state: may ? 'attached' : 'detached' });
+  }
+});
+
+test('an account may do without the link to the console', async () => {
+  mayLook(true);
+  await open([], { rejoin: { server: origin, consoleLink: false } });
+  await until('the answer', () => page.evaluate(() => window.Rejoin.supportBundle().includes('"reply"')));
+  assert.equal(await link().count(), 0);
+});
+
+for (const lacks of ['SideNav', 'SideNav.Content', 'SideLink']) {
+  test(`a Flex without ${lacks} has no link to the console, and nothing else is missing`, async () => {
+    mayLook(true);
+    await open([], { lacks: [lacks] });
+    await until('the answer', () => page.evaluate(() => window.Rejoin.supportBundle().includes('"reply"')));
+    assert.equal(await link().count(), 0);
+    assert.equal(await page.evaluate(() => document.documentElement.dataset.rejoin), 'ready');
+    assert.deepEqual(complaints(), []);
+  });
+}

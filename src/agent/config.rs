@@ -20,6 +20,8 @@ pub struct Config {
     pub retry_callbacks: bool,
     /// True when a leg may be left standing over a reload. The server must allow it, too.
     pub in_place: bool,
+    /// True when a user who may look at the console gets a link to it.
+    pub console_link: bool,
     /// How long Flex waits for the plugin before the agent leaves a call.
     pub leave_within: Millis,
     /// How long a dialog may wait for news from the server before it says so.
@@ -77,7 +79,7 @@ pub enum Kind {
 }
 
 /// All settings.
-pub static KEYS: [Key; 15] = [
+pub static KEYS: [Key; 16] = [
     Key { name: "server", kind: Kind::Address(|config| &mut config.server) },
     Key { name: "servers", kind: Kind::Addresses(|config| &mut config.servers) },
     Key { name: "enabled", kind: Kind::Switch(|config| &mut config.enabled) },
@@ -85,6 +87,7 @@ pub static KEYS: [Key; 15] = [
     Key { name: "autoAccept", kind: Kind::Switch(|config| &mut config.auto_accept) },
     Key { name: "retryCallbacks", kind: Kind::Switch(|config| &mut config.retry_callbacks) },
     Key { name: "inPlace", kind: Kind::Switch(|config| &mut config.in_place) },
+    Key { name: "consoleLink", kind: Kind::Switch(|config| &mut config.console_link) },
     Key { name: "leaveWithinMs", kind: Kind::Duration(|config| &mut config.leave_within, 200, 1_500) },
     Key { name: "silenceMs", kind: Kind::Duration(|config| &mut config.silence, 2_000, 60_000) },
     Key { name: "queueWithinMs", kind: Kind::Duration(|config| &mut config.queue_within, 5_000, 120_000) },
@@ -198,6 +201,7 @@ impl Config {
             auto_accept: true,
             retry_callbacks: true,
             in_place: true,
+            console_link: true,
             leave_within: Millis(1_500),
             silence: Millis::seconds(10),
             queue_within: Millis::seconds(20),

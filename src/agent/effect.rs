@@ -265,6 +265,11 @@ pub enum ToDesktop {
         /// True while it is so.
         unprotected: bool,
     },
+    /// Offer the console of this server to the user, with their token; `None`: offer none. Initially none is offered.
+    LinkConsole {
+        /// The server's base URL, one of [`crate::agent::Config::servers`].
+        server: Option<String>,
+    },
     /// Do nothing more: no other effect follows.
     StandBy {
         /// Why.

@@ -73,6 +73,10 @@ pub struct Agent {
     pub(super) exposed_since: Option<Millis>,
     /// True when the agent was told so.
     pub(super) unprotected: bool,
+    /// True when the server has said that this user may look at its console.
+    pub(super) may_look: bool,
+    /// The server whose console is offered to the user.
+    pub(super) linked: Option<String>,
     /// True once the page has said goodbye.
     pub(super) gone: bool,
     /// True when Flex's phone is destroyed, in a page that came back from the back/forward cache.
@@ -141,6 +145,8 @@ impl Agent {
             keeps: false,
             exposed_since: None,
             unprotected: false,
+            may_look: false,
+            linked: None,
             gone: false,
             phone_gone: false,
             signed_out: false,
@@ -203,6 +209,7 @@ impl Agent {
         self.settle_dialog(now, &mut out);
         self.settle_role(now, &mut out);
         self.settle_protection(now, &mut out);
+        self.settle_link(&mut out);
         self.deliver(now, &mut out);
         out
     }
@@ -551,6 +558,16 @@ impl Agent {
         self.say_hello(now, out);
     }
 
+    /// Offers the console of the server in use. Who may look is the server's decision, which its own page makes again.
+    fn settle_link(&mut self, out: &mut Vec<Effect>) {
+        let offered = self.may_look && self.config.console_link;
+        let server = offered.then(|| self.config.server.clone());
+        if server != self.linked {
+            self.linked.clone_from(&server);
+            out.push(Effect::Desktop(ToDesktop::LinkConsole { server }));
+        }
+    }
+
     /// Sends pending requests.
     fn deliver(&mut self, now: Millis, out: &mut Vec<Effect>) {
         let Some(me) = &self.me else { return };
@@ -612,6 +629,8 @@ impl Agent {
         if self.prompts {
             out.push(Effect::Desktop(ToDesktop::PromptOnLeave { on: false }));
         }
+        self.may_look = false;
+        self.settle_link(out);
         *self = Self { signed_out: true, ..Self::new(self.config.clone(), self.epoch, Vec::new()) };
     }
 

@@ -109,6 +109,7 @@ impl Agent {
         self.stop_checking(hello);
         self.in_place = reply.in_place && self.config.in_place;
         self.may_join(hello);
+        self.may_look = reply.console;
         if reply.superseded {
             self.superseded(out);
         } else {

@@ -18,6 +18,7 @@ pub fn hello_reply(heard: Value) -> Result<HelloReply, Unfit> {
             .collect(),
         in_place: heard.flag("inPlace").unwrap_or_default(),
         superseded: heard.flag("superseded").unwrap_or_default(),
+        console: heard.flag("console").unwrap_or_default(),
     })
 }
 

@@ -146,6 +146,10 @@ pub fn effect(effect: &ToDesktop) -> Option<Value> {
         ToDesktop::TellUnprotected { unprotected } => {
             ("tellUnprotected", new().with("unprotected", Value::Flag(*unprotected)))
         }
+        ToDesktop::LinkConsole { server } => {
+            let server = server.as_deref().map_or(Value::Nothing, Value::from);
+            ("linkConsole", new().with("server", server))
+        }
         ToDesktop::StandBy { reason, wanted } => {
             let reason = reason.text().into();
             ("standBy", new().with("reason", reason).with("wanted", Value::Flag(*wanted)))

@@ -250,8 +250,11 @@ impl Desk {
     }
 
     pub(crate) fn greeted(&mut self, recoveries: Vec<RecoveryView>) -> Vec<Effect> {
+        self.answered(HelloReply { recoveries, in_place: true, ..HelloReply::default() })
+    }
+
+    pub(crate) fn answered(&mut self, reply: HelloReply) -> Vec<Effect> {
         let id = self.hello.take().expect("a hello is under way");
-        let reply = HelloReply { recoveries, in_place: true, superseded: false };
         self.handle(Event::Reply { id, result: Ok(Answer::Hello(reply)) })
     }
 

@@ -7,6 +7,7 @@ mod action;
 mod asked;
 mod coming_up;
 mod configuration;
+mod console_link;
 mod desk;
 mod in_place;
 mod leaving;

@@ -2,7 +2,7 @@ use crate::desk::*;
 
 fn superseded(desk: &mut Desk, superseded: bool) -> Vec<Effect> {
     let id = desk.hello.take().expect("a hello is under way");
-    let reply = HelloReply { recoveries: vec![], in_place: true, superseded };
+    let reply = HelloReply { in_place: true, superseded, ..HelloReply::default() };
     desk.handle(Event::Reply { id, result: Ok(Answer::Hello(reply)) })
 }
 

@@ -408,7 +408,7 @@ proptest! {
                         (Some(recoveries), Request::Hello(_), _) => {
                             told.extend(recoveries.iter().map(|view| view.id.clone()));
                             rules.views(&recoveries);
-                            Ok(Answer::Hello(HelloReply { recoveries, in_place: true, superseded }))
+                            Ok(Answer::Hello(HelloReply { recoveries, in_place: true, superseded, console: superseded }))
                         }
                         (Some(_), _, _) => Ok(Answer::Accepted),
                         (None, _, 0) => Err(PostError::Unreachable),

@@ -165,7 +165,7 @@ fn views() -> Vec<RecoveryView> {
 #[test]
 fn messages_of_the_server_are_parsed() {
     for in_place in [false, true] {
-        let reply = HelloReply { recoveries: views(), in_place, superseded: !in_place };
+        let reply = HelloReply { recoveries: views(), in_place, superseded: !in_place, console: in_place };
         let json = serde_json::to_value(&reply).expect("serialises");
         assert_eq!(heard::hello_reply(value(json)), Ok(reply));
     }

@@ -60,3 +60,65 @@ export const consoleOfTheDemo = {
     );
   },
 };
+
+const entry = (/** @type {Page} */ page) =>
+  page.getByRole('link', { name: 'Rejoin console, opens a new tab' });
+
+export const consoleFromFlex = {
+  title: 'A supervisor opens the console from Flex',
+  async play(/** @type {Story} */ story) {
+    const bo = await story.step('Bo, a supervisor, signs in to Flex', () => story.agent('bo'));
+    const ada = await story.step('Ada, an agent, signs in to Flex', () => story.agent('ada'));
+    await story.step("Bo's side navigation has a link", () => entry(bo.page).waitFor(PATIENCE));
+    await story.shot(bo, 'side-navigation');
+    /** @type {string[]} */
+    const addresses = [];
+    bo.page.context().on('request', (request) => addresses.push(request.url()));
+    const opened = await story.step(
+      'with the keyboard, Bo opens the console in a tab of its own',
+      async () => {
+        await entry(bo.page).focus();
+        const [opened] = await Promise.all([
+          bo.page.waitForEvent('popup', PATIENCE),
+          bo.page.keyboard.press('Enter'),
+        ]);
+        await opened.locator('#mode', { hasText: 'Live' }).waitFor(PATIENCE);
+        return opened;
+      },
+    );
+    await story.step('and is signed in as a supervisor', () =>
+      opened.getByText('Signed in as supervisor').waitFor(PATIENCE),
+    );
+    await opened.screenshot({ path: path.join(story.folder, 'opened.png') });
+    assert.equal(new URL(opened.url()).pathname, '/console');
+    assert.equal(await opened.evaluate('window.opener'), null, 'the console has no hold on Flex');
+    const token = await bo.page.evaluate(
+      'Twilio.Flex.Manager.getInstance().store.getState().flex.session.ssoTokenPayload.token',
+    );
+    assert.ok(String(token).length > 20, 'there is a token');
+    assert.ok(addresses.some((address) => address.endsWith('/console/session')));
+    assert.deepEqual(
+      addresses.filter((address) => decodeURIComponent(address).includes(token)),
+      [],
+    );
+    await opened.close();
+
+    await story.step('a click on the label opens it, too', async () => {
+      await bo.page.locator('.Twilio-Main-Header-IconButton').first().click();
+      await bo.page.getByText('Rejoin', { exact: true }).click({ trial: true }); // once it no longer moves
+      await story.shot(bo, 'side-navigation-wide');
+      const [again] = await Promise.all([
+        bo.page.waitForEvent('popup', PATIENCE),
+        bo.page.getByText('Rejoin', { exact: true }).click(),
+      ]);
+      await again.getByText('Signed in as supervisor').waitFor(PATIENCE);
+      await again.close();
+    });
+
+    await story.step('Ada has no link, though the server has answered', async () => {
+      const answered = "JSON.parse(Rejoin.supportBundle()).events.some(({ event }) => event === 'reply')";
+      await ada.page.waitForFunction(answered, null, PATIENCE);
+      assert.equal(await entry(ada.page).count(), 0);
+    });
+  },
+};

@@ -177,6 +177,9 @@ pub struct HelloReply {
     /// passive.
     #[serde(default)]
     pub superseded: bool,
+    /// True when this user may look at the operators' console, and it is at the address that answers.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub console: bool,
 }
 
 /// A call is up: the page has seen its own leg and the customer's in the conference. A registration with an id takes

@@ -29,7 +29,7 @@ macro_rules! texts {
 texts! {
     title skip views now
     sign_in sign_in_how operator_token sign_out operator supervisor
-    off_title off token_wrong not_allowed too_many elsewhere twilio_unavailable unavailable not_found refused_title rows_unknown
+    off_title off token_wrong flex_token_wrong not_allowed too_many elsewhere twilio_unavailable unavailable not_found refused_title rows_unknown
     back as_of live paused pause resume broken old ended no_script reload signed_in
     recoveries recoveries_caption recoveries_none recoveries_read for_seconds customer task agent step waits_for goes_on
     not_known seconds now_due

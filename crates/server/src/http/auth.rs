@@ -41,6 +41,8 @@ pub(crate) struct Agent {
     pub(crate) worker: WorkerSid,
     /// The worker's name, from Twilio; empty if unknown.
     pub(crate) name: String,
+    /// True for roles that may see calls of others.
+    pub(crate) may_see_all: bool,
     /// When the token expires, if known (point in time).
     pub(crate) expires: Option<Millis>,
 }
@@ -98,7 +100,7 @@ impl TryFrom<User> for Agent {
 
     fn try_from(user: User) -> Result<Self, Problem> {
         let worker = user.worker.ok_or(Problem::NotAWorker)?;
-        Ok(Self { worker, name: user.name, expires: user.expires })
+        Ok(Self { worker, name: user.name, may_see_all: user.may_see_all, expires: user.expires })
     }
 }
 

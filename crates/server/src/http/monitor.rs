@@ -74,7 +74,7 @@ pub(super) async fn hello(app: &App) -> Result<Response, Problem> {
     let event = Event::Hello { worker: nobody(), hello, older_page_connected: false };
     app.engine.event(event).await?;
     let in_place = app.config.in_place == InPlace::Auto;
-    let reply = HelloReply { recoveries: vec![], in_place, superseded: false };
+    let reply = HelloReply { in_place, ..HelloReply::default() };
     Ok(([(versions::HEADER, versions::OURS)], Json(reply)).into_response())
 }
 

@@ -106,7 +106,10 @@ pub(crate) async fn hello(
         let named = hello.holdings.into_iter().map(|holding| (holding.task, holding.reservation));
         discover_call::look_up(&app, &agent.worker, named.collect());
     }
-    let reply = HelloReply { recoveries, in_place: app.config.in_place == InPlace::Auto, superseded };
+    let in_place = app.config.in_place == InPlace::Auto;
+    // With an address of the operators' own, the console is not where Flex's users come.
+    let console = agent.may_see_all && app.config.operator_listen.is_none();
+    let reply = HelloReply { recoveries, in_place, superseded, console };
     Ok(([(versions::HEADER, versions::OURS)], Json(reply)).into_response())
 }
 

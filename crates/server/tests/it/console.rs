@@ -256,6 +256,31 @@ async fn a_supervisor_may_come_from_flex() {
 }
 
 #[tokio::test]
+async fn a_hello_says_who_finds_the_console_at_this_address() {
+    for (operators, finds) in [(None, true), ("127.0.0.1:0".parse().ok(), false)] {
+        let world = World::start_with(|config| config.operator_listen = operators).await;
+        for (token, finds) in [("ada", false), ("supervising", finds)] {
+            let hello = json!({"epoch": 1, "holdings": []});
+            let said: Value = world.desk.plugin("/v1/hello", token, hello).await.json().await.unwrap();
+            assert_eq!(said["console"], if finds { json!(true) } else { Value::Null }, "{token} {said}");
+        }
+    }
+}
+
+/// What a page shows to whom Flex's token has brought there too late.
+#[tokio::test]
+async fn a_flex_token_that_no_longer_counts_is_told_from_an_operators_mistake() {
+    let world = World::start().await;
+    let browser = Browser::at(&world.desk.address);
+    let flex = Some("https://flex.twilio.com");
+    let reply = browser.post_from("/console/session", &[("flexToken", "stale")], flex).await;
+    assert_eq!(reply.status(), 401);
+    let page = reply.text().await.unwrap();
+    assert!(page.contains("Reload Flex, and open the console from there again."), "{page}");
+    assert!(!page.contains("stale"), "the token is not repeated");
+}
+
+#[tokio::test]
 async fn a_post_counts_only_from_a_page_of_the_console() {
     let world = World::start_with(|config| {
         (config.pacing.storm_at, config.pacing.failsafe_at) = (1, 1);

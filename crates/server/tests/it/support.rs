@@ -276,6 +276,7 @@ fn usual(asked: &Asked, body: &Bytes) -> Answer {
                     json!({"valid": true, "worker_sid": WorkerSid::numbered(0xb0), "roles": ["agent"], "identity": "Bo",
                                   "expiration": "2100-01-01T00:00:00.000Z"}),
                 ),
+                "supervising" => ok(json!({"valid": true, "worker_sid": ada(), "roles": ["supervisor"]})),
                 "supervisor" => ok(json!({"valid": true, "roles": ["supervisor"]})),
                 number if number.parse::<u128>().is_ok() => {
                     let worker = WorkerSid::numbered(number.parse().unwrap());

@@ -235,6 +235,7 @@ impl World {
             | ToDesktop::PromptOnLeave { .. }
             | ToDesktop::Notify { .. }
             | ToDesktop::TellUnprotected { .. }
+            | ToDesktop::LinkConsole { .. }
             | ToDesktop::StandBy { .. }
             | ToDesktop::Log { .. } => {}
         }

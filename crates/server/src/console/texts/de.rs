@@ -16,6 +16,7 @@ pub(super) static TEXTS: Texts = Texts {
     off_title: "Die Konsole ist aus",
     off: "Der Server hat kein Operator-Token. Setzen Sie REJOIN_OPERATOR_TOKEN auf mindestens 32 zufällige Zeichen (openssl rand -hex 32 erzeugt sie) und starten Sie den Server neu. Das Flex-Token eines Supervisors oder Administrators wird auch ohne angenommen.",
     token_wrong: "Das ist nicht das Operator-Token. Nichts wurde geändert. Prüfen Sie das Token und geben Sie es noch einmal ein.",
+    flex_token_wrong: "Das Token von Flex gilt nicht mehr. Nichts wurde geändert. Laden Sie Flex neu und öffnen Sie die Konsole dort noch einmal.",
     not_allowed: "Das dürfen nur Operatoren, Supervisoren und Administratoren sehen. Nichts wurde geändert.",
     too_many: "Von hier kamen zu viele Anfragen oder falsche Token. Nichts wurde geändert. Versuchen Sie es in {n} s noch einmal.",
     elsewhere: "Die Anfrage kam nicht von einer Seite dieser Konsole. Nichts wurde geändert. Öffnen Sie die Konsole und versuchen Sie es dort noch einmal.",

@@ -16,6 +16,7 @@ pub(super) static TEXTS: Texts = Texts {
     off_title: "The console is off",
     off: "The server has no operator token. Set REJOIN_OPERATOR_TOKEN to at least 32 random characters (openssl rand -hex 32 makes them), and restart the server. The Flex token of a supervisor or an administrator is accepted without it.",
     token_wrong: "This is not the operator token. Nothing was changed. Check the token and enter it again.",
+    flex_token_wrong: "Flex's token does not count any more. Nothing was changed. Reload Flex, and open the console from there again.",
     not_allowed: "Only operators, supervisors and administrators may see this. Nothing was changed.",
     too_many: "Too many requests or wrong tokens came from here. Nothing was changed. Try again in {n} s.",
     elsewhere: "The request did not come from a page of this console. Nothing was changed. Open the console and try again there.",

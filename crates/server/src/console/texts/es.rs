@@ -16,6 +16,7 @@ pub(super) static TEXTS: Texts = Texts {
     off_title: "La consola está apagada",
     off: "El servidor no tiene token de operador. Ponga en REJOIN_OPERATOR_TOKEN al menos 32 caracteres aleatorios (openssl rand -hex 32 los genera) y reinicie el servidor. El token de Flex de un supervisor o administrador se acepta sin él.",
     token_wrong: "Este no es el token de operador. No se ha cambiado nada. Compruebe el token e introdúzcalo otra vez.",
+    flex_token_wrong: "El token de Flex ya no vale. No se ha cambiado nada. Recargue Flex y abra la consola desde allí otra vez.",
     not_allowed: "Solo operadores, supervisores y administradores pueden ver esto. No se ha cambiado nada.",
     too_many: "Han llegado de aquí demasiadas peticiones o tokens erróneos. No se ha cambiado nada. Inténtelo de nuevo en {n} s.",
     elsewhere: "La petición no vino de una página de esta consola. No se ha cambiado nada. Abra la consola e inténtelo allí.",

@@ -16,6 +16,7 @@ pub(super) static TEXTS: Texts = Texts {
     off_title: "La console est éteinte",
     off: "Le serveur n’a pas de jeton d’opérateur. Mettez dans REJOIN_OPERATOR_TOKEN au moins 32 caractères aléatoires (openssl rand -hex 32 les produit) et redémarrez le serveur. Le jeton Flex d’un superviseur ou d’un administrateur est accepté sans lui.",
     token_wrong: "Ce n’est pas le jeton d’opérateur. Rien n’a été changé. Vérifiez le jeton et saisissez-le de nouveau.",
+    flex_token_wrong: "Le jeton de Flex n’est plus valable. Rien n’a été changé. Rechargez Flex et rouvrez la console depuis Flex.",
     not_allowed: "Seuls les opérateurs, les superviseurs et les administrateurs peuvent voir ceci. Rien n’a été changé.",
     too_many: "Trop de requêtes ou de jetons faux sont venus d’ici. Rien n’a été changé. Réessayez dans {n} s.",
     elsewhere: "La requête ne vient pas d’une page de cette console. Rien n’a été changé. Ouvrez la console et réessayez là.",

@@ -16,6 +16,7 @@ pub(super) static TEXTS: Texts = Texts {
     off_title: "O console está desligado",
     off: "O servidor não tem token de operador. Ponha em REJOIN_OPERATOR_TOKEN ao menos 32 caracteres aleatórios (openssl rand -hex 32 os gera) e reinicie o servidor. O token do Flex de um supervisor ou administrador é aceito sem ele.",
     token_wrong: "Este não é o token de operador. Nada foi alterado. Confira o token e digite-o de novo.",
+    flex_token_wrong: "O token do Flex não vale mais. Nada foi alterado. Recarregue o Flex e abra o console de lá outra vez.",
     not_allowed: "Somente operadores, supervisores e administradores podem ver isto. Nada foi alterado.",
     too_many: "Vieram daqui pedidos ou tokens errados demais. Nada foi alterado. Tente de novo em {n} s.",
     elsewhere: "O pedido não veio de uma página deste console. Nada foi alterado. Abra o console e tente lá de novo.",

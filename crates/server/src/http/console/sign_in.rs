@@ -76,7 +76,10 @@ pub(super) async fn begin(State(app): State<Arc<App>>, request: Request) -> Resp
         Err(problem) => return refuse(language, None, problem),
     };
     let field = |name| form.iter().find(|(key, _)| key == name).map(|(_, value)| value.trim());
-    let begun = match (bearer(&parts.headers).or(field("flexToken")), field("token")) {
+    let texts = language.texts();
+    let flex_token = bearer(&parts.headers).or(field("flexToken"));
+    let wrong = if flex_token.is_some() { texts.flex_token_wrong } else { texts.token_wrong };
+    let begun = match (flex_token, field("token")) {
         (Some(token), _) => by_flex(&app, token, &parts).await,
         // Only our own form asks for this one.
         (None, Some(token)) if origin == Origin::Own => by_operator(&app, token, &parts),
@@ -90,7 +93,7 @@ pub(super) async fn begin(State(app): State<Arc<App>>, request: Request) -> Resp
             begun_with(&app, (language, origin, &to), &session, &parts)
         }
         Err(problem @ (Problem::TokenRefused | Problem::TokenMissing)) => {
-            self::form(&app, language, problem.status(), Some(language.texts().token_wrong))
+            self::form(&app, language, problem.status(), Some(wrong))
         }
         Err(problem) => refuse(language, None, problem),
     }
