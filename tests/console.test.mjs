@@ -11,9 +11,10 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { after, before, test } from 'node:test';
+import { pathToFileURL } from 'node:url';
 import axe from 'axe-core';
 import { chromium } from 'playwright-core';
-import { root } from '../scripts/lib/run.mjs';
+import { root, run } from '../scripts/lib/run.mjs';
 import { chromium as installed } from '../scripts/lib/setup.mjs';
 
 const TOKEN = 'an operator token for this test alone';
@@ -406,7 +407,47 @@ test('the history works without a script, by keyboard, in each look and language
     const options = { locale, viewport: { width: 390, height: 844 } };
     await showsHistory(locale.slice(0, 2), options, 'last=1d');
   }
+
+  // The same as a file, which needs no server.
+  for (const language of ['en', 'de', 'es', 'fr', 'pt', 'ja']) await showsReport(language);
 });
+
+/** The report of `rejoin report --html` in a language, in each look and on paper. */
+const showsReport = async (/** @type {string} */ language) => {
+  const file = path.join(folder, `report-${language}.html`);
+  await run(
+    path.join(root, 'target/debug/rejoin'),
+    ['report', '--html', file, '--last', '1d', '--language', language],
+    {
+      env: { DATABASE_URL: `sqlite:${path.join(folder, 'rejoin.db')}`, REJOIN_CONFIG: undefined },
+    },
+  );
+  const url = pathToFileURL(file).href;
+  for (const [look, options] of LOOKS) {
+    const context = await browser.newContext(options);
+    const page = await context.newPage();
+    page.on('console', (said) => troubles.push(said.text()));
+    page.on('request', (request) => request.url() !== url && troubles.push(request.url()));
+    await page.goto(url);
+    await page.screenshot({ path: path.join(pictures, `report-${language}-${look}.png`), fullPage: true });
+    const rows = page.locator('#over-time tbody tr');
+    assert.equal(await rows.first().isVisible(), false);
+    await page.emulateMedia({ media: 'print' });
+    assert.equal(await rows.first().isVisible(), true, 'on paper nothing can be opened');
+    await page.emulateMedia({ media: 'screen' });
+    for (const summary of await page.locator('summary').all()) await summary.click();
+    assert.equal(await rows.count(), 25);
+    await isAccessible(page, `report ${language} ${look}`);
+    const { lang, wide, room } = await page.evaluate(() => ({
+      lang: document.documentElement.lang,
+      wide: document.documentElement.scrollWidth,
+      room: document.documentElement.clientWidth,
+    }));
+    assert.equal(lang, language);
+    assert.ok(wide <= room, `report ${language} ${look}: ${wide} > ${room}`);
+    await context.close();
+  }
+};
 
 /** A look of the history: accessible, and nothing beside the window, with all tables open. */
 const showsHistory = async (

@@ -1,11 +1,14 @@
 //! Commands of operators that read the database, or change it, in a process of their own beside running servers.
 
 use crate::config::Config;
+use crate::console;
 use crate::error::Error;
 use crate::explain::{self, Story, Subject};
 use crate::given_up;
 use crate::held_back;
+use crate::history::Asked;
 use crate::report::{self, Report};
+use crate::report_page::Page;
 use crate::restore::{Restored, restore};
 use crate::store::hosts::Hosts;
 use crate::store::{LEASE, Store, newest_tables};
@@ -130,7 +133,24 @@ async fn alone(store: &Store) -> Result<(), Error> {
 /// How recoveries have ended, by day.
 pub async fn report(database_url: &str) -> Result<Report, Error> {
     let pool = reading(database_url).await?;
-    asked(report::read(&pool)).await
+    asked(async { report::read(&mut *pool.acquire().await?).await }).await
+}
+
+/// How recoveries have ended in this span of time, as of one moment: one HTML file that needs nothing else. `now`: when it is read;
+/// `language`: one of [`report_page::LANGUAGES`](crate::report_page::LANGUAGES), English if it is none of them.
+pub async fn page(database_url: &str, span: &Asked, now: Millis, language: &str) -> Result<String, Error> {
+    let pool = reading(database_url).await?;
+    let begin = match database_url.starts_with("sqlite:") {
+        true => "begin",
+        false => "begin isolation level repeatable read, read only",
+    };
+    let read = async {
+        let mut moment = pool.begin_with(begin).await?;
+        let page = Page::read(&mut moment, span, now).await?;
+        moment.rollback().await?;
+        Ok(page)
+    };
+    Ok(console::history::report(console::Language::preferred(language), &asked(read).await?))
 }
 
 /// The version of the database's tables, and the newest one that this program knows.

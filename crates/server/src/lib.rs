@@ -56,6 +56,7 @@ pub mod push;
 pub mod queue;
 pub mod reconnect;
 pub mod report;
+pub mod report_page;
 pub mod restore;
 mod retry;
 mod running;

@@ -6,7 +6,7 @@ use crate::explain::{millis, time};
 use rejoin_protocol::Millis;
 use rejoin_recovery::Note;
 use serde::Serialize;
-use sqlx::{AnyPool, Row as _};
+use sqlx::{AnyConnection, AssertSqlSafe, Row as _};
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -120,10 +120,25 @@ pub struct Report {
 }
 
 /// Reads all of it.
-pub(crate) async fn read(pool: &AnyPool) -> Result<Report, Error> {
+pub(crate) async fn read(db: &mut AnyConnection) -> Result<Report, Error> {
     let (silent, recoveries) =
-        figures(pool).await?.into_iter().partition(|of| SILENT.contains(&of.outcome.as_str()));
-    Ok(Report { recoveries, silent: by_day(silent), switches: switches(pool).await? })
+        figures(db).await?.into_iter().partition(|of| SILENT.contains(&of.outcome.as_str()));
+    Ok(Report { recoveries, silent: by_day(silent), switches: switches(db).await? })
+}
+
+/// The switches of a span with one cause.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SwitchedInAll {
+    /// `database`, `server` or `fallback`.
+    pub(crate) what: String,
+    /// Why.
+    pub(crate) cause: String,
+    /// Number of switches.
+    pub(crate) count: u64,
+    /// Mean time without service, of those for which it is known; `None`: of none.
+    pub(crate) mean: Option<Millis>,
+    /// Number of calls that they concerned, where it is known.
+    pub(crate) calls: u64,
 }
 
 fn by_day(figures: Vec<Figure>) -> Vec<Silent> {
@@ -135,14 +150,15 @@ fn by_day(figures: Vec<Figure>) -> Vec<Silent> {
     days.into_values().collect()
 }
 
-fn date(day: u64) -> String {
+/// The date of a day since the epoch, such as `2026-11-20`.
+pub(crate) fn date(day: u64) -> String {
     time(Millis(day * DAY.0)).chars().take(10).collect()
 }
 
-async fn switches(pool: &AnyPool) -> Result<Vec<Switched>, Error> {
+async fn switches(db: &mut AnyConnection) -> Result<Vec<Switched>, Error> {
     let all = "select day, what, cause, count, timed, took, calls from switches order by day, what, cause";
     let mut switches = vec![];
-    for row in sqlx::query(all).fetch_all(pool).await? {
+    for row in sqlx::query(all).fetch_all(db).await? {
         let (timed, took) = (millis(&row, 4)?.0, millis(&row, 5)?.0);
         switches.push(Switched {
             day: date(millis(&row, 0)?.0),
@@ -156,8 +172,36 @@ async fn switches(pool: &AnyPool) -> Result<Vec<Switched>, Error> {
     Ok(switches)
 }
 
+/// The switches of these days (numbers since the epoch), all days together.
+pub(crate) async fn switched(
+    db: &mut AnyConnection,
+    (from, to): (u64, u64),
+) -> Result<Vec<SwitchedInAll>, Error> {
+    let sum = |column: &str| format!("cast(sum({column}) as bigint)");
+    let all = format!(
+        "select what, cause, {}, {}, {}, {} from switches where day >= {from} and day < {to}
+         group by what, cause order by what, cause",
+        sum("count"),
+        sum("timed"),
+        sum("took"),
+        sum("calls")
+    );
+    let mut switches = vec![];
+    for row in sqlx::query(AssertSqlSafe(all)).fetch_all(db).await? {
+        let (timed, took) = (millis(&row, 3)?.0, millis(&row, 4)?.0);
+        switches.push(SwitchedInAll {
+            what: row.try_get(0)?,
+            cause: row.try_get(1)?,
+            count: millis(&row, 2)?.0,
+            mean: took.checked_div(timed).map(Millis),
+            calls: millis(&row, 5)?.0,
+        });
+    }
+    Ok(switches)
+}
+
 /// What was reduced to figures, and what is still stored in full.
-async fn figures(pool: &AnyPool) -> Result<Vec<Figure>, Error> {
+async fn figures(db: &mut AnyConnection) -> Result<Vec<Figure>, Error> {
     // By day, outcome and bound, the longest last: the number, and the total duration.
     let mut counted: BTreeMap<(u64, String), BTreeMap<u64, (u64, Millis)>> = BTreeMap::new();
     let mut add = |day, outcome, within: Option<Millis>, count, took| {
@@ -171,7 +215,7 @@ async fn figures(pool: &AnyPool) -> Result<Vec<Figure>, Error> {
          select at, '', 0, 1, 0, note from notes where note like '%\"ended\"%' or note like '%\"page-silent\"%'
          or note like '%\"page-answered\"%'",
     );
-    for row in rows.fetch_all(pool).await? {
+    for row in rows.fetch_all(db).await? {
         let note: String = row.try_get(5)?;
         if note.is_empty() {
             let within = Some(millis(&row, 2)?).filter(|within| *within > Millis(0));

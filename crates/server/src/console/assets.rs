@@ -17,14 +17,11 @@ pub(crate) struct Asset {
 /// The script: it makes a page live. The pages work without it.
 pub(crate) static SCRIPT: LazyLock<Asset> =
     LazyLock::new(|| Asset::new("console", JS, include_str!("assets/console.js")));
+/// The stylesheet's content. A page that stands alone has it in it.
+pub(super) const STYLESHEET: &str =
+    concat!(include_str!("assets/console.css"), include_str!("assets/history.css"));
 /// The stylesheet.
-pub(crate) static CSS: LazyLock<Asset> = LazyLock::new(|| {
-    Asset::new(
-        "console",
-        STYLE,
-        concat!(include_str!("assets/console.css"), include_str!("assets/history.css")),
-    )
-});
+pub(crate) static CSS: LazyLock<Asset> = LazyLock::new(|| Asset::new("console", STYLE, STYLESHEET));
 /// Script and stylesheet of a call's timeline.
 pub(crate) static TIMELINE_SCRIPT: LazyLock<Asset> =
     LazyLock::new(|| Asset::new("timeline", JS, rejoin_timeline::SCRIPT));

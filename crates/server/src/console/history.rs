@@ -3,11 +3,13 @@
 mod chart;
 mod files;
 mod page;
+mod report;
 mod tables;
 mod texts;
 
 pub(crate) use files::{csv, json};
 pub(crate) use page::page;
+pub(crate) use report::report;
 pub(crate) use tables::Table;
 pub(crate) use texts::title;
 

@@ -1,6 +1,6 @@
 //! The pages: their frame, and what is not a view.
 
-use super::assets::{CSS, SCRIPT, TIMELINE_CSS, TIMELINE_SCRIPT};
+use super::assets::{CSS, SCRIPT, STYLESHEET, TIMELINE_CSS, TIMELINE_SCRIPT};
 use super::now::{sections, summary};
 use super::overview::Overview;
 use super::session::Role;
@@ -8,8 +8,11 @@ use super::table::table;
 use super::texts::{Language, Texts};
 use crate::explain::{Story, Subject, time};
 use crate::held_back::{Held, Listed};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use rejoin_protocol::Millis;
+use sha2::{Digest as _, Sha256};
 
 /// An action that a page asks about before it is done.
 #[derive(Clone, Copy, Debug)]
@@ -67,6 +70,33 @@ fn framed(language: Language, title: &str, role: Option<Role>, main: &Markup, is
                     }
                 }
                 main id="main" tabindex="-1" { h1 { (title) } (main) }
+            }
+        }
+    };
+    page.into_string()
+}
+
+/// A page that needs nothing but its file and has no script. Its policy lets a browser use only the stylesheet in it
+/// (<https://www.w3.org/TR/CSP3/#grammardef-hash-source>).
+pub(super) fn alone(language: Language, title: &str, main: &Markup) -> String {
+    let policy = format!(
+        "default-src 'none'; style-src 'sha256-{}'; base-uri 'none'; form-action 'none'",
+        STANDARD.encode(Sha256::digest(STYLESHEET))
+    );
+    let page = html! {
+        (DOCTYPE)
+        html lang=(language.tag()) {
+            head {
+                meta charset="utf-8";
+                meta http-equiv="Content-Security-Policy" content=(policy);
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                title { (title) " – Rejoin" }
+                style { (PreEscaped(STYLESHEET)) }
+            }
+            body {
+                header { p.brand { "Rejoin" } }
+                main id="main" { h1 { (title) } (main) }
             }
         }
     };

@@ -112,6 +112,16 @@ impl Asked {
         (asked, mistakes)
     }
 
+    /// A month, such as `2026-11`. `None`: there is no such month.
+    pub fn month(text: &str) -> Option<Self> {
+        let (year, month) = text.split_once('-')?;
+        let from = moment(&format!("{text}-01"), false)?;
+        let (year, month): (u64, u64) = (year.parse().ok()?, month.parse().ok()?);
+        let next = if month == 12 { days_of(year + 1, 1, 1) } else { days_of(year, month + 1, 1) };
+        let range = Range { from: from.0 / HOUR.0, to: next * DAY_HOURS, span: DAY_HOURS };
+        Some(Self { range, last: None, workflow: None, queue: None, worker: None, rung: None, outcome: None })
+    }
+
     /// The same as a query, without `?`.
     pub fn query(&self) -> String {
         let mut pairs = self.filters();

@@ -47,6 +47,21 @@ fn a_range_is_whole_hours_and_beyond_three_days_whole_days() {
 }
 
 #[test]
+fn a_month_is_all_of_its_days() {
+    let days = |text: &str| {
+        let (from, to) = Asked::month(text).expect(text).range.times();
+        (minute(from), minute(to))
+    };
+    let of = |from: &str, to: &str| (from.to_owned(), to.to_owned());
+    assert_eq!(days("2026-11"), of("2026-11-01T00:00", "2026-12-01T00:00"));
+    assert_eq!(days("2026-12"), of("2026-12-01T00:00", "2027-01-01T00:00"));
+    assert_eq!(days("2028-02"), of("2028-02-01T00:00", "2028-03-01T00:00"));
+    for text in ["", "2026", "2026-00", "2026-13", "2026-11-01", "1969-12", "10000-01", "2026-1a", "<b>-01"] {
+        assert_eq!(Asked::month(text), None, "{text}");
+    }
+}
+
+#[test]
 fn what_there_cannot_be_is_left_out_and_named() {
     let (usual, _) = asked("");
     for (query, mistake) in [

@@ -22,7 +22,7 @@ pub use change::{
     Batch, CallCounts, Changes, Claim, Committed, Found, JobId, Line, NewJob, OpenJobs, StoredJob, Tenure,
 };
 pub(crate) use change::{Seen, SeenServer};
-pub(crate) use database::{hosts, newest_tables};
+pub(crate) use database::{hosts, newest_tables, sums};
 pub use disk::Disk;
 pub use heard::{Begun, Heard, PushId, Pushed};
 pub(crate) use heard::{CameFrom, Hint, Hints};

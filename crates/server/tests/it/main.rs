@@ -50,6 +50,7 @@ mod pooler;
 mod private;
 mod provision;
 mod pushes;
+mod report;
 mod requests;
 mod retention;
 mod retries;

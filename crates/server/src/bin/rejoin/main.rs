@@ -15,8 +15,10 @@ mod logs;
 mod migrate;
 mod monitor;
 mod output;
+mod page;
 mod provision;
 mod release;
+mod report;
 mod restored;
 mod serve;
 mod settings;
@@ -48,7 +50,7 @@ First steps:
   rejoin doctor --config rejoin.toml        whether account, server and surroundings are as calls need them
   rejoin migrate --config rejoin.toml       brings the database up to date; `serve` does it, too
   rejoin explain CA…                        the story of a customer's call
-  rejoin report                             outcomes of recoveries, by day
+  rejoin report                             outcomes of recoveries, by day; `--html FILE` draws a month as a page
   rejoin given-up                           jobs that were given up, which may need an operator
   rejoin held-back                          calls that are held back; `rejoin release CF…` releases one
   rejoin backup FILE                        copies an SQLite database, beside a running server
@@ -83,8 +85,9 @@ enum Command {
     /// Prints the story of a recovery from the store: decisions with their times, jobs for Twilio, and the current state. `--html`
     /// draws it as a page instead.
     Explain(explain::Options),
-    /// Prints how many recoveries have ended with which outcome, and how long they took, by day.
-    Report(asked::Asked),
+    /// Prints how many recoveries have ended with which outcome, and how long they took, by day. `--html` draws those of a month, or
+    /// of another span, as a page instead.
+    Report(report::Options),
     /// Lists jobs for Twilio that were given up, latest first: refused for good, or past their deadline.
     GivenUp(asked::Asked),
     /// Lists calls that are held back, because they cannot be read or an event about them ended in a panic, and jobs that cannot
@@ -158,7 +161,7 @@ fn main() -> ExitCode {
             run(&plain, async { migrate::run(&options).await.map_err(|error| error.to_string()) })
         }
         Command::Explain(options) => run(&plain, explain::run(&options)),
-        Command::Report(options) => run(&plain, async { options.print(beside::report(options.url()).await) }),
+        Command::Report(options) => run(&plain, report::run(&options)),
         Command::GivenUp(options) => {
             run(&plain, async { options.print(beside::given_up(options.url()).await) })
         }

@@ -22,6 +22,7 @@ impl Value {
             Self::Count(count) => json!(count),
             Self::Share(part, whole) => tenths(*part, *whole).map_or(Json::Null, |tenths| json!(tenths)),
             Self::Within(Some(bound)) => json!(decimal(bound.0, 1000)),
+            Self::Took(took) => json!(decimal(took.0, 1000)),
             // Above all bounds.
             Self::Within(None) => json!("more"),
         }

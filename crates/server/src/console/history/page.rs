@@ -1,7 +1,7 @@
 //! The page of the view "History".
 
 use super::chart::{self, MEANINGS};
-use super::tables::{Drawn, Table, Value, within};
+use super::tables::{Drawn, Table, Value, seconds, within};
 use super::texts::{Texts, of};
 use crate::console::page::frame;
 use crate::console::{Language, Role, fill};
@@ -113,18 +113,19 @@ fn shown(texts: &Texts, asked: &Asked, sums: &Sums) -> Markup {
             a href=(format!("/console/history.json?{}", asked.query())) { "JSON" }
         }
         div.sections.history {
-            @for table in &tables { (section(texts, asked, table)) }
+            @for table in &tables { (section(texts, asked, table, true)) }
         }
     }
 }
 
 /// A number that is not counted to its end.
-fn more(count: u64) -> String {
+pub(super) fn more(count: u64) -> String {
     let sign = if count >= Sums::MOST_UNCOUNTED { "≥ " } else { "" };
     format!("{sign}{count}")
 }
 
-fn section(texts: &Texts, asked: &Asked, table: &Table) -> Markup {
+/// A table with its heading and its picture. `is_linked`: with links to other pages of the console.
+pub(super) fn section(texts: &Texts, asked: &Asked, table: &Table, is_linked: bool) -> Markup {
     let is_empty = table.rows.is_empty();
     let label = fill(texts.picture, &[("title", &table.title)]);
     let picture = match &table.drawn {
@@ -141,10 +142,12 @@ fn section(texts: &Texts, asked: &Asked, table: &Table) -> Markup {
             @if is_empty { p { (texts.none) } } @else {
                 @if let Some(picture) = &picture {
                     figure { (picture) }
-                    details { summary { (texts.table) } (rows(texts, asked, table)) }
-                } @else { (rows(texts, asked, table)) }
-                p.files { a href=(format!("/console/history.csv?{}&table={}", asked.query(), table.id))
-                    aria-label=(format!("CSV: {}", table.title)) { "CSV" } }
+                    details { summary { (texts.table) } (rows(texts, asked, table, is_linked)) }
+                } @else { (rows(texts, asked, table, is_linked)) }
+                @if is_linked {
+                    p.files { a href=(format!("/console/history.csv?{}&table={}", asked.query(), table.id))
+                        aria-label=(format!("CSV: {}", table.title)) { "CSV" } }
+                }
             }
         }
     }
@@ -157,22 +160,22 @@ fn legend(texts: &Texts, of: usize) -> Markup {
     }
 }
 
-fn rows(texts: &Texts, asked: &Asked, table: &Table) -> Markup {
+fn rows(texts: &Texts, asked: &Asked, table: &Table, is_linked: bool) -> Markup {
     let heads: Vec<&str> = table.columns.iter().map(|(_, head)| *head).collect();
     let rows: Vec<Vec<Markup>> = table
         .rows
         .iter()
-        .map(|row| row.iter().map(|value| html! { (cell(texts, asked, value)) }).collect())
+        .map(|row| row.iter().map(|value| html! { (cell(texts, asked, value, is_linked)) }).collect())
         .collect();
     crate::console::table::table(table.title, &heads, &rows)
 }
 
-fn cell(texts: &Texts, asked: &Asked, value: &Value) -> Markup {
+fn cell(texts: &Texts, asked: &Asked, value: &Value, is_linked: bool) -> Markup {
     match value {
         Value::Text(text) if text.is_empty() => html! { (texts.not_known) },
         Value::Worker(sid) if sid.is_empty() => html! { (texts.not_known) },
         Value::Text(text) => html! { code { (text) } },
-        Value::Worker(sid) if WorkerSid::parse(sid).is_ok() => {
+        Value::Worker(sid) if is_linked && WorkerSid::parse(sid).is_ok() => {
             let only = Asked { worker: Some(sid.clone()), ..asked.clone() };
             html! { a href=(format!("/console/history?{}", only.query())) { code { (sid) } } }
         }
@@ -184,6 +187,7 @@ fn cell(texts: &Texts, asked: &Asked, value: &Value) -> Markup {
             None => html! { "–" },
         },
         Value::Within(bound) => html! { (within(texts, *bound)) },
+        Value::Took(took) => html! { (seconds(*took)) },
         Value::At(at) => html! { (at) },
     }
 }

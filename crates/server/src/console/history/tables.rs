@@ -47,6 +47,8 @@ pub(super) enum Value {
     Share(u64, u64),
     /// An upper bound; `None`: above all of them.
     Within(Option<Millis>),
+    /// A duration.
+    Took(Millis),
     /// A point in time, by day or hour.
     At(String),
 }
@@ -193,14 +195,7 @@ fn distribution(
         vec![Value::Within(BOUNDS.get(bucket).copied()), Value::Count(*count), Value::Share(seen, all)]
     });
     let rows = if all == 0 { vec![] } else { rows.collect() };
-    let shares = [50, 90, 99].map(|hundredths| histogram.share(hundredths));
-    let shares = match shares {
-        [Some(half), Some(most), Some(nearly)] => {
-            let [half, most, nearly] = [half, most, nearly].map(|bound| within(texts, bound));
-            Some(crate::console::fill(texts.percentiles, &[("a", &half), ("b", &most), ("c", &nearly)]))
-        }
-        _ => None,
-    };
+    let shares = summary(texts, &histogram);
     let about: Vec<&str> = shares.as_deref().into_iter().chain(why).collect();
     Table {
         id,
@@ -214,6 +209,13 @@ fn distribution(
         rows,
         drawn: Drawn::Distribution(histogram),
     }
+}
+
+/// The bounds within which half, 90 % and 99 % are, as a sentence. `None`: there is none.
+pub(super) fn summary(texts: &Texts, histogram: &Histogram) -> Option<String> {
+    let [half, most, nearly] = [50, 90, 99].map(|hundredths| histogram.share(hundredths));
+    let [half, most, nearly] = [half?, most?, nearly?].map(|bound| within(texts, bound));
+    Some(crate::console::fill(texts.percentiles, &[("a", &half), ("b", &most), ("c", &nearly)]))
 }
 
 /// A bound in words.

@@ -59,6 +59,26 @@ fn each_language_has_a_page_with_each_table_and_its_pictures() {
 }
 
 #[test]
+fn each_language_has_a_report_with_each_table_but_the_agents() {
+    let page = crate::report_page::Page {
+        asked: asked(),
+        at: Millis(1_795_707_600_000),
+        sums: sums("x"),
+        silent: (3, 1),
+        switches: vec![],
+    };
+    assert_eq!(crate::report_page::LANGUAGES, LANGUAGES.map(crate::console::Language::tag));
+    for language in LANGUAGES {
+        let shown = report(language, &page);
+        assert!(shown.contains(&format!("<html lang=\"{}\">", language.tag())), "{shown}");
+        assert_eq!(shown.matches("<section id=").count(), 10);
+        assert!(!shown.contains("id=\"agents\""), "{shown}");
+        // One is not counted yet, and the report says so.
+        assert!(shown.contains("class=\"notice\""), "{shown}");
+    }
+}
+
+#[test]
 fn the_pictures_draw_what_the_tables_have() {
     let sums = sums("x");
     let shown = page(crate::console::Language::English, Role::Operator, &asked(), &[], Some(&sums));

@@ -35,6 +35,8 @@ texts! {
     rungs rung_none rung_in_place rung_same_agent rung_next_agent rung_covered
     causes cause customer_left nobody_took_it not_requeued other_cause
     agents agents_why losses versions versions_why version pages
+    report written uncounted_yet silent silent_why silent_pages answered
+    switches switches_why switch times without_service calls
 }
 
 impl Texts {

@@ -329,33 +329,38 @@ impl Database {
 
     async fn read_history(&self, asked: &Asked) -> Result<Sums, Error> {
         let mut moment = self.moment_aside().await?;
-        let db = &mut *moment;
         if self.is_shared() {
-            db.execute(EACH_WITHIN).await?;
+            moment.execute(EACH_WITHIN).await?;
         }
-        let (cells, agents) = match &asked.worker {
-            Some(worker) => of_agent(db, asked, worker).await?,
-            None => (cells(db, asked).await?, agents(db, asked).await?),
-        };
-        let choices = choices(db, asked).await?;
-        let versions = versions(db, asked).await?;
-        let most = Sums::MOST_UNCOUNTED;
-        let uncounted =
-            format!("select count(*) from (select 1 from notes where {UNCOUNTED} limit {most}) as waiting");
-        let uncounted: i64 = sqlx::query(AssertSqlSafe(uncounted)).fetch_one(&mut *db).await?.try_get(0)?;
+        let sums = sums(&mut moment, asked).await?;
         moment.rollback().await?;
-        let [workflows, queues] = [0, 1].map(|which| {
-            let mut sums: BTreeMap<String, u64> = BTreeMap::new();
-            for (pair, count) in &choices {
-                *sums.entry(pair[which].clone()).or_default() += count;
-            }
-            let mut sums: Vec<_> = sums.into_iter().collect();
-            sums.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
-            sums.truncate(CHOICES);
-            sums
-        });
-        Ok(Sums { cells, agents, workflows, queues, versions, uncounted: uncounted.unsigned_abs() })
+        Ok(sums)
     }
+}
+
+/// What the history shows. Its parts are of one moment if the transaction of the connection is.
+pub(crate) async fn sums(db: &mut AnyConnection, asked: &Asked) -> Result<Sums, Error> {
+    let (cells, agents) = match &asked.worker {
+        Some(worker) => of_agent(db, asked, worker).await?,
+        None => (cells(db, asked).await?, agents(db, asked).await?),
+    };
+    let choices = choices(db, asked).await?;
+    let versions = versions(db, asked).await?;
+    let most = Sums::MOST_UNCOUNTED;
+    let uncounted =
+        format!("select count(*) from (select 1 from notes where {UNCOUNTED} limit {most}) as waiting");
+    let uncounted: i64 = sqlx::query(AssertSqlSafe(uncounted)).fetch_one(&mut *db).await?.try_get(0)?;
+    let [workflows, queues] = [0, 1].map(|which| {
+        let mut sums: BTreeMap<String, u64> = BTreeMap::new();
+        for (pair, count) in &choices {
+            *sums.entry(pair[which].clone()).or_default() += count;
+        }
+        let mut sums: Vec<_> = sums.into_iter().collect();
+        sums.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+        sums.truncate(CHOICES);
+        sums
+    });
+    Ok(Sums { cells, agents, workflows, queues, versions, uncounted: uncounted.unsigned_abs() })
 }
 
 /// The lines that are not counted, oldest first.

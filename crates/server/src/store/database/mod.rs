@@ -21,6 +21,7 @@ mod timeline;
 mod transact;
 
 pub(super) use history::recoveries_of;
+pub(crate) use history::sums;
 pub(super) use push::Listener;
 pub(crate) use schema::newest_tables;
 
