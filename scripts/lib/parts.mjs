@@ -75,6 +75,7 @@ export const PARTS = [
   inBrowsers('the dialog', 'tests/dialog.test.mjs'),
   inBrowsers('the console', 'tests/console.test.mjs'),
   { name: 'the page of a timeline', waits: true, command: node('tests/timeline.test.mjs') },
+  { name: 'the published figures', waits: true, command: node('tests/figures.test.mjs') },
   { name: 'strangers', needs: [BUILD], command: node('tests/strangers/twilio-helper.test.mjs') },
   { name: "through Twilio's tools", needs: [BUILD], command: node('tests/packaging/artefact.test.mjs') },
   // It looks for free ports for a demo, as the Voice SDKs do: not at the same time.
