@@ -1,6 +1,7 @@
 // Stories for the oldest supported Flex UI. It cannot join a call again, so the queue is its only way back.
 
 import assert from 'node:assert/strict';
+import { consoleFromFlex } from './console.mjs';
 import { heldThroughQueue } from './on-hold.mjs';
 import { outboundLegLost } from './outbound.mjs';
 import { isBack, isTold, talk } from './steps.mjs';
@@ -90,4 +91,5 @@ export const stories = [
   heldThroughQueue,
   serverKilled,
   outboundLegLost,
+  consoleFromFlex,
 ];
