@@ -62,7 +62,7 @@ export type LoadCore = (broken: (error: unknown) => void) => Promise<typeof impo
  * microphone yet. Returns what plays it.
  */
 export type CreateSound = (tell: (blocked: boolean) => void) => () => void;
-/** The text for `name`, with each `{{value}}` filled in. */
+/** The text for `name`, with each `{{value}}` filled in. An unknown agent's name is "another agent". */
 export type Text = (manager: Manager, name: string, values?: Record<string, any>) => string;
 export type CreateSurface = (
   flex: Flex,
