@@ -118,7 +118,7 @@ export const BENCH = [
     what: 'simulated worlds per second and core, the smallest',
     is: 'worlds a second and core: a call of half a minute',
     unit: '',
-    means: 'How fast the simulation looks for what nobody has thought of.',
+    means: 'How many of the smallest simulated worlds one core plays in a second.',
   },
 ];
 
