@@ -82,7 +82,8 @@ impl Browser {
 /// Server-sent events of an open page.
 struct Following {
     response: Response,
-    text: String,
+    /// What has arrived of the next line. A chunk may end in the middle of a character.
+    bytes: Vec<u8>,
 }
 
 impl Following {
@@ -94,21 +95,20 @@ impl Following {
         let response = browser.get(path).await;
         assert_eq!(response.status(), 200);
         assert_eq!(response.headers()["content-type"], "text/event-stream");
-        Self { response, text: String::new() }
+        Self { response, bytes: vec![] }
     }
 
     /// The next event; `None` at the end of the stream.
     async fn next(&mut self) -> Option<Value> {
         loop {
-            while let Some((line, rest)) = self.text.split_once('\n') {
-                let data = line.strip_prefix("data: ").map(|data| serde_json::from_str(data).unwrap());
-                self.text = rest.to_owned();
-                if data.is_some() {
-                    return data;
+            while let Some(end) = self.bytes.iter().position(|byte| *byte == b'\n') {
+                let line: Vec<u8> = self.bytes.drain(..=end).collect();
+                if let Some(data) = line.strip_prefix(b"data: ") {
+                    return Some(serde_json::from_slice(data).unwrap());
                 }
             }
             let chunk = tokio::time::timeout(PATIENCE, self.response.chunk()).await.expect("no line came");
-            self.text.push_str(std::str::from_utf8(&chunk.ok()??).unwrap());
+            self.bytes.extend_from_slice(&chunk.ok()??);
         }
     }
 

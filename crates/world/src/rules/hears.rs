@@ -17,6 +17,8 @@ const MAY_BE_BACK: u64 = 1_500;
 /// How long it takes, without faults, to ask a page whose push channel is lost over its leg, to wait for an answer, and to put the
 /// customer on hold.
 const ASKED: u64 = 5_500;
+/// A leg that stands for so long has somebody at it, as our server sees it: it ends the customer's hold.
+const STANDS: u64 = 60_000;
 /// How long a customer may be in a queue before they hear words, without faults: the request for a document and its answer, twice.
 const TOLD: u64 = 2_500;
 /// A younger call our server may have to discover first, which it does by itself after 3 s.
@@ -190,15 +192,18 @@ impl World {
     }
 
     /// True when our server asks the page of the agent whom this customer had, once its push channel is lost. A page that ends
-    /// before its call is registered cannot be asked. A server believes in silence only once an answer has come back, not when more
-    /// pages than three are lost within seconds, and not after a refused transfer, whose mark stands until the page withdraws it.
+    /// before its call is registered cannot be asked, and one whose leg stands for too long after its customer was told is taken to
+    /// live. A server believes in silence only once an answer has come back, not when more pages than three are lost within seconds,
+    /// and not after a refused transfer, whose mark stands until the page withdraws it.
     fn is_asked_for(&self, number: usize) -> bool {
         let (setup, customer) = (&self.plan.setup, &self.customers[number]);
         let faults = &self.coverage.faults;
         let cut = [FaultKind::PushCut, FaultKind::AnswerLost].iter().any(|kind| faults.contains_key(kind));
+        let is_untold = customer.lost.as_ref().is_none_or(|lost| lost.heard.is_none());
         setup.in_place
             && setup.customer_hold
             && !cut
+            && (setup.dead_leg < STANDS || is_untold)
             && self.agents.len() <= 3
             && self.rules.refused.is_empty()
             && customer.agent_has_one_page
