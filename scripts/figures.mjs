@@ -70,6 +70,7 @@ async function bench(/** @type {Figures['bench']} */ before, /** @type {string |
       if (found) values[of] = Number(median(found.values).toPrecision(3));
     }
     if (Object.keys(values).length) now[id] = { date: measured.at.slice(0, 10), values };
+    else say(`${kept} has nothing of "${is}": its figure stays as it was.`);
   }
   return now;
 }

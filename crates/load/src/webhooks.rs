@@ -41,8 +41,9 @@ pub async fn measure(options: &Options, name: &str, database: &Database) -> Outc
         }
         times.sort_unstable();
         let [half, most, worst] = [0.5, 0.99, 1.0].map(|share| ms(quantile(&times, share)));
-        let note = format!("half of them within {half:.1} ms, the slowest {worst:.1} ms");
-        tell(&format!("webhook at {rate}/s until it is durable, p99, {name}"), "ms", &[most], &note);
+        let is = |what: &str| format!("webhook at {rate}/s until it is durable, {what}, {name}");
+        tell(&is("median"), "ms", &[half], "");
+        tell(&is("p99"), "ms", &[most], &format!("the slowest {worst:.1} ms"));
         break;
     }
     server.stop().await
