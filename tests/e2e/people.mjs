@@ -17,14 +17,14 @@ const CUSTOMER_HZ = 660;
 /** Loudness (root mean square, of 32767) from which on a phone hears something. */
 export const AUDIBLE = 200;
 
-async function json(/** @type {string} */ url, /** @type {RequestInit} */ init = {}) {
+export async function json(/** @type {string} */ url, /** @type {RequestInit} */ init = {}) {
   const response = await fetch(url, init);
   if (!response.ok)
     throw new Error(`${init.method ?? 'GET'} ${url}: ${response.status} ${await response.text()}`);
   return response.status === 204 ? null : response.json();
 }
 
-const post = (/** @type {string} */ url, /** @type {object} */ body = {}) =>
+export const post = (/** @type {string} */ url, /** @type {object} */ body = {}) =>
   json(url, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) });
 
 /** In a page: its microphone hears a tone. */

@@ -9,6 +9,7 @@ import { root } from '../../scripts/lib/run.mjs';
 import { Advice } from '../../scripts/lib/say.mjs';
 import * as away from './away.mjs';
 import * as callMessages from './call-messages.mjs';
+import * as chats from './chats.mjs';
 import * as operatorsConsole from './console.mjs';
 import * as desk from './desk.mjs';
 import { deskPhones } from './desk-phone.mjs';
@@ -52,6 +53,7 @@ const storiesOn = (/** @type {Flex} */ flex) =>
       Object.values({
         ...away,
         ...callMessages,
+        ...chats,
         ...operatorsConsole,
         ...desk,
         ...events,

@@ -124,8 +124,20 @@ sids! {
     TaskChannelSid = "TC";
     /// A worker's share of a task channel.
     WorkerChannelSid = "WC";
-    /// A participant of an interaction channel, as Flex sees a leg.
+    /// A participant of an interaction channel, as Flex sees a leg, or somebody in a conversation.
     ParticipantSid = "UT";
+    /// An interaction: what connects a conversation with the tasks of its agents.
+    InteractionSid = "KD";
+    /// The channel of an interaction: a conversation as Flex sees it.
+    InteractionChannelSid = "UO";
+    /// An invite: the task by which an agent is asked into an interaction channel.
+    InviteSid = "KG";
+    /// A conversation: a chat.
+    ConversationSid = "CH";
+    /// A message of a conversation.
+    MessageSid = "IM";
+    /// Somebody in a conversation, as Conversations sees them.
+    MemberSid = "MB";
     /// A sink of Event Streams.
     SinkSid = "DG";
     /// A subscription of Event Streams.

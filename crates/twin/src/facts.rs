@@ -88,6 +88,15 @@
 //! - Flex's teams view is made of live queries of Sync, `tr-worker` and `tr-reservation`, and of a Sync map for each
 //!   task, `WT….CS` (*read* in 2.17.1; what else their records say is not known); legs that have left stay in the map
 //!   (*read*: Flex throws when one is removed);
+//! - an invite of an interaction has none of the attributes of the task before; Twilio adds `flexInteractionSid`,
+//!   `flexInteractionChannelSid`, `flexChannelInviteSid` and `conversationSid` (*read*:
+//!   <https://www.twilio.com/docs/flex/developer/conversations/interactions-api/invites-subresource>, and what Flex 2.17.1 reads in
+//!   a task);
+//! - a worker who is invited by name and declines leaves the conversation without anybody (*read*: the best practices in the same
+//!   place); a task that is canceled does so, too;
+//! - an agent's part in a conversation ends with their reservation (*assumed*), and a closed channel leaves it open while they
+//!   wrap up (*read* in Flex 2.17.1, which shows the conversation then);
+//! - in a conversation everybody's own messages count as read by them (*assumed*);
 //! - media is fetched once for each address and kept, and its content type must be audio (*read*:
 //!   <https://www.twilio.com/docs/api/errors/12300>);
 //! - webhooks arrive in the order of their events, unless the network reverses them: Twilio does not promise that,
@@ -202,6 +211,14 @@ pub struct Facts {
     /// JSON, signed by its hash like the events of Event Streams. *Read*: an end point must accept `application/json`
     /// (<https://www.twilio.com/docs/voice/sdks/call-message-events>), and in the example there even the number is a text.
     pub message_callback_is_form: bool,
+    /// True when a customer who writes into a conversation that its agent has left is sent to Flex again by Twilio, for
+    /// anybody. *Read* for Flex's own "leave"
+    /// (<https://www.twilio.com/docs/flex/end-user-guide/leave-and-pause>), *assumed* for the same by REST.
+    pub left_chat_invites_itself: bool,
+    /// True when the interaction's webhook tells that a channel is inactive. *Assumed*: the documentation of
+    /// `onChannelStatusUpdated` names active and closed
+    /// (<https://www.twilio.com/docs/flex/developer/conversations/interactions-api/interaction-webhooks>).
+    pub inactive_is_told: bool,
     /// Maximum length of TwiML in a parameter, in characters. *Read* for creating calls
     /// (<https://www.twilio.com/docs/voice/api/call-resource>); *assumed* for updating them.
     pub twiml_limit: usize,
@@ -245,6 +262,8 @@ impl Default for Facts {
             message_limit: 10_240,
             message_too_long_code: 31212,
             message_callback_is_form: false,
+            left_chat_invites_itself: true,
+            inactive_is_told: true,
             twiml_limit: 4000,
             document_limit: 65_536,
             event_delay: Millis(300),

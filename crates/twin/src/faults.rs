@@ -1,7 +1,7 @@
 //! Faults between the twin and the Rejoin server that tests inject: requests that are refused, not answered, or
 //! carried out without an answer, and lost callbacks. Also a record of what was carried out, for tests to count.
 
-use rejoin_protocol::Millis;
+use rejoin_protocol::{Millis, WorkerSid};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -13,6 +13,29 @@ pub struct Faults {
     pub requests: Vec<RequestFault>,
     /// Faults of conference status callbacks.
     pub callbacks: Vec<LostCallback>,
+}
+
+/// Faults of the sockets below the Conversations SDK.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct ChatFaults {
+    /// How many messages are stored, but their reply is lost with the socket.
+    pub lost_replies: u32,
+    /// Workers whose sockets stay open, but nothing comes through.
+    pub silent: Vec<WorkerSid>,
+}
+
+impl ChatFaults {
+    /// True when the reply to this message is lost.
+    pub(crate) fn loses_reply(&mut self) -> bool {
+        let loses = self.lost_replies > 0;
+        self.lost_replies = self.lost_replies.saturating_sub(1);
+        loses
+    }
+
+    pub(crate) fn is_silent(&self, worker: &WorkerSid) -> bool {
+        self.silent.contains(worker)
+    }
 }
 
 /// A fault of a REST request.
@@ -56,6 +79,8 @@ pub enum Api {
     Taskrouter,
     /// Files and releases of plugins. The path of an upload is `serverless-upload`.
     Hosting,
+    /// Interactions and conversations.
+    Conversations,
 }
 
 /// What happens instead of an answer.

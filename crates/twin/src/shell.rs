@@ -4,7 +4,8 @@ pub use crate::clock::now;
 use crate::{
     config::TwinConfig,
     console::Console,
-    faults::{Done, Faults},
+    faults::{ChatFaults, Done, Faults},
+    flex::SharedSync,
     hosting::Hosting,
     log::Log,
     media::{self, Clip, Command, Happening, Line, MediaHandle},
@@ -131,6 +132,8 @@ struct Inner {
     cut_off: watch::Sender<HashSet<WorkerSid>>,
     faults: Mutex<Faults>,
     done: Mutex<VecDeque<Done>>,
+    sync: SharedSync,
+    chat_faults: Mutex<ChatFaults>,
 }
 
 enum Input {
@@ -197,6 +200,8 @@ impl Twin {
                 cut_off: watch::Sender::default(),
                 faults: Mutex::default(),
                 done: Mutex::default(),
+                sync: SharedSync::default(),
+                chat_faults: Mutex::default(),
             }),
         };
         tokio::spawn(Driver::new(twin.clone(), webhooks)?.run(inputs_rx, happenings));
@@ -390,6 +395,21 @@ impl Twin {
     /// Reads the injected faults.
     pub(crate) fn faults<T>(&self, ask: impl FnOnce(&mut Faults) -> T) -> T {
         ask(&mut locked(&self.inner.faults))
+    }
+
+    /// What desktops see of Sync.
+    pub(crate) fn shared_sync(&self) -> &SharedSync {
+        &self.inner.sync
+    }
+
+    /// Replaces the faults of the Conversations SDK's sockets.
+    pub fn set_chat_faults(&self, faults: ChatFaults) {
+        *locked(&self.inner.chat_faults) = faults;
+    }
+
+    /// Reads the faults of the Conversations SDK's sockets.
+    pub(crate) fn chat_faults<T>(&self, ask: impl FnOnce(&mut ChatFaults) -> T) -> T {
+        ask(&mut locked(&self.inner.chat_faults))
     }
 
     /// Changes by REST requests, oldest first.
@@ -624,6 +644,7 @@ impl Driver {
                 self.timers.insert((at, timer));
             }
             Effect::Stream(event) => self.twin.sinks().tell(&event),
+            Effect::Sync(change) => self.twin.inner.sync.apply(change),
             Effect::Log(line) => self.twin.log(line),
         }
     }

@@ -157,6 +157,8 @@ impl World {
                     self.put_at(at, Coming::Tell(page, event_type.clone(), Arc::clone(&payload)));
                 }
             }
+            // Nobody has a chat open.
+            Effect::Sync(_) => {}
             Effect::Stream(event) => {
                 if self.plan.setup.streams {
                     if self.twilio.stream.is_empty() {

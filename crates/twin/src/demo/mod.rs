@@ -1,5 +1,6 @@
 //! The demo around the twin: pages for people, the number that customers dial, and an interface for tests.
 
+mod chats;
 mod control;
 mod pages;
 mod transcripts;
@@ -31,7 +32,12 @@ pub fn router(twin: Twin) -> Router {
     // The Rejoin server is near. Without a proxy only TLS could fail, which is not needed here.
     let client = reqwest::Client::builder().no_proxy().build().unwrap_or_default();
     let demo = Demo { twin, transcripts, client };
-    Router::new().merge(pages::routes()).merge(voice::routes()).merge(control::routes()).with_state(demo)
+    Router::new()
+        .merge(pages::routes())
+        .merge(voice::routes())
+        .merge(control::routes())
+        .merge(chats::routes())
+        .with_state(demo)
 }
 
 /// A refusal of one of the twin's own addresses.

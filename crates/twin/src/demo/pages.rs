@@ -29,6 +29,7 @@ pub(super) fn routes() -> Router<Demo> {
         .route("/login/{name}", get(login))
         .route("/flex", get(desktop))
         .route("/phone", get(phone))
+        .route("/chat", get(async || Html(include_str!("../../pages/chat.html"))))
         .route("/console", get(console))
         .route("/flex-host.js", get(flex_host))
         .route("/plugins", get(plugins))
@@ -39,6 +40,7 @@ pub(super) fn routes() -> Router<Demo> {
         .route("/pages/console.js", get(async || script(include_str!("../../pages/console.js"))))
         .route("/pages/phone.js", get(async || script(include_str!("../../pages/phone.js"))))
         .route("/pages/phone-call.js", get(async || script(include_str!("../../pages/phone-call.js"))))
+        .route("/pages/chat.js", get(async || script(include_str!("../../pages/chat.js"))))
         .route("/pages/timeline.js", get(async || script(include_str!("../../pages/timeline.js"))))
         .route(
             "/pages/style.css",

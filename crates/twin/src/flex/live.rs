@@ -72,7 +72,7 @@ impl Live {
         let query = self.queries.get(id)?;
         let event = json!({ "query_id": id, "items": query.items(), "last_event_id": events });
         let payload = json!({ "event_type": "live_query_updated", "strictly_ordered": true, "event": event });
-        Some(Notification { about: id.to_owned(), kind: SUBSCRIPTION, payload })
+        Some(Notification::new(id, SUBSCRIPTION, payload).private())
     }
 }
 
@@ -136,7 +136,7 @@ impl Change {
                 "last_event_id": revision
             }
         });
-        Notification { about: id.to_owned(), kind: SUBSCRIPTION, payload }
+        Notification::new(id, SUBSCRIPTION, payload)
     }
 }
 

@@ -8,8 +8,10 @@
 
 pub mod agent;
 mod boot;
+mod conversations;
 mod event_bridge;
 mod frame;
+mod lists;
 mod live;
 #[cfg(test)]
 mod message_tests;
@@ -22,7 +24,11 @@ pub mod token;
 mod twilsock;
 mod wav;
 
-use crate::{Twin, TwinConfig, model::Account, shell};
+use crate::{
+    Twin, TwinConfig,
+    model::{Account, SyncChange},
+    shell,
+};
 use axum::{
     Router,
     http::{HeaderMap, StatusCode, header},
@@ -44,6 +50,33 @@ pub(crate) use wav::wav_file;
 /// Number of Sync notifications that a slow socket may lag behind before it loses some.
 const NOTIFICATIONS: usize = 1024;
 
+/// Sync, which all desktops share.
+pub(crate) struct SharedSync {
+    sync: Mutex<sync::Sync>,
+    notifications: broadcast::Sender<sync::Notification>,
+}
+
+impl Default for SharedSync {
+    fn default() -> Self {
+        Self { sync: Mutex::default(), notifications: broadcast::channel(NOTIFICATIONS).0 }
+    }
+}
+
+impl SharedSync {
+    /// Applies a change of what the Conversations SDK sees, and notifies subscribers.
+    pub(crate) fn apply(&self, change: SyncChange) {
+        let told = locked(&self.sync).apply(shell::now(), change);
+        self.notify(told);
+    }
+
+    fn notify(&self, told: Vec<sync::Notification>) {
+        for notification in told {
+            // Fails only without subscribers.
+            let _ = self.notifications.send(notification);
+        }
+    }
+}
+
 /// State that the handlers share. Clones refer to the same state.
 #[derive(Clone)]
 struct Flex {
@@ -52,8 +85,6 @@ struct Flex {
 }
 
 struct Shared {
-    sync: Mutex<sync::Sync>,
-    notifications: broadcast::Sender<sync::Notification>,
     /// Held while reporting, so that reports do not overlap.
     reporting: tokio::sync::Mutex<()>,
     /// The worker whose phone each leg rang on: nobody else may answer it or hang it up.
@@ -71,15 +102,16 @@ impl Flex {
         token::verify(self.twin.config().auth_token.expose_secret(), token, shell::now()).ok_or(Refused)
     }
 
+    fn sync(&self) -> &SharedSync {
+        self.twin.shared_sync()
+    }
+
     /// Updates Sync from the model, and notifies subscribers.
     async fn report(&self) {
         let _in_turn = self.shared.reporting.lock().await;
         let reports = self.twin.reports().await;
-        let told = locked(&self.shared.sync).report(shell::now(), reports);
-        for notification in told {
-            // Fails only without subscribers.
-            let _ = self.shared.notifications.send(notification);
-        }
+        let told = locked(&self.sync().sync).report(shell::now(), reports);
+        self.sync().notify(told);
     }
 
     /// The claims of the request's token, in any of the forms that Flex uses.
@@ -92,7 +124,7 @@ impl Flex {
 async fn keep_reporting(flex: Flex) {
     let mut changes = flex.twin.changes();
     while changes.changed().await.is_ok() {
-        if locked(&flex.shared.sync).is_watched() {
+        if locked(&flex.sync().sync).is_watched() {
             flex.report().await;
         }
     }
@@ -140,12 +172,7 @@ pub(crate) fn account_of(config: &TwinConfig) -> Account {
 
 /// The routes.
 pub fn router(twin: Twin) -> Router {
-    let shared = Shared {
-        sync: Mutex::default(),
-        notifications: broadcast::channel(NOTIFICATIONS).0,
-        reporting: tokio::sync::Mutex::default(),
-        phones: Mutex::default(),
-    };
+    let shared = Shared { reporting: tokio::sync::Mutex::default(), phones: Mutex::default() };
     let flex = Flex { twin, shared: Arc::new(shared) };
     tokio::spawn(keep_reporting(flex.clone()));
     Router::new()

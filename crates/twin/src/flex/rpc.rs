@@ -2,10 +2,10 @@
 //!
 //! A page does not send them through its socket: it posts `{url, method, params, token}` beside it.
 
-use crate::model::{ConferenceInstruction, NewTask, ParticipantChange, Request};
+use crate::model::{ChatRequest, ConferenceInstruction, NewTask, ParticipantChange, Request};
 use rejoin_protocol::{
-    ActivitySid, ParticipantSid, ReservationSid, TaskQueueSid, TaskSid, TransferSid, WorkerSid, WorkflowSid,
-    WorkspaceSid,
+    ActivitySid, InteractionSid, InviteSid, ParticipantSid, ReservationSid, TaskQueueSid, TaskSid,
+    TransferSid, WorkerSid, WorkflowSid, WorkspaceSid,
 };
 use serde::Deserialize;
 use serde_json::Value;
@@ -60,7 +60,7 @@ pub fn translate(rpc: &Rpc, workspace: &WorkspaceSid, worker: &WorkerSid) -> Res
             }
         }
         ["v1", "Interactions", interaction, "Channels", rest @ ..] => {
-            interaction_channel(&rpc.method, interaction, rest, params)
+            interaction_channel(worker, &rpc.method, interaction, rest, params)
         }
         _ => Err(Refusal::Unknown),
     }
@@ -195,8 +195,9 @@ fn task(method: &str, sid: &str, params: Params<'_>) -> Result<Request, Refusal>
     }
 }
 
-/// An interaction is named after its task, and so is its only channel.
+/// The interaction of a call is named after its task, and so is its only channel.
 fn interaction_channel(
+    worker: &WorkerSid,
     method: &str,
     interaction: &str,
     path: &[&str],
@@ -204,10 +205,27 @@ fn interaction_channel(
 ) -> Result<Request, Refusal> {
     let digits = interaction.strip_prefix("KD").ok_or(Refusal::Unknown)?;
     let task = TaskSid::parse(&format!("WT{digits}")).map_err(|_| Refusal::Unknown)?;
+    let interaction = InteractionSid::parse(interaction).map_err(|_| Refusal::Unknown)?;
     let request = match (method, path) {
         ("GET", []) => Request::ListChannels(task),
         ("GET", [_, "Participants"]) => Request::ListChannelParticipants(task),
-        ("POST", [_]) if params.text("status").as_deref() == Some("closed") => Request::CloseChannel(task),
+        ("GET", [_]) => Request::Chat(ChatRequest::FetchChannel(interaction)),
+        ("POST", [_]) => Request::Chat(ChatRequest::UpdateChannel {
+            interaction,
+            status: params.text("status").ok_or(Refusal::Parameter("status"))?,
+            routing: params.of("routing").text("status"),
+        }),
+        ("POST", [_, "Invites", sid]) => Request::Chat(ChatRequest::AnswerInvite {
+            interaction,
+            invite: InviteSid::parse(sid).map_err(|_| Refusal::Unknown)?,
+            worker: worker.clone(),
+            accept: match params.text("action").as_deref() {
+                Some("accept") => true,
+                Some("decline") => false,
+                _ => return Err(Refusal::Parameter("action")),
+            },
+            reservation: params.of("routing").of("reservation").sid("sid", ReservationSid::parse)?,
+        }),
         ("POST", [_, "Participants"]) => new_participant(task, params)?,
         ("POST", [_, "Participants", sid]) => {
             let media = params.of("media_properties");

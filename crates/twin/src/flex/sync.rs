@@ -1,15 +1,22 @@
-//! As much of Sync as Flex uses, over twilsock: documents, maps, subscriptions. Pure; the socket is in `twilsock`.
+//! As much of Sync as Flex uses, over twilsock: documents, maps, lists, subscriptions with what was missed. Pure; the
+//! socket is in `twilsock`.
 
-use super::live::Live;
-use crate::{dates::iso, model::Reports};
+use super::{lists::Lists, live::Live};
+use crate::{
+    dates::iso,
+    model::{Reports, SyncChange},
+};
 use rejoin_protocol::Millis;
 use serde_json::{Map, Value, json};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// `message_type` of messages about a subscription, which only the subscriber receives.
 pub(super) const SUBSCRIPTION: &str = "twilio.sync.event";
 
-const BASE: &str = "https://cds.us1.twilio.com";
+pub(super) const BASE: &str = "https://cds.us1.twilio.com";
+
+/// Number of events that are kept for clients that were away.
+const KEPT: usize = 10_000;
 
 /// A request of a client, tunnelled through its socket.
 #[derive(Clone, Debug, Default)]
@@ -46,6 +53,18 @@ pub(super) struct Notification {
     /// `message_type` of the frame.
     pub(super) kind: &'static str,
     pub(super) payload: Value,
+    /// True when only the client whose request caused it receives it.
+    pub(super) private: bool,
+}
+
+impl Notification {
+    pub(super) fn new(about: impl Into<String>, kind: &'static str, payload: Value) -> Self {
+        Self { about: about.into(), kind, payload, private: false }
+    }
+
+    pub(super) fn private(self) -> Self {
+        Self { private: true, ..self }
+    }
 }
 
 /// The objects that a client has subscribed to.
@@ -56,6 +75,16 @@ impl Subscriptions {
     pub(super) fn has(&self, object: &str) -> bool {
         self.0.contains(object)
     }
+
+    /// Receives also what is about this user.
+    pub(super) fn belong_to(&mut self, identity: &str) {
+        self.0.insert(of_user(identity));
+    }
+}
+
+/// What a notification for one user is about.
+fn of_user(identity: &str) -> String {
+    format!("user {identity}")
 }
 
 struct Item {
@@ -64,11 +93,11 @@ struct Item {
     event: u64,
 }
 
-struct Object {
-    sid: String,
-    unique_name: Option<String>,
-    revision: u64,
-    event: u64,
+pub(super) struct Object {
+    pub(super) sid: String,
+    pub(super) unique_name: Option<String>,
+    pub(super) revision: u64,
+    pub(super) event: u64,
 }
 
 /// All objects.
@@ -76,7 +105,10 @@ struct Object {
 pub(super) struct Sync {
     maps: Vec<(Object, BTreeMap<String, Item>)>,
     documents: Vec<(Object, Value)>,
+    lists: Lists,
     live: Live,
+    /// The last events, oldest first, by their numbers: what a client has missed is sent to it again.
+    past: VecDeque<(u64, Notification)>,
     /// Number of the last object.
     objects: u64,
     /// Number of the last event.
@@ -142,6 +174,7 @@ impl Sync {
                 Some(document) => Some(self.set_document(now, document, body)),
                 None => quiet(no_document()),
             },
+            ("GET", ["v3", "Lists", rest @ ..]) => quiet(self.lists.answer(now, rest, &request.params)),
             ("POST", ["v3", "Insights", index, "Items"]) => {
                 let fresh = self.next_sid("QR");
                 quiet(self.live.search(index, body, fresh, &mut self.events))
@@ -161,15 +194,7 @@ impl Sync {
         let mut told = Vec::new();
         // Before the queries: a client that sees a call opens its map at once.
         for (task, records) in conferences {
-            let name = format!("{task}.CS");
-            let map = match self.map(&name) {
-                Some(map) => map,
-                None => {
-                    let object = self.object("MP", Some(&name));
-                    self.maps.push((object, BTreeMap::new()));
-                    self.maps.len() - 1
-                }
-            };
+            let map = self.map_named(&format!("{task}.CS"));
             for (key, data) in records {
                 if self.maps[map].1.get(&key).is_none_or(|item| item.data != data) {
                     told.extend(self.set_item(now, map, &key, data).1);
@@ -198,20 +223,109 @@ impl Sync {
             } else {
                 subscriptions.0.insert(object.clone());
                 notifications.extend(self.live.replay(&object, self.events));
-                let event = self.map(&object).map(|map| self.maps[map].0.event);
-                let event = event.or(self.document(&object).map(|d| self.documents[d].0.event)).unwrap_or(0);
+                let event = self.last_event(&object);
+                let missed = request["last_event_id"].as_u64().map(|seen| self.missed(&object, seen));
+                let whole = missed.as_ref().is_none_or(Option::is_some);
+                notifications.extend(missed.flatten().into_iter().flatten());
                 json!({
                     "event_type": "subscription_established", "correlation_id": body["correlation_id"],
                     "event": {
                         "object_type": object_type, "object_sid": object,
-                        "replay_status": "completed", "last_event_id": event
+                        "replay_status": if whole { "completed" } else { "interrupted" },
+                        "last_event_id": event
                     }
                 })
             };
-            notifications.push(Notification { about: object, kind: SUBSCRIPTION, payload });
+            notifications.push(Notification::new(object, SUBSCRIPTION, payload).private());
         }
         let answer = json!({ "max_batch_size": 100, "estimated_delivery_in_ms": 10_000, "ttl_in_s": 3600 });
         (Answer::ok(answer), notifications)
+    }
+
+    fn last_event(&self, object: &str) -> u64 {
+        let event = self.map(object).map(|map| self.maps[map].0.event);
+        let event = event.or(self.document(object).map(|document| self.documents[document].0.event));
+        event.or(self.lists.last_event(object)).unwrap_or(0)
+    }
+
+    /// The events of this object after the one with this number; `None` when they are no longer all known.
+    fn missed(&self, object: &str, seen: u64) -> Option<Vec<Notification>> {
+        if self.last_event(object) <= seen {
+            return Some(Vec::new());
+        }
+        if self.past.len() == KEPT && self.past.front().is_some_and(|(first, _)| *first > seen) {
+            return None;
+        }
+        let after = self.past.iter().filter(|(event, told)| *event > seen && told.about == object);
+        Some(after.map(|(_, told)| told.clone().private()).collect())
+    }
+
+    /// Keeps an event for clients that are away.
+    fn kept(&mut self, event: u64, notification: Notification) -> Notification {
+        if self.past.len() == KEPT {
+            self.past.pop_front();
+        }
+        self.past.push_back((event, notification.clone()));
+        notification
+    }
+
+    /// Applies a change of what the Conversations SDK sees.
+    pub(crate) fn apply(&mut self, now: Millis, change: SyncChange) -> Vec<Notification> {
+        match change {
+            SyncChange::Document { name, data } => {
+                let document = self.document(&name).unwrap_or_else(|| {
+                    let object = self.object("ET", Some(&name));
+                    self.documents.push((object, Value::Null));
+                    self.documents.len() - 1
+                });
+                if self.documents[document].1 == data {
+                    return Vec::new();
+                }
+                self.set_document(now, document, &json!({ "data": data })).1
+            }
+            SyncChange::Item { map: name, item } => {
+                let map = self.map_named(&name);
+                match item {
+                    Some((key, data)) if self.maps[map].1.get(&key).is_none_or(|item| item.data != data) => {
+                        self.set_item(now, map, &key, data).1
+                    }
+                    _ => Vec::new(),
+                }
+            }
+            SyncChange::Gone { map, key } => match self.map(&map) {
+                Some(map) => self.remove_item(now, map, &key).1,
+                None => Vec::new(),
+            },
+            SyncChange::Pushed { list, item } => {
+                if !self.lists.has(&list) {
+                    let object = self.object("ES", Some(&list));
+                    self.lists.add(object);
+                }
+                let Some(data) = item else { return Vec::new() };
+                self.events += 1;
+                let told = self.lists.push(now, &list, self.events, data);
+                told.map(|told| self.kept(self.events, told)).into_iter().collect()
+            }
+            SyncChange::Types { conversation, identity, others } => {
+                let payload =
+                    json!({ "channel_sid": conversation, "identity": identity, "typing_timeout": 5 });
+                let told = others.iter().map(|other| {
+                    Notification::new(of_user(other), "twilio.ipmsg.typing_indicator", payload.clone())
+                });
+                told.collect()
+            }
+        }
+    }
+
+    fn map_named(&mut self, name: &str) -> usize {
+        match self.map(name) {
+            Some(map) => map,
+            None => {
+                let object = self.object("MP", Some(name));
+                self.maps.push((object, BTreeMap::new()));
+                self.maps.len() - 1
+            }
+        }
     }
 
     fn create_map(&mut self, now: Millis, body: &Value) -> Answer {
@@ -250,9 +364,9 @@ impl Sync {
                 "date_created": iso(now), "map_revision": object.revision.to_string()
             }
         });
-        let notification =
-            Notification { about: object.sid.clone(), kind: "com.twilio.rtd.cds.map", payload };
-        (Answer { status: if known { 200 } else { 201 }, body: view }, vec![notification])
+        let notification = Notification::new(object.sid.clone(), "com.twilio.rtd.cds.map", payload);
+        let told = vec![self.kept(event, notification)];
+        (Answer { status: if known { 200 } else { 201 }, body: view }, told)
     }
 
     fn remove_item(&mut self, now: Millis, map: usize, key: &str) -> (Answer, Vec<Notification>) {
@@ -270,9 +384,8 @@ impl Sync {
                 "date_created": iso(now), "map_revision": object.revision.to_string()
             }
         });
-        let notification =
-            Notification { about: object.sid.clone(), kind: "com.twilio.rtd.cds.map", payload };
-        (Answer::ok(view), vec![notification])
+        let notification = Notification::new(object.sid.clone(), "com.twilio.rtd.cds.map", payload);
+        (Answer::ok(view), vec![self.kept(self.events, notification)])
     }
 
     fn create_document(&mut self, now: Millis, body: &Value) -> Answer {
@@ -301,9 +414,10 @@ impl Sync {
                 "document_revision": document.0.revision.to_string(), "date_created": iso(now)
             }
         });
+        let answer = Answer::ok(document_view(now, document));
         let about = document.0.sid.clone();
-        let notification = Notification { about, kind: "com.twilio.rtd.cds.document", payload };
-        (Answer::ok(document_view(now, document)), vec![notification])
+        let notification = Notification::new(about, "com.twilio.rtd.cds.document", payload);
+        (answer, vec![self.kept(event, notification)])
     }
 
     fn map(&self, id: &str) -> Option<usize> {
@@ -325,11 +439,11 @@ impl Sync {
 }
 
 impl Object {
-    fn is(&self, id: &str) -> bool {
+    pub(super) fn is(&self, id: &str) -> bool {
         self.sid == id || self.unique_name.as_deref() == Some(id)
     }
 
-    fn view(&self, now: Millis, kind: &str, links: &Value) -> Value {
+    pub(super) fn view(&self, now: Millis, kind: &str, links: &Value) -> Value {
         json!({
             "sid": self.sid, "unique_name": self.unique_name, "service_sid": "default",
             "url": format!("{BASE}/v3/{kind}/{}", self.sid),

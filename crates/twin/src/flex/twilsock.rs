@@ -1,13 +1,13 @@
 //! The socket below Sync and Conversations, which carries tunnelled HTTP requests.
 
 use super::{
-    Flex,
+    Flex, conversations,
     frame::Frame,
     locked,
-    sync::{self, Answer, Notification, Subscriptions, Tunnelled},
+    sync::{Answer, Notification, Subscriptions, Tunnelled},
     token::TokenClaims,
 };
-use crate::shell;
+use crate::{faults::ChatFaults, shell};
 use axum::{
     Router,
     extract::{
@@ -28,6 +28,14 @@ async fn connect(State(flex): State<Flex>, upgrade: WebSocketUpgrade) -> Respons
     upgrade.on_upgrade(move |socket| Client::new(flex).run(socket))
 }
 
+/// What becomes of a frame of the client.
+enum Said {
+    /// It is answered, if at all, with this one.
+    Answer(Option<Frame>),
+    /// The socket ends without a close.
+    Cut,
+}
+
 /// A socket of a page.
 struct Client {
     flex: Flex,
@@ -44,18 +52,24 @@ impl Client {
     }
 
     async fn run(mut self, mut socket: WebSocket) {
-        let mut notifications = self.flex.shared.notifications.subscribe();
+        let mut notifications = self.flex.sync().notifications.subscribe();
         loop {
             let out = tokio::select! {
                 message = socket.recv() => match message {
+                    // Open, but nothing comes through.
+                    Some(Ok(Message::Binary(_))) if self.is_silent() => None,
                     Some(Ok(Message::Binary(bytes))) => match Frame::parse(&bytes) {
-                        Some(frame) => self.said(&frame).await,
+                        Some(frame) => match self.said(&frame).await {
+                            Said::Answer(frame) => frame,
+                            Said::Cut => return,
+                        },
                         None => None,
                     },
                     Some(Ok(_)) => None,
                     Some(Err(_)) | None => return,
                 },
                 notification = notifications.recv() => match notification {
+                    Ok(_) if self.is_silent() => None,
                     Ok(notification) if self.subscriptions.has(&notification.about) => Some(self.notify(notification)),
                     Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => None,
                     Err(broadcast::error::RecvError::Closed) => return,
@@ -73,11 +87,26 @@ impl Client {
         }
     }
 
-    async fn said(&mut self, frame: &Frame) -> Option<Frame> {
+    fn is_silent(&self) -> bool {
+        self.who
+            .as_ref()
+            .is_some_and(|who| self.flex.twin.chat_faults(|faults| faults.is_silent(&who.worker)))
+    }
+
+    async fn said(&mut self, frame: &Frame) -> Said {
         let header = &frame.header;
-        match header["method"].as_str().unwrap_or_default() {
+        let answer = match header["method"].as_str().unwrap_or_default() {
             "init" => Some(self.init(header)),
-            "message" => Some(self.message(frame).await),
+            "message" => {
+                let answer = self.message(frame).await;
+                let http = &header["http_request"];
+                let sends = http["path"].as_str().is_some_and(|path| path.ends_with("/Messages"));
+                if sends && http["method"] == "POST" && self.flex.twin.chat_faults(ChatFaults::loses_reply) {
+                    self.flex.twin.log("the reply to a message is lost with its socket");
+                    return Said::Cut;
+                }
+                Some(answer)
+            }
             // The client's answer to a notification, and its telemetry.
             "reply" | "telemetry" | "telemetry.v1" => None,
             "update" => {
@@ -96,7 +125,8 @@ impl Client {
                 self.flex.twin.log(format!("twilsock: a message of kind {other:?} is ignored"));
                 None
             }
-        }
+        };
+        Said::Answer(answer)
     }
 
     fn init(&mut self, header: &Value) -> Frame {
@@ -114,6 +144,7 @@ impl Client {
             registered.push(json!({ "product": product, "registration_ids": [] }));
         }
         let token = format!("CT{}", claims.worker.digits());
+        self.subscriptions.belong_to(&claims.identity);
         self.who = Some(claims);
         let more = json!({
             "continuation_token": token,
@@ -142,7 +173,7 @@ impl Client {
             // Without watchers before, Sync has not been updated lately.
             self.flex.report().await;
         }
-        let answer = self.answer(&who, &request);
+        let answer = self.answer(&who, &request).await;
         let ok = if answer.status < 300 { "OK" } else { "ERROR" };
         let more = json!({
             "http_status": { "code": answer.status, "status": ok },
@@ -153,23 +184,18 @@ impl Client {
         frame
     }
 
-    fn answer(&mut self, who: &TokenClaims, request: &Tunnelled) -> Answer {
+    async fn answer(&mut self, who: &TokenClaims, request: &Tunnelled) -> Answer {
         let known = if request.host.starts_with("cds.") {
-            let handled =
-                locked(&self.flex.shared.sync).handle(shell::now(), &mut self.subscriptions, request);
-            handled.map(|(answer, notifications)| {
-                for notification in notifications {
-                    if notification.kind == sync::SUBSCRIPTION {
-                        self.pending.push(notification);
-                    } else {
-                        // Fails only without subscribers.
-                        let _ = self.flex.shared.notifications.send(notification);
-                    }
-                }
+            let sync = self.flex.twin.shared_sync();
+            let handled = locked(&sync.sync).handle(shell::now(), &mut self.subscriptions, request);
+            handled.map(|(answer, told)| {
+                let (here, everywhere): (Vec<_>, Vec<_>) = told.into_iter().partition(|told| told.private);
+                self.pending.extend(here);
+                sync.notify(everywhere);
                 answer
             })
         } else if request.host.starts_with("aim.") {
-            conversations(who, request)
+            conversations::answer(&self.flex, who, request).await
         } else if request.host.starts_with("flex-sdk.") {
             // Telemetry.
             Some(Answer::ok(json!({})))
@@ -200,46 +226,6 @@ fn reply(to: &Value, code: u16, status: &str, more: Value) -> Frame {
         header.extend(more);
     }
     Frame::new(header, None)
-}
-
-/// Conversations: there are none, but Flex requests the service's configuration before it accepts that.
-fn conversations(who: &TokenClaims, request: &Tunnelled) -> Option<Answer> {
-    let base = "https://aim.us1.twilio.com";
-    let service = "IS00000000000000000000000000000001";
-    let user = &who.identity;
-    let links = format!("{base}/Client/v2/Services/{service}");
-    let path = request.path.as_str();
-    if path.starts_with("/Client/v") && path.ends_with("/Configuration") {
-        return Some(Answer::ok(json!({
-            "conversations": format!("{links}/Conversations"),
-            "consumption_report_interval": 5, "consumption_horizon": 1, "http_cache_interval": "PT1M",
-            "media_configuration": {}, "message_delivery_receipt": false, "user_infos_to_subscribe": 100,
-            "reachability_enabled": false, "typing_indicator_timeout": 5,
-            "links": {
-                "conversations": format!("{links}/Conversations"),
-                "users": format!("{links}/Users"),
-                "current_user": format!("{links}/Users/{user}"),
-                "my_conversations": format!("{links}/Users/{user}/Conversations"),
-                "my_user": user,
-                "messages": format!("{links}/Messages"),
-                "conversation_messages": format!("{links}/Messages"),
-                "media_set_service": format!("https://mcs.us1.twilio.com/v1/Services/{service}/MediaSet"),
-                "media_service": format!("https://mcs.us1.twilio.com/v1/Services/{service}/Media"),
-                "typing": format!("{links}/Typing")
-            },
-            "service_instance": { "sid": service, "base_uri": base },
-            "service_sid": service
-        })));
-    }
-    if path.ends_with("/Session") {
-        return Some(Answer::ok(json!({ "commands": {} })));
-    }
-    (request.method == "GET").then(|| {
-        Answer::ok(json!({
-            "conversations": [], "users": [], "items": [],
-            "meta": { "next_token": null, "previous_token": null }
-        }))
-    })
 }
 
 #[cfg(test)]

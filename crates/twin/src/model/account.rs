@@ -161,7 +161,8 @@ pub fn demo_account(account: AccountSid, voice_url: String) -> Account {
             "routing": {"skills": [], "levels": {}},
         })
         .to_string(),
-        capacity: vec![1, 1, 1, 1],
+        // Three chats beside one call.
+        capacity: vec![1, 1, 3, 1],
     };
     let activity = |number: u128, name: &str, available| ActivitySetup {
         sid: ActivitySid::numbered(number),

@@ -158,6 +158,10 @@ pub struct Assumptions {
     pub lost_message_refused: Option<bool>,
     /// [`crate::facts::Facts::message_callback_is_form`].
     pub message_callback_is_form: Option<bool>,
+    /// [`crate::facts::Facts::left_chat_invites_itself`].
+    pub left_chat_invites_itself: Option<bool>,
+    /// [`crate::facts::Facts::inactive_is_told`].
+    pub inactive_is_told: Option<bool>,
 }
 
 /// An event of TaskRouter.
@@ -388,6 +392,9 @@ pub enum Request {
     SetUp(super::SetUp),
     /// `GET Workers/{WK}/WorkerChannels`.
     ListWorkerChannels(WorkerSid),
+
+    /// Conversations and interactions, of the REST APIs, Flex and the Conversations SDK.
+    Chat(super::ChatRequest),
 
     // --- as Flex requests it, over the event bridge ---
     /// `POST …/WorkerParticipant {ReservationSid, …}`: the worker's own leg.
@@ -687,6 +694,8 @@ pub enum Effect {
     },
     /// An event for subscribers of Event Streams.
     Stream(StreamEvent),
+    /// A change of what the Conversations SDK sees.
+    Sync(super::SyncChange),
     /// Rings a worker's phone: the shell makes the media and sends the Voice SDK's `invite`.
     Ring {
         /// The agent's leg.

@@ -4,6 +4,7 @@ mod account;
 mod api;
 mod attributes;
 mod bridge;
+mod chat;
 mod conference;
 mod connect;
 mod expression;
@@ -33,6 +34,8 @@ mod workflow;
 
 pub use account::*;
 pub use api::*;
+pub use chat::{ChatRequest, InviteRouting, NewChat, NewMessage, SyncChange, WebhookSettings};
+pub(crate) use chat::{SERVICE, channels, info};
 pub use expression::{Expression, lookup};
 pub use reports::{Records, Reports};
 pub use set_up::SetUp;
@@ -41,12 +44,14 @@ pub use watch::*;
 pub use workflow::ModelError;
 
 use crate::facts::Facts;
+use chat::Chat;
 use gather::Gathering;
 use history::Happened;
 use messages::Messages;
 use plays::{PlayFor, Playing, Plays};
 use rejoin_protocol::{
-    ActivitySid, CallSid, ConferenceSid, Millis, ReservationSid, TaskSid, TransferSid, WorkerSid, WorkflowSid,
+    ActivitySid, CallSid, ConferenceSid, ConversationSid, Millis, ReservationSid, TaskSid, TransferSid,
+    WorkerSid, WorkflowSid,
 };
 use state::{Call, CallStatus, Conference, Due, Fetch, FetchFor, Reservation, Task, Transfer, Wait, Worker};
 use std::collections::{BTreeMap, VecDeque};
@@ -86,6 +91,8 @@ pub struct Model {
     gathers: BTreeMap<CallSid, Gathering>,
     /// Of legs that have not ended.
     messages: BTreeMap<CallSid, Messages>,
+    chats: BTreeMap<ConversationSid, Chat>,
+    chat_webhooks: WebhookSettings,
 }
 
 impl Model {
@@ -126,6 +133,8 @@ impl Model {
             other_ends: BTreeMap::new(),
             gathers: BTreeMap::new(),
             messages: BTreeMap::new(),
+            chats: BTreeMap::new(),
+            chat_webhooks: WebhookSettings::default(),
         })
     }
 
@@ -171,6 +180,8 @@ impl Model {
                 retry_pause_ms,
                 lost_message_refused,
                 message_callback_is_form,
+                left_chat_invites_itself,
+                inactive_is_told,
             }) => {
                 let facts = &mut self.facts;
                 facts.dead_leg_after = dead_leg_after_ms.map_or(facts.dead_leg_after, Millis);
@@ -184,6 +195,9 @@ impl Model {
                 facts.lost_message_refused = lost_message_refused.unwrap_or(facts.lost_message_refused);
                 facts.message_callback_is_form =
                     message_callback_is_form.unwrap_or(facts.message_callback_is_form);
+                facts.left_chat_invites_itself =
+                    left_chat_invites_itself.unwrap_or(facts.left_chat_invites_itself);
+                facts.inactive_is_told = inactive_is_told.unwrap_or(facts.inactive_is_told);
             }
             Event::Timer(timer) => {
                 if let Some(due) = self.timers.remove(&timer) {

@@ -3,6 +3,7 @@
 use super::{
     Model,
     api::{ApiError, ConferenceInstruction, Form, ParticipantChange, Reply, Request},
+    chat::ChatRequest,
     expression::{Expression, lookup},
     state::{
         CallStatus, ConferenceEnd, ConferenceStatus, Joining, Left, ParticipantKind, ReservationStatus,
@@ -13,7 +14,8 @@ use super::{
     view::list,
 };
 use rejoin_protocol::{
-    ActivitySid, CallSid, ConferenceSid, ParticipantSid, ReservationSid, TaskSid, WorkerSid, WorkflowSid,
+    ActivitySid, CallSid, ConferenceSid, InteractionSid, ParticipantSid, ReservationSid, TaskSid, WorkerSid,
+    WorkflowSid,
 };
 use serde_json::Value;
 
@@ -143,9 +145,14 @@ impl Model {
                 self.change_participant(&conference, &call, &change)?;
                 self.task_reply(&task)
             }
-            Request::ListChannels(task) => Ok(ok(Value::Null, self.bridge_channels(&task))),
+            Request::Chat(request) => self.chat_request(request),
+            Request::ListChannels(task) => {
+                let chat = self.chat_with(&task).map(|chat| self.bridge_chat_channels(&chat));
+                Ok(ok(Value::Null, chat.unwrap_or_else(|| self.bridge_channels(&task))))
+            }
             Request::ListChannelParticipants(task) => {
-                Ok(ok(Value::Null, self.bridge_channel_participants(&task)))
+                let chat = self.chat_with(&task).map(|chat| self.bridge_chat_participants(&chat));
+                Ok(ok(Value::Null, chat.unwrap_or_else(|| self.bridge_channel_participants(&task))))
             }
             Request::AddAgentParticipant { task, reservation, to, from } => {
                 self.add_agent(&task, &reservation, to, from)
@@ -178,7 +185,15 @@ impl Model {
                 Ok(ok(Value::Null, self.bridge_channel(&task)))
             }
             Request::UpdateChannelParticipant { task, participant, change, close } => {
-                self.update_channel_participant(&task, &participant, &change, close)
+                match self.chat_with(&task) {
+                    Some(_) if close => {
+                        let interaction = InteractionSid::parse(&format!("KD{}", task.digits()));
+                        let interaction = interaction.map_err(|_| ApiError::not_found("interaction"))?;
+                        let status = "closed".into();
+                        self.chat_request(ChatRequest::UpdateParticipant { interaction, participant, status })
+                    }
+                    _ => self.update_channel_participant(&task, &participant, &change, close),
+                }
             }
         }
     }

@@ -97,7 +97,7 @@ impl Model {
             .collect();
         json!({
             "calls": calls, "conferences": conferences, "tasks": tasks, "reservations": reservations,
-            "workers": workers,
+            "workers": workers, "chats": self.chat_snapshot(),
         })
     }
 }

@@ -294,9 +294,13 @@ impl Model {
             task.updated = now;
         }
         let (completed, expired) = (next == TaskStatus::Completed, task.expired);
+        let over = !status.is_active();
         let wraps = next == TaskStatus::Wrapping && before != next;
         self.settle_transfer(sid, status);
         self.tell_reservation(sid);
+        if over {
+            self.seat_is_over(sid);
+        }
         if wraps {
             self.tell_task(&task_sid, "task.wrapup");
         }

@@ -40,6 +40,12 @@ impl Incoming {
         self
     }
 
+    /// The same request with its path between these.
+    pub(super) fn below_and(mut self, before: &str, after: &str) -> Self {
+        self.path = format!("{before}/{}/{after}", self.path);
+        self
+    }
+
     /// The request, as it was sent to this host.
     pub(super) fn sent(&self, host: &'static str) -> Sent<'_> {
         Sent {

@@ -1,6 +1,7 @@
 //! Twilio's REST API: forms in, JSON out, in Twilio's shape (<https://www.twilio.com/docs/usage/api>).
 
 mod console;
+mod conversations;
 mod events;
 mod fault;
 mod form;
@@ -35,8 +36,8 @@ use axum::{
 use form::Form;
 use incoming::Incoming;
 use plain::{
-    EVENTS, First, IAM, Label, STUDIO, Sent, TASKROUTER, Translate, VOICE, WEBHOOKS, described, refusal,
-    written,
+    CONVERSATIONS, EVENTS, FLEX, First, IAM, Label, STUDIO, Sent, TASKROUTER, Translate, VOICE, WEBHOOKS,
+    described, refusal, written,
 };
 use serde_json::{Map, Value};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -49,6 +50,9 @@ pub fn router(twin: Twin) -> Router {
         .route("/@taskrouter.twilio.com/{*path}", any(taskrouter_api))
         .route("/@iam.twilio.com/{*path}", any(iam_api))
         .route("/@events.twilio.com/{*path}", any(events_api))
+        .route("/@conversations.twilio.com/{*path}", any(conversations_api))
+        .route("/@flex-api.twilio.com/v1/Interactions/{*path}", any(interactions_api))
+        .route("/@flex-api.twilio.com/v1/Instances/{instance}/InteractionWebhooks", any(interaction_webhooks))
         .merge(hosting::routes())
         .route("/@studio.twilio.com/{*path}", any(studio_api))
         .route("/@webhooks.twilio.com/{*path}", any(webhooks_api))
@@ -74,6 +78,8 @@ struct Call<'a> {
     /// Parameters of body and query.
     form: Form,
     if_match: Option<String>,
+    /// `X-Twilio-Webhook-Enabled`.
+    webhooks: bool,
 }
 
 async fn voice_api(State(twin): State<Twin>, incoming: Incoming) -> Response {
@@ -86,6 +92,20 @@ async fn voice_api(State(twin): State<Twin>, incoming: Incoming) -> Response {
 
 async fn taskrouter_api(State(twin): State<Twin>, incoming: Incoming) -> Response {
     serve(&twin, &incoming.sent(TASKROUTER), Api::Taskrouter, taskrouter::translate).await
+}
+
+async fn conversations_api(State(twin): State<Twin>, incoming: Incoming) -> Response {
+    serve(&twin, &incoming.sent(CONVERSATIONS), Api::Conversations, conversations::translate).await
+}
+
+async fn interactions_api(State(twin): State<Twin>, incoming: Incoming) -> Response {
+    let incoming = incoming.below("v1/Interactions");
+    serve(&twin, &incoming.sent(FLEX), Api::Conversations, conversations::translate).await
+}
+
+async fn interaction_webhooks(State(twin): State<Twin>, incoming: Incoming) -> Response {
+    let incoming = incoming.below_and("v1/Instances", "InteractionWebhooks");
+    serve(&twin, &incoming.sent(FLEX), Api::Conversations, conversations::translate).await
 }
 
 async fn iam_api(State(twin): State<Twin>, incoming: Incoming) -> Response {

@@ -1,6 +1,6 @@
 //! REST without a network: reads the bytes of a request, asks the model, and writes the bytes of its answer.
 
-use super::{Call, form::Form, iam, lists, not_found, refuse, taskrouter, voice};
+use super::{Call, conversations, form::Form, iam, lists, not_found, refuse, taskrouter, voice};
 use crate::{
     contract::{Operation, contract},
     facts::Facts,
@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 pub(super) const VOICE: &str = "api.twilio.com";
 pub(super) const TASKROUTER: &str = "taskrouter.twilio.com";
 pub(super) const IAM: &str = "iam.twilio.com";
+pub(super) const CONVERSATIONS: &str = "conversations.twilio.com";
 pub(super) const EVENTS: &str = "events.twilio.com";
 pub(super) const FLEX: &str = "flex-api.twilio.com";
 pub(super) const SERVERLESS: &str = "serverless.twilio.com";
@@ -76,12 +77,19 @@ impl Sent<'_> {
             segments: self.path.trim_end_matches(".json").split('/').collect(),
             form,
             if_match: self.if_match().map(str::to_owned),
+            webhooks: self
+                .header("x-twilio-webhook-enabled")
+                .is_some_and(|it| it.eq_ignore_ascii_case("true")),
         };
         Ok(Read { operation, request: translate(owner, &call)?, form: call.form })
     }
 
     fn if_match(&self) -> Option<&str> {
-        self.headers.get(header::IF_MATCH).and_then(|value| value.to_str().ok())
+        self.header(header::IF_MATCH.as_str())
+    }
+
+    fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
     }
 }
 
@@ -229,6 +237,8 @@ fn answered(
     let (host, translate) = match service {
         VOICE => (VOICE, voice::translate as Translate),
         TASKROUTER => (TASKROUTER, taskrouter::translate as Translate),
+        CONVERSATIONS => (CONVERSATIONS, conversations::translate as Translate),
+        FLEX => (FLEX, conversations::translate as Translate),
         IAM => {
             owner.authorize(headers)?;
             return iam::answer(owner, now, method, path, body).map(|body| written(StatusCode::OK, &body));

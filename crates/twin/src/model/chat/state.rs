@@ -1,0 +1,99 @@
+//! A conversation.
+
+use rejoin_protocol::{
+    InteractionChannelSid, InteractionSid, InviteSid, MemberSid, MessageSid, Millis, ParticipantSid,
+    ReservationSid, TaskSid, WorkerSid,
+};
+use std::collections::BTreeMap;
+
+/// A conversation, its interaction and its channel.
+#[derive(Debug)]
+pub(in crate::model) struct Chat {
+    pub(super) interaction: InteractionSid,
+    pub(super) channel: InteractionChannelSid,
+    pub(super) status: ChannelStatus,
+    pub(super) status_since: Millis,
+    /// The customer's name.
+    pub(super) name: String,
+    /// Attributes that the flow gives each of its tasks: a JSON object as text.
+    pub(super) attributes: String,
+    /// Task channel of the flow's tasks.
+    pub(super) task_channel: String,
+    pub(super) created: Millis,
+    pub(super) updated: Millis,
+    pub(super) messages: Vec<Message>,
+    /// Past and present.
+    pub(super) participants: Vec<Participant>,
+    /// The task of each invite.
+    pub(super) invites: BTreeMap<InviteSid, TaskSid>,
+    /// Index of the last message that each user has read.
+    pub(super) read: BTreeMap<String, u64>,
+}
+
+/// As in `status` of a channel, and in `state` of a conversation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ChannelStatus {
+    Active,
+    /// Left: until the customer writes.
+    Inactive,
+    Closed,
+}
+
+impl ChannelStatus {
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Inactive => "inactive",
+            Self::Closed => "closed",
+        }
+    }
+}
+
+/// A message.
+#[derive(Debug)]
+pub(super) struct Message {
+    pub(super) sid: MessageSid,
+    pub(super) author: String,
+    pub(super) member: Option<MemberSid>,
+    pub(super) body: String,
+    /// JSON text.
+    pub(super) attributes: String,
+    pub(super) at: Millis,
+}
+
+/// Somebody in the conversation.
+#[derive(Clone, Debug)]
+pub(super) struct Participant {
+    pub(super) sid: ParticipantSid,
+    pub(super) member: MemberSid,
+    pub(super) identity: String,
+    /// `None`: the customer.
+    pub(super) agent: Option<Seat>,
+    pub(super) joined: Millis,
+    pub(super) left: Option<Millis>,
+}
+
+impl Participant {
+    pub(super) fn kind(&self) -> &'static str {
+        if self.agent.is_some() { "agent" } else { "customer" }
+    }
+}
+
+/// By what an agent is in the conversation.
+#[derive(Clone, Debug)]
+pub(super) struct Seat {
+    pub(super) worker: WorkerSid,
+    pub(super) task: TaskSid,
+    pub(super) reservation: ReservationSid,
+}
+
+impl Chat {
+    /// Everybody who is in it now.
+    pub(super) fn present(&self) -> impl Iterator<Item = &Participant> {
+        self.participants.iter().filter(|participant| participant.left.is_none())
+    }
+
+    pub(super) fn member(&self, identity: &str) -> Option<&Participant> {
+        self.present().find(|participant| participant.identity == identity)
+    }
+}
