@@ -8,6 +8,8 @@
 
 pub mod agent;
 mod boot;
+#[cfg(test)]
+mod chat_tests;
 mod conversations;
 mod event_bridge;
 mod frame;

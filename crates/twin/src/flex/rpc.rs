@@ -452,8 +452,9 @@ mod tests {
         let task = TaskSid::numbered(7);
         let url = format!("v1/Interactions/KD{}/Channels/UO{}", task.digits(), task.digits());
         let request = ask("POST", &url, json!({ "status": "closed" })).expect("known");
-        assert!(matches!(request, Request::CloseChannel(of) if of == task));
-        assert_eq!(ask("POST", &url, json!({})).err(), Some(Refusal::Unknown));
+        assert!(matches!(request, Request::Chat(ChatRequest::UpdateChannel { interaction, status, .. })
+            if interaction.digits() == task.digits() && status == "closed"));
+        assert_eq!(ask("POST", &url, json!({})).err(), Some(Refusal::Parameter("status")));
     }
 
     #[test]

@@ -21,7 +21,7 @@ pub(super) const SECRET: &str = "secret";
 pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(super) struct World {
-    twin: Twin,
+    pub(super) twin: Twin,
     pub(super) at: SocketAddr,
     pub(super) client: reqwest::Client,
 }
@@ -35,11 +35,11 @@ impl World {
         Self { twin, at, client: reqwest::Client::new() }
     }
 
-    fn token(agent: Agent) -> String {
+    pub(super) fn token(agent: Agent) -> String {
         agent.token(SECRET, AccountSid::numbered(1), WorkspaceSid::numbered(1), shell::now())
     }
 
-    async fn socket(&self, path: &str) -> Result<Socket, Error> {
+    pub(super) async fn socket(&self, path: &str) -> Result<Socket, Error> {
         Ok(Socket(connect_async(format!("ws://{}/__tw/{path}", self.at)).await?.0))
     }
 
@@ -71,7 +71,13 @@ impl World {
         (reservation, url)
     }
 
-    async fn rpc(&self, agent: Agent, method: &str, url: &str, params: Value) -> (StatusCode, Value) {
+    pub(super) async fn rpc(
+        &self,
+        agent: Agent,
+        method: &str,
+        url: &str,
+        params: Value,
+    ) -> (StatusCode, Value) {
         let body = json!({ "url": url, "method": method, "params": params, "token": Self::token(agent) });
         let url = format!("http://{}/__tw/event-bridge.twilio.com/v1/wschannels", self.at);
         let reply = self.client.post(url).body(body.to_string()).send().await.expect("answers");
@@ -79,14 +85,14 @@ impl World {
     }
 }
 
-pub(super) struct Socket(WebSocketStream<MaybeTlsStream<TcpStream>>);
+pub(super) struct Socket(pub(super) WebSocketStream<MaybeTlsStream<TcpStream>>);
 
 impl Socket {
     pub(super) async fn say(&mut self, message: &Value) {
         self.0.send(Message::text(message.to_string())).await.expect("sent");
     }
 
-    async fn raw(&mut self) -> Message {
+    pub(super) async fn raw(&mut self) -> Message {
         timeout(PATIENCE, self.0.next()).await.expect("in time").expect("open").expect("a message")
     }
 
@@ -101,7 +107,7 @@ impl Socket {
         }
     }
 
-    async fn event(&mut self, wanted: &str) -> Value {
+    pub(super) async fn event(&mut self, wanted: &str) -> Value {
         loop {
             let event = self.next().await;
             if event["event_type"] == wanted {
@@ -111,7 +117,7 @@ impl Socket {
     }
 }
 
-fn own(agent: Agent, rest: &str) -> String {
+pub(super) fn own(agent: Agent, rest: &str) -> String {
     format!("Workspaces/{}/Workers/{}{rest}", WorkspaceSid::numbered(1), agent.worker())
 }
 

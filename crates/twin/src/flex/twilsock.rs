@@ -57,7 +57,10 @@ impl Client {
             let out = tokio::select! {
                 message = socket.recv() => match message {
                     // Open, but nothing comes through.
-                    Some(Ok(Message::Binary(_))) if self.is_silent() => None,
+                    Some(Ok(Message::Binary(_))) if self.is_silent() => {
+                        self.flex.twin.log("twilsock: nothing comes through");
+                        None
+                    }
                     Some(Ok(Message::Binary(bytes))) => match Frame::parse(&bytes) {
                         Some(frame) => match self.said(&frame).await {
                             Said::Answer(frame) => frame,

@@ -3,6 +3,7 @@
 #![allow(clippy::expect_used, reason = "a helper of a test may fail the test")]
 
 mod console;
+mod conversations;
 mod lists;
 mod refusals;
 mod streams;

@@ -1,6 +1,7 @@
 //! Tests of the model: stories, one behaviour each, and random sequences.
 
 mod calls;
+mod chats;
 mod conferences;
 mod messages;
 mod outside;
