@@ -45,6 +45,17 @@ export class Writer {
     post(`${this.story.demo.twinUrl}/__twin/chats/faults`, wanted);
 }
 
+/** The customer at the chat page of the demo, as on a phone, in a browser of their own. */
+export async function atThePage(/** @type {Story} */ story, /** @type {object} */ options = {}) {
+  const browser = await story.browsers.any();
+  const viewport = { width: 390, height: 844 };
+  const context = await browser.newContext({ viewport, ...options });
+  story.leaving.push(() => context.close());
+  const page = await context.newPage();
+  await page.goto(`${story.demo.pageUrl}chat`);
+  return page;
+}
+
 /** Flex's own input of the conversation that is shown. */
 export const input = (/** @type {Agent} */ { page }) =>
   page

@@ -1,7 +1,9 @@
 // Agents and customers who write.
 
 import assert from 'node:assert/strict';
-import { onAChat } from './chat-people.mjs';
+import path from 'node:path';
+import axe from 'axe-core';
+import { atThePage, onAChat, sends, takes, types } from './chat-people.mjs';
 
 /** @typedef {import('./story.mjs').Story} Story */
 
@@ -27,5 +29,55 @@ export const toItsEnd = {
     });
     const { status } = await customer.sees();
     assert.equal(status, 'closed');
+  },
+};
+
+export const fromAPhone = {
+  title: 'A customer writes from a page as wide as a phone, refreshes it, and goes on',
+  async play(/** @type {Story} */ story) {
+    const ada = await story.step('Ada is available', () => story.agent('ada'));
+    const page = await story.step('a customer opens the chat page', () =>
+      atThePage(story, { colorScheme: 'dark', hasTouch: true }),
+    );
+    const shot = (/** @type {string} */ name) =>
+      page.screenshot({ path: path.join(story.folder, `${name}.png`) });
+    const says = async (/** @type {string} */ text) => {
+      await page.getByLabel('Your message').fill(text);
+      await page.getByRole('button', { name: 'Send' }).click();
+    };
+    await shot('customer-before');
+    await story.step('the customer writes, and Ada takes the chat', async () => {
+      await says('Hello?');
+      await takes(ada, 'Hello?');
+      await page.getByText('You are chatting with an agent.').waitFor({ timeout: 20_000 });
+    });
+    await story.step('Ada answers', async () => {
+      await types(ada, 'How can I help?');
+      await sends(ada);
+      await page.getByText('How can I help?').waitFor({ timeout: 20_000 });
+    });
+    await story.step('the customer refreshes the page, and goes on', async () => {
+      await page.reload();
+      await page.getByText('How can I help?').waitFor({ timeout: 20_000 });
+      await page.getByLabel('Your message').press('Tab');
+      await says('My parcel is late.');
+      await ada.page.getByText('My parcel is late.').first().waitFor({ timeout: 20_000 });
+    });
+    for (const colorScheme of /** @type {const} */ (['dark', 'light'])) {
+      await page.emulateMedia({ colorScheme });
+      await shot(`customer-${colorScheme}`);
+      await story.step(`axe finds nothing in the page, ${colorScheme}`, async () => {
+        await page.evaluate(axe.source);
+        const { violations } = await page.evaluate(() => /** @type {any} */ (window).axe.run());
+        assert.deepEqual(
+          violations.map((/** @type {any} */ { id, nodes }) => `${id}: ${nodes[0].html}`),
+          [],
+        );
+      });
+    }
+    await story.step('nothing is wider than the screen', async () => {
+      const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+      assert.ok(wide <= 0, `${wide} px`);
+    });
   },
 };

@@ -31,6 +31,8 @@ export class Story {
     this.agents = [];
     /** @type {Customer[]} */
     this.customers = [];
+    /** What else is closed at the end. @type {Array<() => Promise<unknown>>} */
+    this.leaving = [];
     // Files of an earlier run would be taken for this one's.
     rmSync(this.folder, { recursive: true, force: true });
     mkdirSync(this.folder, { recursive: true });
@@ -106,6 +108,7 @@ export class Story {
       customer.leave();
     }
     await Promise.all(this.agents.map((agent) => agent.leave().catch(() => {})));
+    await Promise.all(this.leaving.map((leave) => leave().catch(() => {})));
     await this.twilio.tidy();
   }
 }

@@ -35,6 +35,7 @@ pub mod requests;
 pub mod rest;
 mod shell;
 mod sinks;
+mod sync;
 mod webhooks;
 
 pub use clock::now as shell_now;

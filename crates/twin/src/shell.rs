@@ -5,7 +5,6 @@ use crate::{
     config::TwinConfig,
     console::Console,
     faults::{ChatFaults, Done, Faults},
-    flex::SharedSync,
     hosting::Hosting,
     log::Log,
     media::{self, Clip, Command, Happening, Line, MediaHandle},
@@ -15,6 +14,7 @@ use crate::{
     },
     outside::{Phone, Phones, Ringing},
     sinks::Sinks,
+    sync::SharedSync,
     webhooks::{Format, Webhooks},
 };
 use rejoin_protocol::{CallSid, Millis, WorkerSid};

@@ -1,13 +1,9 @@
 //! The Conversations service, as its SDK 2.5.0 asks it through the socket: `aim.us1.twilio.com`. What it sees of a
 //! conversation afterwards are objects of Sync.
 
-use super::{
-    Flex,
-    agent::Agent,
-    sync::{Answer, Tunnelled},
-    token::TokenClaims,
-};
+use super::{Flex, agent::Agent, token::TokenClaims};
 use crate::model::{ApiError, ChatRequest, NewMessage, Reply, Request, SERVICE, SyncChange, channels, info};
+use crate::sync::{Answer, Tunnelled};
 use rejoin_protocol::ConversationSid;
 use serde_json::{Value, json};
 

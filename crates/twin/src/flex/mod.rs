@@ -13,24 +13,17 @@ mod chat_tests;
 mod conversations;
 mod event_bridge;
 mod frame;
-mod lists;
-mod live;
 #[cfg(test)]
 mod message_tests;
 pub mod rpc;
 mod signalling;
 #[cfg(test)]
 mod socket_tests;
-mod sync;
 pub mod token;
 mod twilsock;
 mod wav;
 
-use crate::{
-    Twin, TwinConfig,
-    model::{Account, SyncChange},
-    shell,
-};
+use crate::{Twin, TwinConfig, model::Account, shell, sync::SharedSync};
 use axum::{
     Router,
     http::{HeaderMap, StatusCode, header},
@@ -44,40 +37,9 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 use token::TokenClaims;
-use tokio::sync::broadcast;
 use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, CorsLayer};
 
 pub(crate) use wav::wav_file;
-
-/// Number of Sync notifications that a slow socket may lag behind before it loses some.
-const NOTIFICATIONS: usize = 1024;
-
-/// Sync, which all desktops share.
-pub(crate) struct SharedSync {
-    sync: Mutex<sync::Sync>,
-    notifications: broadcast::Sender<sync::Notification>,
-}
-
-impl Default for SharedSync {
-    fn default() -> Self {
-        Self { sync: Mutex::default(), notifications: broadcast::channel(NOTIFICATIONS).0 }
-    }
-}
-
-impl SharedSync {
-    /// Applies a change of what the Conversations SDK sees, and notifies subscribers.
-    pub(crate) fn apply(&self, change: SyncChange) {
-        let told = locked(&self.sync).apply(shell::now(), change);
-        self.notify(told);
-    }
-
-    fn notify(&self, told: Vec<sync::Notification>) {
-        for notification in told {
-            // Fails only without subscribers.
-            let _ = self.notifications.send(notification);
-        }
-    }
-}
 
 /// State that the handlers share. Clones refer to the same state.
 #[derive(Clone)]
@@ -112,7 +74,7 @@ impl Flex {
     async fn report(&self) {
         let _in_turn = self.shared.reporting.lock().await;
         let reports = self.twin.reports().await;
-        let told = locked(&self.sync().sync).report(shell::now(), reports);
+        let told = self.sync().objects().report(shell::now(), reports);
         self.sync().notify(told);
     }
 
@@ -126,7 +88,7 @@ impl Flex {
 async fn keep_reporting(flex: Flex) {
     let mut changes = flex.twin.changes();
     while changes.changed().await.is_ok() {
-        if locked(&flex.sync().sync).is_watched() {
+        if flex.sync().objects().is_watched() {
             flex.report().await;
         }
     }

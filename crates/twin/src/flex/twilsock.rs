@@ -1,13 +1,11 @@
 //! The socket below Sync and Conversations, which carries tunnelled HTTP requests.
 
-use super::{
-    Flex, conversations,
-    frame::Frame,
-    locked,
+use super::{Flex, conversations, frame::Frame, token::TokenClaims};
+use crate::{
+    faults::ChatFaults,
+    shell,
     sync::{Answer, Notification, Subscriptions, Tunnelled},
-    token::TokenClaims,
 };
-use crate::{faults::ChatFaults, shell};
 use axum::{
     Router,
     extract::{
@@ -52,7 +50,7 @@ impl Client {
     }
 
     async fn run(mut self, mut socket: WebSocket) {
-        let mut notifications = self.flex.sync().notifications.subscribe();
+        let mut notifications = self.flex.sync().listen();
         loop {
             let out = tokio::select! {
                 message = socket.recv() => match message {
@@ -190,7 +188,7 @@ impl Client {
     async fn answer(&mut self, who: &TokenClaims, request: &Tunnelled) -> Answer {
         let known = if request.host.starts_with("cds.") {
             let sync = self.flex.twin.shared_sync();
-            let handled = locked(&sync.sync).handle(shell::now(), &mut self.subscriptions, request);
+            let handled = sync.objects().handle(shell::now(), &mut self.subscriptions, request);
             handled.map(|(answer, told)| {
                 let (here, everywhere): (Vec<_>, Vec<_>) = told.into_iter().partition(|told| told.private);
                 self.pending.extend(here);

@@ -1,6 +1,6 @@
 //! Lists of Sync: the messages of conversations.
 
-use super::sync::{Answer, BASE, Notification, Object};
+use super::objects::{Answer, BASE, Notification, Object};
 use crate::dates::iso;
 use rejoin_protocol::Millis;
 use serde_json::{Value, json};

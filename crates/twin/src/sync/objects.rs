@@ -1,5 +1,4 @@
-//! As much of Sync as Flex uses, over twilsock: documents, maps, lists, subscriptions with what was missed. Pure; the
-//! socket is in `twilsock`.
+//! Documents, maps, lists, and subscriptions with what was missed. Pure; the socket is in `flex::twilsock`.
 
 use super::{lists::Lists, live::Live};
 use crate::{
@@ -11,73 +10,73 @@ use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// `message_type` of messages about a subscription, which only the subscriber receives.
-pub(super) const SUBSCRIPTION: &str = "twilio.sync.event";
+pub(crate) const SUBSCRIPTION: &str = "twilio.sync.event";
 
-pub(super) const BASE: &str = "https://cds.us1.twilio.com";
+pub(crate) const BASE: &str = "https://cds.us1.twilio.com";
 
 /// Number of events that are kept for clients that were away.
 const KEPT: usize = 10_000;
 
 /// A request of a client, tunnelled through its socket.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Tunnelled {
-    pub(super) host: String,
-    pub(super) path: String,
-    pub(super) method: String,
-    pub(super) params: Value,
-    pub(super) body: Value,
+pub(crate) struct Tunnelled {
+    pub(crate) host: String,
+    pub(crate) path: String,
+    pub(crate) method: String,
+    pub(crate) params: Value,
+    pub(crate) body: Value,
 }
 
 /// The answer to it.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Answer {
-    pub(super) status: u16,
-    pub(super) body: Value,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) body: Value,
 }
 
 impl Answer {
-    pub(super) fn ok(body: Value) -> Self {
+    pub(crate) fn ok(body: Value) -> Self {
         Self { status: 200, body }
     }
 
-    pub(super) fn error(status: u16, code: u32, message: &str) -> Self {
+    pub(crate) fn error(status: u16, code: u32, message: &str) -> Self {
         Self { status, body: json!({ "status": status, "code": code, "message": message }) }
     }
 }
 
 /// A message that the server sends by itself.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Notification {
+pub(crate) struct Notification {
     /// The object that it is about; only its subscribers receive it.
-    pub(super) about: String,
+    pub(crate) about: String,
     /// `message_type` of the frame.
-    pub(super) kind: &'static str,
-    pub(super) payload: Value,
+    pub(crate) kind: &'static str,
+    pub(crate) payload: Value,
     /// True when only the client whose request caused it receives it.
-    pub(super) private: bool,
+    pub(crate) private: bool,
 }
 
 impl Notification {
-    pub(super) fn new(about: impl Into<String>, kind: &'static str, payload: Value) -> Self {
+    pub(crate) fn new(about: impl Into<String>, kind: &'static str, payload: Value) -> Self {
         Self { about: about.into(), kind, payload, private: false }
     }
 
-    pub(super) fn private(self) -> Self {
+    pub(crate) fn private(self) -> Self {
         Self { private: true, ..self }
     }
 }
 
 /// The objects that a client has subscribed to.
 #[derive(Debug, Default)]
-pub(super) struct Subscriptions(BTreeSet<String>);
+pub(crate) struct Subscriptions(BTreeSet<String>);
 
 impl Subscriptions {
-    pub(super) fn has(&self, object: &str) -> bool {
+    pub(crate) fn has(&self, object: &str) -> bool {
         self.0.contains(object)
     }
 
     /// Receives also what is about this user.
-    pub(super) fn belong_to(&mut self, identity: &str) {
+    pub(crate) fn belong_to(&mut self, identity: &str) {
         self.0.insert(of_user(identity));
     }
 }
@@ -93,16 +92,16 @@ struct Item {
     event: u64,
 }
 
-pub(super) struct Object {
-    pub(super) sid: String,
-    pub(super) unique_name: Option<String>,
-    pub(super) revision: u64,
-    pub(super) event: u64,
+pub(crate) struct Object {
+    pub(crate) sid: String,
+    pub(crate) unique_name: Option<String>,
+    pub(crate) revision: u64,
+    pub(crate) event: u64,
 }
 
 /// All objects.
 #[derive(Default)]
-pub(super) struct Sync {
+pub(crate) struct Sync {
     maps: Vec<(Object, BTreeMap<String, Item>)>,
     documents: Vec<(Object, Value)>,
     lists: Lists,
@@ -118,7 +117,7 @@ pub(super) struct Sync {
 impl Sync {
     /// Answers a request to `cds.us1.twilio.com`; the notifications are sent after the answer. `None`: unknown
     /// request.
-    pub(super) fn handle(
+    pub(crate) fn handle(
         &mut self,
         now: Millis,
         subscriptions: &mut Subscriptions,
@@ -184,12 +183,12 @@ impl Sync {
     }
 
     /// True when any client watches the reports.
-    pub(super) fn is_watched(&self) -> bool {
+    pub(crate) fn is_watched(&self) -> bool {
         self.live.is_watched()
     }
 
     /// Applies the model's reports: live queries, and the map of each task's conference, which is `{task}.CS`.
-    pub(super) fn report(&mut self, now: Millis, reports: Reports) -> Vec<Notification> {
+    pub(crate) fn report(&mut self, now: Millis, reports: Reports) -> Vec<Notification> {
         let Reports { indexes, conferences } = reports;
         let mut told = Vec::new();
         // Before the queries: a client that sees a call opens its map at once.
@@ -439,11 +438,11 @@ impl Sync {
 }
 
 impl Object {
-    pub(super) fn is(&self, id: &str) -> bool {
+    pub(crate) fn is(&self, id: &str) -> bool {
         self.sid == id || self.unique_name.as_deref() == Some(id)
     }
 
-    pub(super) fn view(&self, now: Millis, kind: &str, links: &Value) -> Value {
+    pub(crate) fn view(&self, now: Millis, kind: &str, links: &Value) -> Value {
         json!({
             "sid": self.sid, "unique_name": self.unique_name, "service_sid": "default",
             "url": format!("{BASE}/v3/{kind}/{}", self.sid),

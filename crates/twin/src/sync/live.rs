@@ -1,7 +1,7 @@
 //! Live queries: searches of Flex's teams view whose changes are pushed
 //! (<https://www.twilio.com/docs/sync/live-query>). Pure.
 
-use super::sync::{Answer, Notification, SUBSCRIPTION};
+use super::objects::{Answer, Notification, SUBSCRIPTION};
 use crate::model::{Expression, Records, lookup};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
