@@ -1,8 +1,14 @@
 // The customer's chat. A refresh of this page goes on with the same conversation.
 const part = (id) => document.getElementById(id);
-const [state, messages, form, text, send, again] = ['state', 'messages', 'form', 'text', 'send', 'again'].map(
-  part,
-);
+const [state, messages, scroll, form, text, send, again] = [
+  'state',
+  'messages',
+  'scroll',
+  'form',
+  'text',
+  'send',
+  'again',
+].map(part);
 const KEPT = 'conversation';
 
 let conversation = sessionStorage.getItem(KEPT);
@@ -90,7 +96,7 @@ function show({ from, name, body, at }) {
   who.append(' ', time);
   item.append(who, said);
   messages.append(item);
-  messages.scrollTop = messages.scrollHeight;
+  scroll.scrollTop = scroll.scrollHeight;
 }
 
 if (conversation) follow();
