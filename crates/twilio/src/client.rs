@@ -3,6 +3,7 @@
 //! It does not retry: only the caller knows until when an answer makes sense.
 
 mod account;
+mod conversations;
 mod pages;
 mod plugins;
 mod request;
@@ -12,6 +13,7 @@ mod taskrouter;
 mod test_call;
 mod voice;
 
+pub use conversations::{ChannelEnd, ChannelPath, NewInvite};
 pub use plugins::NewPluginVersion;
 pub use serverless::NewAssetVersion;
 pub use taskrouter::{NewTask, TaskEnd};
@@ -44,6 +46,7 @@ const UPLOAD: &str = "serverless-upload.twilio.com";
 const EVENTS: &str = "events.twilio.com";
 const STUDIO: &str = "studio.twilio.com";
 const WEBHOOKS: &str = "webhooks.twilio.com";
+const CONVERSATIONS: &str = "conversations.twilio.com";
 
 /// Address, credentials and timeouts.
 #[derive(Clone)]

@@ -15,11 +15,13 @@ pub enum Family {
     TaskRouter,
     /// TaskRouter's searches by expression: three a second; same page.
     TaskSearch,
+    /// Interactions and conversations. Twilio names no limit of its own for them.
+    Conversations,
 }
 
 impl Family {
     /// All families.
-    pub const ALL: [Self; 3] = [Self::Voice, Self::TaskRouter, Self::TaskSearch];
+    pub const ALL: [Self; 4] = [Self::Voice, Self::TaskRouter, Self::TaskSearch, Self::Conversations];
 
     /// The name in settings and reports.
     pub fn name(self) -> &'static str {
@@ -27,6 +29,7 @@ impl Family {
             Self::Voice => "voice",
             Self::TaskRouter => "taskRouter",
             Self::TaskSearch => "taskSearch",
+            Self::Conversations => "conversations",
         }
     }
 }

@@ -4,6 +4,8 @@
 
 mod account;
 mod client;
+mod conversation;
+pub mod conversation_webhook;
 mod error;
 pub mod events;
 mod gate;
@@ -22,8 +24,11 @@ pub use account::{
     VoiceAddresses, WebhookRule, WebhookSetting, WorkerChannel,
 };
 pub use client::{
-    Client, ConferenceInstruction, NewAssetVersion, NewCall, NewPluginVersion, NewTask, ParticipantChange,
-    Settings, TaskEnd, encoded,
+    ChannelEnd, ChannelPath, Client, ConferenceInstruction, NewAssetVersion, NewCall, NewInvite,
+    NewPluginVersion, NewTask, ParticipantChange, Settings, TaskEnd, encoded,
+};
+pub use conversation::{
+    Conversation, InteractionChannel, InteractionParticipant, Invite, Member, Message, RoutingProperties,
 };
 pub use error::Error;
 pub use gate::{Answer, Family, Gate, Pass, Passing};

@@ -224,7 +224,7 @@ impl TokenInfo {
     }
 }
 
-fn point_in_time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Millis>, D::Error> {
+pub(crate) fn point_in_time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Millis>, D::Error> {
     let text: Option<String> = Deserialize::deserialize(deserializer)?;
     Ok(text.as_deref().and_then(parse_time))
 }

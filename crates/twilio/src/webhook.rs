@@ -186,11 +186,11 @@ impl VoiceRequest {
     }
 }
 
-fn get<'a>(params: &'a Params, name: &str) -> Option<&'a str> {
+pub(crate) fn get<'a>(params: &'a Params, name: &str) -> Option<&'a str> {
     params.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
 }
 
-fn required<'a>(params: &'a Params, name: &'static str) -> Result<&'a str, Malformed> {
+pub(crate) fn required<'a>(params: &'a Params, name: &'static str) -> Result<&'a str, Malformed> {
     get(params, name).ok_or(Malformed::Missing(name))
 }
 

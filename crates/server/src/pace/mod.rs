@@ -101,7 +101,7 @@ pub struct Status {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LaneStatus {
-    /// `voice`, `taskRouter` or `taskSearch`.
+    /// `voice`, `taskRouter`, `taskSearch` or `conversations`.
     pub family: &'static str,
     /// Requests in flight.
     pub out: usize,

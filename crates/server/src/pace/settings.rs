@@ -21,6 +21,12 @@ pub struct Pacing {
     /// Maximum number of concurrent requests to TaskRouter.
     #[arg(long, env = "REJOIN_TASKROUTER_AT_ONCE", default_value = "8", value_parser = clap::value_parser!(u64).range(1..))]
     pub taskrouter_at_once: u64,
+    /// Requests per second to interactions and conversations. Twilio publishes no limit for them.
+    #[arg(long, env = "REJOIN_CONVERSATIONS_PER_SECOND", default_value = "20", value_parser = clap::value_parser!(u64).range(1..))]
+    pub conversations_per_second: u64,
+    /// Maximum number of concurrent requests to interactions and conversations.
+    #[arg(long, env = "REJOIN_CONVERSATIONS_AT_ONCE", default_value = "8", value_parser = clap::value_parser!(u64).range(1..))]
+    pub conversations_at_once: u64,
     /// Number of agents lost within ten seconds that counts as a storm: operators are alerted, and announcements to
     /// customers come first. 0: never.
     #[arg(long, env = "REJOIN_STORM_AT", default_value = "50")]
@@ -67,6 +73,8 @@ impl Default for Pacing {
             voice_at_once: 16,
             taskrouter_per_second: 20,
             taskrouter_at_once: 8,
+            conversations_per_second: 20,
+            conversations_at_once: 8,
             storm_at: 50,
             failsafe_at: 1000,
             failsafe_for_ms: 60_000,
@@ -79,6 +87,7 @@ impl Pacing {
         let (per_second, at_once) = match family {
             Family::Voice => (self.voice_per_second, self.voice_at_once),
             Family::TaskRouter => (self.taskrouter_per_second, self.taskrouter_at_once),
+            Family::Conversations => (self.conversations_per_second, self.conversations_at_once),
             // Three a second for the whole account: <https://www.twilio.com/docs/taskrouter/limits>.
             Family::TaskSearch => return Limits { per_second: 2, burst: 1, at_once: 1 },
         };

@@ -25,6 +25,8 @@ struct Page<T> {
         alias = "events",
         alias = "flows",
         alias = "incoming_phone_numbers",
+        alias = "invites",
+        alias = "messages",
         alias = "participants",
         alias = "plugin_versions",
         alias = "plugins",

@@ -1,6 +1,8 @@
 //! Interactions and conversations by REST, and their webhooks.
 
 use super::{Setup, body};
+use rejoin_protocol::{ConversationSid, InteractionChannelSid, InteractionSid, WorkflowSid};
+use rejoin_twilio::{ChannelEnd, ChannelPath, NewInvite};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -121,4 +123,50 @@ async fn a_system_message_reaches_the_conversation_and_webhooks_only_when_asked(
     assert_eq!(setup.next("/interactions").await.params["ChannelStatus"], "closed");
     let late = setup.post(&messages, &[("Author", "system"), ("Body", "Too late")]).await;
     assert_eq!((late.0, &late.1["code"]), (StatusCode::BAD_REQUEST, &json!(50377)));
+}
+
+#[tokio::test]
+async fn the_servers_client_is_answered_and_understands_it() {
+    let setup = Setup::new().await;
+    let (conversation, path) = setup.chat().await;
+    let client = super::refusals::client(&setup);
+    let sid = |at: usize| path.split('/').nth(at).expect("a SID");
+    let channel = ChannelPath {
+        interaction: InteractionSid::parse(sid(3)).expect("a SID"),
+        channel: InteractionChannelSid::parse(sid(5)).expect("a SID"),
+    };
+    let conversation = ConversationSid::parse(&conversation).expect("a SID");
+    let read = client.fetch_channel(&channel).await.expect("a channel");
+    assert_eq!((read.status.as_str(), read.kind.as_str()), ("active", "web"));
+    assert_eq!(client.fetch_conversation(&conversation).await.expect("a conversation").state, "active");
+    let there = client.list_channel_participants(&channel).await.expect("participants");
+    assert_eq!(there.iter().map(|it| it.kind.as_str()).collect::<Vec<_>>(), ["customer"]);
+    let members = client.list_members(&conversation).await.expect("members");
+    let invite = NewInvite {
+        workflow: &WorkflowSid::numbered(1),
+        queue: None,
+        task_channel: "chat",
+        attributes: r#"{"a":"b"}"#,
+        priority: 7,
+        timeout_seconds: 60,
+    };
+    let invited = client.create_invite(&channel, &invite).await.expect("invited");
+    let listed = client.list_invites(&channel).await.expect("invites");
+    assert!(listed.iter().any(|it| it.sid == invited.sid && it.task() == invited.task()));
+    let task = client.fetch_task(invited.task().expect("a task")).await.expect("the task");
+    assert!(task.attributes.is_some_and(|attributes| attributes.contains(r#""a":"b""#)));
+    let told = client.create_message(&conversation, "rejoin", "One moment", r#"{"rejoin":"1"}"#).await;
+    let told = told.expect("written");
+    let newest = client.newest_messages(&conversation, 1).await.expect("messages");
+    assert_eq!(newest.iter().map(|it| &it.sid).collect::<Vec<_>>(), [&told.sid]);
+    assert_eq!((newest[0].index, &newest[0].participant_sid), (1, &None));
+    let all = client.newest_messages(&conversation, 50).await.expect("messages");
+    assert_eq!(all[1].participant_sid.as_ref(), members.first().map(|member| &member.sid));
+    let customer = client.close_channel_participant(&channel, &there[0].sid).await;
+    customer.expect("a customer can be removed, too");
+    client.end_channel(&channel, ChannelEnd::Parked).await.expect("parked");
+    assert_eq!(client.fetch_channel(&channel).await.expect("a channel").status, "inactive");
+    client.end_channel(&channel, ChannelEnd::Closed).await.expect("closed");
+    let late = client.create_invite(&channel, &invite).await;
+    assert!(late.is_err(), "{late:?}");
 }

@@ -9,6 +9,19 @@ use rejoin_twilio::{Client, Error, NewTask, ParticipantChange, Settings, TaskEnd
 use reqwest::{Method, StatusCode};
 use std::time::Duration;
 
+/// The server's client.
+pub(super) fn client(setup: &Setup) -> Client {
+    let settings = Settings {
+        account: AccountSid::numbered(1),
+        auth_token: TOKEN.into(),
+        workspace: WorkspaceSid::numbered(1),
+        base: format!("{}/__tw", setup.base),
+        connect_timeout: Duration::from_secs(10),
+        total_timeout: Duration::from_secs(20),
+    };
+    Client::new(settings).expect("a client")
+}
+
 type Pairs<'a> = &'a [(&'a str, &'a str)];
 
 const WORKFLOW: &str = "WW00000000000000000000000000000002";
@@ -191,15 +204,7 @@ async fn requests_that_twilio_accepts_are_accepted() {
 #[tokio::test]
 async fn requests_of_the_server_satisfy_the_contract() {
     let mut setup = Setup::new().await;
-    let client = Client::new(Settings {
-        account: AccountSid::numbered(1),
-        auth_token: TOKEN.into(),
-        workspace: WorkspaceSid::numbered(1),
-        base: format!("{}/__tw", setup.base),
-        connect_timeout: Duration::from_secs(10),
-        total_timeout: Duration::from_secs(20),
-    })
-    .expect("a client");
+    let client = client(&setup);
     let call = setup.twin.dial_native("+15550002222".into(), 660.0);
     let room = format!("{}/room", setup.far);
     client.redirect_call(&call, &room, Some(&room)).await.expect("redirected");
