@@ -81,3 +81,63 @@ export const fromAPhone = {
     });
   },
 };
+
+/** Invokes an action of Flex on the channel of this conversation, as Flex's own menu does. */
+const onChannel = (
+  /** @type {import('./people.mjs').Agent} */ { page },
+  /** @type {string} */ action,
+  channelSid = '',
+) =>
+  page.evaluate(
+    ([action, channelSid]) => {
+      const { Actions, Manager } = /** @type {any} */ (window).Twilio.Flex;
+      const [task] = Manager.getInstance().store.getState().flex.worker.tasks.values();
+      const channel = channelSid || task.attributes.flexInteractionChannelSid;
+      return Actions.invokeAction(action, { channelSid: channel }).then(() => channel);
+    },
+    [action, channelSid],
+  );
+
+export const pausedAndLeft = {
+  title: 'An agent pauses a chat, goes on with it, leaves it, and gets it again when the customer writes',
+  async play(/** @type {Story} */ story) {
+    // Both are off in a new account.
+    await story.twilio.features(['leave-pause-resume-all-digital-channels']);
+    await story.twilio.configures({ agent_conv_end_methods: { enabled: ['Pause', 'Leave'] } });
+    const { ada, customer } = await onAChat(story);
+    const nothing = () => story.twilio.becomes('no task', async () => !(await ada.tasks()).length);
+    const channel = await story.step('Ada pauses the chat', async () => {
+      const channel = await onChannel(ada, 'PauseChannel');
+      await nothing();
+      return channel;
+    });
+    await story.step('Ada goes on with it', async () => {
+      // Flex lists by itself what is paused.
+      await ada.page.waitForFunction(
+        (channel) => {
+          const { worker } = /** @type {any} */ (window).Twilio.Flex.Manager.getInstance().store.getState()
+            .flex;
+          return [...worker.pausedEmailConversationsMap.values()].some(({ sid }) => sid === channel);
+        },
+        channel,
+        { timeout: 20_000 },
+      );
+      await onChannel(ada, 'ResumeChannel', channel);
+      await ada.page.getByText('How can I help?').first().waitFor({ timeout: 20_000 });
+      assert.deepEqual(
+        (await ada.tasks()).map(({ status }) => status),
+        ['accepted'],
+      );
+    });
+    await story.step('Ada leaves it', async () => {
+      await onChannel(ada, 'LeaveChannel');
+      await nothing();
+      assert.equal((await customer.sees()).status, 'inactive');
+    });
+    await story.step('the customer writes, and Ada takes it again', async () => {
+      await customer.writes('One more thing');
+      await takes(ada, 'One more thing');
+      assert.equal((await customer.sees()).status, 'active');
+    });
+  },
+};

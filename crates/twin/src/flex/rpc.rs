@@ -62,6 +62,9 @@ pub fn translate(rpc: &Rpc, workspace: &WorkspaceSid, worker: &WorkerSid) -> Res
         ["v1", "Interactions", interaction, "Channels", rest @ ..] => {
             interaction_channel(worker, &rpc.method, interaction, rest, params)
         }
+        ["v1", "Channels"] if rpc.method == "GET" => {
+            Ok(Request::Chat(ChatRequest::ListPaused { worker: worker.clone() }))
+        }
         _ => Err(Refusal::Unknown),
     }
 }
@@ -210,6 +213,9 @@ fn interaction_channel(
         ("GET", []) => Request::ListChannels(task),
         ("GET", [_, "Participants"]) => Request::ListChannelParticipants(task),
         ("GET", [_]) => Request::Chat(ChatRequest::FetchChannel(interaction)),
+        ("POST", [_]) if params.text("status").as_deref() == Some("active") => {
+            Request::Chat(ChatRequest::Resume { interaction, worker: worker.clone() })
+        }
         ("POST", [_]) => Request::Chat(ChatRequest::UpdateChannel {
             interaction,
             status: params.text("status").ok_or(Refusal::Parameter("status"))?,

@@ -57,10 +57,22 @@ pub enum ChatRequest {
     UpdateChannel {
         /// The interaction.
         interaction: InteractionSid,
-        /// `Status`: `closed` or `inactive`.
+        /// `Status`: `closed` or `inactive`; of Flex also `pause`.
         status: String,
         /// `Routing.status`: `closed` or `wrapup`.
         routing: Option<String>,
+    },
+    /// Flex: the worker who has paused it goes on: `status` `active`.
+    Resume {
+        /// The interaction.
+        interaction: InteractionSid,
+        /// The requesting worker.
+        worker: WorkerSid,
+    },
+    /// Flex: `GET Channels?status=pause`.
+    ListPaused {
+        /// The requesting worker.
+        worker: WorkerSid,
     },
     /// `POST Interactions/{KD}/Channels/{UO}/Invites`.
     Invite {

@@ -51,6 +51,7 @@ impl Model {
             messages: vec![],
             participants: vec![],
             invites: BTreeMap::new(),
+            paused: None,
             read: BTreeMap::new(),
         };
         self.chats.insert(conversation.clone(), chat);

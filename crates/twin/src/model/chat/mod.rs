@@ -8,6 +8,7 @@
 mod api;
 mod messages;
 mod participants;
+mod pause;
 mod routing;
 mod state;
 mod sync;
@@ -66,6 +67,11 @@ impl Model {
                     Err(error) => Err(error),
                 }
             }
+            ChatRequest::Resume { interaction, worker } => {
+                let chat = self.chat_of(&interaction)?;
+                self.resume(&chat, &worker)
+            }
+            ChatRequest::ListPaused { worker } => Ok(self.paused_list(&worker)),
             ChatRequest::Invite { interaction, routing } => {
                 let chat = self.chat_of(&interaction)?;
                 let invite = self.invite(&chat, &routing)?;

@@ -66,13 +66,15 @@ impl Model {
             ("closed", None | Some("wrapup")) => (ChannelStatus::Closed, ReservationStatus::Wrapping),
             ("closed", Some("closed")) => (ChannelStatus::Closed, ReservationStatus::Completed),
             ("inactive", Some("closed")) => (ChannelStatus::Inactive, ReservationStatus::Completed),
+            ("pause", Some("closed")) => (ChannelStatus::Paused, ReservationStatus::Completed),
+            ("pause", Some("wrapup")) => (ChannelStatus::Paused, ReservationStatus::Wrapping),
             ("inactive", _) => {
                 return Err(ApiError::bad_request("Routing: inactive requires the status closed"));
             }
             _ => return Err(ApiError::bad_request("Invalid parameter Status")),
         };
         let chat = self.chat(conversation)?;
-        if chat.status == ChannelStatus::Closed && status == ChannelStatus::Inactive {
+        if chat.status == ChannelStatus::Closed && status != ChannelStatus::Closed {
             return Err(ApiError { status: 400, code: 45002, message: "The channel is closed".into() });
         }
         if status == ChannelStatus::Closed {
@@ -80,6 +82,10 @@ impl Model {
             for task in open {
                 self.cancel_task(&task, "The channel is closed");
             }
+        }
+        let paused = (status == ChannelStatus::Paused).then(|| self.pausing(conversation)).flatten();
+        if let Some(chat) = self.chats.get_mut(conversation) {
+            chat.paused = paused;
         }
         for (participant, reservation) in self.seats(conversation) {
             self.end_seat(conversation, &participant, &reservation, after);

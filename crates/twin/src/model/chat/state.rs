@@ -26,6 +26,8 @@ pub(in crate::model) struct Chat {
     pub(super) participants: Vec<Participant>,
     /// The task of each invite.
     pub(super) invites: BTreeMap<InviteSid, TaskSid>,
+    /// Who has paused it, and the attributes of their task: a JSON object as text.
+    pub(super) paused: Option<(WorkerSid, String)>,
     /// Index of the last message that each user has read.
     pub(super) read: BTreeMap<String, u64>,
 }
@@ -36,6 +38,8 @@ pub(super) enum ChannelStatus {
     Active,
     /// Left: until the customer writes.
     Inactive,
+    /// Its agent has paused it.
+    Paused,
     Closed,
 }
 
@@ -44,8 +48,14 @@ impl ChannelStatus {
         match self {
             Self::Active => "active",
             Self::Inactive => "inactive",
+            Self::Paused => "pause",
             Self::Closed => "closed",
         }
+    }
+
+    /// The state of the conversation: a paused one goes on.
+    pub(super) fn state(self) -> &'static str {
+        if self == Self::Paused { Self::Active.as_str() } else { self.as_str() }
     }
 }
 

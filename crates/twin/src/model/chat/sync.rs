@@ -49,7 +49,7 @@ impl Model {
         let mut data = json!({
             "friendlyName": chat.name, "uniqueName": null, "attributes": "{}", "createdBy": "system",
             "dateCreated": iso(chat.created), "dateUpdated": iso(chat.updated),
-            "state": { "current": chat.status.as_str(), "dateUpdated": iso(chat.status_since) },
+            "state": { "current": chat.status.state(), "dateUpdated": iso(chat.status_since) },
             "messages": messages(conversation), "roster": roster(conversation),
         });
         if let Some(last) = last {

@@ -22,7 +22,7 @@ impl Model {
         json!({
             "sid": sid, "account_sid": self.account.sid, "chat_service_sid": SERVICE,
             "messaging_service_sid": null, "friendly_name": chat.name, "unique_name": null, "attributes": "{}",
-            "state": chat.status.as_str(), "date_created": iso(chat.created), "date_updated": iso(chat.updated),
+            "state": chat.status.state(), "date_created": iso(chat.created), "date_updated": iso(chat.updated),
             "timers": {}, "bindings": null, "url": url,
             "links": {
                 "participants": format!("{url}/Participants"), "messages": format!("{url}/Messages"),
@@ -191,7 +191,7 @@ fn channel_url(chat: &Chat) -> String {
 fn bridge_channel(sid: &ConversationSid, chat: &Chat) -> Value {
     json!({
         "sid": chat.channel, "type": "web", "interaction_sid": chat.interaction,
-        "status": chat.status.as_str(), "media_sid": sid,
+        "status": chat.status.as_str(), "media_sid": sid, "error_code": 0, "error_message": null,
     })
 }
 

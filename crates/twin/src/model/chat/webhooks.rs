@@ -73,9 +73,12 @@ impl Model {
         before: ChannelStatus,
         after: ChannelStatus,
     ) {
+        if before.state() == after.state() {
+            return;
+        }
         let params = vec![
-            ("StateFrom", before.as_str().to_owned()),
-            ("StateTo", after.as_str().to_owned()),
+            ("StateFrom", before.state().to_owned()),
+            ("StateTo", after.state().to_owned()),
             ("StateUpdated", iso(self.now)),
             ("Reason", if after == ChannelStatus::Active { "EVENT" } else { "API" }.to_owned()),
         ];

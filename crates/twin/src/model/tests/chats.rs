@@ -346,3 +346,25 @@ fn a_user_has_read_as_far_as_they_say_and_never_less() {
     assert_eq!(read(Some(1)), (json!(1), json!(0)));
     assert_eq!(read(Some(0)), (json!(1), json!(0)));
 }
+
+#[test]
+fn a_paused_chat_comes_back_to_its_agent_alone_and_without_being_accepted() {
+    let (mut world, chat, (first, _)) = chats();
+    world.channel(&chat, "pause", Some("closed")).expect("paused");
+    assert_eq!(world.model.reservations[&first].status, ReservationStatus::Completed);
+    assert_eq!((world.status(&chat).as_str(), world.members(&chat).len()), ("pause", 1));
+    let paused = |world: &mut World, worker| {
+        world.chat(ChatRequest::ListPaused { worker }).expect("a list").bridge["content"].clone()
+    };
+    assert_eq!(paused(&mut world, ada())[0]["interaction_sid"], json!(chat.interaction));
+    assert_eq!(paused(&mut world, bo()), json!([]));
+    world.says(&chat, CUSTOMER, "Still there?").expect("said");
+    assert_eq!(world.find_reservation(&ada()), None, "a message does not end the pause");
+    let resume = |worker| ChatRequest::Resume { interaction: chat.interaction.clone(), worker };
+    assert_eq!(world.chat(resume(bo())).expect_err("refused").status, 400);
+    world.chat(resume(ada())).expect("resumed");
+    let (again, _) = world.reservation_of(&ada());
+    assert_eq!(world.model.reservations[&again].status, ReservationStatus::Accepted);
+    assert_eq!((world.status(&chat).as_str(), world.members(&chat).len()), ("active", 2));
+    assert!(world.chat(resume(ada())).is_err(), "once");
+}
