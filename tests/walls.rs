@@ -11,8 +11,9 @@ use std::{fs, iter};
 ///
 /// `crates/world` is left out: everybody in a world has the world in hand, because any of them may be the next to act, and
 /// that is what it is for.
-const ORDERED: [(&str, &[&str]); 10] = [
+const ORDERED: [(&str, &[&str]); 11] = [
     ("src", &[]),
+    ("crates/conversations/src", &[]),
     ("crates/protocol/src", &[]),
     ("crates/recovery/src", &[]),
     ("crates/recovery/src", &["call"]),

@@ -1,0 +1,163 @@
+//! Actions: what the machine wants at Twilio, and [one table](Action::traits) of their traits.
+
+mod traits;
+
+pub use traits::{Api, LostReply, Once, Slot, Traits};
+
+use crate::diagnosis::Step;
+use crate::facts::Place;
+use rejoin_protocol::{ConversationSid, Millis, ParticipantSid, TaskSid, WorkerSid, WorkflowSid};
+use serde::{Deserialize, Serialize};
+
+/// What the customer is told, by a system author.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "name")]
+pub enum Telling {
+    /// The agent is gone, and another one will have the conversation. Once per absence.
+    AgentGone {
+        /// Number of the absence.
+        absence: u32,
+    },
+    /// The agent is gone, and the conversation goes on when the customer writes. Once per absence.
+    Parked {
+        /// Number of the absence.
+        absence: u32,
+    },
+    /// A step of session inactivity. Once per silence.
+    Idle {
+        /// Which alert.
+        step: Step,
+        /// Since when customer and agent are silent (point in time).
+        since: Millis,
+    },
+}
+
+/// A change or a query that the machine wants at Twilio. Each takes at most a few REST requests, which its first line lists in
+/// order. All of them answer 200 when the request is taken; what came of it is seen by the next look.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "name")]
+pub enum Action {
+    /// `GET Interactions/{KD}/Channels/{UO}`, `GET …/Participants`, `GET Conversations/{CH}/Messages?Order=desc`; with
+    /// `routing`, `GET …/Invites` and `GET Tasks/{WT}` of the newest. Outcome: `Seen`, or `NotFound`.
+    Look {
+        /// The channel.
+        place: Place,
+        /// True if it has no agent: its newest task is read, too.
+        routing: bool,
+        /// The newest known task, in case Twilio lists no invite.
+        task: Option<TaskSid>,
+    },
+    /// `POST Conversations/{CH}/Messages`, by our system author, with `X-Twilio-Webhook-Enabled`.
+    Tell {
+        /// What.
+        what: Telling,
+    },
+    /// `GET Tasks/{WT}` for its attributes, `POST Interactions/{KD}/Channels/{UO}/Invites`. The attributes are sent again in
+    /// full, because Twilio does not carry them over; never with `worker_sid`, because an agent who declines such an invite
+    /// orphans the conversation. Outcome: `Invited`.
+    Invite {
+        /// The channel.
+        place: Place,
+        /// The invite's number in the conversation, from 1 on.
+        number: u32,
+        /// The task whose attributes are sent again.
+        task: TaskSid,
+        /// The workflow; that of the task if it is not known.
+        workflow: Option<WorkflowSid>,
+        /// The agent whom the workflow tries first (attribute `targetWorkerSid`, with `isReconnect`); `None`: any.
+        target: Option<WorkerSid>,
+        /// The new task's timeout.
+        timeout: Millis,
+    },
+    /// `POST …/Participants/{UT}` `Status=closed`: completes the lost agent's task. Only once another agent has joined.
+    CloseParticipant {
+        /// The channel.
+        place: Place,
+        /// The lost agent's participant.
+        participant: ParticipantSid,
+    },
+    /// `POST Interactions/{KD}/Channels/{UO}` `Status=inactive`, `Routing={"status":"closed"}`: as Flex's "leave".
+    Park {
+        /// The channel.
+        place: Place,
+        /// The index of the customer's last known message.
+        after_message: Option<u32>,
+        /// The number of our last invite.
+        after_invite: u32,
+    },
+    /// `POST Interactions/{KD}/Channels/{UO}` `Status=closed`: all its agents' tasks wrap up.
+    Close {
+        /// The channel.
+        place: Place,
+    },
+}
+
+impl Action {
+    /// The name that the log and documents use.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Look { .. } => "look",
+            Self::Tell { .. } => "tell",
+            Self::Invite { .. } => "invite",
+            Self::CloseParticipant { .. } => "close-participant",
+            Self::Park { .. } => "park",
+            Self::Close { .. } => "close",
+        }
+    }
+
+    /// How the action is requested, repeated and looked up.
+    pub fn traits(&self) -> Traits {
+        match self {
+            Self::Look { .. } => Traits {
+                slot: Slot::Look,
+                once: None,
+                api: Api::Interactions,
+                tried_for: Millis::seconds(30),
+                lost_reply: LostReply::Repeat,
+            },
+            Self::Tell { what } => Traits {
+                slot: Slot::Tell,
+                once: Some(match what {
+                    Telling::AgentGone { absence } | Telling::Parked { absence } => {
+                        Once::TellAbsence(*absence)
+                    }
+                    Telling::Idle { step, since } => Once::TellIdle(*step, *since),
+                }),
+                api: Api::Conversations,
+                tried_for: Millis::seconds(60),
+                lost_reply: LostReply::FindMessage,
+            },
+            Self::Invite { number, .. } => Traits {
+                slot: Slot::Invite,
+                once: Some(Once::Invite(*number)),
+                api: Api::Interactions,
+                tried_for: Millis::seconds(60),
+                lost_reply: LostReply::FindInvite,
+            },
+            Self::CloseParticipant { participant, .. } => Traits {
+                slot: Slot::Participant(participant.clone()),
+                once: None,
+                api: Api::Interactions,
+                tried_for: Millis::seconds(60),
+                lost_reply: LostReply::Repeat,
+            },
+            Self::Park { .. } | Self::Close { .. } => Traits {
+                slot: Slot::Channel,
+                once: None,
+                api: Api::Interactions,
+                tried_for: Millis::seconds(60),
+                lost_reply: LostReply::Repeat,
+            },
+        }
+    }
+}
+
+/// The key under which an action is requested only once per conversation. Its text stays the same, because a message or an
+/// invite at Twilio carries it, by which a lost reply is looked up.
+pub fn once_text(conversation: &ConversationSid, once: &Once) -> String {
+    match once {
+        Once::TellAbsence(absence) => format!("{conversation} absence {absence}"),
+        Once::TellIdle(step, since) => format!("{conversation} {step:?} {}", since.0),
+        Once::Invite(number) => format!("{conversation} invite {number}"),
+    }
+}

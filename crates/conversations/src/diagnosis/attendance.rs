@@ -1,0 +1,309 @@
+//! Whether a conversation has an agent: a decision table, read from top to bottom. The first row that holds decides.
+//! `docs/conversations-attendance.md` is drawn from it.
+
+use super::{Diagnosis, InviteState, Presence};
+use crate::facts::{ChannelState, TaskState};
+use rejoin_protocol::Millis;
+
+/// By default Flex itself makes a task for the customer's next message into an inactive conversation. It is there within this
+/// time, or not at all.
+const OWN_TASK_WITHIN: Millis = Millis::seconds(3);
+
+/// How a conversation stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Attendance {
+    /// It is not Flex's.
+    Foreign,
+    /// It is over.
+    Closed,
+    /// The facts do not decide; Twilio is asked.
+    Undecided,
+    /// An agent has paused it, and gets it back.
+    Paused,
+    /// An agent has left it by Flex's own button. Flex brings the customer's next message.
+    Left,
+    /// We have parked it until the customer writes.
+    Parked,
+    /// A task or an invite of ours looks for an agent.
+    Waiting,
+    /// An agent without a known page has it.
+    Unjudged,
+    /// The page of an agent is there.
+    Attended,
+    /// The agent has said that they leave.
+    Graceful,
+    /// The agent's pages are away, for less than the time that they have.
+    Awaited,
+    /// The agent's pages are gone.
+    Unattended,
+    /// Nobody has it, and no task looks for an agent.
+    Unrouted,
+    /// It was parked, and the customer has written.
+    Woken,
+}
+
+impl Attendance {
+    /// All of them.
+    pub const ALL: [Self; 14] = [
+        Self::Foreign,
+        Self::Closed,
+        Self::Undecided,
+        Self::Paused,
+        Self::Left,
+        Self::Parked,
+        Self::Waiting,
+        Self::Unjudged,
+        Self::Attended,
+        Self::Graceful,
+        Self::Awaited,
+        Self::Unattended,
+        Self::Unrouted,
+        Self::Woken,
+    ];
+
+    /// The name that documents and explanations use.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Foreign => "foreign",
+            Self::Closed => "closed",
+            Self::Undecided => "undecided",
+            Self::Paused => "paused",
+            Self::Left => "left",
+            Self::Parked => "parked",
+            Self::Waiting => "waiting",
+            Self::Unjudged => "unjudged",
+            Self::Attended => "attended",
+            Self::Graceful => "graceful",
+            Self::Awaited => "awaited",
+            Self::Unattended => "unattended",
+            Self::Unrouted => "unrouted",
+            Self::Woken => "woken",
+        }
+    }
+
+    /// What the machine does, for documents.
+    pub fn follows(self) -> &'static str {
+        match self {
+            Self::Foreign | Self::Closed => "nothing; it is forgotten after a while",
+            Self::Undecided => "Twilio is asked",
+            Self::Paused | Self::Left => "nothing: that is Flex's",
+            Self::Parked => "nothing until the customer writes",
+            Self::Waiting => "an absence goes on until its deadline; otherwise Twilio is asked now and then",
+            Self::Unjudged => "as attended; an absence ends",
+            Self::Attended => "an absence ends; session inactivity counts",
+            Self::Graceful => "an absence ends",
+            Self::Awaited => "the page has until then to come back",
+            Self::Unattended => {
+                "an absence begins: the customer is told, an agent is invited, or it is parked"
+            }
+            Self::Unrouted | Self::Woken => "an absence begins: an agent is invited",
+        }
+    }
+}
+
+/// A row of the table.
+#[derive(Clone, Copy, Debug)]
+pub struct Row {
+    /// The condition, as a sentence.
+    pub when: &'static str,
+    /// How the conversation stands.
+    pub attendance: Attendance,
+    holds: fn(Diagnosis<'_>) -> bool,
+}
+
+/// The table.
+pub const ATTENDANCE: &[Row] = &[
+    Row {
+        when: "Nothing names an interaction channel of it, or Twilio knows none.",
+        attendance: Attendance::Foreign,
+        holds: |it| it.is_foreign(),
+    },
+    Row {
+        when: "The channel is closed.",
+        attendance: Attendance::Closed,
+        holds: |it| it.is(ChannelState::Closed),
+    },
+    Row {
+        when: "Twilio was not asked yet who is on it.",
+        attendance: Attendance::Undecided,
+        holds: |it| it.facts.roster().asked_at().is_none(),
+    },
+    Row {
+        when: "An agent has paused it.",
+        attendance: Attendance::Paused,
+        holds: |it| it.is(ChannelState::Paused),
+    },
+    Row {
+        when: "No agent is on it; our invite is open.",
+        attendance: Attendance::Waiting,
+        holds: |it| !it.has_agent() && it.has_open_invite(),
+    },
+    Row {
+        when: "No agent is on it; we have parked it, and the customer has not written since.",
+        attendance: Attendance::Parked,
+        holds: |it| !it.has_agent() && it.is_parked() && it.woken_at().is_none(),
+    },
+    Row {
+        when: "No agent is on it; we have parked it, the customer has written, and Twilio was not asked since.",
+        attendance: Attendance::Undecided,
+        holds: |it| !it.has_agent() && it.is_parked() && !it.was_asked_since(it.own_task_by()),
+    },
+    Row {
+        when: "No agent is on it; we have parked it, the customer has written, and Flex has a task of its own for it.",
+        attendance: Attendance::Waiting,
+        holds: |it| !it.has_agent() && it.is_parked() && it.has_waiting_task(),
+    },
+    Row {
+        when: "No agent is on it; we have parked it, and the customer has written.",
+        attendance: Attendance::Woken,
+        holds: |it| !it.has_agent() && it.is_parked(),
+    },
+    Row {
+        when: "No agent is on it; it is inactive, and not by us.",
+        attendance: Attendance::Left,
+        holds: |it| !it.has_agent() && it.is(ChannelState::Inactive) && it.invite().is_none(),
+    },
+    Row {
+        when: "No agent is on it; one has left, and Twilio was not asked since.",
+        attendance: Attendance::Undecided,
+        holds: |it| !it.has_agent() && it.facts.roster().last_agent_left_at() > it.facts.roster().asked_at(),
+    },
+    Row {
+        when: "No agent is on it; its newest task is open or unknown, or has ended a moment ago.",
+        attendance: Attendance::Waiting,
+        holds: |it| !it.has_agent() && it.unrouted_at().is_none_or(|at| it.now < at),
+    },
+    Row {
+        when: "No agent is on it; its newest task has ended, and Twilio was not asked since.",
+        attendance: Attendance::Undecided,
+        holds: |it| !it.has_agent() && !it.was_asked_since(it.unrouted_at()),
+    },
+    Row {
+        when: "No agent is on it, and its newest task or our last invite has ended.",
+        attendance: Attendance::Unrouted,
+        holds: |it| !it.has_agent(),
+    },
+    Row {
+        when: "An agent is on it whose worker is not known, and Twilio was not asked since.",
+        attendance: Attendance::Undecided,
+        holds: |it| it.has_unasked_agent(),
+    },
+    Row {
+        when: "A page of an agent on it is there.",
+        attendance: Attendance::Attended,
+        holds: |it| it.has_page_there(),
+    },
+    Row {
+        when: "No page of an agent on it was ever here, or Twilio names no worker: that agent may have no plugin.",
+        attendance: Attendance::Unjudged,
+        holds: |it| it.has_agent_without_page(),
+    },
+    Row {
+        when: "All agents on it have said that they leave, pause, transfer or wrap up.",
+        attendance: Attendance::Graceful,
+        holds: |it| it.agents().all(|(_, agent)| it.is_leaving(agent)),
+    },
+    Row {
+        when: "All pages of its agents are away; the time of one is not over.",
+        attendance: Attendance::Awaited,
+        holds: |it| it.gone_at().is_none_or(|at| it.now < at),
+    },
+    Row {
+        when: "The time of all pages is over, and Twilio was not asked since.",
+        attendance: Attendance::Undecided,
+        holds: |it| !it.was_asked_since(it.gone_at()),
+    },
+    Row {
+        when: "The time of all pages of its agents is over.",
+        attendance: Attendance::Unattended,
+        holds: |_| true,
+    },
+];
+
+impl Diagnosis<'_> {
+    /// The row that decides, by its index, and how the conversation stands.
+    pub(crate) fn row(self) -> (usize, Attendance) {
+        let row = ATTENDANCE.iter().enumerate().find(|(_, row)| (row.holds)(self));
+        row.map_or((0, Attendance::Foreign), |(index, row)| (index, row.attendance))
+    }
+
+    /// How the conversation stands.
+    pub(crate) fn attendance(self) -> Attendance {
+        self.row().1
+    }
+
+    /// The next point in time at which the table may decide otherwise, without any news.
+    pub(crate) fn changes_at(self) -> Option<Millis> {
+        let routing = [self.unrouted_at(), self.invite_until(), self.own_task_by()].into_iter().flatten();
+        self.presence_changes().chain(routing).filter(|at| *at > self.now).min()
+    }
+
+    fn invite_until(self) -> Option<Millis> {
+        match self.invite_state()? {
+            InviteState::Open { until } => Some(until),
+            InviteState::Over { at } => Some(at),
+        }
+    }
+
+    fn is_foreign(self) -> bool {
+        let seen = self.facts.roster().asked_at();
+        let unknown = self.facts.unknown_at.map(|at| at.0);
+        self.facts.place().is_none() || unknown.is_some_and(|at| seen.is_none_or(|seen| seen < at))
+    }
+
+    fn is(self, state: ChannelState) -> bool {
+        self.facts.channel().state() == state
+    }
+
+    fn has_agent(self) -> bool {
+        self.agents().next().is_some()
+    }
+
+    fn has_unasked_agent(self) -> bool {
+        let mut unknown = self.agents().filter(|(_, agent)| agent.worker().is_none());
+        unknown.any(|(_, agent)| !self.was_asked_since(agent.joined_by().map(|joined| joined.at)))
+    }
+
+    fn has_page_there(self) -> bool {
+        self.has_agent_who_is(|presence| matches!(presence, Presence::There(_)))
+    }
+
+    fn has_agent_without_page(self) -> bool {
+        self.has_agent_who_is(|presence| presence == Presence::Unknown)
+    }
+
+    fn has_agent_who_is(self, is: impl Fn(Presence) -> bool) -> bool {
+        self.agents().any(|(_, agent)| is(agent.worker().map_or(Presence::Unknown, |it| self.presence(it))))
+    }
+
+    fn gone_at(self) -> Option<Millis> {
+        self.away().map(|(_, _, gone_at)| gone_at)
+    }
+
+    /// True if we have parked it, and have invited nobody since.
+    fn is_parked(self) -> bool {
+        self.parking().is_some() && self.invite().is_none()
+    }
+
+    /// When the customer wrote after the last parking was requested (point in time).
+    fn woken_at(self) -> Option<Millis> {
+        let parking = self.parking()?;
+        let (index, at) = self.facts.customer_wrote()?;
+        parking.after_message.is_none_or(|before| index > before).then_some(at)
+    }
+
+    /// When Flex's own task for a woken conversation would be there (point in time).
+    fn own_task_by(self) -> Option<Millis> {
+        self.woken_at().map(|at| at + OWN_TASK_WITHIN)
+    }
+
+    fn has_waiting_task(self) -> bool {
+        let tasks = self.facts.tasks();
+        tasks.newest().and_then(|task| tasks.state(task)) == Some(TaskState::Waiting)
+    }
+
+    /// True if Twilio has said who is on it, asked at this point in time or later.
+    pub(crate) fn was_asked_since(self, at: Option<Millis>) -> bool {
+        at.is_some() && self.facts.roster().asked_at() >= at
+    }
+}

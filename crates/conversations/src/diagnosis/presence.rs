@@ -1,0 +1,96 @@
+//! Whether the agents of a conversation can be reached: from the pages at their desks.
+
+use super::Diagnosis;
+use crate::desk::{Reach, Way};
+use crate::facts::{Participant, TaskState};
+use rejoin_protocol::{Millis, ParticipantSid, WorkerSid};
+
+/// Whether an agent can be reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Presence {
+    /// No page of theirs was ever here: the plugin may not be there.
+    Unknown,
+    /// One of their pages is there. Without news it counts as gone at this point in time.
+    There(Option<Millis>),
+    /// All of their pages are away; the last one in this way since then, and it counts as gone at that point in time.
+    Away { way: Way, since: Millis, gone_at: Millis },
+}
+
+impl<'a> Diagnosis<'a> {
+    /// The agents whom Twilio lists, and whose tasks go on. An agent whose task was canceled by another program has none.
+    pub(crate) fn agents(self) -> impl Iterator<Item = (&'a ParticipantSid, &'a Participant)> {
+        let has_ended = move |task| self.facts.tasks().state(task) == Some(TaskState::Ended);
+        self.facts.roster().agents().filter(move |(_, agent)| !agent.task().is_some_and(has_ended))
+    }
+
+    /// Whether this worker can be reached.
+    pub(crate) fn presence(self, worker: &WorkerSid) -> Presence {
+        let Some(desk) = self.desks.get(worker).filter(|desk| !desk.is_unknown()) else {
+            return Presence::Unknown;
+        };
+        let unanswered = self.facts.unanswered_since();
+        let gone_at = |way, since| self.policy.gone_at(way, since, unanswered);
+        if desk.pages().any(|page| page == Reach::Open) {
+            return Presence::There(None);
+        }
+        let heard = desk.pages().filter_map(|page| match page {
+            Reach::Heard(at) => Some((gone_at(Way::PollingStopped, at), at)),
+            Reach::Open | Reach::Gone(..) => None,
+        });
+        let last_heard = heard.max();
+        if let Some((until, _)) = last_heard.filter(|(until, _)| *until > self.now) {
+            return Presence::There(Some(until));
+        }
+        let gone = desk.pages().filter_map(|page| match page {
+            Reach::Gone(way, since) => Some((gone_at(way, since), since, way)),
+            Reach::Open | Reach::Heard(_) => None,
+        });
+        let silent = last_heard.map(|(gone_at, since)| (gone_at, since, Way::PollingStopped));
+        // The agent is gone when the last of their pages is.
+        match gone.chain(silent).max() {
+            Some((gone_at, since, way)) => Presence::Away { way, since, gone_at },
+            None => Presence::Unknown,
+        }
+    }
+
+    /// True if this participant's agent can be reached, or if nothing is known of their pages.
+    pub(crate) fn may_be_there(self, participant: &Participant) -> bool {
+        let presence = participant.worker().map(|worker| self.presence(worker));
+        !matches!(presence, Some(Presence::Away { .. }))
+    }
+
+    /// True if this agent has said that they leave, not too long ago, and no page of theirs claims the conversation since.
+    pub(crate) fn is_leaving(self, agent: &Participant) -> bool {
+        agent.worker().and_then(|worker| self.leaves_until(worker)).is_some_and(|until| self.now < until)
+    }
+
+    /// Until when the agent's statement that they leave counts.
+    fn leaves_until(self, worker: &WorkerSid) -> Option<Millis> {
+        let (at, _) = self.facts.statements().leave_of(worker)?;
+        Some(at + self.policy.leaving_within)
+    }
+
+    /// How the agents on the conversation are away who have not said that they leave: the last of them decides.
+    pub(crate) fn away(self) -> Option<(Way, Millis, Millis)> {
+        let staying = self.agents().filter(move |(_, agent)| !self.is_leaving(agent));
+        let away = staying.filter_map(|(_, agent)| match self.presence(agent.worker()?) {
+            Presence::Away { way, since, gone_at } => Some((gone_at, since, way)),
+            Presence::Unknown | Presence::There(_) => None,
+        });
+        away.max().map(|(gone_at, since, way)| (way, since, gone_at))
+    }
+
+    /// The points in time at which an agent's presence changes without any news.
+    pub(crate) fn presence_changes(self) -> impl Iterator<Item = Millis> {
+        self.agents().flat_map(move |(_, agent)| {
+            let worker = agent.worker();
+            let presence = worker.and_then(|worker| match self.presence(worker) {
+                Presence::There(until) => until,
+                Presence::Away { gone_at, .. } => Some(gone_at),
+                Presence::Unknown => None,
+            });
+            let leaving = worker.and_then(|worker| self.leaves_until(worker));
+            [presence, leaving].into_iter().flatten()
+        })
+    }
+}

@@ -1,0 +1,88 @@
+//! Who routes a conversation that has no agent: the tasks and our invites.
+
+use super::Diagnosis;
+use crate::facts::{Invite, Parking, TaskState};
+use rejoin_protocol::{Millis, TaskSid};
+
+/// How long after its time an invite whose task is unknown counts as open.
+const SLACK: Millis = Millis::seconds(30);
+
+/// How our newest invite stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum InviteState {
+    /// An agent may take it. At this point in time it should be over.
+    Open { until: Millis },
+    /// No agent takes it any more, since then (point in time).
+    Over { at: Millis },
+}
+
+impl<'a> Diagnosis<'a> {
+    /// Our last parking, if no agent has joined since.
+    pub(crate) fn parking(self) -> Option<Parking> {
+        let newest = self.facts.roster().newest_agent().and_then(|(_, agent)| agent.joined_by());
+        self.facts.parked().filter(|parking| newest.is_none_or(|joined| joined.at <= parking.at))
+    }
+
+    /// Our newest invite, if it was made after the last parking, and no agent has come by it.
+    pub(crate) fn invite(self) -> Option<(u32, &'a Invite)> {
+        let parked = self.parking().map_or(0, |parking| parking.after_invite);
+        let newest = self.facts.invites().newest_after(parked);
+        newest.filter(|(_, invite)| !invite.task().is_some_and(|task| self.facts.roster().came_by(task)))
+    }
+
+    /// How our newest invite stands.
+    pub(crate) fn invite_state(self) -> Option<InviteState> {
+        let (_, invite) = self.invite()?;
+        Some(self.state_of(invite))
+    }
+
+    fn state_of(self, invite: &Invite) -> InviteState {
+        if let Some(at) = invite.refused_at() {
+            return InviteState::Over { at };
+        }
+        let until = invite.made_at().unwrap_or_default() + self.policy.invite_within;
+        match invite.task() {
+            Some(task) => match self.facts.tasks().ended_at(task) {
+                Some(at) => InviteState::Over { at },
+                None => InviteState::Open { until },
+            },
+            None if self.now >= until + SLACK => InviteState::Over { at: until + SLACK },
+            None => InviteState::Open { until: until + SLACK },
+        }
+    }
+
+    /// True while our newest invite may still be taken.
+    pub(crate) fn has_open_invite(self) -> bool {
+        matches!(self.invite_state(), Some(InviteState::Open { .. }))
+    }
+
+    /// When our newest invite ended without bringing an agent (point in time).
+    pub(crate) fn invite_over_at(self) -> Option<Millis> {
+        match self.invite_state()? {
+            InviteState::Over { at } => Some(at),
+            InviteState::Open { .. } => None,
+        }
+    }
+
+    /// The task by which the conversation is routed: that of our newest invite, or the newest that Twilio named.
+    pub(crate) fn routing_task(self) -> Option<&'a TaskSid> {
+        let invited = self.invite().and_then(|(_, invite)| invite.task());
+        invited.or_else(|| self.facts.tasks().newest())
+    }
+
+    /// When the newest task ended, or the last agent left, whichever was later; `None` while it may still bring an agent, or
+    /// if no task is known.
+    pub(crate) fn task_over_at(self) -> Option<Millis> {
+        let tasks = self.facts.tasks();
+        let task = tasks.newest().filter(|task| tasks.state(task) == Some(TaskState::Ended))?;
+        tasks.ended_at(task).max(self.facts.roster().last_agent_left_at())
+    }
+
+    /// When a conversation without an agent counts as routed by nobody (point in time).
+    pub(crate) fn unrouted_at(self) -> Option<Millis> {
+        match self.invite_over_at() {
+            Some(over) => Some(over),
+            None => self.task_over_at().map(|over| over + self.policy.next_task_within),
+        }
+    }
+}

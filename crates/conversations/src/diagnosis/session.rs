@@ -1,0 +1,80 @@
+//! Session inactivity: a customer and an agent who are both there, and say nothing. Off unless times are set.
+
+use super::{Attendance, Diagnosis};
+use rejoin_protocol::Millis;
+use serde::{Deserialize, Serialize};
+
+/// A step of session inactivity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Step {
+    /// The first alert.
+    Alert,
+    /// The second alert.
+    SecondAlert,
+    /// The end.
+    Close,
+    /// The alert of an asynchronous conversation.
+    AsyncAlert,
+    /// The end of an asynchronous conversation.
+    AsyncClose,
+}
+
+/// How long a conversation has been silent, and what that leads to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Session {
+    /// Since when (point in time): the last message or join or leave of a customer or an agent, or the end of an absence.
+    pub(crate) idle_since: Millis,
+    /// The steps that count now, each with its point in time.
+    pub(crate) steps: Vec<(Step, Millis)>,
+}
+
+impl Diagnosis<'_> {
+    /// Session inactivity. It is paused while the conversation is unattended, and begins anew when that is over.
+    pub(crate) fn session(self, absent_until: Option<Millis>) -> Session {
+        let began = self.facts.began_at().unwrap_or(self.now);
+        let events = [
+            self.facts.messages().last_at(),
+            self.facts.roster().last_change_at(),
+            absent_until,
+            Some(began),
+        ];
+        let idle_since = events.into_iter().flatten().max().unwrap_or(self.now);
+        let policy = self.policy;
+        let both = [
+            (Step::Alert, policy.alert),
+            (Step::SecondAlert, policy.second_alert),
+            (Step::Close, policy.close),
+        ];
+        let asynchronous = [(Step::AsyncAlert, policy.async_alert), (Step::AsyncClose, policy.async_close)];
+        let attendance = self.attendance();
+        let both = both.into_iter().filter(|_| self.has_both_sides(attendance));
+        let asynchronous = asynchronous.into_iter().filter(|_| self.is_going_on(attendance));
+        let steps = both.chain(asynchronous).filter(|(_, after)| *after > Millis(0));
+        Session { idle_since, steps: steps.map(|(step, after)| (step, idle_since + after)).collect() }
+    }
+
+    fn has_both_sides(self, attendance: Attendance) -> bool {
+        matches!(attendance, Attendance::Attended | Attendance::Unjudged)
+            && self.facts.roster().has_customer()
+    }
+
+    fn is_going_on(self, attendance: Attendance) -> bool {
+        match attendance {
+            Attendance::Left
+            | Attendance::Parked
+            | Attendance::Waiting
+            | Attendance::Unjudged
+            | Attendance::Attended => self.absence.is_none(),
+            Attendance::Foreign
+            | Attendance::Closed
+            | Attendance::Undecided
+            | Attendance::Paused
+            | Attendance::Graceful
+            | Attendance::Awaited
+            | Attendance::Unattended
+            | Attendance::Unrouted
+            | Attendance::Woken => false,
+        }
+    }
+}

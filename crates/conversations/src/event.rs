@@ -1,0 +1,180 @@
+//! What the machine is told, and what came of its actions.
+
+use crate::action::Action;
+use crate::desk::PageEvent;
+use crate::facts::{ChannelState, Leaving, Place, Role, TaskState};
+use rejoin_protocol::{
+    ConversationSid, InviteSid, MemberSid, Millis, ParticipantSid, ReservationSid, TaskSid, WorkerSid,
+    WorkflowSid,
+};
+use serde::{Deserialize, Serialize};
+
+/// News of a conversation, of a worker's page, or of a task.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Event {
+    /// An Interaction webhook. It may be the first news of its conversation.
+    Interaction {
+        /// The conversation (`MediaChannelSid`).
+        conversation: ConversationSid,
+        /// The channel.
+        place: Place,
+        /// Twilio's name for the kind of channel, such as `web`.
+        kind: Option<String>,
+        /// What has happened.
+        news: InteractionNews,
+    },
+    /// A Conversations webhook `onMessageAdded`. Its text is not part of it. Ignored for an unknown conversation.
+    Message {
+        /// The conversation.
+        conversation: ConversationSid,
+        /// The message.
+        message: Message,
+    },
+    /// A Conversations webhook `onConversationStateUpdated`. Ignored for an unknown conversation.
+    State {
+        /// The conversation.
+        conversation: ConversationSid,
+        /// Its new state.
+        state: ChannelState,
+    },
+    /// A page says that its agent has the conversation. It counts only when Twilio lists the agent.
+    Claimed {
+        /// The worker, by the token of the request.
+        worker: WorkerSid,
+        /// The conversation.
+        conversation: ConversationSid,
+        /// The channel.
+        place: Place,
+    },
+    /// A page says that its agent leaves the conversation on purpose. Ignored for an unknown conversation.
+    Leaving {
+        /// The worker, by the token of the request.
+        worker: WorkerSid,
+        /// The conversation.
+        conversation: ConversationSid,
+        /// How.
+        how: Leaving,
+    },
+    /// News of a page, which concerns all conversations of its worker.
+    Page {
+        /// The worker.
+        worker: WorkerSid,
+        /// Epoch of the page.
+        epoch: u64,
+        /// What it did.
+        event: PageEvent,
+    },
+    /// A TaskRouter event about a task. Ignored for a task of no conversation.
+    Task {
+        /// The task.
+        task: TaskSid,
+        /// Its state after it: `Ended` after `task.canceled`, `task.deleted`, `task.completed` and `workflow.timeout`.
+        state: TaskState,
+    },
+    /// An action has ended.
+    Done {
+        /// The conversation.
+        conversation: ConversationSid,
+        /// The action.
+        action: Action,
+        /// What came of it.
+        outcome: Outcome,
+    },
+    /// The conversation's timer is due.
+    Timer {
+        /// The conversation.
+        conversation: ConversationSid,
+    },
+}
+
+/// What an Interaction webhook says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum InteractionNews {
+    /// `onParticipantJoined`, `onParticipantUpdated`.
+    Joined(Seen),
+    /// `onParticipantLeft`.
+    Left(Seen),
+    /// `onChannelStatusUpdated`.
+    Status(ChannelState),
+    /// Anything else, such as `onChannelCreated`.
+    Other,
+}
+
+/// A participant as Twilio shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seen {
+    /// The participant.
+    pub sid: ParticipantSid,
+    /// What the participant is.
+    pub role: Role,
+    /// An agent's worker.
+    pub worker: Option<WorkerSid>,
+    /// An agent's task.
+    pub task: Option<TaskSid>,
+    /// An agent's reservation.
+    pub reservation: Option<ReservationSid>,
+    /// The participant as a member of the conversation.
+    pub member: Option<MemberSid>,
+}
+
+/// A message, without its text.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Message {
+    /// Its index in the conversation.
+    pub index: u32,
+    /// When Twilio took it (point in time). One in the future counts as now.
+    pub at: Millis,
+    /// The member who wrote it; `None`: a program, such as we.
+    pub author: Option<MemberSid>,
+}
+
+/// What came of an action.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Outcome {
+    /// Twilio has taken it.
+    Ok,
+    /// What a look has seen.
+    Seen(Sight),
+    /// Twilio knows no such channel.
+    NotFound,
+    /// The invite was made.
+    Invited {
+        /// The invite.
+        invite: InviteSid,
+        /// Its task, if Twilio named it.
+        task: Option<TaskSid>,
+    },
+    /// Twilio has refused it for good, or did not answer in time.
+    Failed {
+        /// Why, in words without anything personal.
+        reason: String,
+    },
+}
+
+/// What a look has seen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sight {
+    /// When Twilio was asked (point in time): what was known before, and is not in here, is over.
+    pub asked_at: Millis,
+    /// State of the channel.
+    pub state: ChannelState,
+    /// Twilio's name for the kind of channel.
+    pub kind: Option<String>,
+    /// Everybody who is on it.
+    pub participants: Vec<Seen>,
+    /// The newest messages.
+    pub messages: Vec<Message>,
+    /// The newest task by which an agent was looked for, if it was asked for.
+    pub task: Option<SeenTask>,
+}
+
+/// A task as Twilio shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SeenTask {
+    /// The task.
+    pub task: TaskSid,
+    /// Its state.
+    pub state: TaskState,
+    /// Its workflow.
+    pub workflow: Option<WorkflowSid>,
+}

@@ -1,0 +1,85 @@
+//! The tasks by which agents are asked into the conversation.
+
+use super::join::{Earliest, Join, Latest};
+use rejoin_protocol::{Millis, TaskSid};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// State of a task, as far as it matters here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TaskState {
+    /// TaskRouter looks for an agent: `pending` or `reserved`.
+    Waiting,
+    /// An agent has it: `assigned` or `wrapping`.
+    Assigned,
+    /// No agent gets it any more: `completed`, `canceled`, deleted, or its workflow timed out.
+    Ended,
+}
+
+/// The tasks, each with its newest state. One that has ended stays so.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Tasks {
+    states: BTreeMap<TaskSid, Task>,
+    /// The newest task, and when it was named (point in time).
+    newest: Option<Latest<(Millis, TaskSid)>>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+struct Task {
+    ended: Option<Earliest<Millis>>,
+    seen: Option<Latest<(Millis, TaskState)>>,
+}
+
+impl Tasks {
+    /// This task was in this state at this point in time.
+    pub(crate) fn seen(at: Millis, task: TaskSid, state: TaskState) -> Self {
+        let ended = (state == TaskState::Ended).then_some(Earliest(at));
+        Self { states: [(task, Task { ended, seen: Some(Latest((at, state))) })].into(), newest: None }
+    }
+
+    /// At this point in time this task was the newest.
+    pub(crate) fn named(at: Millis, task: TaskSid) -> Self {
+        Self { states: BTreeMap::new(), newest: Some(Latest((at, task))) }
+    }
+
+    /// The newest task, by which an agent has the conversation or is looked for.
+    pub fn newest(&self) -> Option<&TaskSid> {
+        self.newest.as_ref().map(|Latest((_, task))| task)
+    }
+
+    /// The newest state of a task; `None` if it is unknown.
+    pub fn state(&self, task: &TaskSid) -> Option<TaskState> {
+        let task = self.states.get(task)?;
+        match task.ended {
+            Some(_) => Some(TaskState::Ended),
+            None => task.seen.map(|Latest((_, state))| state),
+        }
+    }
+
+    /// When a task was first seen ended (point in time).
+    pub fn ended_at(&self, task: &TaskSid) -> Option<Millis> {
+        self.states.get(task)?.ended.map(|Earliest(at)| at)
+    }
+
+    /// All tasks whose state is known.
+    pub fn all(&self) -> impl Iterator<Item = &TaskSid> {
+        self.states.keys()
+    }
+}
+
+impl Join for Task {
+    fn join(&mut self, other: Self) {
+        self.ended.join(other.ended);
+        self.seen.join(other.seen);
+    }
+}
+
+impl Join for Tasks {
+    fn join(&mut self, other: Self) {
+        self.states.join(other.states);
+        self.newest.join(other.newest);
+    }
+}

@@ -1,0 +1,259 @@
+//! The desired actions, and when to look again, from the diagnosis of a conversation. The plan writes and remembers nothing:
+//! the [requests](crate::Requests) leave out what is in flight or was requested already, so that the effects are the difference.
+
+use crate::absence::{Absence, Cause};
+use crate::action::{Action, Once, Telling};
+use crate::diagnosis::{Attendance, Diagnosis, InviteState, Session, Step};
+use crate::facts::{Participant, Place};
+use crate::policy::{AtDeadline, WhenUnattended};
+use crate::requests::Requests;
+use rejoin_protocol::{Millis, ParticipantSid, WorkerSid};
+use std::collections::BTreeMap;
+
+/// The shortest time between two looks.
+const LOOKS_APART: Millis = Millis::seconds(5);
+/// The time between two looks at something that should have ended by now.
+const LOOK_AGAIN: Millis = Millis::seconds(60);
+/// The shortest timeout of an invite.
+const SHORTEST_INVITE: Millis = Millis::seconds(1);
+
+/// What should be requested, and when the conversation is to be judged again.
+#[derive(Debug, Default)]
+pub(crate) struct Desired {
+    pub(crate) actions: Vec<Action>,
+    /// Points in time, which may have passed.
+    pub(crate) again_at: Vec<Millis>,
+}
+
+/// The input of the plan.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Plan<'a> {
+    pub(crate) of: Diagnosis<'a>,
+    pub(crate) attendance: Attendance,
+    pub(crate) session: &'a Session,
+    pub(crate) requests: &'a Requests,
+    /// The agents who were lost in this absence, or in the last one that ended with another participant.
+    pub(crate) lost: &'a BTreeMap<ParticipantSid, WorkerSid>,
+}
+
+impl Plan<'_> {
+    /// What is desired now.
+    pub(crate) fn desired(self) -> Desired {
+        let mut desired = Desired::default();
+        let Some(place) = self.of.facts.place().filter(|_| !self.is_over()) else { return desired };
+        if let Some(absence) = self.of.absence {
+            self.for_absence(absence, place, &mut desired);
+        }
+        self.for_superseded(place, &mut desired);
+        self.for_session(place, &mut desired);
+        self.for_look(&mut desired);
+        desired
+    }
+
+    fn is_over(self) -> bool {
+        matches!(self.attendance, Attendance::Foreign | Attendance::Closed)
+    }
+
+    fn is_due(self, at: Millis, desired: &mut Desired) -> bool {
+        desired.again_at.push(at);
+        self.of.now >= at
+    }
+
+    /// A look, unless Twilio was asked a moment ago.
+    fn look(self, desired: &mut Desired) {
+        let Some(place) = self.of.facts.place() else { return };
+        let last = self.of.facts.roster().asked_at();
+        if last.is_some_and(|last| !self.is_due(last + LOOKS_APART, desired)) {
+            return;
+        }
+        let look = Action::Look {
+            place: place.clone(),
+            routing: self.of.absence.is_some() || self.of.agents().next().is_none(),
+            task: self.of.routing_task().cloned(),
+        };
+        if !desired.actions.contains(&look) {
+            desired.actions.push(look);
+        }
+    }
+}
+
+/// Looks for what no webhook may have said.
+impl Plan<'_> {
+    fn for_look(self, desired: &mut Desired) {
+        let asked_at = self.of.facts.roster().asked_at();
+        if self.attendance == Attendance::Undecided || self.has_new_claim() {
+            return self.look(desired);
+        }
+        let confirms = self.requests.confirms_at().filter(|at| asked_at < Some(*at));
+        let due = [self.watched_at(asked_at), confirms];
+        if due.into_iter().flatten().any(|at| self.is_due(at, desired)) {
+            self.look(desired);
+        }
+    }
+
+    /// A page claims the conversation, whose agent Twilio has not shown.
+    fn has_new_claim(self) -> bool {
+        let roster = self.of.facts.roster();
+        let mut claims = self.of.facts.statements().claims();
+        claims.any(|(worker, at)| !roster.knows(worker) && roster.asked_at().is_none_or(|asked| asked < at))
+    }
+
+    fn watched_at(self, asked_at: Option<Millis>) -> Option<Millis> {
+        let watch = self.of.policy.watch;
+        let is_watched = match self.attendance {
+            Attendance::Waiting | Attendance::Unjudged | Attendance::Attended | Attendance::Graceful => true,
+            Attendance::Foreign
+            | Attendance::Closed
+            | Attendance::Undecided
+            | Attendance::Paused
+            | Attendance::Left
+            | Attendance::Parked
+            | Attendance::Awaited
+            | Attendance::Unattended
+            | Attendance::Unrouted
+            | Attendance::Woken => false,
+        };
+        asked_at.filter(|_| is_watched && watch > Millis(0)).map(|asked_at| asked_at + watch)
+    }
+}
+
+/// An absence.
+impl Plan<'_> {
+    fn for_absence(self, absence: &Absence, place: &Place, desired: &mut Desired) {
+        let is_over = self.is_due(absence.deadline, desired);
+        let parks = !is_over && self.parks_at_once(absence);
+        // Only a fresh judgement counts; an open invite, which brings the next agent, is awaited.
+        let is_judged =
+            matches!(self.attendance, Attendance::Unattended | Attendance::Unrouted | Attendance::Woken);
+        if is_judged && self.of.policy.tell && matches!(absence.cause, Cause::Unattended { .. }) {
+            let number = absence.number;
+            let what = match parks {
+                true => Telling::Parked { absence: number },
+                false => Telling::AgentGone { absence: number },
+            };
+            desired.actions.push(Action::Tell { what });
+        }
+        match self.of.policy.at_deadline {
+            AtDeadline::Close if is_over => desired.actions.push(Action::Close { place: place.clone() }),
+            AtDeadline::Park if is_over => desired.actions.push(self.parking(place)),
+            _ if parks => desired.actions.push(self.parking(place)),
+            _ => self.for_invite(absence, place, is_judged, desired),
+        }
+    }
+
+    /// True if the conversation is parked instead of routed, because nobody waits for an answer.
+    fn parks_at_once(self, absence: &Absence) -> bool {
+        let is_routed =
+            self.of.facts.invites().last_number() > absence.after_invite || self.of.has_open_invite();
+        self.of.policy.when_unattended == WhenUnattended::Park
+            && matches!(absence.cause, Cause::Unattended { .. })
+            && self.of.facts.unanswered_since().is_none()
+            && !is_routed
+    }
+
+    fn parking(self, place: &Place) -> Action {
+        Action::Park {
+            place: place.clone(),
+            after_message: self.of.facts.customer_wrote().map(|(index, _)| index),
+            after_invite: self.of.facts.invites().last_number(),
+        }
+    }
+
+    /// The last agent first, then any: never two invites at a time.
+    fn for_invite(self, absence: &Absence, place: &Place, is_judged: bool, desired: &mut Desired) {
+        let made = self.of.facts.invites().last_number().saturating_sub(absence.after_invite);
+        match self.of.invite_state() {
+            Some(InviteState::Open { until }) => {
+                // TaskRouter's event may be missed.
+                let asked_at = self.of.facts.roster().asked_at().unwrap_or_default();
+                let again_at = if asked_at < until { until } else { asked_at + LOOK_AGAIN };
+                if self.is_due(again_at, desired) {
+                    self.look(desired);
+                }
+                return;
+            }
+            Some(InviteState::Over { at }) if made > 0 => {
+                if !self.is_due(at + self.of.policy.pause_after(made), desired) {
+                    return;
+                }
+            }
+            Some(InviteState::Over { .. }) | None => {}
+        }
+        if !is_judged {
+            return;
+        }
+        let tasks = self.of.facts.tasks();
+        let Some(task) = absence.task.as_ref().or_else(|| tasks.newest()) else {
+            let asked_at = self.of.facts.roster().asked_at().unwrap_or_default();
+            if self.is_due(asked_at + LOOK_AGAIN, desired) {
+                self.look(desired);
+            }
+            return;
+        };
+        let left = self.of.now.until(absence.deadline);
+        desired.actions.push(Action::Invite {
+            place: place.clone(),
+            number: self.of.facts.invites().last_number() + 1,
+            task: task.clone(),
+            workflow: self.of.facts.workflow().cloned(),
+            target: absence.last_agent.clone().filter(|_| made == 0),
+            timeout: self.of.policy.invite_within.min(left).max(SHORTEST_INVITE),
+        });
+    }
+}
+
+/// Lost agents in whose place another participant has joined.
+impl Plan<'_> {
+    fn for_superseded(self, place: &Place, desired: &mut Desired) {
+        let superseded = self.of.agents().filter(|(sid, agent)| self.is_superseded(sid, agent));
+        for (participant, _) in superseded {
+            let participant = participant.clone();
+            desired.actions.push(Action::CloseParticipant { place: place.clone(), participant });
+        }
+    }
+
+    fn is_superseded(self, sid: &ParticipantSid, agent: &Participant) -> bool {
+        let mut others = self.of.agents().filter(|(other, _)| *other != sid);
+        others.any(|(other, next)| {
+            // The same agent has it twice, the second time by our invite.
+            let is_again = next.worker().is_some() && next.worker() == agent.worker();
+            let is_later = next.joined_by() > agent.joined_by();
+            let is_ours = next.task().is_some_and(|task| self.of.facts.invites().brought(task));
+            let is_lost = self.lost.contains_key(sid) && !self.lost.contains_key(other);
+            (is_again && is_later && is_ours) || (is_lost && !self.of.may_be_there(agent))
+        })
+    }
+}
+
+/// Session inactivity.
+impl Plan<'_> {
+    fn for_session(self, place: &Place, desired: &mut Desired) {
+        let since = self.session.idle_since;
+        let due: Vec<_> = self.session.steps.iter().filter(|(_, at)| self.is_due(*at, desired)).collect();
+        // After an outage, only the last step.
+        let Some((step, at)) = due.into_iter().max_by_key(|(step, at)| (*at, *step)) else { return };
+        let once = Once::TellIdle(*step, since);
+        if self.requests.has_requested(once) {
+            return;
+        }
+        // A message that no webhook has reported ends the silence.
+        if !self.of.was_asked_since(Some(*at)) {
+            return self.look(desired);
+        }
+        desired.actions.push(match step {
+            Step::Close | Step::AsyncClose => Action::Close { place: place.clone() },
+            Step::Alert | Step::SecondAlert | Step::AsyncAlert => {
+                Action::Tell { what: Telling::Idle { step: *step, since } }
+            }
+        });
+    }
+}
+
+impl Desired {
+    /// The next point in time after now at which the conversation is to be judged again.
+    pub(crate) fn next_at(&self, now: Millis, requests: &Requests) -> Option<Millis> {
+        let waits = self.actions.iter().filter_map(|action| requests.not_before(&action.traits().slot));
+        let confirms = requests.confirms_at();
+        self.again_at.iter().copied().chain(waits).chain(confirms).filter(|at| *at > now).min()
+    }
+}

@@ -1,0 +1,121 @@
+//! The requests to Twilio for a conversation, and their outcomes. Only this module decides whether an action is requested.
+
+use crate::action::{Action, Once, Slot};
+use crate::policy::LONGEST_PAUSE;
+use rejoin_protocol::Millis;
+use serde::{Deserialize, Serialize};
+
+/// The first pause after a refused action; it doubles with each one.
+const FIRST_PAUSE: Millis = Millis::seconds(5);
+
+/// Twilio answers before it has carried an action out. A look this long after it confirms it.
+const CONFIRMED_AFTER: Millis = Millis::seconds(5);
+
+/// An action that nothing confirms is requested again after this time.
+const CARRIED_OUT_WITHIN: Millis = Millis::seconds(60);
+
+/// At most this many keys of actions that are requested once are kept: the newest. A key never comes again once there are newer
+/// ones of its kind.
+const KEYS: usize = 32;
+
+/// The requests of a conversation.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Requests {
+    in_flight: Vec<Action>,
+    /// Keys of actions that were requested, the oldest first.
+    requested: Vec<Once>,
+    /// Slots whose next action waits.
+    waiting: Vec<Waiting>,
+}
+
+/// A slot whose last action has ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Waiting {
+    slot: Slot,
+    /// Number of failures since the last success.
+    failures: u32,
+    /// When the action ended (point in time).
+    since: Millis,
+    /// When the next one may begin (point in time).
+    until: Millis,
+}
+
+impl Requests {
+    /// The difference between what is desired and what is in flight: the actions to request now. They are in flight then.
+    pub(crate) fn reconcile(
+        &mut self,
+        now: Millis,
+        desired: impl IntoIterator<Item = Action>,
+    ) -> Vec<Action> {
+        let mut begun = vec![];
+        for action in desired {
+            let traits = action.traits();
+            let waits = self.not_before(&traits.slot).is_some_and(|at| now < at);
+            let was_requested = traits.once.is_some_and(|once| self.has_requested(once));
+            if self.is_busy(&traits.slot) || waits || was_requested {
+                continue;
+            }
+            if let Some(once) = traits.once {
+                self.requested.push(once);
+                if self.requested.len() > KEYS {
+                    self.requested.remove(0);
+                }
+            }
+            self.in_flight.push(action.clone());
+            begun.push(action);
+        }
+        begun
+    }
+
+    /// The action has ended. False if it was not in flight.
+    pub(crate) fn ended(&mut self, now: Millis, action: &Action, ok: bool) -> bool {
+        let Some(at) = self.in_flight.iter().position(|it| it == action) else { return false };
+        self.in_flight.remove(at);
+        let slot = action.traits().slot;
+        let before = self.waiting.iter().find(|it| it.slot == slot).map_or(0, |it| it.failures);
+        self.waiting.retain(|it| it.slot != slot && now < it.since + CARRIED_OUT_WITHIN + LONGEST_PAUSE);
+        if ok && is_confirmed_later(&slot) {
+            self.waiting.push(Waiting { slot, failures: 0, since: now, until: now + CARRIED_OUT_WITHIN });
+        } else if !ok {
+            let failures = before.saturating_add(1);
+            let pause = Millis(FIRST_PAUSE.0 << failures.saturating_sub(1).min(16)).min(LONGEST_PAUSE);
+            self.waiting.push(Waiting { slot, failures, since: now, until: now + pause });
+        }
+        true
+    }
+
+    /// True if the action with this key was requested, whatever came of it.
+    pub(crate) fn has_requested(&self, once: Once) -> bool {
+        self.requested.contains(&once)
+    }
+
+    /// When a slot may be used again (point in time), if its last action failed, or is not confirmed.
+    pub(crate) fn not_before(&self, slot: &Slot) -> Option<Millis> {
+        self.waiting.iter().find(|it| it.slot == *slot).map(|it| it.until)
+    }
+
+    /// When a look would confirm what Twilio has taken last (point in time).
+    pub(crate) fn confirms_at(&self) -> Option<Millis> {
+        let taken = self.waiting.iter().filter(|it| it.failures == 0).map(|it| it.since);
+        taken.max().map(|since| since + CONFIRMED_AFTER)
+    }
+
+    /// True while an action of this slot is in flight.
+    pub(crate) fn is_busy(&self, slot: &Slot) -> bool {
+        self.in_flight.iter().any(|it| it.traits().slot == *slot)
+    }
+
+    /// The actions that are in flight, the oldest first.
+    pub fn in_flight(&self) -> impl Iterator<Item = &Action> {
+        self.in_flight.iter()
+    }
+}
+
+/// True if Twilio's answer says only that the action was taken.
+fn is_confirmed_later(slot: &Slot) -> bool {
+    match slot {
+        Slot::Participant(_) | Slot::Channel => true,
+        Slot::Look | Slot::Tell | Slot::Invite => false,
+    }
+}

@@ -1,0 +1,303 @@
+//! The last agent first, then any, and nothing stuck.
+
+use crate::room::*;
+use rejoin_conversations::*;
+use rejoin_protocol::{Millis, ParticipantSid, TaskSid};
+
+#[test]
+fn an_agent_who_is_back_in_time_finds_everything_as_it_was() {
+    let mut room = Room::chatting();
+    room.ada_goes();
+    room.pass(50);
+    room.page(ADA, PAGE + 1, PageEvent::Heard);
+    room.page(ADA, PAGE + 1, PageEvent::PushOpened);
+    room.pass(3000);
+    assert_eq!((room.acts(), room.attendance()), (vec![], Attendance::Attended));
+}
+
+#[test]
+fn the_customer_is_told_and_the_last_agent_invited_by_the_workflow() {
+    let mut room = Room::chatting();
+    room.ada_goes();
+    room.pass(60);
+    assert_eq!(room.acts(), ["tell", "invite"]);
+    assert_eq!(room.told(), [Telling::AgentGone { absence: 1 }]);
+    assert_eq!(room.invited(), [Some(worker(ADA))]);
+    let Some(Action::Invite { task, timeout, .. }) = room.requested.last() else { panic!() };
+    assert_eq!((task, *timeout), (&TaskSid::numbered(1), Millis::seconds(300)));
+}
+
+#[test]
+fn the_old_participant_is_closed_only_when_the_next_one_has_joined() {
+    let mut room = Room::chatting();
+    room.ada_goes();
+    room.pass(200);
+    assert!(!room.acts().contains(&"close-participant"));
+    room.bo_takes(0x101);
+    assert_eq!(room.acts(), ["tell", "invite", "close-participant"]);
+    assert_eq!(room.endings(), [Ending::OtherAgent]);
+    room.pass(600);
+    assert_eq!(room.there, [customer(), agent(BO, 0x101)]);
+    assert_eq!(room.acts(), ["tell", "invite", "close-participant"]);
+}
+
+#[test]
+fn the_same_agent_gets_it_back_by_the_invite() {
+    let mut room = Room::chatting();
+    room.ada_goes();
+    room.pass(100);
+    // Back too late: the invite is out. Nothing more is requested while it may be taken.
+    room.page(ADA, PAGE + 1, PageEvent::Heard);
+    room.page(ADA, PAGE + 1, PageEvent::PushOpened);
+    assert_eq!(room.endings(), [Ending::Back]);
+    room.pass(5);
+    room.joins(agent(ADA, 0x101));
+    room.pass(600);
+    assert_eq!(room.acts(), ["tell", "invite", "close-participant"]);
+    assert_eq!(room.there, [customer(), agent(ADA, 0x101)]);
+}
+
+#[test]
+fn the_invite_is_taken_by_an_agent_who_is_back_on_the_same_instant() {
+    let mut room = Room::chatting();
+    room.ada_goes();
+    room.pass(100);
+    room.joins(agent(ADA, 0x101));
+    room.page(ADA, PAGE + 1, PageEvent::Heard);
+    room.page(ADA, PAGE + 1, PageEvent::PushOpened);
+    room.pass(600);
+    assert_eq!(room.there, [customer(), agent(ADA, 0x101)]);
+    assert_eq!(room.told().len(), 1);
+}
+
+#[test]
+fn an_agent_who_is_back_keeps_the_conversation_when_another_one_joins() {
+    let mut room = Room::chatting();
+    room.ada_goes();
+    room.pass(100);
+    room.page(ADA, PAGE + 1, PageEvent::Heard);
+    room.page(ADA, PAGE + 1, PageEvent::PushOpened);
+    room.bo_takes(0x101);
+    room.pass(600);
+    assert_eq!(room.there, [customer(), agent(ADA, 1), agent(BO, 0x101)]);
+}
+
+#[test]
+fn an_invite_that_nobody_takes_is_made_again_for_any_agent_with_growing_pauses() {
+    let mut room = Room::chatting();
+    room.ada_goes();
+    let mut at = vec![];
+    for _ in 0..1800 {
+        let before = room.invited().len();
+        room.pass(1);
+        if room.invited().len() > before {
+            at.push(room.now.0 / 1000);
+        }
+        // TaskRouter reports each end at once.
+        let newest = room.newest_task.clone().unwrap();
+        if room.tasks[&newest] == TaskState::Waiting
+            && at.last().is_some_and(|at| room.now.0 / 1000 == at + 10)
+        {
+            room.tasks.insert(newest.clone(), TaskState::Ended);
+            room.handle(&Event::Task { task: newest, state: TaskState::Ended });
+        }
+    }
+    let pauses: Vec<_> = at.windows(2).map(|two| two[1] - two[0] - 10).collect();
+    assert_eq!(pauses, [15, 30, 60, 120, 240, 300, 300, 300]);
+    assert_eq!(room.invited()[0], Some(worker(ADA)));
+    assert!(room.invited()[1..].iter().all(Option::is_none));
+    assert_eq!(room.told().len(), 1);
+    room.pass(200);
+    assert_eq!((room.endings(), room.attendance()), (vec![Ending::Parked], Attendance::Parked));
+}
+
+#[test]
+fn the_end_of_an_invite_that_no_event_reports_is_found_by_looking() {
+    let mut room = Room::chatting();
+    room.ada_goes();
+    room.pass(60);
+    room.tasks.insert(TaskSid::numbered(0x101), TaskState::Ended);
+    room.pass(300 + 15);
+    assert_eq!(room.invited().len(), 2);
+}
+
+#[test]
+fn never_two_invites_at_a_time() {
+    let mut room = Room::chatting();
+    room.ada_goes();
+    // The task still waits after its time: it is looked at, and no other one is made.
+    room.pass(1700);
+    assert_eq!(room.invited().len(), 1);
+    room.pass(700);
+    assert_eq!(room.endings(), [Ending::Parked]);
+}
+
+#[test]
+fn a_refused_invite_is_made_again_and_the_deadline_holds() {
+    let policy = Policy { at_deadline: AtDeadline::Close, ..Policy::default() };
+    let mut room = Room::chatting_with(policy);
+    room.ada_goes();
+    while room.state != ChannelState::Closed {
+        assert!(room.fire(), "stuck");
+        while let Some(action) = room.pending.first().cloned() {
+            let outcome = match action {
+                Action::Invite { .. } => Outcome::Failed { reason: "refused".into() },
+                _ => room.outcome(&action),
+            };
+            room.finish(action, outcome);
+        }
+    }
+    room.pass(10);
+    assert!(room.invited().len() > 5, "{:?}", room.invited());
+    assert_eq!((room.endings(), room.state), (vec![Ending::Closed], ChannelState::Closed));
+}
+
+#[test]
+fn parking_wakes_with_the_customers_next_message_by_one_invite_for_a_burst() {
+    let policy = Policy { when_unattended: WhenUnattended::Park, ..Policy::default() };
+    let mut room = Room::chatting_with(policy);
+    room.writes(CUSTOMER);
+    room.writes(ADA);
+    room.ada_goes();
+    room.pass(70);
+    assert_eq!((room.acts(), room.attendance()), (vec!["tell", "park"], Attendance::Parked));
+    assert_eq!(room.told(), [Telling::Parked { absence: 1 }]);
+    room.pass(100_000);
+    assert_eq!(room.acts(), ["tell", "park"]);
+    room.state = ChannelState::Active;
+    for _ in 0..5 {
+        room.writes(CUSTOMER);
+    }
+    room.pass(10);
+    assert_eq!(room.acts(), ["tell", "park", "invite"]);
+    assert_eq!(room.invited(), [Some(worker(ADA))]);
+    room.bo_takes(0x101);
+    room.pass(1000);
+    assert_eq!(room.endings(), [Ending::Parked, Ending::OtherAgent]);
+    assert_eq!(room.acts(), ["tell", "park", "invite"]);
+}
+
+#[test]
+fn a_message_on_the_way_while_parking_is_requested_wakes() {
+    let policy = Policy { when_unattended: WhenUnattended::Park, ..Policy::default() };
+    let mut room = Room::chatting_with(policy);
+    room.ada_goes();
+    room.fire();
+    while !room.pending.iter().any(|action| action.name() == "park") {
+        let action = room.pending.remove(0);
+        let outcome = room.outcome(&action);
+        room.finish(action, outcome);
+    }
+    room.writes(CUSTOMER);
+    room.pass(30);
+    assert_eq!(room.invited().len(), 1);
+}
+
+#[test]
+fn a_customer_who_waits_for_an_answer_is_routed_and_not_parked() {
+    let policy = Policy { when_unattended: WhenUnattended::Park, ..Policy::default() };
+    let mut room = Room::chatting_with(policy);
+    room.writes(CUSTOMER);
+    room.ada_goes();
+    room.pass(60);
+    assert_eq!(room.acts(), ["tell", "invite"]);
+    assert_eq!(room.told(), [Telling::AgentGone { absence: 1 }]);
+}
+
+#[test]
+fn the_customer_is_told_once_per_absence() {
+    let mut room = Room::chatting();
+    room.page(ADA, PAGE, PageEvent::Goodbye);
+    for absence in 1..=3 {
+        let page = room.now.0;
+        room.page(ADA, page, PageEvent::Heard);
+        room.page(ADA, page, PageEvent::PushOpened);
+        room.pass(600);
+        room.page(ADA, page, PageEvent::Goodbye);
+        room.pass(600);
+        assert_eq!(room.told().len(), absence);
+    }
+    let mut quiet = Room::chatting_with(Policy { tell: false, ..Policy::default() });
+    quiet.ada_goes();
+    quiet.pass(600);
+    assert_eq!(quiet.acts(), ["invite"]);
+}
+
+#[test]
+fn while_twilio_does_not_answer_nothing_is_said_or_done() {
+    let mut room = Room::chatting();
+    room.ada_goes();
+    for _ in 0..200 {
+        assert!(room.fire(), "stuck");
+        for action in std::mem::take(&mut room.pending) {
+            assert_eq!(action.name(), "look");
+            room.finish(action, Outcome::Failed { reason: "no answer".into() });
+        }
+    }
+    // With pauses of up to five minutes.
+    assert!(room.now > Millis::seconds(1000 + 60 * 60), "{:?}", room.now);
+    assert_eq!(room.row(), "The time of all pages is over, and Twilio was not asked since.");
+    room.pass(300);
+    assert_eq!(room.acts(), ["tell", "invite"]);
+}
+
+#[test]
+fn an_agent_who_takes_the_invite_and_has_no_plugin_ends_the_absence() {
+    let mut room = Room::chatting();
+    room.ada_goes();
+    room.pass(60);
+    room.joins(agent(BO, 0x101));
+    room.pass(600);
+    assert_eq!(room.endings(), [Ending::OtherAgent]);
+    assert_eq!(room.there, [customer(), agent(BO, 0x101)]);
+}
+
+#[test]
+fn the_next_agent_may_be_lost_too() {
+    let mut room = Room::chatting();
+    room.ada_goes();
+    room.pass(60);
+    room.bo_takes(0x101);
+    room.pass(60);
+    room.page(BO, PAGE, PageEvent::Goodbye);
+    room.pass(60);
+    assert_eq!(room.invited(), [Some(worker(ADA)), Some(worker(BO))]);
+    assert_eq!(room.told().len(), 2);
+    let Some(Action::Invite { task, .. }) = room.requested.last() else { panic!() };
+    assert_eq!(*task, TaskSid::numbered(0x101));
+}
+
+#[test]
+fn a_participant_whose_closing_is_refused_is_closed_later() {
+    let mut room = Room::chatting();
+    room.ada_goes();
+    room.pass(60);
+    room.page(BO, PAGE, PageEvent::PushOpened);
+    room.joins(agent(BO, 0x101));
+    let close = room.pending.iter().find(|it| it.name() == "close-participant").cloned().unwrap();
+    room.finish(close, Outcome::Failed { reason: "refused".into() });
+    room.pass(4);
+    assert!(room.there.iter().any(|it| it.sid == ParticipantSid::numbered(1)));
+    room.pass(2);
+    assert!(!room.there.iter().any(|it| it.sid == ParticipantSid::numbered(1)));
+}
+
+#[test]
+fn a_woken_conversation_that_flex_routes_itself_gets_no_second_invite() {
+    let policy = Policy { when_unattended: WhenUnattended::Park, ..Policy::default() };
+    let mut room = Room::chatting_with(policy);
+    room.ada_goes();
+    room.pass(120);
+    room.state = ChannelState::Active;
+    room.writes(CUSTOMER);
+    room.pass(1);
+    let own = TaskSid::numbered(0x77);
+    room.tasks.insert(own.clone(), TaskState::Waiting);
+    room.newest_task = Some(own.clone());
+    room.pass(600);
+    assert_eq!((room.acts(), room.attendance()), (vec!["tell", "park"], Attendance::Waiting));
+    // It comes to nothing: then it is ours.
+    room.task(0x77, TaskState::Ended);
+    room.pass(10);
+    assert_eq!(room.acts(), ["tell", "park", "invite"]);
+}

@@ -1,0 +1,223 @@
+//! When an agent counts as gone: each way has its own time, and a refresh is none.
+
+use crate::room::*;
+use rejoin_conversations::*;
+use rejoin_protocol::Millis;
+
+/// Seconds from now until the conversation is unattended; `None` within ten minutes.
+fn unattended_after(room: &Room) -> Option<u64> {
+    let mut room = room.clone();
+    let from = room.now;
+    (0..=600).find(|second| {
+        room.pass_to(from + Millis::seconds(*second));
+        room.is_absent()
+    })
+}
+
+fn different_times() -> Policy {
+    Policy {
+        goodbye: Millis::seconds(30),
+        push_closed: Millis::seconds(40),
+        polling_stopped: Millis::seconds(50),
+        ..Policy::default()
+    }
+}
+
+#[test]
+fn each_way_of_being_gone_has_its_own_time() {
+    let mut room = Room::chatting_with(different_times());
+    assert_eq!(unattended_after(&room), None);
+    let mut polling = room.clone();
+    room.page(ADA, PAGE, PageEvent::PushClosed);
+    assert_eq!(unattended_after(&room), Some(40));
+    room.page(ADA, PAGE, PageEvent::Goodbye);
+    assert_eq!(unattended_after(&room), Some(30));
+    // The page comes back without a push channel.
+    polling.page(ADA, PAGE, PageEvent::PushClosed);
+    polling.pass(10);
+    polling.page(ADA, PAGE, PageEvent::Heard);
+    assert_eq!(polling.attendance(), Attendance::Attended);
+    assert_eq!(unattended_after(&polling), Some(50));
+}
+
+#[test]
+fn the_default_is_a_minute_for_each_way() {
+    let mut room = Room::chatting();
+    let mut closed = room.clone();
+    room.ada_goes();
+    assert_eq!(unattended_after(&room), Some(60));
+    closed.page(ADA, PAGE, PageEvent::PushClosed);
+    assert_eq!(unattended_after(&closed), Some(60));
+}
+
+#[test]
+fn a_refresh_never_makes_a_conversation_unattended() {
+    let shortest =
+        Policy { goodbye: Millis(0), push_closed: Millis(0), unanswered: Millis(1), ..Policy::default() };
+    for policy in [Policy::default(), shortest] {
+        let mut room = Room::chatting_with(policy);
+        room.writes(CUSTOMER);
+        for refresh in 0..20 {
+            let (old, new) = (PAGE + refresh, PAGE + refresh + 1);
+            room.page(ADA, old, PageEvent::Goodbye);
+            room.page(ADA, old, PageEvent::PushClosed);
+            room.pass_to(room.now + RELOAD - Millis(1));
+            room.page(ADA, new, PageEvent::Heard);
+            assert_eq!(room.attendance(), Attendance::Attended);
+            room.pass(2);
+            room.page(ADA, new, PageEvent::PushOpened);
+            room.pass(30);
+        }
+        assert_eq!(room.acts(), [""; 0]);
+    }
+}
+
+#[test]
+fn an_unanswered_message_shortens_the_time_but_never_below_a_reload() {
+    let mut room = Room::chatting();
+    room.ada_goes();
+    room.pass(10);
+    room.writes(CUSTOMER);
+    // 20 s after the message.
+    assert_eq!(unattended_after(&room), Some(20));
+    let mut before = Room::chatting();
+    before.writes(CUSTOMER);
+    before.pass(300);
+    before.ada_goes();
+    assert_eq!(unattended_after(&before), Some(15));
+    let mut answered = Room::chatting();
+    answered.writes(CUSTOMER);
+    answered.writes(ADA);
+    answered.ada_goes();
+    assert_eq!(unattended_after(&answered), Some(60));
+    let mut off = Room::chatting_with(Policy { unanswered: Millis(0), ..Policy::default() });
+    off.writes(CUSTOMER);
+    off.ada_goes();
+    assert_eq!(unattended_after(&off), Some(60));
+}
+
+#[test]
+fn a_customer_who_goes_on_writing_does_not_prolong_the_time() {
+    let mut room = Room::chatting();
+    room.ada_goes();
+    for _ in 0..5 {
+        room.pass(10);
+        room.writes(CUSTOMER);
+    }
+    assert_eq!(unattended_after(&room), Some(10));
+}
+
+#[test]
+fn a_message_that_no_webhook_reported_is_found_before_the_customer_is_told() {
+    let mut room = Room::chatting();
+    room.ada_goes();
+    room.writes_unreported(ADA);
+    room.joins(agent(BO, 2));
+    room.pass(120);
+    assert_eq!(
+        room.row(),
+        "No page of an agent on it was ever here, or Twilio names no worker: that agent may have no plugin."
+    );
+    assert!(room.told().is_empty());
+}
+
+#[test]
+fn a_page_that_comes_back_from_the_cache_of_the_browser_is_there() {
+    let mut room = Room::chatting();
+    room.page(ADA, PAGE, PageEvent::Goodbye);
+    room.pass(5);
+    room.page(ADA, PAGE, PageEvent::Heard);
+    room.page(ADA, PAGE, PageEvent::PushOpened);
+    assert_eq!(unattended_after(&room), None);
+}
+
+#[test]
+fn of_two_tabs_one_is_enough() {
+    let mut room = Room::chatting();
+    room.page(ADA, PAGE + 1, PageEvent::Heard);
+    room.page(ADA, PAGE + 1, PageEvent::PushOpened);
+    room.page(ADA, PAGE, PageEvent::Goodbye);
+    assert_eq!(unattended_after(&room), None);
+    room.pass(1);
+    room.page(ADA, PAGE + 1, PageEvent::PushClosed);
+    assert_eq!(unattended_after(&room), Some(60));
+}
+
+#[test]
+fn with_several_agents_a_conversation_is_unattended_when_all_are_gone() {
+    let mut room = Room::chatting();
+    room.bo_takes(2);
+    room.ada_goes();
+    room.pass(600);
+    assert_eq!(room.attendance(), Attendance::Attended);
+    room.page(BO, PAGE, PageEvent::PushClosed);
+    assert_eq!(unattended_after(&room), Some(60));
+}
+
+#[test]
+fn an_agent_without_the_plugin_is_never_taken_for_gone() {
+    let mut room = Room::new(Policy::default());
+    room.joins(agent(ADA, 1));
+    room.writes(CUSTOMER);
+    room.pass(36_000);
+    assert_eq!(room.attendance(), Attendance::Unjudged);
+    assert_eq!(room.acts(), [""; 0]);
+}
+
+#[test]
+fn an_agent_who_leaves_by_flexs_buttons_is_never_taken_for_gone() {
+    for how in [Leaving::Leave, Leaving::Pause, Leaving::Transfer, Leaving::WrapUp] {
+        let mut room = Room::chatting();
+        room.writes(CUSTOMER);
+        room.handle(&Event::Leaving { worker: worker(ADA), conversation: conversation(), how });
+        room.ada_goes();
+        room.pass(300);
+        assert_eq!(room.attendance(), Attendance::Graceful, "{how:?}");
+        assert_eq!(room.acts(), [""; 0]);
+        // A statement that leads to nothing does not count for ever.
+        room.pass(301);
+        assert!(room.is_absent(), "{how:?}");
+    }
+}
+
+#[test]
+fn an_agent_who_has_stayed_takes_the_statement_back() {
+    let mut room = Room::chatting();
+    let how = Leaving::Transfer;
+    room.handle(&Event::Leaving { worker: worker(ADA), conversation: conversation(), how });
+    room.pass(1);
+    room.handle(&Event::Claimed { worker: worker(ADA), conversation: conversation(), place: place() });
+    room.ada_goes();
+    assert_eq!(unattended_after(&room), Some(60));
+}
+
+#[test]
+fn while_one_agent_leaves_on_purpose_the_other_one_may_be_lost() {
+    let mut room = Room::chatting();
+    room.bo_takes(2);
+    let how = Leaving::Transfer;
+    room.handle(&Event::Leaving { worker: worker(BO), conversation: conversation(), how });
+    room.page(BO, PAGE, PageEvent::PushClosed);
+    room.ada_goes();
+    assert_eq!(unattended_after(&room), Some(60));
+}
+
+#[test]
+fn states_of_flex_are_left_alone() {
+    for (state, attendance) in [
+        (ChannelState::Paused, Attendance::Paused),
+        (ChannelState::Inactive, Attendance::Left),
+        (ChannelState::Closed, Attendance::Closed),
+    ] {
+        let mut room = Room::chatting();
+        room.state = state;
+        room.leaves(&agent(ADA, 1));
+        room.news(InteractionNews::Status(state));
+        assert_eq!(room.attendance(), attendance);
+        room.ada_goes();
+        room.pass(300);
+        room.writes(CUSTOMER);
+        room.pass(300);
+        assert_eq!(room.acts(), [""; 0], "{state:?}");
+    }
+}
