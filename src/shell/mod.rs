@@ -331,7 +331,7 @@ impl Inner {
 
     /// The page ends: only a beacon can still be sent, and it carries no headers.
     fn say_goodbye(&self, marks: Vec<GracefulMark>, goodbye: Option<Goodbye>) {
-        let beacon = Beacon { token: self.flex.token(), marks, goodbye };
+        let beacon = Beacon { token: self.flex.token(), marks, goodbye, gone: None };
         if let Ok(body) = post::body(&told::beacon(&beacon)) {
             // Refused only when it is too large. The server notices the end of the push channel as well.
             let arguments: [&JsValue; 2] = [&self.farewell().into(), &body];

@@ -100,6 +100,11 @@ impl Desk {
         self.pages.values().map(|page| page.reach())
     }
 
+    /// The epochs of pages whose push channel is open.
+    pub fn open_pages(&self) -> impl Iterator<Item = u64> {
+        self.pages.iter().filter(|(_, page)| page.reach() == Reach::Open).map(|(epoch, _)| *epoch)
+    }
+
     /// When a page was there last, for sure (point in time).
     pub fn last_sign_at(&self) -> Option<Millis> {
         self.pages.values().filter_map(|page| page.sign()).max()

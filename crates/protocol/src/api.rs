@@ -8,6 +8,7 @@
 //! | `POST /v1/hello` | [`Hello`] | [`HelloReply`] |
 //! | `POST /v1/calls` | [`Registration`] | 204 |
 //! | `POST /v1/graceful` | [`GracefulMark`] | 204 |
+//! | `POST /v1/conversations` | [`Conversations`] | 204 |
 //! | `POST /v1/goodbye` | [`Beacon`], as `text/plain`: a page that goes away can set no header | 204 |
 //! | `GET /v1/calls/{conference}` | | [`CallView`]: for the call's agents, supervisors and administrators |
 //! | `GET /v1/push?epoch=…` | | `text/event-stream` of [`Push`], one JSON object a `data:` line |
@@ -19,7 +20,10 @@
 //!
 //! Errors are `application/problem+json`: [`Problem`].
 
-use crate::{CallSid, ConferenceSid, Millis, RecoveryId, ReservationSid, TaskQueueSid, TaskSid, WorkflowSid};
+use crate::{
+    CallSid, ConferenceSid, ConversationSid, InteractionChannelSid, InteractionSid, Millis, RecoveryId,
+    ReservationSid, TaskQueueSid, TaskSid, WorkflowSid,
+};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -161,6 +165,63 @@ pub struct Beacon {
     /// Absent from a page that leaves no leg behind.
     #[serde(default)]
     pub goodbye: Option<Goodbye>,
+    /// Epoch of the page that goes, if it has conversations.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gone: Option<u64>,
+}
+
+/// The conversations of a page's agent, all of them. What Twilio says of them decides; this says where to look.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Conversations {
+    /// Epoch of the page.
+    pub epoch: u64,
+    /// Those that the agent has. At most 200.
+    #[serde(default)]
+    pub conversations: Vec<ConversationClaim>,
+    /// Those that the agent leaves on purpose, from now on. At most 200.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub leaving: Vec<ConversationLeave>,
+}
+
+/// A conversation that an agent has, as the attributes of its task name it.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ConversationClaim {
+    /// The conversation.
+    pub conversation: ConversationSid,
+    /// Its interaction.
+    pub interaction: InteractionSid,
+    /// The interaction's channel.
+    pub channel: InteractionChannelSid,
+}
+
+/// A conversation that an agent leaves on purpose.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ConversationLeave {
+    /// The conversation.
+    pub conversation: ConversationSid,
+    /// How.
+    pub how: LeavingConversation,
+}
+
+/// Ways to leave a conversation on purpose, by Flex's own buttons.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LeavingConversation {
+    /// The conversation waits until the customer writes.
+    Leave,
+    /// The agent gets it back by themselves.
+    Pause,
+    /// Another agent or a queue is to have it.
+    Transfer,
+    /// The agent wraps up or completes.
+    WrapUp,
 }
 
 /// What the server knows about the worker's calls. Empty: nothing to recover.

@@ -3,15 +3,18 @@
 
 mod ask;
 pub mod check;
+mod conversations;
 pub mod document;
 mod keys;
 pub mod layers;
 mod monitoring;
 
+pub use conversations::{ConversationSettings, Switch, Unattended, Untaken};
 pub use keys::Key;
 pub use monitoring::Monitoring;
 
 use crate::allowed::Number;
+use crate::conversations::ChatTexts;
 use crate::error::Error;
 use crate::limits::Limits;
 use crate::pace::Pacing;
@@ -167,6 +170,12 @@ pub struct Config {
     /// Settings that differ for calls of a workflow.
     #[arg(skip)]
     pub workflow: BTreeMap<WorkflowSid, Changes>,
+    /// Conversations.
+    #[command(flatten, next_help_heading = "Conversations")]
+    pub conversations: ConversationSettings,
+    /// Texts of conversations.
+    #[command(flatten, next_help_heading = "Conversations")]
+    pub chat_texts: ChatTexts,
     /// Settings that differ for calls of a queue.
     #[arg(skip)]
     pub queue: BTreeMap<TaskQueueSid, Changes>,

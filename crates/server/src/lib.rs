@@ -33,6 +33,7 @@ mod checkpoints;
 pub mod clock;
 pub mod config;
 mod console;
+mod conversations;
 mod counting;
 pub mod doctor;
 pub mod engine;

@@ -54,7 +54,7 @@ impl Server {
         let mortal = Mortal { transport, surroundings: surroundings.clone(), within };
         let client = Client::over(settings, Arc::new(mortal));
         let parts = Parts::start(config, client, store, Stop::default())?;
-        let (killed, tasks) = (surroundings.clone(), [&parts.engine, &parts.queue]);
+        let (killed, tasks) = (surroundings.clone(), [&parts.engine, &parts.queue, &parts.chats]);
         let tasks = tasks.map(tokio::task::JoinHandle::abort_handle);
         tokio::spawn(async move {
             killed.killed().await;

@@ -1,7 +1,8 @@
 //! Starts and stops the parts in the right order.
 
 use crate::call_messages::CallMessages;
-use crate::config::Config;
+use crate::config::{Config, Switch};
+use crate::conversations::{self, Connected, Conversations};
 use crate::engine::{Engine, Handle, Outlets};
 use crate::error::Error;
 use crate::execute::Executor;
@@ -18,7 +19,9 @@ use crate::stopping::Stop;
 use crate::store::Store;
 use crate::upkeep;
 use crate::{checkpoints, counting};
-use rejoin_protocol::Millis;
+use rejoin_conversations::PageEvent;
+use rejoin_protocol::{Millis, WorkerSid};
+use rejoin_recovery::Event;
 use rejoin_twilio::Client;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -47,6 +50,9 @@ pub(crate) struct Parts {
     pub(crate) routers: Routers,
     pub(crate) engine: JoinHandle<()>,
     pub(crate) queue: JoinHandle<()>,
+    /// The engine of conversations.
+    pub(crate) chats: JoinHandle<()>,
+    conversations: Conversations,
     handle: Handle,
     stop: Stop,
     store: Store,
@@ -104,6 +110,7 @@ impl Server {
             biased;
             _ = &mut self.parts.engine => tracing::error!("the engine has ended"),
             _ = &mut self.parts.queue => tracing::error!("the queue has ended"),
+            _ = &mut self.parts.chats => tracing::error!("the engine of conversations has ended"),
             _ = &mut self.http => tracing::error!("the HTTP side has ended"),
         }
     }
@@ -133,6 +140,16 @@ async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Error> {
     Ok((listener, address))
 }
 
+impl Connected for Pushes {
+    fn is_connected(
+        &self,
+        worker: WorkerSid,
+    ) -> futures_util::future::BoxFuture<'static, Result<bool, Error>> {
+        let pushes = self.clone();
+        Box::pin(async move { pushes.was_there(&worker, pushes.now()).await })
+    }
+}
+
 impl Parts {
     /// Starts from the store.
     pub(crate) fn start(
@@ -153,11 +170,36 @@ impl Parts {
         let (paced, shared, asked) = (turns.clone(), turns.clone(), turns.clone());
         let (leased, tidied, heard) = (store.clone(), store.clone(), pushes.clone());
         let (counted, logged) = (store.clone(), store.clone());
-        let told = handle.clone();
+        let executor_of_chats =
+            conversations::Executor::new(client.clone(), turns.clone(), Arc::clone(&config), store.clone());
+        let (conversations, chats) = match config.conversations.on {
+            Switch::Off => (Conversations::off(), None),
+            Switch::On => {
+                let policies = config.conversations.policies();
+                let connected: Arc<dyn Connected> = Arc::new(pushes.clone());
+                let (conversations, chats) =
+                    conversations::Engine::new(policies, store.clone(), executor_of_chats, connected);
+                (conversations, Some(chats))
+            }
+        };
+        let told = (handle.clone(), conversations.clone());
         let lost = pushes.clone().watch_lost(move |event| {
-            let engine = told.clone();
-            async move { engine.event(event).await }
+            let (engine, conversations) = told.clone();
+            async move {
+                if let Event::PushLost { worker, epoch } = &event {
+                    conversations.page(worker, *epoch, PageEvent::PushClosed);
+                }
+                engine.event(event).await
+            }
         });
+        let stops = stopping.clone();
+        let chats = async move {
+            match chats {
+                Some(chats) => chats.run().await,
+                None => stops.said().await,
+            }
+        };
+        let chats = tokio::spawn(store.surroundings().task(chats));
         let keep = Millis(DAY.0 * u64::from(config.keep_days));
         let queue = queue::run(wanted, executor, handle.clone(), store.clone(), turns, stopping.clone());
         let surroundings = store.surroundings().clone();
@@ -177,21 +219,35 @@ impl Parts {
         };
         let queue = tokio::spawn(surroundings.task(beside));
         let to_twilio = (client, asked);
-        let app =
-            App::new(config, to_twilio, handle.clone(), (pushes, messages), lines, store.clone(), stopping);
+        let app = App::new(
+            config,
+            to_twilio,
+            (handle.clone(), conversations.clone()),
+            (pushes, messages),
+            lines,
+            store.clone(),
+            stopping,
+        );
         let routers = http::routers(&Arc::new(app))?;
-        Ok(Self { routers, engine, queue, handle, stop, store })
+        Ok(Self { routers, engine, queue, chats, conversations, handle, stop, store })
     }
 
     /// Stops gracefully. `answered` resolves when the last requests are.
     pub(crate) async fn stop(self, answered: impl Future<Output = ()>) {
-        let Self { routers: _, mut engine, mut queue, handle, stop, store } = self;
+        let Self { routers: _, mut engine, mut queue, mut chats, conversations, handle, stop, store } = self;
         stop.say();
         let handed_over = async {
             if !queue.is_finished()
                 && let Err(error) = (&mut queue).await
             {
                 tracing::error!(%error, "the queue panicked");
+            }
+            // What is still carried out for conversations is taken over, too.
+            conversations.stop().await;
+            if !chats.is_finished()
+                && let Err(error) = (&mut chats).await
+            {
+                tracing::error!(%error, "the engine of conversations panicked");
             }
             // The lease is no longer renewed.
             store.hand_over().await;

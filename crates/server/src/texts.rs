@@ -5,7 +5,7 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 
 /// The default language, and the fallback for a language without texts.
-const ENGLISH: &str = "en-US";
+pub(crate) const ENGLISH: &str = "en-US";
 
 /// An announcement to callers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,13 +70,10 @@ impl Texts {
     /// else the default language.
     pub fn say(&self, phrase: Phrase, wanted: Option<&str>) -> (&str, &str) {
         let all = self.all(phrase);
-        let best = |wanted: &str| {
-            let same = all.iter().find(|(tag, _)| tag.eq_ignore_ascii_case(wanted));
-            same.or_else(|| all.iter().find(|(tag, _)| family(tag).eq_ignore_ascii_case(family(wanted))))
-        };
+        let best = |wanted: &str| best(&all, wanted);
         let found =
             wanted.map(str::trim).and_then(best).or_else(|| best(&self.language)).or_else(|| best(ENGLISH));
-        found.copied().unwrap_or((ENGLISH, ""))
+        found.unwrap_or((ENGLISH, ""))
     }
 
     /// The phrase in each language, with its tag. An earlier one wins.
@@ -101,6 +98,13 @@ impl Texts {
             }))
             .collect()
     }
+}
+
+/// The text for this language: the first one in it, else the first one of its family.
+pub(crate) fn best<'a>(all: &[(&'a str, &'a str)], wanted: &str) -> Option<(&'a str, &'a str)> {
+    let same = all.iter().find(|(tag, _)| tag.eq_ignore_ascii_case(wanted));
+    let near = || all.iter().find(|(tag, _)| family(tag).eq_ignore_ascii_case(family(wanted)));
+    same.or_else(near).copied()
 }
 
 /// `de` of `de-AT`.

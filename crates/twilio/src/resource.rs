@@ -80,6 +80,9 @@ pub struct Task {
     pub attributes: Option<String>,
     /// The task's workflow.
     pub workflow_sid: Option<WorkflowSid>,
+    /// Its task channel, such as `voice` or `chat`.
+    #[serde(default)]
+    pub task_channel_unique_name: Option<String>,
     /// The queue in which the task waits, or from which it was accepted.
     #[serde(default)]
     pub task_queue_sid: Option<TaskQueueSid>,
@@ -134,6 +137,9 @@ pub struct Worker {
     pub activity_sid: ActivitySid,
     /// True when the activity receives tasks.
     pub available: bool,
+    /// JSON text.
+    #[serde(default)]
+    pub attributes: Option<String>,
     /// Their version, to be sent back with a change.
     #[serde(skip)]
     pub etag: Option<String>,

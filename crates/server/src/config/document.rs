@@ -24,6 +24,16 @@ const TAIL: &str = "
 # [queue.WQ00000000000000000000000000000000]
 # queue_within_ms = 120000
 
+# ── Exceptions for conversations ──
+# By kind of channel (web, sms and so on) or by workflow, which wins.
+
+# [conversation.web]
+# alert_ms = 120000
+# close_ms = 600000
+
+# [conversation.WW00000000000000000000000000000000]
+# when_unattended = \"park\"
+
 # ── What callers hear in other languages ──
 # They replace the built-in texts, or add a language. The built-in text is used for one that is not set.
 

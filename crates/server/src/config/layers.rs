@@ -145,10 +145,12 @@ pub struct Tables {
     pub queue: BTreeMap<TaskQueueSid, Changes>,
     /// Texts by language.
     pub texts: BTreeMap<String, Wording>,
+    /// Exceptions for conversations, by kind of channel or by workflow.
+    pub conversation: BTreeMap<String, rejoin_conversations::Changes>,
 }
 
 /// The names of [`Tables`].
-const TABLES: [&str; 3] = ["workflow", "queue", "texts"];
+const TABLES: [&str; 4] = ["workflow", "queue", "texts", "conversation"];
 
 impl File {
     /// Reads a file.

@@ -50,6 +50,8 @@ pub(super) struct ReadBeacon {
     marks: Each<ReadMark>,
     #[serde(default)]
     goodbye: Option<ReadGoodbye>,
+    #[serde(default)]
+    gone: Option<u64>,
 }
 
 #[derive(Deserialize)]
@@ -62,7 +64,8 @@ impl From<ReadBeacon> for Beacon {
     fn from(read: ReadBeacon) -> Self {
         let goodbye = |it: ReadGoodbye| Goodbye { epoch: it.epoch, tasks: it.tasks.understood("task") };
         let marks = read.marks.understood("mark").into_iter().map(|ReadMark(mark)| mark);
-        Self { token: read.token, marks: marks.collect(), goodbye: read.goodbye.map(goodbye) }
+        let goodbye = read.goodbye.map(goodbye);
+        Self { token: read.token, marks: marks.collect(), goodbye, gone: read.gone }
     }
 }
 

@@ -7,6 +7,7 @@ mod call_messages;
 mod connection;
 mod connections;
 mod console;
+mod conversations;
 mod discover_call;
 mod early;
 mod events;
@@ -38,6 +39,7 @@ mod webhooks;
 use crate::audio;
 use crate::call_messages::CallMessages;
 use crate::config::Config;
+use crate::conversations::Conversations;
 use crate::engine::{Handle, LineAdded};
 use crate::error::Error;
 use crate::pace::{Rank, Turns};
@@ -76,6 +78,7 @@ pub struct App {
     pub(crate) engine: Handle,
     pub(crate) pushes: Pushes,
     pub(crate) messages: CallMessages,
+    pub(crate) conversations: Conversations,
     pub(crate) lines: broadcast::Sender<LineAdded>,
     pub(crate) store: Store,
     pub(crate) tokens: Tokens,
@@ -106,7 +109,7 @@ impl App {
     pub(crate) fn new(
         config: Arc<Config>,
         (client, turns): (Client, Turns),
-        engine: Handle,
+        (engine, conversations): (Handle, Conversations),
         (pushes, messages): (Pushes, CallMessages),
         lines: broadcast::Sender<LineAdded>,
         store: Store,
@@ -129,6 +132,7 @@ impl App {
             engine,
             pushes,
             messages,
+            conversations,
             lines,
             store,
             turns,
@@ -163,6 +167,7 @@ pub(crate) fn routers(app: &Arc<App>) -> Result<Routers, Error> {
         .route("/v1/calls", post(plugin::register))
         .route("/v1/calls/{conference}", get(view::call))
         .route("/v1/graceful", post(plugin::graceful))
+        .route("/v1/conversations", post(conversations::claim))
         .route("/v1/goodbye", post(plugin::goodbye))
         .route("/v1/push", get(push::push))
         .route("/v1/ready", get(readiness::ready_for_pages))
@@ -170,6 +175,8 @@ pub(crate) fn routers(app: &Arc<App>) -> Result<Routers, Error> {
     let router = Router::new()
         .route("/webhooks/conference", post(webhooks::conference))
         .route("/webhooks/events", post(events::events))
+        .route("/webhooks/conversations", post(conversations::conversation))
+        .route("/webhooks/interactions", post(conversations::interaction))
         .route("/webhooks/call-message", post(call_messages::call_message))
         .route("/twiml/announce/{recovery}", get(twiml::announce).post(twiml::announce))
         .route("/twiml/hold/{recovery}", post(twiml::hold))
@@ -191,6 +198,7 @@ pub(crate) fn routers(app: &Arc<App>) -> Result<Routers, Error> {
         .route("/operator/timeline/{customer}", get(operator::timeline))
         .route("/operator/given-up", get(operator::given_up))
         .route("/operator/held-back", get(operator::held_back))
+        .route("/operator/conversations", get(conversations::all))
         .route("/operator/held-back/{conference}/release", post(operator::release))
         .route("/operator/storm", get(storm::status))
         .route("/operator/storm/go-on", post(storm::go_on))

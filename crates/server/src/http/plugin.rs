@@ -12,6 +12,7 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{FromRequest, Query, Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
+use rejoin_conversations::PageEvent;
 use rejoin_protocol::api::{self, Beacon, GracefulMark, Hello, HelloReply, Registration};
 use rejoin_recovery::{Event, Machine, Right};
 use serde::de::DeserializeOwned;
@@ -35,7 +36,7 @@ pub(super) fn check_epochs(app: &App, epochs: impl IntoIterator<Item = u64>) -> 
 
 /// A JSON body. Unknown fields are ignored: the plugin may be newer than the server.
 #[derive(Debug)]
-pub(crate) struct Posted<T>(T);
+pub(crate) struct Posted<T>(pub(super) T);
 
 impl<T: DeserializeOwned> FromRequest<Arc<App>> for Posted<T> {
     type Rejection = Problem;
@@ -97,6 +98,7 @@ pub(crate) async fn hello(
     };
     let superseded = app.pushes.newer_page_connected(&agent.worker, hello.epoch).await;
     app.pushes.supersede(&agent.worker, hello.epoch).await;
+    app.conversations.page(&agent.worker, hello.epoch, PageEvent::Heard);
     let worker = agent.worker.clone();
     let event = Event::Hello { worker: agent.worker.clone(), hello: hello.clone(), older_page_connected };
     let surroundings = app.store.surroundings().clone();
@@ -205,13 +207,17 @@ pub(crate) async fn goodbye(State(app): State<Arc<App>>, request: Request) -> Re
     let (parts, body) = request.into_parts();
     let body = body::read(&app.config.limits, body, body::LIMIT, parts.extensions.get()).await?;
     let read: ReadBeacon = serde_json::from_slice(&body).map_err(|_| Problem::BodyInvalid)?;
-    let Beacon { token, marks, goodbye } = read.into();
+    let Beacon { token, marks, goodbye, gone } = read.into();
     if marks.len() > LEFT || goodbye.as_ref().is_some_and(|goodbye| goodbye.tasks.len() > LEFT) {
         return Err(Problem::BodyInvalid);
     }
     let said = marks.iter().filter_map(|mark| Some(mark.id?.epoch));
-    check_epochs(&app, said.chain(goodbye.as_ref().map(|goodbye| goodbye.epoch)))?;
+    let gone = gone.or(goodbye.as_ref().map(|goodbye| goodbye.epoch));
+    check_epochs(&app, said.chain(gone))?;
     let Agent { worker, .. } = Agent::of(&app, &token, &parts.extensions).await?;
+    if let Some(epoch) = gone {
+        app.conversations.page(&worker, epoch, PageEvent::Goodbye);
+    }
     let mut taken = Ok(());
     for mark in marks {
         tracing::info!(%worker, task = %mark.task, reason = ?mark.reason, "leaves on purpose, and the page ends");

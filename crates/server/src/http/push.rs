@@ -13,6 +13,7 @@ use axum::http::HeaderMap;
 use axum::response::sse::{Event as Line, KeepAlive};
 use axum::response::{IntoResponse as _, Response, Sse};
 use futures_util::{StreamExt as _, stream};
+use rejoin_conversations::PageEvent;
 use rejoin_protocol::WorkerSid;
 use rejoin_protocol::api::{self, Push, RecoveryView};
 use rejoin_recovery::Event;
@@ -69,6 +70,7 @@ pub(crate) async fn push(
     app.opened.check(worker.as_str().as_bytes())?;
     let since = headers.get("last-event-id").map(|id| id.to_str().unwrap_or_default());
     let opened = app.pushes.subscribe(worker, page.epoch, since).await?;
+    app.conversations.page(worker, page.epoch, PageEvent::PushOpened);
     let Subscription { first: missed, position, calls, receiver, presence, session } = opened;
     let calls = app.engine.with(calls);
     if calls.doubts_page(worker, page.epoch) {

@@ -12,6 +12,7 @@
 //! pass the same tests.
 
 mod change;
+mod conversations;
 mod database;
 mod disk;
 mod heard;
@@ -22,6 +23,7 @@ pub use change::{
     Batch, CallCounts, Changes, Claim, Committed, Found, JobId, Line, NewJob, OpenJobs, StoredJob, Tenure,
 };
 pub(crate) use change::{Seen, SeenServer};
+pub(crate) use conversations::{BegunAction, ConversationBatch, ConversationChanges, FoundConversations};
 pub(crate) use database::{hosts, newest_tables, sums};
 pub use disk::Disk;
 pub use heard::{Begun, Heard, PushId, Pushed};
@@ -42,8 +44,9 @@ use crate::surroundings::Surroundings;
 use crate::switches::{Switch, Switches};
 use database::Database;
 use held_back::SetAside;
+use rejoin_conversations::Conversation;
 use rejoin_protocol::api::Push;
-use rejoin_protocol::{AccountSid, CallSid, ConferenceSid, Millis, WorkerSid};
+use rejoin_protocol::{AccountSid, CallSid, ConferenceSid, ConversationSid, Millis, WorkerSid};
 use rejoin_recovery::{Call, Key};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -244,6 +247,48 @@ impl Store {
             decide(found)
         };
         ask!(self, place => transact(batch, decide, tenure))
+    }
+
+    /// Finds and locks the conversations of a batch, lets `decide` choose the changes, and writes them: all or nothing, durable
+    /// when this returns. The actions that begin come back with their numbers.
+    pub(crate) async fn transact_conversations<T>(
+        &self,
+        batch: &ConversationBatch,
+        decide: impl FnMut(FoundConversations) -> Result<(ConversationChanges, T), Error>,
+    ) -> Result<(Vec<BegunAction>, T), Error> {
+        ask!(self, place => transact_conversations(batch, decide))
+    }
+
+    /// Conversations that are due by now, at most `most`, and when the next one is due (point in time).
+    pub(crate) async fn due_conversations(
+        &self,
+        most: usize,
+    ) -> Result<(Vec<ConversationSid>, Option<Millis>), Error> {
+        let now = self.now();
+        ask!(self, place => due_conversations(now, most))
+    }
+
+    /// Takes over actions for conversations of servers that are gone, and own ones that are not among these.
+    pub(crate) async fn take_over_conversations(
+        &self,
+        held: &BTreeSet<i64>,
+    ) -> Result<Vec<BegunAction>, Error> {
+        ask!(self, place => take_over_conversations(held))
+    }
+
+    /// A conversation; `None`: it is not known, or cannot be read.
+    pub(crate) async fn conversation(&self, sid: &ConversationSid) -> Result<Option<Conversation>, Error> {
+        ask!(self, place => conversation(sid))
+    }
+
+    /// The desks of all workers.
+    pub(crate) async fn open_desks(&self) -> Result<FoundConversations, Error> {
+        ask!(self, place => open_desks())
+    }
+
+    /// All conversations and desks, 10,000 at most, for the console.
+    pub(crate) async fn conversations(&self) -> Result<FoundConversations, Error> {
+        ask!(self, place => conversations())
     }
 
     /// Takes up to `most` free jobs of these crowds, the most important first. `held`: jobs that this server already

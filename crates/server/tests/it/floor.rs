@@ -186,6 +186,16 @@ impl Floor {
         floor
     }
 
+    /// Where Twilio's services and the twin's own interface are.
+    pub(crate) fn twilio(&self) -> &str {
+        &self.base
+    }
+
+    /// The server's settings.
+    pub(crate) fn config(&self) -> &Config {
+        &self.config
+    }
+
     pub(crate) fn faults(&self, faults: Value) {
         self.twin.set_faults(serde_json::from_value::<Faults>(faults).expect("faults"));
     }
@@ -225,7 +235,7 @@ impl Floor {
         self.is(Agent::Ada, "Unavailable").await;
     }
 
-    async fn is(&self, agent: Agent, activity: &str) {
+    pub(crate) async fn is(&self, agent: Agent, activity: &str) {
         let url = format!("{}/workers/{}/activity", self.base.replace("/__tw", "/__twin"), agent.name());
         let sent = self.desk.http.post(url).json(&json!({"activity": activity})).send().await.unwrap();
         assert!(sent.status().is_success());

@@ -10,6 +10,7 @@ mod claims;
 mod clock;
 mod coaching;
 mod console;
+mod conversations;
 mod crash;
 mod database;
 mod deploy;

@@ -40,7 +40,7 @@ impl World {
             Effect::ClearTimer { timer } => _ = self.pages[page].timers.remove(&timer),
             Effect::Beacon { marks, goodbye } => {
                 let says_goodbye = goodbye.is_some();
-                let beacon = Beacon { token: self.token(page), marks, goodbye };
+                let beacon = Beacon { token: self.token(page), marks, goodbye, gone: None };
                 let body = text(&told::beacon(&beacon));
                 let token = beacon.token;
                 let mut chance = self.chance(Way::Post, page);

@@ -140,6 +140,7 @@ fn main() -> ExitCode {
         Command::Serve(mut options) => {
             options.config.workflow = layered.tables.workflow;
             options.config.queue = layered.tables.queue;
+            options.config.conversations.exceptions = layered.tables.conversation;
             options.config.texts.others = layered.tables.texts;
             let logs = options.config.logs.clone();
             run(&logs, async { Box::pin(serve::run(*options)).await.map_err(|error| error.to_string()) })

@@ -5,6 +5,7 @@ mod alerts;
 mod call_messages;
 mod checkpoint;
 mod console;
+mod conversations;
 mod early;
 mod history;
 pub(crate) mod hosts;
@@ -50,6 +51,7 @@ pub(super) struct Database {
     dialect: Dialect,
     sql: Sql,
     history_sql: HistorySql,
+    conversations: conversations::Sql,
     place: Place,
     /// Timeout of an answer.
     deadline: Duration,

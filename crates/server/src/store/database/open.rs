@@ -195,6 +195,7 @@ async fn sqlite(
         dialect: Dialect::Sqlite,
         sql: Sql::new(Dialect::Sqlite),
         history_sql: HistorySql::new(Dialect::Sqlite),
+        conversations: super::conversations::Sql::new(Dialect::Sqlite),
         place: Place::File {
             writing: pool(url, 1, setup, within)?,
             reading: pool(url, 4, reads.clone(), within)?,
@@ -235,6 +236,7 @@ async fn postgres(url: &str, deadline: Duration, surroundings: Surroundings) -> 
         dialect,
         sql,
         history_sql: HistorySql::new(dialect),
+        conversations: super::conversations::Sql::new(dialect),
         place: Place::Servers(Arc::new(servers)),
         deadline,
         committed: Mutex::new(Instant::now()),

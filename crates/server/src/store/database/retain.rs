@@ -22,6 +22,7 @@ impl Database {
     pub(in crate::store) async fn tidy(&self, keep: Millis) -> Result<(), Error> {
         self.forget_pushes().await?;
         self.limited(self.forget_early()).await?;
+        self.limited(self.forget_desks()).await?;
         self.forget_former_sessions().await?;
         self.forget_history(keep).await;
         let before = integer(self.surroundings.now() - keep);

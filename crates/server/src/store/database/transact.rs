@@ -310,7 +310,7 @@ pub(super) fn key_rows<'a>(conference: &'a str, keys: &'a BTreeSet<Key>) -> impl
 /// that is still in progress has its calls locked, and is waited for; one that has succeeded is found. Its actions
 /// are then not among those that are carried out at once: they are ours in the store, and taken from there after five
 /// seconds.
-fn passes(error: &Error) -> bool {
+pub(super) fn passes(error: &Error) -> bool {
     let error = match error {
         Error::Unsettled(_) => return true,
         Error::Database(error) => error,

@@ -37,6 +37,7 @@ pub(super) struct Data {
     pub(super) sessions: BTreeMap<i64, (String, WorkerSid, u64)>,
     /// When a page last answered a call message.
     pub(super) message_answered: Millis,
+    pub(super) conversations: super::conversations::Conversations,
     numbers: i64,
 }
 

@@ -3,6 +3,7 @@
 //! It has the databases' guarantees, and is simpler: one transaction runs after the other, in a deterministic order.
 
 mod batch;
+mod conversations;
 mod data;
 mod jobs;
 mod push;

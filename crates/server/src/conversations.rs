@@ -1,0 +1,425 @@
+//! Conversations: what the machine of `rejoin-conversations` decides is made durable and carried out.
+//!
+//! Events are handled in batches: one transaction reads what they concern, lets the machine decide, and writes the result
+//! with the actions that begin. Only then are the senders answered and the actions carried out. An action belongs to the
+//! server that has begun it, until its outcome is stored; when that server is gone another one takes it over, and looks first
+//! for what may have been done already. No conversation is kept in memory.
+
+mod carry_out;
+mod known_agents;
+mod phrases;
+
+pub use phrases::ChatTexts;
+
+use crate::error::Error;
+use crate::store::{BegunAction, ConversationBatch, ConversationChanges, FoundConversations, Store};
+pub(crate) use carry_out::{Executor, role, state};
+use rejoin_conversations::{Effect, Event, Key, Machine, Note, Outcome, PageEvent, Policies};
+use rejoin_protocol::{ConversationSid, Millis, WorkerSid};
+use std::collections::{BTreeMap, BTreeSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+/// Maximum number of events that are committed together.
+const BATCH: usize = 256;
+/// Maximum number of waiting events; more make their senders wait.
+const WAITING: usize = 4096;
+/// How often timers and actions of servers that are gone are looked for, if nothing else happens.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How often desks are compared with the push channels that are open: a server that is gone cannot tell that its channels
+/// are closed.
+const SWEEP_EVERY: Duration = Duration::from_secs(15);
+/// Pause after the store could not be asked.
+const PAUSE: Millis = Millis(500);
+/// How long a conversation is left alone whose timer cannot be handled.
+const SET_ASIDE: Millis = Millis::seconds(600);
+
+/// Tells whether a page of a worker is connected to any server; an error if that cannot be found out.
+pub(crate) trait Connected: Send + Sync + std::fmt::Debug {
+    /// True if one is.
+    fn is_connected(
+        &self,
+        worker: WorkerSid,
+    ) -> futures_util::future::BoxFuture<'static, Result<bool, Error>>;
+}
+
+enum Input {
+    Event(Box<Event>, oneshot::Sender<Result<(), Error>>),
+    Stop,
+}
+
+/// A handle. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct Conversations {
+    /// `None`: conversations are off.
+    inputs: Option<mpsc::Sender<Input>>,
+}
+
+impl Conversations {
+    /// Conversations are off: nothing is taken.
+    pub(crate) fn off() -> Self {
+        Self { inputs: None }
+    }
+
+    /// Hands in an event. When this returns `Ok`, everything that follows from it is durable.
+    ///
+    /// # Errors
+    /// Nothing has happened then, as far as is known.
+    pub(crate) async fn event(&self, event: Event) -> Result<(), Error> {
+        let Some(inputs) = &self.inputs else { return Ok(()) };
+        let (reply, answer) = oneshot::channel();
+        let input = Input::Event(Box::new(event), reply);
+        inputs.send(input).await.map_err(|_| Error::Stopping)?;
+        answer.await.map_err(|_| Error::Stopping)?
+    }
+
+    /// A page has done something. It is not waited for: the next sign of the page corrects what is lost.
+    pub(crate) fn page(&self, worker: &WorkerSid, epoch: u64, event: PageEvent) {
+        let Some(inputs) = &self.inputs else { return };
+        let (reply, _) = oneshot::channel();
+        let event = Box::new(Event::Page { worker: worker.clone(), epoch, event });
+        if inputs.try_send(Input::Event(event, reply)).is_err() {
+            tracing::warn!("a sign of a page is lost: too many events of conversations wait");
+        }
+    }
+
+    /// Stops the engine once all earlier events are durable.
+    pub(crate) async fn stop(&self) {
+        if let Some(inputs) = &self.inputs {
+            // Without a receiver it has stopped already.
+            let _ = inputs.send(Input::Stop).await;
+        }
+    }
+}
+
+/// The engine's state.
+pub(crate) struct Engine {
+    policies: Policies,
+    store: Store,
+    executor: Arc<Executor>,
+    connected: Arc<dyn Connected>,
+    inputs: mpsc::Receiver<Input>,
+    /// When the store is next asked for timers (point in time).
+    look_at: Millis,
+    sweep_at: Instant,
+    take_over_at: Instant,
+    carried_out: JoinSet<(i64, Event)>,
+    held: BTreeSet<i64>,
+    /// Conversations whose timer cannot be handled, and until when they are left alone (point in time).
+    aside: BTreeMap<ConversationSid, Millis>,
+}
+
+/// An event of a batch.
+struct Work {
+    event: Event,
+    /// The action that it ends.
+    ends: Option<i64>,
+    reply: Option<oneshot::Sender<Result<(), Error>>>,
+}
+
+impl Engine {
+    /// An engine that goes on from the store, and its handle. It runs with [`Engine::run`].
+    pub(crate) fn new(
+        policies: Policies,
+        store: Store,
+        executor: Executor,
+        connected: Arc<dyn Connected>,
+    ) -> (Conversations, Self) {
+        let (sender, inputs) = mpsc::channel(WAITING);
+        let engine = Self {
+            policies,
+            store,
+            executor: Arc::new(executor),
+            connected,
+            inputs,
+            look_at: Millis(0),
+            sweep_at: Instant::now() + SWEEP_EVERY,
+            take_over_at: Instant::now(),
+            carried_out: JoinSet::new(),
+            held: BTreeSet::new(),
+            aside: BTreeMap::new(),
+        };
+        (Conversations { inputs: Some(sender) }, engine)
+    }
+
+    /// Runs until it is stopped.
+    pub(crate) async fn run(mut self) {
+        loop {
+            let sleeps = Duration::from_millis(self.store.now().until(self.look_at).0).min(LOOK_EVERY);
+            let mut batch = vec![];
+            let mut stopping = false;
+            tokio::select! {
+                biased;
+                input = self.inputs.recv() => stopping = take(input, &mut batch),
+                Some(done) = self.carried_out.join_next() => batch.extend(self.ended(done)),
+                () = tokio::time::sleep(sleeps) => {}
+            }
+            while batch.len() < BATCH && !stopping {
+                let Ok(input) = self.inputs.try_recv() else { break };
+                stopping = take(Some(input), &mut batch);
+            }
+            while let Some(done) = self.carried_out.try_join_next() {
+                batch.extend(self.ended(done));
+            }
+            batch.extend(self.due().await);
+            if !batch.is_empty() {
+                self.step(batch).await;
+            }
+            if stopping {
+                // What is still carried out belongs to this server until its lease ends, and is taken over then.
+                return;
+            }
+            self.take_over().await;
+            self.sweep().await;
+        }
+    }
+
+    fn ended(&mut self, done: Result<(i64, Event), tokio::task::JoinError>) -> Option<Work> {
+        match done {
+            Ok((id, event)) => Some(Work { event, ends: Some(id), reply: None }),
+            Err(error) => {
+                // Its number stays held: taken over at the next start only, or it would panic again at once.
+                tracing::error!(%error, "an action for a conversation could not be carried out: a defect of rejoin");
+                None
+            }
+        }
+    }
+
+    /// Timers that are due.
+    async fn due(&mut self) -> Vec<Work> {
+        let now = self.store.now();
+        if now < self.look_at {
+            return vec![];
+        }
+        self.aside.retain(|_, until| *until > now);
+        match self.store.due_conversations(BATCH).await {
+            Ok((due, next)) => {
+                let latest = now + Millis(LOOK_EVERY.as_millis() as u64);
+                self.look_at = next.map_or(latest, |at| at.min(latest));
+                let due = due.into_iter().filter(|sid| !self.aside.contains_key(sid));
+                due.map(|conversation| Work { event: Event::Timer { conversation }, ends: None, reply: None })
+                    .collect()
+            }
+            Err(error) => {
+                tracing::error!(%error, "timers of conversations cannot be read; retrying");
+                self.look_at = now + PAUSE;
+                vec![]
+            }
+        }
+    }
+
+    /// One batch; if it cannot be committed because of one of its events, each event by itself.
+    async fn step(&mut self, batch: Vec<Work>) {
+        match self.attempt(&batch).await {
+            Ok(begun) => {
+                self.begin(begun, false);
+                self.answer(batch, &Ok(()));
+            }
+            Err(Error::Defect) if batch.len() > 1 => {
+                for work in batch {
+                    Box::pin(self.step(vec![work])).await;
+                }
+            }
+            Err(error) => {
+                tracing::error!(%error, "events of conversations could not be committed; nothing was written");
+                for work in &batch {
+                    match &work.event {
+                        Event::Timer { conversation } if matches!(error, Error::Defect) => {
+                            let until = self.store.now() + SET_ASIDE;
+                            self.aside.insert(conversation.clone(), until);
+                        }
+                        _ => {}
+                    }
+                }
+                self.look_at = self.store.now() + PAUSE;
+                self.answer(batch, &Err(error));
+            }
+        }
+    }
+
+    fn answer(&mut self, batch: Vec<Work>, result: &Result<(), Error>) {
+        for work in batch {
+            if let Some(id) = work.ends {
+                // An outcome that was not stored is found out again: the action is taken over by this very server.
+                self.held.remove(&id);
+            }
+            if let Some(reply) = work.reply {
+                // The sender may be gone: the event has happened nevertheless.
+                let _ = reply.send(match result {
+                    Ok(()) => Ok(()),
+                    Err(Error::Defect) => Err(Error::Defect),
+                    Err(error) if error.may_have_happened() => Err(Error::Busy),
+                    Err(_) => Err(Error::NotCommitted),
+                });
+            }
+        }
+    }
+
+    /// One transaction.
+    async fn attempt(&mut self, works: &[Work]) -> Result<Vec<BegunAction>, Error> {
+        let mut batch = ConversationBatch::default();
+        for work in works {
+            batch.keys.insert(work.event.key());
+            batch.ended.extend(work.ends);
+            match &work.event {
+                Event::Interaction { conversation, .. } | Event::Claimed { conversation, .. } => {
+                    batch.begins.insert(conversation.clone());
+                }
+                Event::Page { worker, .. } => _ = batch.workers.insert(worker.clone()),
+                Event::Message { .. }
+                | Event::State { .. }
+                | Event::Leaving { .. }
+                | Event::Task { .. }
+                | Event::Done { .. }
+                | Event::Timer { .. } => {}
+            }
+        }
+        let (policies, now) = (&self.policies, self.store.now());
+        let decide = |found: FoundConversations| {
+            let decided = catch_unwind(AssertUnwindSafe(|| decide(policies, now, works, found)));
+            decided.map_err(|_| Error::Defect)
+        };
+        let (begun, notes) = self.store.transact_conversations(&batch, decide).await?;
+        for (conversation, note) in notes {
+            tell(&conversation, &note);
+        }
+        // Timers may have been set.
+        self.look_at = Millis(0);
+        Ok(begun)
+    }
+
+    fn begin(&mut self, begun: Vec<BegunAction>, again: bool) {
+        for action in begun {
+            self.held.insert(action.id);
+            let (executor, surroundings) = (Arc::clone(&self.executor), self.store.surroundings().clone());
+            let BegunAction { id, conversation, action, until } = action;
+            self.carried_out.spawn(surroundings.task(async move {
+                let outcome = executor.carry_out(&conversation, &action, until, again).await;
+                (id, Event::Done { conversation, action, outcome })
+            }));
+        }
+    }
+
+    async fn take_over(&mut self) {
+        if Instant::now() < self.take_over_at {
+            return;
+        }
+        self.take_over_at = Instant::now() + LOOK_EVERY;
+        match self.store.take_over_conversations(&self.held).await {
+            Ok(taken) => self.begin(taken, true),
+            Err(error) => tracing::warn!(%error, "actions for conversations cannot be taken over yet"),
+        }
+    }
+
+    /// A server that was killed tells nobody that its push channels are closed.
+    async fn sweep(&mut self) {
+        if Instant::now() < self.sweep_at {
+            return;
+        }
+        self.sweep_at = Instant::now() + SWEEP_EVERY;
+        let desks = match self.store.open_desks().await {
+            Ok(found) => found.desks,
+            Err(error) => {
+                tracing::warn!(%error, "desks cannot be compared with push channels yet");
+                return;
+            }
+        };
+        for (worker, desk) in desks {
+            let open: Vec<u64> = desk.open_pages().collect();
+            if open.is_empty() || self.connected.is_connected(worker.clone()).await.unwrap_or(true) {
+                continue;
+            }
+            let closed = open.into_iter().map(|epoch| Work {
+                event: Event::Page { worker: worker.clone(), epoch, event: PageEvent::PushClosed },
+                ends: None,
+                reply: None,
+            });
+            self.step(closed.collect()).await;
+        }
+    }
+}
+
+/// True if the engine is to stop.
+fn take(input: Option<Input>, batch: &mut Vec<Work>) -> bool {
+    match input {
+        Some(Input::Event(event, reply)) => {
+            batch.push(Work { event: *event, ends: None, reply: Some(reply) });
+            false
+        }
+        Some(Input::Stop) | None => true,
+    }
+}
+
+/// What follows from a batch.
+fn decide(
+    policies: &Policies,
+    now: Millis,
+    works: &[Work],
+    found: FoundConversations,
+) -> (ConversationChanges, Vec<(ConversationSid, Note)>) {
+    let FoundConversations { conversations, desks, unreadable } = found;
+    if !unreadable.is_empty() {
+        tracing::error!(
+            number = unreadable.len(),
+            "stored conversations cannot be read by this release and are left as they are: nothing is done for them"
+        );
+    }
+    let mut machine = Machine::new(policies.clone(), conversations, desks);
+    let (mut begun, mut notes, mut forgotten) = (vec![], vec![], BTreeSet::new());
+    for Work { event, .. } in works {
+        if let Key::Conversation(sid) = event.key()
+            && unreadable.contains(sid.as_str())
+        {
+            continue;
+        }
+        // A server reports it again later: the page is away since the first time.
+        if let Event::Page { worker, epoch, event: PageEvent::PushClosed } = event
+            && !machine.desk(worker).is_some_and(|desk| desk.open_pages().any(|open| open == *epoch))
+        {
+            continue;
+        }
+        for effect in machine.handle(now, event) {
+            match effect {
+                Effect::Act { conversation, action, until } => {
+                    begun.push(BegunAction { id: 0, conversation, action, until });
+                }
+                Effect::Note { conversation, note } => notes.push((conversation, note)),
+                Effect::Forget { conversation } => _ = forgotten.insert(conversation),
+                // It is part of the conversation's state.
+                Effect::SetTimer { .. } | Effect::ClearTimer { .. } => {}
+            }
+        }
+    }
+    let saved = machine.take_dirty().iter().filter_map(|sid| machine.conversation(sid).cloned()).collect();
+    let desks = machine.take_dirty_desks().into_iter();
+    let desks = desks.filter_map(|worker| Some((worker.clone(), machine.desk(&worker)?.clone()))).collect();
+    begun.retain(|action| !forgotten.contains(&action.conversation));
+    (ConversationChanges { saved, forgotten, desks, begun }, notes)
+}
+
+/// For the log and the figures. Conversations are named by their SIDs alone.
+fn tell(conversation: &ConversationSid, note: &Note) {
+    match note {
+        Note::Began { absence, cause, row } => {
+            metrics::counter!("rejoin_conversation_absences_total", "cause" => cause.name()).increment(1);
+            tracing::info!(%conversation, absence, cause = cause.name(), row, "an absence has begun");
+        }
+        Note::Ended { absence, ending } => {
+            metrics::counter!("rejoin_conversation_endings_total", "ending" => ending.name()).increment(1);
+            tracing::info!(%conversation, absence, ending = ending.name(), "an absence has ended");
+        }
+        Note::Refused { action } => {
+            metrics::counter!("rejoin_conversation_refused_total", "action" => *action).increment(1);
+            tracing::warn!(%conversation, action, "Twilio refused an action for a conversation, or did not answer");
+        }
+    }
+}
+
+/// What an action came to, in words for the machine.
+fn failed(reason: impl std::fmt::Display) -> Outcome {
+    Outcome::Failed { reason: reason.to_string() }
+}

@@ -1,0 +1,362 @@
+//! Carries actions out at Twilio. An action is repeated while Twilio does not answer, until its end; one that may have been
+//! carried out already is looked for first, by the key that its message or its task carries.
+
+use super::failed;
+use super::known_agents::KnownAgents;
+use super::phrases::Phrase;
+use crate::config::Config;
+use crate::pace::{Rank, Turns};
+use crate::store::Store;
+use rejoin_conversations::{
+    Action, ChannelState, LostReply, Message, Outcome, Place, Role, Seen, SeenTask, Sight, TaskState,
+    Telling, once_text,
+};
+use rejoin_protocol::attributes as names;
+use rejoin_protocol::{ConversationSid, MemberSid, Millis, TaskSid, WorkerSid};
+use rejoin_twilio::{ChannelEnd, ChannelPath, Client, Error, InteractionParticipant, NewInvite};
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Our key in the attributes of a message or of a task: by it they are known again.
+const KEY: &str = "rejoin";
+/// First pause after an attempt that failed; it doubles.
+const PAUSE: Duration = Duration::from_millis(500);
+/// The longest.
+const LONGEST: Duration = Duration::from_secs(8);
+/// Number of messages that a look reads, and among which a message of ours is looked for.
+const MESSAGES: u32 = 50;
+/// Number of invites, the newest, whose tasks are read.
+const INVITES: usize = 5;
+/// What Twilio or Flex write anew into the attributes of each task.
+const NOT_COPIED: [&str; 5] = [
+    "flexInteractionSid",
+    "flexInteractionChannelSid",
+    "flexChannelInviteSid",
+    "conversations",
+    "conference",
+];
+
+/// Carries actions out.
+#[derive(Debug)]
+pub(crate) struct Executor {
+    client: Client,
+    turns: Turns,
+    config: Arc<Config>,
+    store: Store,
+    agents: KnownAgents,
+}
+
+impl Executor {
+    /// An executor whose requests wait for their turn.
+    pub(crate) fn new(client: Client, turns: Turns, config: Arc<Config>, store: Store) -> Self {
+        Self { client, turns, config, store, agents: KnownAgents::default() }
+    }
+
+    /// Carries an action out. `again`: another server, or this one before it was started anew, may have done so.
+    pub(super) async fn carry_out(
+        &self,
+        conversation: &ConversationSid,
+        action: &Action,
+        until: Millis,
+        again: bool,
+    ) -> Outcome {
+        let since = self.store.now();
+        let client = self.client.through(self.turns.of_request(rank(action), since));
+        let (mut doubtful, mut pause) = (again, PAUSE);
+        loop {
+            let error = match self.attempt(&client, conversation, action, doubtful).await {
+                Ok(outcome) => return outcome,
+                Err(error) => error,
+            };
+            doubtful |= error.may_have_acted();
+            match error {
+                Error::Gone => return Outcome::NotFound,
+                error if !error.is_passing() => return failed(error),
+                error if self.store.now() >= until => return failed(error),
+                error => tracing::debug!(%conversation, action = action.name(), %error, "repeating"),
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LONGEST);
+        }
+    }
+
+    async fn attempt(
+        &self,
+        client: &Client,
+        conversation: &ConversationSid,
+        action: &Action,
+        doubtful: bool,
+    ) -> Result<Outcome, Error> {
+        if doubtful && let Some(found) = self.find(client, conversation, action).await? {
+            return Ok(found);
+        }
+        match action {
+            Action::Look { place, routing, task } => {
+                let sight = self.look(client, conversation, place, *routing, task.as_ref()).await?;
+                Ok(Outcome::Seen(sight))
+            }
+            Action::Tell { what } => {
+                let language = self.language(client, conversation).await;
+                let text =
+                    self.config.chat_texts.say(Phrase::of(*what), &self.config.texts, language.as_deref());
+                let attributes = json!({ KEY: key(conversation, action) }).to_string();
+                client
+                    .create_message(conversation, &self.config.chat_texts.author, text, &attributes)
+                    .await?;
+                Ok(Outcome::Ok)
+            }
+            Action::Invite { place, task, workflow, target, timeout, .. } => {
+                let copied = self.copied(client, task).await?;
+                let workflow = workflow.clone().or(copied.workflow);
+                let Some(workflow) = workflow else {
+                    return Ok(failed("no workflow is known for another invite"));
+                };
+                let attributes = attributes(copied.attributes, key(conversation, action), target.as_ref());
+                let invite = NewInvite {
+                    workflow: &workflow,
+                    queue: None,
+                    task_channel: &copied.task_channel,
+                    attributes: &attributes,
+                    priority: names::PRIORITY,
+                    timeout_seconds: timeout.0.div_ceil(1000).max(1),
+                };
+                let invite = client.create_invite(&path(place), &invite).await?;
+                Ok(Outcome::Invited { task: invite.task().cloned(), invite: invite.sid })
+            }
+            Action::CloseParticipant { place, participant } => {
+                client.close_channel_participant(&path(place), participant).await?;
+                Ok(Outcome::Ok)
+            }
+            Action::Park { place, .. } => {
+                client.end_channel(&path(place), ChannelEnd::Parked).await?;
+                Ok(Outcome::Ok)
+            }
+            Action::Close { place } => {
+                client.end_channel(&path(place), ChannelEnd::Closed).await?;
+                Ok(Outcome::Ok)
+            }
+        }
+    }
+
+    /// What an earlier attempt has done, if it has.
+    async fn find(
+        &self,
+        client: &Client,
+        conversation: &ConversationSid,
+        action: &Action,
+    ) -> Result<Option<Outcome>, Error> {
+        let wanted = key(conversation, action);
+        match (action.traits().lost_reply, action) {
+            (LostReply::FindMessage, _) => {
+                let newest = client.newest_messages(conversation, MESSAGES).await?;
+                let ours = newest.iter().any(|message| has_key(message.attributes.as_deref(), &wanted));
+                Ok(ours.then_some(Outcome::Ok))
+            }
+            (LostReply::FindInvite, Action::Invite { place, .. }) => {
+                for invite in client.list_invites(&path(place)).await?.into_iter().rev().take(INVITES) {
+                    let Some(task) = invite.task().cloned() else { continue };
+                    match client.fetch_task(&task).await {
+                        Ok(found) if has_key(found.attributes.as_deref(), &wanted) => {
+                            return Ok(Some(Outcome::Invited { invite: invite.sid, task: Some(task) }));
+                        }
+                        Ok(_) | Err(Error::Gone) => {}
+                        Err(error) => return Err(error),
+                    }
+                }
+                Ok(None)
+            }
+            (LostReply::FindInvite | LostReply::Repeat, _) => Ok(None),
+        }
+    }
+
+    async fn look(
+        &self,
+        client: &Client,
+        conversation: &ConversationSid,
+        place: &Place,
+        routing: bool,
+        known: Option<&TaskSid>,
+    ) -> Result<Sight, Error> {
+        let (asked_at, path) = (self.store.now(), path(place));
+        let channel = client.fetch_channel(&path).await?;
+        let participants = client.list_channel_participants(&path).await?;
+        let messages = client.newest_messages(conversation, MESSAGES).await?;
+        let members = self.members(client, conversation, &participants).await?;
+        let task = if routing { self.newest_task(client, &path, known).await? } else { None };
+        let seen = participants.into_iter().map(|participant| {
+            let routing = participant.routing_properties.unwrap_or_default();
+            Seen {
+                member: routing.worker_sid.as_ref().and_then(|worker| members.get(worker).cloned()),
+                sid: participant.sid,
+                role: role(&participant.kind),
+                worker: routing.worker_sid,
+                task: routing.task_sid,
+                reservation: routing.reservation_sid,
+            }
+        });
+        let messages = messages.into_iter().map(|message| Message {
+            index: message.index,
+            at: message.date_created.unwrap_or(asked_at),
+            author: message.participant_sid,
+        });
+        Ok(Sight {
+            asked_at,
+            state: state(&channel.status),
+            kind: Some(channel.kind),
+            participants: seen.collect(),
+            messages: messages.collect(),
+            task,
+        })
+    }
+
+    /// The agents among the members of the conversation.
+    async fn members(
+        &self,
+        client: &Client,
+        conversation: &ConversationSid,
+        participants: &[InteractionParticipant],
+    ) -> Result<BTreeMap<WorkerSid, MemberSid>, Error> {
+        let workers = participants.iter().filter_map(|it| it.routing_properties.as_ref()?.worker_sid.clone());
+        let workers: Vec<WorkerSid> = workers.collect();
+        if workers.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let members = client.list_members(conversation).await?;
+        let mut found = BTreeMap::new();
+        for worker in workers {
+            let Some(identity) = self.agents.identity(client, &worker).await? else { continue };
+            let own = members.iter().find(|member| member.identity.as_deref() == Some(identity.as_str()));
+            found.extend(own.map(|member| (worker, member.sid.clone())));
+        }
+        Ok(found)
+    }
+
+    /// The newest task by which an agent was looked for.
+    async fn newest_task(
+        &self,
+        client: &Client,
+        path: &ChannelPath,
+        known: Option<&TaskSid>,
+    ) -> Result<Option<SeenTask>, Error> {
+        let listed = client.list_invites(path).await?;
+        let mut newest: Option<(u64, SeenTask)> = None;
+        let tasks = listed.iter().filter_map(|invite| invite.task()).rev().take(INVITES).chain(known);
+        for task in tasks {
+            let found = match client.fetch_task(task).await {
+                Ok(found) => found,
+                Err(Error::Gone) => continue,
+                Err(error) => return Err(error),
+            };
+            let age = found.age.unwrap_or(u64::MAX);
+            if newest.as_ref().is_none_or(|(youngest, _)| age < *youngest) {
+                let state = match found.assignment_status.as_str() {
+                    "pending" | "reserved" => TaskState::Waiting,
+                    "assigned" | "wrapping" => TaskState::Assigned,
+                    _ => TaskState::Ended,
+                };
+                newest = Some((age, SeenTask { task: found.sid, state, workflow: found.workflow_sid }));
+            }
+        }
+        let ended = |task: &TaskSid| SeenTask { task: task.clone(), state: TaskState::Ended, workflow: None };
+        Ok(newest.map(|(_, task)| task).or_else(|| known.map(ended)))
+    }
+
+    /// What another invite takes over from a task. A task that is deleted leaves nothing but what Twilio itself writes.
+    async fn copied(&self, client: &Client, task: &TaskSid) -> Result<Copied, Error> {
+        match client.fetch_task(task).await {
+            Ok(found) => {
+                let attributes = found.attributes.as_deref().and_then(|text| serde_json::from_str(text).ok());
+                Ok(Copied {
+                    attributes: attributes.unwrap_or_default(),
+                    workflow: found.workflow_sid,
+                    task_channel: found.task_channel_unique_name.unwrap_or_else(|| CHAT.into()),
+                })
+            }
+            Err(Error::Gone) => {
+                Ok(Copied { attributes: Map::new(), workflow: None, task_channel: CHAT.into() })
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The customer's language, as a task of the conversation has it. It is not worth a repetition.
+    async fn language(&self, client: &Client, conversation: &ConversationSid) -> Option<String> {
+        let known = self.store.conversation(conversation).await.ok()??;
+        let task = known.facts().tasks().newest()?;
+        let attributes = client.fetch_task(task).await.ok()?.attributes?;
+        let attributes: Value = serde_json::from_str(&attributes).ok()?;
+        let path = self.config.texts.language_attribute.split('.');
+        let found = path.fold(Some(&attributes), |value, name| value?.get(name));
+        found?.as_str().map(str::to_owned)
+    }
+}
+
+/// Task channel of a chat.
+const CHAT: &str = "chat";
+
+struct Copied {
+    attributes: Map<String, Value>,
+    workflow: Option<rejoin_protocol::WorkflowSid>,
+    task_channel: String,
+}
+
+/// Attributes of an invite's task: those of the task before, our key, and the agent who is asked first.
+fn attributes(mut of: Map<String, Value>, key: String, target: Option<&WorkerSid>) -> String {
+    for name in NOT_COPIED.into_iter().chain([names::IS_RECONNECT, names::TARGET_WORKER_SID]) {
+        of.remove(name);
+    }
+    of.insert(KEY.into(), key.into());
+    if let Some(worker) = target {
+        of.insert(names::IS_RECONNECT.into(), true.into());
+        of.insert(names::TARGET_WORKER_SID.into(), worker.as_str().into());
+    }
+    Value::Object(of).to_string()
+}
+
+fn has_key(attributes: Option<&str>, wanted: &str) -> bool {
+    let attributes: Option<Value> = attributes.and_then(|text| serde_json::from_str(text).ok());
+    attributes.is_some_and(|attributes| attributes[KEY] == wanted)
+}
+
+/// The key of an action that is done once; empty for others.
+fn key(conversation: &ConversationSid, action: &Action) -> String {
+    action.traits().once.map(|once| once_text(conversation, &once)).unwrap_or_default()
+}
+
+fn path(place: &Place) -> ChannelPath {
+    ChannelPath { interaction: place.interaction.clone(), channel: place.channel.clone() }
+}
+
+/// What it costs the customer to wait for it.
+fn rank(action: &Action) -> Rank {
+    match action {
+        Action::Tell { what: Telling::AgentGone { .. } | Telling::Parked { .. } } => Rank::Announce,
+        Action::Invite { .. } => Rank::NextAgent,
+        Action::Look { .. }
+        | Action::Tell { .. }
+        | Action::CloseParticipant { .. }
+        | Action::Park { .. }
+        | Action::Close { .. } => Rank::Bookkeeping,
+    }
+}
+
+/// Twilio's name of a participant's role.
+pub(crate) fn role(kind: &str) -> Role {
+    match kind {
+        "agent" => Role::Agent,
+        "customer" => Role::Customer,
+        _ => Role::Other,
+    }
+}
+
+/// Twilio's name of a channel's status, or of a conversation's state.
+pub(crate) fn state(status: &str) -> ChannelState {
+    match status {
+        "closed" | "failed" => ChannelState::Closed,
+        "inactive" => ChannelState::Inactive,
+        "pause" => ChannelState::Paused,
+        _ => ChannelState::Active,
+    }
+}

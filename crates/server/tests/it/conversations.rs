@@ -1,0 +1,247 @@
+//! Conversations on the twin: pages that go, agents who come back or do not, and what the customer reads.
+
+use crate::floor::Floor;
+use crate::support::{AUTH_TOKEN, OPERATOR_TOKEN};
+use rejoin_protocol::{AccountSid, ConversationSid, InteractionSid, InviteSid, ReservationSid};
+use rejoin_server::config::Switch;
+use rejoin_twin::flex::agent::Agent;
+use rejoin_twin::model::{ChatRequest, Request};
+use serde_json::{Value, json};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// The shortest time that makes an agent gone.
+const SOON: u64 = 15_000;
+
+/// A chat between a customer and Ada, whose page is there.
+struct Chat {
+    floor: Floor,
+    conversation: ConversationSid,
+    interaction: InteractionSid,
+    epoch: AtomicU64,
+}
+
+impl Chat {
+    /// Conversations are on, and Twilio tells the server of them.
+    async fn begins() -> Self {
+        let floor = Floor::open_with(|config| {
+            config.conversations.on = Switch::On;
+            config.conversations.goodbye_ms = SOON;
+            config.conversations.push_closed_ms = SOON;
+            config.conversations.polling_stopped_ms = SOON;
+        })
+        .await;
+        let server = floor.config().public_url.clone();
+        let conversations = format!("{server}/webhooks/conversations");
+        let form = [
+            ("PostWebhookUrl", conversations.as_str()),
+            ("Filters", "onMessageAdded"),
+            ("Filters", "onConversationStateUpdated"),
+        ];
+        asks(&floor, "conversations.twilio.com/v1/Configuration/Webhooks", &form).await;
+        let interactions = format!("{server}/webhooks/interactions");
+        let form = [
+            ("WebhookUrl", interactions.as_str()),
+            ("WebhookEvents", "onParticipantJoined"),
+            ("WebhookEvents", "onParticipantLeft"),
+            ("WebhookEvents", "onChannelStatusUpdated"),
+        ];
+        let instance = format!("GO{}", AccountSid::numbered(1).digits());
+        asks(&floor, &format!("flex-api.twilio.com/v1/Instances/{instance}/InteractionWebhooks"), &form)
+            .await;
+        takes_chats(&floor, Agent::Ada);
+        let url = format!("{}/chats", floor.twilio().replace("/__tw", "/__twin"));
+        let begun = floor.desk.http.post(url).json(&json!({ "body": "Hello?" })).send().await.unwrap();
+        let begun: Value = begun.json().await.unwrap();
+        let conversation = ConversationSid::parse(begun["conversation"].as_str().unwrap()).unwrap();
+        let interaction = InteractionSid::parse(&format!("KD{}", conversation.digits())).unwrap();
+        let chat = Self { floor, conversation, interaction, epoch: AtomicU64::new(1) };
+        chat.is_with(Agent::Ada).await;
+        chat.page_comes().await;
+        chat.stands("attended").await;
+        chat
+    }
+
+    fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::Relaxed)
+    }
+
+    /// Ada's page loads, and says which conversations Ada has.
+    async fn page_comes(&self) {
+        let epoch = self.epoch.fetch_add(1, Ordering::Relaxed) + 1;
+        let said = self.page_says("/v1/hello", json!({ "epoch": epoch, "holdings": [] })).await;
+        assert_eq!(said, 200);
+        let claim = json!({
+            "conversation": self.conversation, "interaction": self.interaction,
+            "channel": format!("UO{}", self.conversation.digits()),
+        });
+        let claims = json!({ "epoch": epoch, "conversations": [claim] });
+        assert_eq!(self.page_says("/v1/conversations", claims).await, 204);
+    }
+
+    async fn page_says(&self, path: &str, body: Value) -> u16 {
+        let url = format!("{}{path}", self.floor.config().public_url);
+        let request = self.floor.desk.http.post(url).bearer_auth(self.floor.token()).json(&body);
+        request.send().await.unwrap().status().as_u16()
+    }
+
+    /// Ada's page goes away, and says so.
+    async fn page_goes(&self) {
+        let url = format!("{}/v1/goodbye", self.floor.config().public_url);
+        let beacon = json!({ "token": self.floor.token(), "gone": self.epoch() }).to_string();
+        let request = self.floor.desk.http.post(url).header("content-type", "text/plain").body(beacon);
+        assert_eq!(request.send().await.unwrap().status(), 204);
+    }
+
+    async fn customer_writes(&self, body: &str) {
+        let url = self.floor.twilio().replace("/__tw", "/__twin");
+        let url = format!("{url}/chats/{}/messages", self.conversation);
+        let said = self.floor.desk.http.post(url).json(&json!({ "body": body })).send().await.unwrap();
+        assert_eq!(said.status(), 204);
+    }
+
+    /// The conversation as Twilio has it.
+    fn of<'a>(&self, state: &'a Value) -> Option<&'a Value> {
+        state["chats"].as_array()?.iter().find(|chat| chat["sid"] == self.conversation.as_str())
+    }
+
+    /// Waits until this agent is in it, alone.
+    async fn is_with(&self, agent: Agent) {
+        let worker = agent.worker();
+        self.floor
+            .until(&format!("{} has the conversation", agent.name()), |state| {
+                let there = self.of(state)?["participants"].as_array()?.iter();
+                let agents: Vec<&Value> =
+                    there.filter(|it| it["joined"] == true && it["kind"] == "agent").collect();
+                (agents.len() == 1 && agents[0]["worker"] == worker.as_str()).then_some(())
+            })
+            .await;
+    }
+
+    /// What was said, by whom.
+    async fn transcript(&self) -> Vec<String> {
+        let state = self.floor.twin.snapshot().await;
+        let messages = self.of(&state).unwrap()["messages"].as_array().unwrap();
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        messages.iter().map(|it| format!("{}: {}", text(&it["author"]), text(&it["body"]))).collect()
+    }
+
+    /// Number of messages by the system.
+    async fn told(&self) -> usize {
+        self.transcript().await.iter().filter(|line| line.starts_with("system: ")).count()
+    }
+
+    /// The conversation as an operator sees it; `Null`: the server does not know it.
+    async fn shown(&self) -> Value {
+        let url = format!("{}/operator/conversations", self.floor.config().public_url);
+        let all = self.floor.desk.http.get(url).bearer_auth(OPERATOR_TOKEN).send().await.unwrap();
+        let all: Value = all.json().await.unwrap();
+        let own = all.as_array().unwrap().iter().find(|it| it["conversation"] == self.conversation.as_str());
+        own.cloned().unwrap_or_default()
+    }
+
+    /// Waits until the server sees it so.
+    async fn stands(&self, attendance: &str) -> Value {
+        let waiting = async {
+            loop {
+                let shown = self.shown().await;
+                if shown["attendance"] == attendance {
+                    return shown;
+                }
+                crate::support::look_again().await;
+            }
+        };
+        match tokio::time::timeout(Duration::from_secs(60), waiting).await {
+            Ok(shown) => shown,
+            Err(_) => {
+                panic!("not {attendance}: {:#}\n{:#?}", self.shown().await, self.floor.twin.log_lines())
+            }
+        }
+    }
+
+    /// Tasks that invited somebody, with their attributes.
+    async fn invites(&self) -> Vec<Value> {
+        let state = self.floor.twin.snapshot().await;
+        let tasks = state["tasks"].as_array().unwrap().iter().map(|task| task["attributes"].clone());
+        tasks.filter(|attributes| attributes["conversationSid"] == self.conversation.as_str()).collect()
+    }
+}
+
+async fn asks(floor: &Floor, path: &str, form: &[(&str, &str)]) {
+    let request = floor.desk.http.post(format!("{}/{path}", floor.twilio()));
+    let request = request.basic_auth(AccountSid::numbered(1), Some(AUTH_TOKEN)).form(form);
+    let answer = request.send().await.unwrap();
+    assert!(answer.status().is_success(), "{path}: {}", answer.text().await.unwrap());
+}
+
+/// The agent accepts every chat that is offered.
+fn takes_chats(floor: &Floor, agent: Agent) {
+    let mut offered = floor.twin.listen_worker(agent.worker());
+    let twin = floor.twin.clone();
+    tokio::spawn(async move {
+        while let Some((event, reservation)) = offered.recv().await {
+            let attributes = reservation["task"]["attributes"].as_str().unwrap_or_default();
+            let attributes: Value = serde_json::from_str(attributes).unwrap_or_default();
+            let (Some(interaction), Some(invite)) =
+                (attributes["flexInteractionSid"].as_str(), attributes["flexChannelInviteSid"].as_str())
+            else {
+                continue;
+            };
+            if event != "reservation.created" {
+                continue;
+            }
+            let accept = ChatRequest::AnswerInvite {
+                interaction: InteractionSid::parse(interaction).unwrap(),
+                invite: InviteSid::parse(invite).unwrap(),
+                worker: agent.worker(),
+                accept: true,
+                reservation: ReservationSid::parse(reservation["sid"].as_str().unwrap()).unwrap(),
+            };
+            // It may have been taken back.
+            let _ = twin.ask(Request::Chat(accept)).await;
+        }
+    });
+}
+
+#[tokio::test]
+async fn an_agent_who_is_back_in_time_finds_everything_as_it_was() {
+    let chat = Chat::begins().await;
+    chat.page_goes().await;
+    let shown = chat.stands("awaited").await;
+    assert_eq!(shown["absence"], Value::Null);
+    chat.page_comes().await;
+    chat.stands("attended").await;
+    chat.customer_writes("My parcel is late.").await;
+    let transcript = chat.transcript().await;
+    let said: Vec<&str> = transcript.iter().filter_map(|line| Some(line.split_once(": ")?.1)).collect();
+    assert_eq!(said, ["Hello?", "My parcel is late."]);
+    assert_eq!(chat.invites().await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_chat_whose_agent_is_gone_is_told_once_and_goes_to_another_agent() {
+    let chat = Chat::begins().await;
+    takes_chats(&chat.floor, Agent::Bo);
+    chat.page_goes().await;
+    chat.customer_writes("Are you there?").await;
+    // Nobody presses Accept at Ada's desk, and TaskRouter notices that nobody is there.
+    chat.floor.is(Agent::Ada, "Offline").await;
+    chat.floor.is(Agent::Bo, "Available").await;
+    let shown = chat.stands("unattended").await;
+    assert_eq!(shown["absence"]["cause"], "unattended");
+    let invites = chat
+        .floor
+        .until("another agent is invited", |state| {
+            let tasks = state["tasks"].as_array()?;
+            (tasks.len() > 1).then(|| tasks.iter().map(|task| task["attributes"].clone()).collect::<Vec<_>>())
+        })
+        .await;
+    let own = invites.iter().find(|it| it["targetWorkerSid"] == Agent::Ada.worker().as_str());
+    let own = own.expect("the last agent is invited first");
+    assert_eq!((&own["isReconnect"], &own["customerName"]), (&json!(true), &json!("Customer")), "in full");
+    chat.is_with(Agent::Bo).await;
+    let shown = chat.stands("unjudged").await;
+    assert_eq!((&shown["absence"], &shown["last"]), (&Value::Null, &json!("other agent")));
+    assert_eq!(chat.told().await, 1, "{:?}", chat.transcript().await);
+    assert_eq!(chat.invites().await.len(), 2, "one invite beside the first task");
+}
