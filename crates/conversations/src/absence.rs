@@ -1,7 +1,7 @@
 //! An absence: from the moment that a conversation has nobody until it has an agent again, is parked, or is closed. It holds
 //! what was decided when it began; everything else is read from the facts.
 
-use crate::desk::Way;
+use crate::way::Way;
 use rejoin_protocol::{Millis, ParticipantSid, TaskSid, WorkerSid};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

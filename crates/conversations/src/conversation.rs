@@ -16,6 +16,15 @@ use rejoin_protocol::{ConversationSid, Millis, ParticipantSid, TaskSid, WorkerSi
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
+/// What a conversation is judged by, besides what is known of it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Surroundings<'a> {
+    pub(crate) now: Millis,
+    pub(crate) desks: &'a BTreeMap<WorkerSid, Desk>,
+    /// Since when servers hear pages without a gap (point in time).
+    pub(crate) listening_since: Millis,
+}
+
 /// One conversation, as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Conversation {
@@ -97,13 +106,15 @@ impl Conversation {
     }
 
     /// The diagnosis.
-    pub(crate) fn diagnosis<'a>(
-        &'a self,
-        now: Millis,
-        desks: &'a BTreeMap<WorkerSid, Desk>,
-        policy: &'a Policy,
-    ) -> Diagnosis<'a> {
-        Diagnosis { now, facts: &self.facts, desks, policy, absence: self.absence.as_ref() }
+    pub(crate) fn diagnosis<'a>(&'a self, around: Surroundings<'a>, policy: &'a Policy) -> Diagnosis<'a> {
+        Diagnosis {
+            now: around.now,
+            facts: &self.facts,
+            desks: around.desks,
+            policy,
+            absence: self.absence.as_ref(),
+            listening_since: around.listening_since,
+        }
     }
 
     /// Takes what an event says. False if it is the late answer to an action that was not requested.
@@ -124,18 +135,18 @@ impl Conversation {
     /// Judges the conversation, and requests what is desired. True if it is to be forgotten.
     pub(crate) fn settle(
         &mut self,
-        now: Millis,
-        desks: &BTreeMap<WorkerSid, Desk>,
+        around: Surroundings<'_>,
         policies: &Policies,
         effects: &mut Vec<Effect>,
     ) -> bool {
+        let now = around.now;
         let policy = self.policy(policies);
-        let (row, attendance) = self.diagnosis(now, desks, &policy).row();
+        let (row, attendance) = self.diagnosis(around, &policy).row();
         match self.ending(attendance) {
             Some(ending) => self.end_absence(now, ending, effects),
-            None => self.begin_absence(now, row, attendance, desks, &policy, effects),
+            None => self.begin_absence(around, (row, attendance), &policy, effects),
         }
-        let (desired, changes_at) = self.desired(now, attendance, desks, &policy);
+        let (desired, changes_at) = self.desired(around, attendance, &policy);
         let next_at = [desired.next_at(now, &self.requests), changes_at].into_iter().flatten().min();
         for action in self.requests.reconcile(now, desired.actions) {
             let until = now + action.traits().tried_for;
@@ -158,12 +169,11 @@ impl Conversation {
 
     fn desired(
         &self,
-        now: Millis,
+        around: Surroundings<'_>,
         attendance: Attendance,
-        desks: &BTreeMap<WorkerSid, Desk>,
         policy: &Policy,
     ) -> (Desired, Option<Millis>) {
-        let of = self.diagnosis(now, desks, policy);
+        let of = self.diagnosis(around, policy);
         let session = of.session(self.last.map(|(_, at)| at));
         let lost = self.absence.as_ref().map_or(&self.superseded, |absence| &absence.lost);
         let plan = Plan { of, attendance, session: &session, requests: &self.requests, lost };
@@ -252,14 +262,13 @@ impl Conversation {
 
     fn begin_absence(
         &mut self,
-        now: Millis,
-        row: usize,
-        attendance: Attendance,
-        desks: &BTreeMap<WorkerSid, Desk>,
+        around: Surroundings<'_>,
+        (row, attendance): (usize, Attendance),
         policy: &Policy,
         effects: &mut Vec<Effect>,
     ) {
-        let of = self.diagnosis(now, desks, policy);
+        let now = around.now;
+        let of = self.diagnosis(around, policy);
         let cause = match attendance {
             Attendance::Unattended => of.away().map(|(way, since, _)| Cause::Unattended { way, since }),
             Attendance::Unrouted => Some(Cause::Unrouted),

@@ -1,6 +1,7 @@
 //! The desk of one worker: whether their pages can still be reached. It is one for all of the worker's conversations.
 
 use crate::facts::{Join, Latest, keep_newest};
+use crate::way::Way;
 use rejoin_protocol::Millis;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -18,31 +19,8 @@ pub enum PageEvent {
     Goodbye,
     /// Its push channel is open.
     PushOpened,
-    /// Its push channel has closed, and none of its others is open at any server.
+    /// Its push channel has closed, or the server that had it has ended; and none of its others is open at any server.
     PushClosed,
-}
-
-/// A way of being gone. Each has its own time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Way {
-    /// The page has said goodbye.
-    Goodbye,
-    /// The page's push channel has closed.
-    PushClosed,
-    /// The page has no push channel, and its requests have stopped.
-    PollingStopped,
-}
-
-impl Way {
-    /// The name that documents and explanations use.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Goodbye => "goodbye",
-            Self::PushClosed => "push channel closed",
-            Self::PollingStopped => "polling stopped",
-        }
-    }
 }
 
 /// Whether a page can be reached.

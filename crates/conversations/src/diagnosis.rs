@@ -26,4 +26,6 @@ pub(crate) struct Diagnosis<'a> {
     pub(crate) desks: &'a BTreeMap<WorkerSid, Desk>,
     pub(crate) policy: &'a Policy,
     pub(crate) absence: Option<&'a Absence>,
+    /// Since when servers hear pages without a gap (point in time).
+    pub(crate) listening_since: Millis,
 }

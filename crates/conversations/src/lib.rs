@@ -28,11 +28,12 @@ mod plan;
 mod policy;
 mod requests;
 mod said;
+mod way;
 
 pub use absence::{Absence, Cause, Ending};
 pub use action::{Action, Api, LostReply, Once, Slot, Telling, Traits, once_text};
 pub use conversation::Conversation;
-pub use desk::{Desk, PageEvent, Reach, Way};
+pub use desk::{Desk, PageEvent, Reach};
 pub use diagnosis::{ATTENDANCE, Attendance, Row, Step};
 pub use effect::{Effect, Note};
 pub use event::{Event, InteractionNews, Message, Outcome, Seen, SeenTask, Sight};
@@ -45,3 +46,4 @@ pub use keys::Key;
 pub use machine::Machine;
 pub use policy::{AtDeadline, Changes, Policies, Policy, RELOAD, WhenUnattended};
 pub use requests::Requests;
+pub use way::Way;

@@ -1,6 +1,6 @@
 //! The machine: all conversations and desks, and the handling of each event by the conversations that it concerns.
 
-use crate::conversation::Conversation;
+use crate::conversation::{Conversation, Surroundings};
 use crate::desk::Desk;
 use crate::diagnosis::{ATTENDANCE, Attendance, Row};
 use crate::effect::Effect;
@@ -18,6 +18,7 @@ pub struct Machine {
     desks: BTreeMap<WorkerSid, Desk>,
     dirty: BTreeSet<ConversationSid>,
     dirty_desks: BTreeSet<WorkerSid>,
+    listening_since: Millis,
 }
 
 impl Machine {
@@ -35,16 +36,31 @@ impl Machine {
             desks: desks.into_iter().collect(),
             dirty: BTreeSet::new(),
             dirty_desks: BTreeSet::new(),
+            listening_since: Millis(0),
         }
+    }
+
+    /// The same, where no server could hear pages for a while before this point in time: the silence of a page says nothing then,
+    /// and each gets the time of a reload from then on.
+    #[must_use]
+    pub fn listening_since(self, at: Millis) -> Self {
+        Self { listening_since: at, ..self }
     }
 
     /// Takes one event. The effects are in the order in which they are to begin.
     pub fn handle(&mut self, now: Millis, event: &Event) -> Vec<Effect> {
         let mut effects = vec![];
+        let listening_since = self.listening_since;
         for conversation in self.concerned(now, event) {
             let Some(it) = self.conversations.get_mut(&conversation) else { continue };
             let is_news = it.observe(now, event, &mut effects);
-            if is_news && it.settle(now, &self.desks, &self.policies, &mut effects) {
+            if is_news
+                && it.settle(
+                    Surroundings { now, desks: &self.desks, listening_since },
+                    &self.policies,
+                    &mut effects,
+                )
+            {
                 self.conversations.remove(&conversation);
             }
             self.dirty.insert(conversation);
@@ -107,7 +123,8 @@ impl Machine {
     pub fn row(&self, now: Millis, conversation: &ConversationSid) -> Option<&'static Row> {
         let conversation = self.conversations.get(conversation)?;
         let policy = conversation.policy(&self.policies);
-        ATTENDANCE.get(conversation.diagnosis(now, &self.desks, &policy).row().0)
+        let around = Surroundings { now, desks: &self.desks, listening_since: self.listening_since };
+        ATTENDANCE.get(conversation.diagnosis(around, &policy).row().0)
     }
 
     /// How a conversation stands at this point in time.

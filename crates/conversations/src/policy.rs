@@ -1,6 +1,6 @@
 //! The machine's settings: times and choices, for all conversations and for those of a workflow or of a kind of channel.
 
-use crate::desk::Way;
+use crate::way::Way;
 use rejoin_protocol::{Millis, WorkflowSid};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

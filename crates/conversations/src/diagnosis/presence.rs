@@ -1,8 +1,10 @@
 //! Whether the agents of a conversation can be reached: from the pages at their desks.
 
 use super::Diagnosis;
-use crate::desk::{Reach, Way};
+use crate::desk::Reach;
 use crate::facts::{Participant, TaskState};
+use crate::policy::RELOAD;
+use crate::way::Way;
 use rejoin_protocol::{Millis, ParticipantSid, WorkerSid};
 
 /// Whether an agent can be reached.
@@ -29,7 +31,9 @@ impl<'a> Diagnosis<'a> {
             return Presence::Unknown;
         };
         let unanswered = self.facts.unanswered_since();
-        let gone_at = |way, since| self.policy.gone_at(way, since, unanswered);
+        // While no server listened, no page could say that it is there. Each gets the time of a reload.
+        let heard_from = self.listening_since + RELOAD;
+        let gone_at = |way, since| self.policy.gone_at(way, since, unanswered).max(heard_from);
         if desk.pages().any(|page| page == Reach::Open) {
             return Presence::There(None);
         }

@@ -301,3 +301,40 @@ fn a_woken_conversation_that_flex_routes_itself_gets_no_second_invite() {
     room.pass(10);
     assert_eq!(room.acts(), ["tell", "park", "invite"]);
 }
+
+#[test]
+fn without_any_webhook_the_looks_are_enough() {
+    let mut room = Room::new(Policy { watch: Millis::seconds(120), ..Policy::default() });
+    let silently_joins = |room: &mut Room, seen: rejoin_conversations::Seen| {
+        room.tasks.insert(seen.task.clone().unwrap(), TaskState::Assigned);
+        room.newest_task = seen.task.clone();
+        room.there.push(seen);
+    };
+    room.page(ADA, PAGE, PageEvent::PushOpened);
+    silently_joins(&mut room, agent(ADA, 1));
+    room.handle(&Event::Claimed { worker: worker(ADA), conversation: conversation(), place: place() });
+    room.pass(30);
+    assert_eq!(room.attendance(), Attendance::Attended);
+    room.ada_goes();
+    room.writes_unreported(CUSTOMER);
+    room.pass(70);
+    assert_eq!(room.acts(), ["tell", "invite"]);
+    room.page(BO, PAGE, PageEvent::PushOpened);
+    silently_joins(&mut room, agent(BO, 0x101));
+    // Found when the invite should be over.
+    room.pass(400);
+    assert_eq!(room.endings(), [Ending::OtherAgent]);
+    assert_eq!(room.there, [customer(), agent(BO, 0x101)]);
+}
+
+#[test]
+fn the_claim_of_the_next_agents_page_is_looked_into_at_once() {
+    let mut room = Room::chatting();
+    room.ada_goes();
+    room.pass(70);
+    room.page(BO, PAGE, PageEvent::PushOpened);
+    room.there.push(agent(BO, 0x101));
+    room.handle(&Event::Claimed { worker: worker(BO), conversation: conversation(), place: place() });
+    room.pass(5);
+    assert_eq!(room.endings(), [Ending::OtherAgent]);
+}

@@ -221,3 +221,19 @@ fn states_of_flex_are_left_alone() {
         assert_eq!(room.acts(), [""; 0], "{state:?}");
     }
 }
+
+#[test]
+fn pages_that_no_server_could_hear_have_the_time_of_a_reload() {
+    let mut room = Room::chatting();
+    room.writes(CUSTOMER);
+    room.ada_goes();
+    // The servers are away for an hour, in which the page was loaded again.
+    room.now = room.now + Millis::seconds(3600);
+    room.machine = room.machine.listening_since(room.now);
+    room.fire();
+    assert_eq!(room.attendance(), Attendance::Awaited);
+    assert_eq!(unattended_after(&room), Some(15));
+    room.pass(12);
+    room.page(ADA, PAGE + 1, PageEvent::PushOpened);
+    assert_eq!(unattended_after(&room), None);
+}

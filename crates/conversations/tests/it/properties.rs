@@ -186,6 +186,44 @@ proptest! {
         check(&room)?;
     }
 
+    /// Twilio tells the truth; webhooks may be missing. The machine never asks two agents at a time, and never takes an agent out
+    /// before there is another one.
+    #[test]
+    fn one_invite_at_a_time_and_nobody_closed_without_another_one(
+        policy in policy(), steps in prop::collection::vec((step(), prop::bool::weighted(0.2)), 0..80),
+    ) {
+        let mut room = Room::chatting_with(policy.clone());
+        let honest = |step: &Step| !matches!(step, Step::Event(_));
+        for (step, is_lost) in steps.iter().filter(|(step, _)| honest(step)) {
+            let before = room.requested.len();
+            match step {
+                // No webhook arrives.
+                Step::BoTakes if *is_lost => {
+                    if let Some(task) = room.newest_task.clone() {
+                        let number = u128::from_str_radix(task.digits(), 16).unwrap();
+                        room.tasks.insert(task, TaskState::Assigned);
+                        room.there.push(agent(BO, number));
+                    }
+                }
+                Step::TaskEnds if *is_lost => {
+                    if let Some(task) = room.newest_task.clone() {
+                        room.tasks.insert(task, TaskState::Ended);
+                    }
+                }
+                step => play(&mut room, &policy, step),
+            }
+            check(&room)?;
+            let waiting = room.tasks.values().filter(|state| **state == TaskState::Waiting).count();
+            prop_assert!(waiting <= 1, "{} tasks wait: {:?}", waiting, room.tasks);
+            for action in &room.requested[before..] {
+                if let Action::CloseParticipant { participant, .. } = action {
+                    let others = room.there.iter().filter(|it| it.role == Role::Agent && it.sid != *participant);
+                    prop_assert!(others.count() > 0, "{:?} in {:?}", action, room.there);
+                }
+            }
+        }
+    }
+
     /// An agent whose page stays open is never taken for gone.
     #[test]
     fn an_open_page_is_never_taken_for_gone(policy in policy(), steps in prop::collection::vec(step(), 0..60)) {
