@@ -129,6 +129,7 @@ impl Conversation {
             }
         }
         self.facts.observe(Facts::said(now, event));
+        self.facts.forget_old();
         true
     }
 

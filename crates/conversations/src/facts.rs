@@ -49,6 +49,14 @@ impl Facts {
         self.join(said);
     }
 
+    /// Forgets participants and tasks that are long over, so that a conversation of months stays small. Merging does not: a
+    /// report that comes after it counts as new, until the next look.
+    pub(crate) fn forget_old(&mut self) {
+        self.roster.forget_old();
+        let (roster, invites) = (&self.roster, &self.invites);
+        self.tasks.keep(|task| roster.has_task(task) || invites.brought(task));
+    }
+
     /// Where the conversation is in Flex; `None` if it is not Flex's.
     pub fn place(&self) -> Option<&Place> {
         self.place.as_ref().map(|place| &place.0)

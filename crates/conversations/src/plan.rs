@@ -95,17 +95,24 @@ impl Plan<'_> {
     fn has_new_claim(self) -> bool {
         let roster = self.of.facts.roster();
         let mut claims = self.of.facts.statements().claims();
-        claims.any(|(worker, at)| !roster.knows(worker) && roster.asked_at().is_none_or(|asked| asked < at))
+        // A page has a conversation that nobody should have.
+        let is_left = matches!(self.attendance, Attendance::Paused | Attendance::Left | Attendance::Parked);
+        claims.any(|(worker, at)| {
+            (is_left || !roster.knows(worker)) && roster.asked_at().is_none_or(|asked| asked < at)
+        })
     }
 
     fn watched_at(self, asked_at: Option<Millis>) -> Option<Millis> {
         let watch = self.of.policy.watch;
         let is_watched = match self.attendance {
-            Attendance::Waiting | Attendance::Unjudged | Attendance::Attended | Attendance::Graceful => true,
+            Attendance::Paused
+            | Attendance::Waiting
+            | Attendance::Unjudged
+            | Attendance::Attended
+            | Attendance::Graceful => true,
             Attendance::Foreign
             | Attendance::Closed
             | Attendance::Undecided
-            | Attendance::Paused
             | Attendance::Left
             | Attendance::Parked
             | Attendance::Awaited

@@ -1,6 +1,7 @@
 //! The requests to Twilio for a conversation, and their outcomes. Only this module decides whether an action is requested.
 
 use crate::action::{Action, Once, Slot};
+use crate::diagnosis::Step;
 use crate::policy::LONGEST_PAUSE;
 use rejoin_protocol::Millis;
 use serde::{Deserialize, Serialize};
@@ -14,19 +15,48 @@ const CONFIRMED_AFTER: Millis = Millis::seconds(5);
 /// An action that nothing confirms is requested again after this time.
 const CARRIED_OUT_WITHIN: Millis = Millis::seconds(60);
 
-/// At most this many keys of actions that are requested once are kept: the newest. A key never comes again once there are newer
-/// ones of its kind.
-const KEYS: usize = 32;
-
 /// The requests of a conversation.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Requests {
     in_flight: Vec<Action>,
-    /// Keys of actions that were requested, the oldest first.
-    requested: Vec<Once>,
+    /// What was requested of that which is requested once.
+    once: Requested,
     /// Slots whose next action waits.
     waiting: Vec<Waiting>,
+}
+
+/// What was requested of that which is requested once. Keys of a kind grow, so the greatest one says it for all before it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+struct Requested {
+    /// Number of the last absence of which the customer was told.
+    absence: u32,
+    /// Number of the last invite.
+    invite: u32,
+    /// The last silence (point in time), and the steps of which the customer was told.
+    idle: (Millis, Vec<Step>),
+}
+
+impl Requested {
+    fn has(&self, once: Once) -> bool {
+        match once {
+            Once::TellAbsence(number) => number <= self.absence,
+            Once::Invite(number) => number <= self.invite,
+            Once::TellIdle(step, since) => {
+                since < self.idle.0 || (since == self.idle.0 && self.idle.1.contains(&step))
+            }
+        }
+    }
+
+    fn add(&mut self, once: Once) {
+        match once {
+            Once::TellAbsence(number) => self.absence = number,
+            Once::Invite(number) => self.invite = number,
+            Once::TellIdle(step, since) if since == self.idle.0 => self.idle.1.push(step),
+            Once::TellIdle(step, since) => self.idle = (since, vec![step]),
+        }
+    }
 }
 
 /// A slot whose last action has ended.
@@ -56,12 +86,7 @@ impl Requests {
             if self.is_busy(&traits.slot) || waits || was_requested {
                 continue;
             }
-            if let Some(once) = traits.once {
-                self.requested.push(once);
-                if self.requested.len() > KEYS {
-                    self.requested.remove(0);
-                }
-            }
+            traits.once.into_iter().for_each(|once| self.once.add(once));
             self.in_flight.push(action.clone());
             begun.push(action);
         }
@@ -87,7 +112,7 @@ impl Requests {
 
     /// True if the action with this key was requested, whatever came of it.
     pub(crate) fn has_requested(&self, once: Once) -> bool {
-        self.requested.contains(&once)
+        self.once.has(once)
     }
 
     /// When a slot may be used again (point in time), if its last action failed, or is not confirmed.

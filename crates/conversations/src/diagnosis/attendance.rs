@@ -141,12 +141,12 @@ pub const ATTENDANCE: &[Row] = &[
     Row {
         when: "No agent is on it; we have parked it, and the customer has not written since.",
         attendance: Attendance::Parked,
-        holds: |it| !it.has_agent() && it.is_parked() && it.woken_at().is_none(),
+        holds: |it| !it.has_agent() && it.is_parked() && !it.is_woken(),
     },
     Row {
         when: "No agent is on it; we have parked it, the customer has written, and Twilio was not asked since.",
         attendance: Attendance::Undecided,
-        holds: |it| !it.has_agent() && it.is_parked() && !it.was_asked_since(it.own_task_by()),
+        holds: |it| !it.has_agent() && it.is_parked() && !it.was_asked_after_message(),
     },
     Row {
         when: "No agent is on it; we have parked it, the customer has written, and Flex has a task of its own for it.",
@@ -157,6 +157,11 @@ pub const ATTENDANCE: &[Row] = &[
         when: "No agent is on it; we have parked it, and the customer has written.",
         attendance: Attendance::Woken,
         holds: |it| !it.has_agent() && it.is_parked(),
+    },
+    Row {
+        when: "No agent is on it; it was inactive, the customer has written, and Twilio was not asked since.",
+        attendance: Attendance::Undecided,
+        holds: |it| !it.has_agent() && it.is(ChannelState::Inactive) && !it.was_asked_after_message(),
     },
     Row {
         when: "No agent is on it; it is inactive, and not by us.",
@@ -174,9 +179,13 @@ pub const ATTENDANCE: &[Row] = &[
         holds: |it| !it.has_agent() && it.unrouted_at().is_none_or(|at| it.now < at),
     },
     Row {
-        when: "No agent is on it; its newest task has ended, and Twilio was not asked since.",
+        when: "No agent is on it; its newest task has ended, and Twilio was not asked since, nor after the customer's last \
+               message.",
         attendance: Attendance::Undecided,
-        holds: |it| !it.has_agent() && !it.was_asked_since(it.unrouted_at()),
+        holds: |it| {
+            let was_asked = it.was_asked_since(it.unrouted_at()) && it.was_asked_after_message();
+            !it.has_agent() && !was_asked
+        },
     },
     Row {
         when: "No agent is on it, and its newest task or our last invite has ended.",
@@ -285,16 +294,22 @@ impl Diagnosis<'_> {
         self.parking().is_some() && self.invite().is_none()
     }
 
-    /// When the customer wrote after the last parking was requested (point in time).
-    fn woken_at(self) -> Option<Millis> {
-        let parking = self.parking()?;
-        let (index, at) = self.facts.customer_wrote()?;
-        parking.after_message.is_none_or(|before| index > before).then_some(at)
+    /// True if the customer has written after the last parking was requested.
+    fn is_woken(self) -> bool {
+        let wrote = self.facts.customer_wrote().map(|(index, _)| index);
+        wrote.is_some() && self.parking().is_some_and(|parking| wrote > parking.after_message)
     }
 
-    /// When Flex's own task for a woken conversation would be there (point in time).
+    /// When Flex's own task for the customer's last message would be there (point in time).
     fn own_task_by(self) -> Option<Millis> {
-        self.woken_at().map(|at| at + OWN_TASK_WITHIN)
+        self.facts.customer_wrote().map(|(_, at)| at + OWN_TASK_WITHIN)
+    }
+
+    /// True if Twilio was asked when Flex's own task for the customer's last message would be there, and since the channel
+    /// changed its state.
+    fn was_asked_after_message(self) -> bool {
+        let asked_at = self.facts.roster().asked_at();
+        asked_at >= self.own_task_by() && asked_at >= self.facts.channel().seen_at()
     }
 
     fn has_waiting_task(self) -> bool {

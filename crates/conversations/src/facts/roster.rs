@@ -120,6 +120,9 @@ impl Join for Participant {
     }
 }
 
+/// At most this many participants who have left are kept: those who left last.
+const LEFT: usize = 32;
+
 /// All participants that are or were on the channel.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -140,6 +143,16 @@ impl Roster {
     pub(crate) fn listed(asked_at: Millis, participants: BTreeMap<ParticipantSid, Participant>) -> Self {
         let list = participants.keys().cloned().collect();
         Self { participants, list: Some(Latest((asked_at, list))) }
+    }
+
+    /// Forgets participants who have left long ago.
+    pub(crate) fn forget_old(&mut self) {
+        let left = self.all().filter_map(|(sid, it)| Some((self.left_at(sid, it)?, sid.clone())));
+        let mut left: Vec<_> = left.collect();
+        left.sort();
+        for (_, sid) in left.iter().rev().skip(LEFT) {
+            self.participants.remove(sid);
+        }
     }
 
     /// When Twilio was asked last for the complete list (point in time).
@@ -203,6 +216,11 @@ impl Roster {
     /// True if an agent has joined by this task, there or not.
     pub fn came_by(&self, task: &TaskSid) -> bool {
         self.participants.values().any(|it| it.joined.is_some() && it.task() == Some(task))
+    }
+
+    /// True if this is the task of a participant, there or not.
+    pub(crate) fn has_task(&self, task: &TaskSid) -> bool {
+        self.participants.values().any(|it| it.task() == Some(task))
     }
 
     /// True if this worker is or was an agent on the channel.

@@ -64,6 +64,12 @@ impl Tasks {
         self.states.get(task)?.ended.map(|Earliest(at)| at)
     }
 
+    /// Forgets the states of other tasks than these and the newest.
+    pub(crate) fn keep(&mut self, is_needed: impl Fn(&TaskSid) -> bool) {
+        let newest = self.newest.as_ref().map(|Latest((_, task))| task);
+        self.states.retain(|task, _| newest == Some(task) || is_needed(task));
+    }
+
     /// All tasks whose state is known.
     pub fn all(&self) -> impl Iterator<Item = &TaskSid> {
         self.states.keys()

@@ -338,3 +338,108 @@ fn the_claim_of_the_next_agents_page_is_looked_into_at_once() {
     room.pass(5);
     assert_eq!(room.endings(), [Ending::OtherAgent]);
 }
+
+#[test]
+fn an_agent_who_is_back_before_their_participant_is_closed_keeps_it() {
+    let mut room = Room::chatting();
+    room.ada_goes();
+    room.pass(60);
+    room.page(BO, PAGE, PageEvent::PushOpened);
+    room.joins(agent(BO, 0x101));
+    let close = room.pending.iter().find(|it| it.name() == "close-participant").cloned().unwrap();
+    room.finish(close, Outcome::Failed { reason: "refused".into() });
+    room.page(ADA, PAGE + 1, PageEvent::PushOpened);
+    room.pass(600);
+    assert_eq!(room.there, [customer(), agent(ADA, 1), agent(BO, 0x101)]);
+}
+
+#[test]
+fn told_once_however_long_the_absence_is() {
+    let day = Millis::seconds(24 * 3600);
+    let mut room = Room::chatting_with(Policy { deadline: day, ..Policy::default() });
+    room.ada_goes();
+    let end = room.now + day;
+    while room.now < end && !room.timers.is_empty() {
+        room.fire();
+        while let Some(action) = room.pending.first().cloned() {
+            let outcome = room.outcome(&action);
+            // Each invite ends at once.
+            room.tasks
+                .values_mut()
+                .filter(|it| **it == TaskState::Waiting)
+                .for_each(|it| *it = TaskState::Ended);
+            let task = room.newest_task.clone();
+            room.finish(action, outcome);
+            if let Some(task) = task.filter(|_| room.pending.is_empty()) {
+                room.handle(&Event::Task { task, state: TaskState::Ended });
+            }
+        }
+    }
+    assert!(room.invited().len() > 100, "{}", room.invited().len());
+    assert_eq!(room.told().len(), 1);
+    let stored = serde_json::to_string(room.machine.conversation(&conversation()).unwrap()).unwrap();
+    assert!(stored.len() < 8000, "{}", stored.len());
+}
+
+#[test]
+fn a_conversation_that_an_agent_left_is_flexs_when_the_customer_writes() {
+    for (has_own_task, acts) in [(true, vec![]), (false, vec!["invite"])] {
+        let mut room = Room::chatting();
+        room.state = ChannelState::Inactive;
+        room.leaves(&agent(ADA, 1));
+        room.news(InteractionNews::Status(ChannelState::Inactive));
+        room.pass(300);
+        assert_eq!(room.attendance(), Attendance::Left);
+        // The state changes before the message is reported.
+        room.state = ChannelState::Active;
+        let message = room.writes_unreported(CUSTOMER);
+        room.handle(&Event::State { conversation: conversation(), state: ChannelState::Active });
+        room.answer();
+        room.pass(1);
+        if has_own_task {
+            room.tasks.insert(TaskSid::numbered(0x77), TaskState::Waiting);
+            room.newest_task = Some(TaskSid::numbered(0x77));
+        }
+        room.handle(&Event::Message { conversation: conversation(), message });
+        room.pass(60);
+        assert_eq!(room.acts(), acts);
+    }
+}
+
+#[test]
+fn a_left_conversation_whose_change_of_state_was_not_reported_is_looked_at() {
+    let mut room = Room::chatting();
+    room.state = ChannelState::Inactive;
+    room.leaves(&agent(ADA, 1));
+    room.news(InteractionNews::Status(ChannelState::Inactive));
+    room.pass(300);
+    room.state = ChannelState::Active;
+    room.tasks.insert(TaskSid::numbered(0x77), TaskState::Waiting);
+    room.newest_task = Some(TaskSid::numbered(0x77));
+    room.writes(CUSTOMER);
+    room.pass(10);
+    assert_eq!((room.acts(), room.attendance()), (vec![], Attendance::Waiting));
+}
+
+#[test]
+fn a_pause_whose_end_was_not_reported_is_found() {
+    for claims in [true, false] {
+        let mut room = Room::chatting();
+        room.state = ChannelState::Paused;
+        room.leaves(&agent(ADA, 1));
+        room.news(InteractionNews::Status(ChannelState::Paused));
+        room.pass(60);
+        assert_eq!(room.attendance(), Attendance::Paused);
+        room.state = ChannelState::Active;
+        room.there.push(agent(ADA, 2));
+        if claims {
+            room.handle(&Event::Claimed {
+                worker: worker(ADA),
+                conversation: conversation(),
+                place: place(),
+            });
+        }
+        room.pass(if claims { 5 } else { 600 });
+        assert_eq!(room.attendance(), Attendance::Attended);
+    }
+}

@@ -7,6 +7,7 @@ mod hostile;
 mod presence;
 mod properties;
 mod room;
+mod rows;
 mod session;
 mod stored;
 mod tables;

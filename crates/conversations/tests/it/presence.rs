@@ -213,6 +213,7 @@ fn states_of_flex_are_left_alone() {
         room.state = state;
         room.leaves(&agent(ADA, 1));
         room.news(InteractionNews::Status(state));
+        room.pass(5);
         assert_eq!(room.attendance(), attendance);
         room.ada_goes();
         room.pass(300);

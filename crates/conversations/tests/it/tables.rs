@@ -137,7 +137,7 @@ fn by_flex(state: ChannelState) -> Room {
     room.state = state;
     room.leaves(&agent(ADA, 1));
     room.news(InteractionNews::Status(state));
-    room.answer();
+    room.pass(5);
     room
 }
 
