@@ -311,9 +311,9 @@ fn the_server_parses_what_the_plugin_sends() {
         assert_eq!(json_of(told::mark(mark)), json!(mark));
     }
     let goodbye = Some(Goodbye { epoch: 1, tasks: vec![task] });
-    let beacon = Beacon { token: "secret".into(), marks, goodbye };
+    let beacon = Beacon { token: "secret".into(), marks, goodbye, gone: None };
     assert_eq!(json_of(told::beacon(&beacon)), json!(beacon));
-    let bare = Beacon { token: "secret".into(), marks: vec![], goodbye: None };
+    let bare = Beacon { token: "secret".into(), marks: vec![], goodbye: None, gone: None };
     let read: Result<Beacon, _> = serde_json::from_value(json_of(told::beacon(&bare)));
     assert!(read.is_ok_and(|read| read == bare));
 }

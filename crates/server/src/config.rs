@@ -14,7 +14,7 @@ pub use keys::Key;
 pub use monitoring::Monitoring;
 
 use crate::allowed::Number;
-use crate::conversations::ChatTexts;
+use crate::chat_texts::ChatTexts;
 use crate::error::Error;
 use crate::limits::Limits;
 use crate::pace::Pacing;

@@ -7,9 +7,6 @@
 
 mod carry_out;
 mod known_agents;
-mod phrases;
-
-pub use phrases::ChatTexts;
 
 use crate::error::Error;
 use crate::store::{BegunAction, ConversationBatch, ConversationChanges, FoundConversations, Store};

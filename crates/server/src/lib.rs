@@ -29,6 +29,7 @@ pub mod allowed;
 mod audio;
 pub mod beside;
 mod call_messages;
+mod chat_texts;
 mod checkpoints;
 pub mod clock;
 pub mod config;

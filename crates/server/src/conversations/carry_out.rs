@@ -3,7 +3,7 @@
 
 use super::failed;
 use super::known_agents::KnownAgents;
-use super::phrases::Phrase;
+use crate::chat_texts::Phrase;
 use crate::config::Config;
 use crate::pace::{Rank, Turns};
 use crate::store::Store;

@@ -6,7 +6,7 @@ use rejoin_conversations::{Step, Telling};
 
 /// A message to the customer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Phrase {
+pub(crate) enum Phrase {
     /// The agent is gone, and another one will have the conversation.
     AgentGone,
     /// The agent is gone, and the conversation goes on when the customer writes.
@@ -18,7 +18,7 @@ pub(super) enum Phrase {
 }
 
 impl Phrase {
-    pub(super) fn of(what: Telling) -> Self {
+    pub(crate) fn of(what: Telling) -> Self {
         match what {
             Telling::AgentGone { .. } => Self::AgentGone,
             Telling::Parked { .. } => Self::Parked,
@@ -51,7 +51,7 @@ pub struct ChatTexts {
 
 impl ChatTexts {
     /// The text for a customer who wants this language: the same one, else one of the same family, else the default language.
-    pub(super) fn say<'a>(&'a self, phrase: Phrase, texts: &'a Texts, wanted: Option<&str>) -> &'a str {
+    pub(crate) fn say<'a>(&'a self, phrase: Phrase, texts: &'a Texts, wanted: Option<&str>) -> &'a str {
         let house = match phrase {
             Phrase::AgentGone => &self.gone,
             Phrase::Parked => &self.parked,
