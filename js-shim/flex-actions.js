@@ -1,7 +1,7 @@
 // @ts-check
 // Asks the core before Flex acts. The core knows what each action means for a call, and lists the actions beforehand.
 /** @type {import('./types').BindActions} */
-export const bindActions = (flex, manager, { actions, farewell, ask, isIdle }) => {
+export const bindActions = (flex, manager, { actions, farewell, ask, tell, isIdle }) => {
   // Without a core nothing else tells the server that the agent leaves on purpose.
   const sayGoodbye = async (/** @type {string} */ reason, /** @type {any} */ payload) => {
     const { session, worker } = manager.store.getState().flex;
@@ -27,4 +27,17 @@ export const bindActions = (flex, manager, { actions, farewell, ask, isIdle }) =
       }
     });
   }
+
+  // After every listener of others, which may change or refuse the message. Flex itself says neither success nor failure.
+  flex.Actions.replaceAction('SendMessage', async (payload, original) => {
+    const { refused, id } = (await ask('SendMessage', payload).catch(() => undefined)) ?? {};
+    if (refused) return undefined;
+    if (id) payload.messageAttributes = { ...payload.messageAttributes, rejoin: id };
+    let index;
+    try {
+      return (index = await original(payload));
+    } finally {
+      if (id) tell({ sent: { id, stored: Number.isInteger(index) } });
+    }
+  });
 };

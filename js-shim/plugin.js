@@ -72,7 +72,7 @@ export default class RejoinPlugin extends FlexPlugin {
       const running = (core = new wasm.Core(flex, manager, carryOut, looks));
       if (idle) return;
       const [actions, { farewell }] = [wasm.Core.actions(), running];
-      bindActions(flex, manager, { actions, farewell, ask, isIdle: () => Boolean(idle) });
+      bindActions(flex, manager, { actions, farewell, ask, tell, isIdle: () => Boolean(idle) });
       running.watch();
       document.documentElement.dataset.rejoin = 'ready'; // for diagnosis and tests
     };

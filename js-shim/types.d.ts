@@ -7,13 +7,13 @@ export type Manager = FlexUI.Manager;
 export type Core = import('../pkg/core_bg.js').Core;
 
 /** Empty or absent: Flex goes on. */
-export type Answer = { refused?: boolean; options?: object } | undefined;
+export type Answer = { refused?: boolean; options?: object; id?: string } | undefined;
 export type Ask = (action: string, payload: object) => Promise<Answer>;
 
 /** Carries out an effect of the core, `{nameOfTheEffect: {…}}`, see src/agent/effect.rs. Resolves to `false` on failure. */
 export type Perform = (effect: Record<string, any>) => Promise<boolean>;
-/** Shows the agent the text with this name: about one call, or, without a reservation, about all calls. */
-export type Notices = (name: string | false, values?: object, reservation?: string) => void;
+/** Shows the agent the text with this name: about one call or conversation, by SID, about messages (`header`), or about all calls. */
+export type Notices = (name: string | false | undefined, values?: object, about?: string) => void;
 export type CreateNotices = (flex: Flex, manager: Manager) => Notices;
 /** `show` makes what a part shows; `add` puts the part somewhere in Flex, if it can be there; `draw` draws all of them again. */
 export type CreateLive = (
@@ -47,6 +47,8 @@ export type BindActions = (
     /** The address for a page's last words. */
     farewell: string;
     ask: Ask;
+    /** Tells the core of an event. */
+    tell: (event: object) => unknown;
     isIdle: () => boolean;
   },
 ) => void;

@@ -4,6 +4,7 @@
 
 pub mod agent;
 pub mod boundary;
+pub mod chats;
 pub mod shell;
 pub mod value;
 

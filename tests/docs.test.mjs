@@ -37,7 +37,7 @@ test('every test that proves a case exists', () => {
     .map((line) => line.split('|').slice(1, -1));
   assert.deepEqual(
     rows.map(([number]) => Number(number)),
-    Array.from({ length: 26 }, (_, index) => index + 1),
+    Array.from({ length: 29 }, (_, index) => index + 1),
   );
   const missing = rows.flatMap(([number, , , proof]) =>
     [
@@ -113,10 +113,12 @@ test('the privacy page names every table, and everything that the browser keeps'
   assert.deepEqual(named('On the server').sort(), [...new Set(tables)].sort());
 
   const storage = 'src/shell/storage.rs';
-  const keys = [...read(storage).matchAll(/^const \w+: &str = "(rejoin\.[\w.]+)";/gm)].map(([, key]) => key);
+  const keys = [storage, 'src/shell/shelf.rs']
+    .flatMap((file) => [...read(file).matchAll(/^const \w+: &str = "(rejoin\.[\w.]+)";/gm)])
+    .map(([, key]) => key);
   assert.deepEqual(
     named("In the agent's browser")
-      .map((key) => key.replace(/(WR)?…$/, ''))
+      .map((key) => key.replace(/(WK….)?(WR|WK|CH)?…$/, ''))
       .sort(),
     keys.sort(),
   );

@@ -7,7 +7,7 @@ import { test } from 'node:test';
 import { root } from '../scripts/lib/run.mjs';
 
 /** Lines of all its scripts together. */
-const LIMIT = 408;
+const LIMIT = 422;
 
 test(`the shim has at most ${LIMIT} lines`, () => {
   const folder = path.join(root, 'js-shim');

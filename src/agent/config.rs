@@ -22,6 +22,10 @@ pub struct Config {
     pub in_place: bool,
     /// True when a user who may look at the console gets a link to it.
     pub console_link: bool,
+    /// Where drafts and unsent messages of conversations are kept.
+    pub drafts: Place,
+    /// True when a message that could not be sent is sent again.
+    pub resend_messages: bool,
     /// How long Flex waits for the plugin before the agent leaves a call.
     pub leave_within: Millis,
     /// How long a dialog may wait for news from the server before it says so.
@@ -57,6 +61,30 @@ pub struct Config {
     pub accept_attempts: u32,
 }
 
+/// Where the browser keeps what an agent has written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Nowhere.
+    Off,
+    /// In the tab: it survives a reload, and is gone when the tab is closed.
+    Tab,
+    /// In the browser: it also survives a crash and a closed tab.
+    Browser,
+}
+
+impl Place {
+    const ALL: [Self; 3] = [Self::Off, Self::Tab, Self::Browser];
+
+    /// Its name in the configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Tab => "tab",
+            Self::Browser => "browser",
+        }
+    }
+}
+
 /// A setting of an account.
 pub struct Key {
     /// Its name.
@@ -74,12 +102,14 @@ pub enum Kind {
     Addresses(fn(&mut Config) -> &mut Vec<String>),
     /// `true` or `false`.
     Switch(fn(&mut Config) -> &mut bool),
+    /// `off`, `tab` or `browser`.
+    Place(fn(&mut Config) -> &mut Place),
     /// Whole milliseconds, from the first number to the second.
     Duration(fn(&mut Config) -> &mut Millis, u32, u32),
 }
 
 /// All settings.
-pub static KEYS: [Key; 16] = [
+pub static KEYS: [Key; 18] = [
     Key { name: "server", kind: Kind::Address(|config| &mut config.server) },
     Key { name: "servers", kind: Kind::Addresses(|config| &mut config.servers) },
     Key { name: "enabled", kind: Kind::Switch(|config| &mut config.enabled) },
@@ -88,6 +118,8 @@ pub static KEYS: [Key; 16] = [
     Key { name: "retryCallbacks", kind: Kind::Switch(|config| &mut config.retry_callbacks) },
     Key { name: "inPlace", kind: Kind::Switch(|config| &mut config.in_place) },
     Key { name: "consoleLink", kind: Kind::Switch(|config| &mut config.console_link) },
+    Key { name: "drafts", kind: Kind::Place(|config| &mut config.drafts) },
+    Key { name: "resendMessages", kind: Kind::Switch(|config| &mut config.resend_messages) },
     Key { name: "leaveWithinMs", kind: Kind::Duration(|config| &mut config.leave_within, 200, 1_500) },
     Key { name: "silenceMs", kind: Kind::Duration(|config| &mut config.silence, 2_000, 60_000) },
     Key { name: "queueWithinMs", kind: Kind::Duration(|config| &mut config.queue_within, 5_000, 120_000) },
@@ -134,6 +166,8 @@ pub enum Wrong {
     NoAddress,
     /// It must be `true` or `false`.
     NoSwitch,
+    /// It must be `off`, `tab` or `browser`.
+    NoPlace,
     /// It must be a number within these two.
     NoDuration(u32, u32),
     /// It must be an object.
@@ -148,6 +182,7 @@ impl Mistake {
             Wrong::Unknown => "is not a setting",
             Wrong::NoAddress => "must be an https address (http only for localhost)",
             Wrong::NoSwitch => "must be true or false",
+            Wrong::NoPlace => "must be \"off\", \"tab\" or \"browser\"",
             Wrong::NoDuration(least, most) => {
                 let (least, most) = (least.to_string(), most.to_string());
                 range = joined(&["must be a whole number from ", &least, " to ", &most, ", in milliseconds"]);
@@ -202,6 +237,8 @@ impl Config {
             retry_callbacks: true,
             in_place: true,
             console_link: true,
+            drafts: Place::Browser,
+            resend_messages: true,
             leave_within: Millis(1_500),
             silence: Millis::seconds(10),
             queue_within: Millis::seconds(20),
@@ -327,6 +364,11 @@ impl Config {
             (Kind::Address(_) | Kind::Addresses(_), _) => return Some(Wrong::NoAddress),
             (Kind::Switch(place), Value::Flag(on)) => *place(self) = *on,
             (Kind::Switch(_), _) => return Some(Wrong::NoSwitch),
+            (Kind::Place(place), value) => {
+                let named = |it: &Place| matches!(value, Value::Text(text) if text == it.name());
+                let Some(found) = Place::ALL.into_iter().find(named) else { return Some(Wrong::NoPlace) };
+                *place(self) = found;
+            }
             (Kind::Duration(place, least, most), Value::Number(number))
                 if *number >= f64::from(least) && *number <= f64::from(most) && number.fract() == 0.0 =>
             {
@@ -347,6 +389,7 @@ impl Config {
                     Value::List(place(&mut config).iter().map(|url| url.as_str().into()).collect())
                 }
                 Kind::Switch(place) => Value::Flag(*place(&mut config)),
+                Kind::Place(place) => place(&mut config).name().into(),
                 Kind::Duration(place, ..) => Value::Number(place(&mut config).0 as f64),
             };
             (key.name.to_owned(), value)

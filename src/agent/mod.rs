@@ -37,7 +37,7 @@ pub(crate) use few::Map;
 
 pub use action::{ACTIONS, Action, Intent};
 pub use clock::Clock;
-pub use config::{Config, FLEX_UI, Idle, KEYS, Key, Kind, Mistake, TEAM_ATTRIBUTES, Wrong};
+pub use config::{Config, FLEX_UI, Idle, KEYS, Key, Kind, Mistake, Place, TEAM_ATTRIBUTES, Wrong};
 pub use dialog::Dialog;
 pub use effect::{
     Complaint, ConferenceOptions, Delivery, Effect, Kept, Mark, Notice, Request, Timer, ToDesktop,

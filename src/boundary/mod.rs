@@ -1,6 +1,7 @@
 //! Parses values from outside into the machine's types. What Flex and others may have written is checked here and
 //! nowhere else; nothing in it can make the plugin fail.
 
+pub mod conversations;
 pub mod heard;
 mod said;
 pub mod stored;

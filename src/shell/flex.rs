@@ -123,6 +123,11 @@ impl Flex {
         js::at(&self.ui, "Actions")
     }
 
+    /// Flex's notifications.
+    pub(super) fn notifications(&self) -> JsValue {
+        js::at(&self.ui, "Notifications")
+    }
+
     /// Flex's connection to TaskRouter.
     pub(super) fn worker(&self) -> JsValue {
         js::at(&self.manager, "workerClient")
@@ -149,11 +154,13 @@ impl Flex {
         }
     }
 
-    fn state(&self) -> Result<JsValue, JsValue> {
+    /// Its state.
+    pub(super) fn state(&self) -> Result<JsValue, JsValue> {
         Ok(js::at(&js::call(&self.store(), "getState", &[])?, "flex"))
     }
 
-    fn tasks(&self, state: &JsValue) -> Result<Array, JsValue> {
+    /// Its tasks.
+    pub(super) fn tasks(&self, state: &JsValue) -> Result<Array, JsValue> {
         Ok(Array::from(&js::call(&js::at(state, "worker.tasks"), "values", &[])?))
     }
 

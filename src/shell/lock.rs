@@ -115,6 +115,22 @@ impl Lock {
     }
 }
 
+/// Holds a lock until the page is gone. Resolves when it is granted; to false where there are no locks.
+pub async fn hold(name: &str) -> bool {
+    let granted = Promise::new(&mut |granted, refused| {
+        let hold = Closure::once_into_js(move || {
+            let _ = granted.call0(&JsValue::UNDEFINED); // resolving never throws
+            Promise::new(&mut |_, _| {}) // until the page is gone
+        });
+        let refused: JsValue = refused.into();
+        let asked = asked(name, false, &hold).and_then(|asked| js::call(&asked, "catch", &[&refused]));
+        if asked.is_err() {
+            let _ = js::call(&refused, "call", &[]);
+        }
+    });
+    JsFuture::from(granted).await.is_ok()
+}
+
 /// By hand: the bindings of web-sys for it are not stable.
 fn asked(name: &str, steal: bool, hold: &JsValue) -> Result<Promise, JsValue> {
     let locks = js::at(&js_sys::global(), "navigator.locks");

@@ -1,5 +1,6 @@
 //! The wasm shell: carries out the machine's effects in a browser and reports their outcomes.
 
+mod conversations;
 mod desk;
 mod dialog;
 mod flex;
@@ -11,6 +12,7 @@ pub mod post;
 pub mod push;
 mod questions;
 pub mod record;
+pub mod shelf;
 pub mod sse;
 pub mod storage;
 pub mod timer;
@@ -18,10 +20,11 @@ mod watch;
 
 use crate::agent::{
     ACTIONS, Action, Agent, Answer, Clock, Config, Effect, Event, FromDesktop, PostError, PostId, Request,
-    ToDesktop,
+    Timer, ToDesktop,
 };
-use crate::boundary::{heard, told};
+use crate::boundary::{conversations as said, heard, told};
 use crate::value::joined;
+use conversations::Conversations;
 pub use dialog::Looks;
 use flex::{Flex, Seen};
 use js_sys::{Array, Function, Promise};
@@ -46,7 +49,8 @@ struct Inner {
     queue: RefCell<Vec<Event>>,
     busy: Cell<bool>,
     questions: Questions,
-    timers: RefCell<Timers>,
+    timers: RefCell<Timers<Timer>>,
+    conversations: Conversations,
     dialog: Rc<dialog::Window>,
     channel: RefCell<Option<Channel>>,
     lock: RefCell<Option<Rc<Lock>>>,
@@ -75,6 +79,7 @@ impl Core {
         let (config, mistakes) = Config::read(&account, &worker);
         let version = flex.version();
         let server = config.server.clone();
+        let conversations = Conversations::new(config.drafts, config.resend_messages);
         let epoch = storage::next_epoch(now());
         let mut agent = Agent::new(config, epoch, storage::marks());
         agent.recall(storage::kept());
@@ -89,6 +94,7 @@ impl Core {
             busy: Cell::new(false),
             questions: Questions::default(),
             timers: RefCell::default(),
+            conversations,
             channel: RefCell::default(),
             lock: RefCell::default(),
             server: RefCell::new(server),
@@ -109,7 +115,12 @@ impl Core {
 
     /// Handles an event. Throws when the core does not know it; nothing has changed then.
     pub fn handle(&self, event: &JsValue) -> Result<(), JsValue> {
-        let event = FromDesktop::try_from(js::value(event)).map_err(js::unfit)?;
+        let event = js::value(event);
+        if let Some(sent) = said::sent(&event) {
+            conversations::handle(&self.0, sent.map_err(js::unfit)?);
+            return Ok(());
+        }
+        let event = FromDesktop::try_from(event).map_err(js::unfit)?;
         self.0.handle(Event::Desktop(event));
         Ok(())
     }
@@ -132,8 +143,11 @@ impl Core {
 
     /// Asks about an action that Flex is about to carry out with this payload. The promise resolves to `{}` for yes,
     /// `{refused: true}`, or `{options: {…}}` to add to the conference's; it is kept within the 1.5 s that the
-    /// machine may take. Throws when the payload is malformed.
+    /// machine may take. Throws when the payload is malformed. For `SendMessage`, see [`conversations::ask`].
     pub fn ask(&self, action: &str, payload: &JsValue) -> Result<Promise, JsValue> {
+        if action == conversations::SEND {
+            return Ok(conversations::ask(&self.0, payload));
+        }
         let (request, answer) = self.0.questions.open();
         let let_go = || self.0.questions.answer(&ToDesktop::Let { request });
         match self.0.flex.before(request, action, payload).inspect_err(|_| _ = let_go())? {
@@ -209,7 +223,7 @@ impl Inner {
         for event in news {
             self.handle(Event::Desktop(event));
         }
-        Ok(())
+        conversations::look(self)
     }
 
     fn handle(self: &Rc<Self>, event: Event) {

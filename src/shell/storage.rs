@@ -17,21 +17,60 @@ const OUT: &str = "rejoin.out.";
 const EPOCH: &str = "rejoin.epoch";
 const ACTIVITY: &str = "rejoin.activity";
 
-fn storage() -> JsValue {
-    js::at(&js_sys::global(), "localStorage")
+/// One of the browser's storages. A full or missing one is not an error: the plugin works without.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Storage(&'static str);
+
+/// Survives a crash and a closed tab; all tabs have it.
+pub const OF_BROWSER: Storage = Storage("localStorage");
+/// Survives a reload of its tab.
+pub const OF_TAB: Storage = Storage("sessionStorage");
+
+impl Storage {
+    fn call(self, method: &str, arguments: &[&JsValue]) -> Option<String> {
+        js::call(&js::at(&js_sys::global(), self.0), method, arguments).ok()?.as_string()
+    }
+
+    /// The value of a key.
+    pub fn get(self, key: &str) -> Option<String> {
+        self.call("getItem", &[&key.into()])
+    }
+
+    /// Sets the value of a key, if there is space.
+    pub fn set(self, key: &str, value: &str) {
+        self.call("setItem", &[&key.into(), &value.into()]);
+    }
+
+    /// Removes a key.
+    pub fn remove(self, key: &str) {
+        self.call("removeItem", &[&key.into()]);
+    }
+
+    /// Entries with this prefix: the rest of the name, and the value.
+    pub fn entries(self, prefix: &str) -> Vec<(String, String)> {
+        let Value::Object(all) = js::value(&js::at(&js_sys::global(), self.0)) else { return Vec::new() };
+        let entry = |(key, value): &(String, Value)| match value {
+            Value::Text(value) => Some((key.strip_prefix(prefix)?.to_owned(), value.clone())),
+            _ => None,
+        };
+        all.iter().filter_map(entry).collect()
+    }
 }
 
 fn get(key: &str) -> Option<String> {
-    js::call(&storage(), "getItem", &[&key.into()]).ok()?.as_string()
+    OF_BROWSER.get(key)
 }
 
-/// A full or missing storage is not an error: the plugin works without.
 fn set(key: &str, value: &str) {
-    let _ = js::call(&storage(), "setItem", &[&key.into(), &value.into()]);
+    OF_BROWSER.set(key, value);
 }
 
 fn remove(key: &str) {
-    let _ = js::call(&storage(), "removeItem", &[&key.into()]);
+    OF_BROWSER.remove(key);
+}
+
+fn entries(prefix: &str) -> Vec<(String, String)> {
+    OF_BROWSER.entries(prefix)
 }
 
 /// Reservations that had a call in an earlier page.
@@ -40,16 +79,6 @@ pub fn marks() -> Vec<Mark> {
         Some(Mark { reservation: ReservationSid::parse(&key).ok()?, muted: value == MUTED })
     });
     marks.collect()
-}
-
-/// Stored entries with this prefix: the rest of the name, and the value.
-fn entries(prefix: &str) -> Vec<(String, String)> {
-    let Value::Object(all) = js::value(&storage()) else { return Vec::new() };
-    let entry = |(key, value): &(String, Value)| match value {
-        Value::Text(value) => Some((key.strip_prefix(prefix)?.to_owned(), value.clone())),
-        _ => None,
-    };
-    all.iter().filter_map(entry).collect()
 }
 
 /// Pending requests. Unreadable ones are discarded.

@@ -1,6 +1,6 @@
-//! The machine's timers.
+//! Timers of a machine.
 
-use crate::agent::{Map, Timer};
+use crate::agent::Map;
 use crate::shell::js;
 use gloo_timers::callback::Timeout;
 use js_sys::{Function, Promise};
@@ -8,18 +8,23 @@ use rejoin_protocol::Millis;
 use wasm_bindgen_futures::JsFuture;
 
 /// Timers that are set. Dropping them clears them.
-#[derive(Default)]
-pub struct Timers(Map<Timer, Timeout>);
+pub struct Timers<T>(Map<T, Timeout>);
 
-impl Timers {
+impl<T> Default for Timers<T> {
+    fn default() -> Self {
+        Self(Map::default())
+    }
+}
+
+impl<T: Ord> Timers<T> {
     /// Calls `wake` after that time, unless the timer is set again or cleared before.
-    pub fn set(&mut self, timer: Timer, after: Millis, wake: impl FnOnce() + 'static) {
+    pub fn set(&mut self, timer: T, after: Millis, wake: impl FnOnce() + 'static) {
         let after = u32::try_from(after.0).unwrap_or(u32::MAX);
         self.0.insert(timer, Timeout::new(after, wake));
     }
 
     /// Clears a timer; one that is not set is no error.
-    pub fn clear(&mut self, timer: &Timer) {
+    pub fn clear(&mut self, timer: &T) {
         self.0.remove(timer);
     }
 }

@@ -1,7 +1,8 @@
 //! When to look at Flex's state: once a worker is known, and whenever something may have changed.
 
 use crate::agent::{Event, FromDesktop};
-use crate::shell::{Inner, desk, js, messages, now, storage};
+use crate::chats;
+use crate::shell::{Inner, conversations, desk, js, messages, now, storage};
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;
@@ -87,10 +88,14 @@ async fn begin(core: &Rc<Inner>) -> Result<(), JsValue> {
     listen(&core.flex.worker(), "ready", &back.into_js_value());
     let signed_out = Rc::downgrade(core);
     let signed_out = Closure::<dyn Fn()>::new(move || {
-        Inner::later(&signed_out, Event::Desktop(FromDesktop::SignedOut {}));
+        if let Some(core) = signed_out.upgrade() {
+            core.handle(Event::Desktop(FromDesktop::SignedOut {}));
+            conversations::handle(&core, chats::Event::SignedOut);
+        }
     });
     js::call(&core.flex.actions(), "addListener", &[&"afterLogout".into(), &signed_out.into_js_value()])?;
     listen_to_turns(core)?;
+    conversations::begin(core, &worker)?;
     core.stage.set(Stage::Begun);
     core.look()
 }

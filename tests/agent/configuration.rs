@@ -228,6 +228,23 @@ fn with_in_place_off_no_leg_is_left_standing_and_none_is_joined() {
 }
 
 #[test]
+fn drafts_are_kept_in_one_of_three_places() {
+    let read = |value: Value| {
+        let (config, mistakes) = Config::read(&rejoin(&[("drafts", value)]), &Value::Nothing);
+        (config.drafts, mistakes.len())
+    };
+    assert_eq!(read(Value::Nothing), (Place::Browser, 0));
+    for place in [Place::Off, Place::Tab, Place::Browser] {
+        assert_eq!(read(place.name().into()), (place, 0));
+    }
+    for wrong in [Value::Flag(false), "Tab".into(), "".into(), Value::Number(1.0)] {
+        assert_eq!(read(wrong), (Place::Browser, 1));
+    }
+    let mistake = Mistake { path: "rejoin.drafts".into(), wrong: Wrong::NoPlace };
+    assert_eq!(mistake.text(), "rejoin.drafts must be \"off\", \"tab\" or \"browser\"; it is ignored.");
+}
+
+#[test]
 fn the_table_in_the_docs_is_complete_and_right() {
     let docs = include_str!("../../docs/plugin.md");
     let rows = docs.lines().filter_map(|line| line.strip_prefix("| `rejoin."));
@@ -242,6 +259,7 @@ fn the_table_in_the_docs_is_complete_and_right() {
                 Kind::Address(_) => ("none".into(), "address".into()),
                 Kind::Addresses(_) => ("none".into(), "addresses".into()),
                 Kind::Switch(place) => (place(&mut config).to_string(), "true, false".into()),
+                Kind::Place(place) => (place(&mut config).name().into(), "off, tab, browser".into()),
                 Kind::Duration(place, least, most) => {
                     (place(&mut config).0.to_string(), format!("{least} to {most}"))
                 }

@@ -2,6 +2,7 @@
 #![cfg(not(target_arch = "wasm32"))]
 #![allow(clippy::expect_used, reason = "helpers of tests are tests")]
 
+mod conversations;
 mod outside;
 
 use outside::{events, json_of, places, play, value};

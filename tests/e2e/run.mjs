@@ -9,6 +9,8 @@ import { root } from '../../scripts/lib/run.mjs';
 import { Advice } from '../../scripts/lib/say.mjs';
 import * as away from './away.mjs';
 import * as callMessages from './call-messages.mjs';
+import * as chatDrafts from './chat-drafts.mjs';
+import * as chatMessages from './chat-messages.mjs';
 import * as chats from './chats.mjs';
 import * as operatorsConsole from './console.mjs';
 import * as desk from './desk.mjs';
@@ -53,6 +55,8 @@ const storiesOn = (/** @type {Flex} */ flex) =>
       Object.values({
         ...away,
         ...callMessages,
+        ...chatDrafts,
+        ...chatMessages,
         ...chats,
         ...operatorsConsole,
         ...desk,
