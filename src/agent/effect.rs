@@ -1,6 +1,6 @@
 use crate::agent::{Dialog, FLEX_UI, Idle, Mistake, PostId, RequestId};
 use crate::value::joined;
-use rejoin_protocol::api::{DeliveryId, Goodbye, GracefulMark, Hello, Registration};
+use rejoin_protocol::api::{Conversations, DeliveryId, Goodbye, GracefulMark, Hello, Registration};
 use rejoin_protocol::{ActivitySid, CallSid, Millis, RecoveryId, ReservationSid, WorkerSid};
 
 /// What the machine wants done.
@@ -47,6 +47,8 @@ pub enum Effect {
         marks: Vec<GracefulMark>,
         /// The goodbye of a page that leaves legs behind.
         goodbye: Option<Goodbye>,
+        /// Epoch of this page, if it has conversations.
+        gone: Option<u64>,
     },
     /// Keep a request across page loads until [`Effect::Unkeep`].
     Keep(Kept),
@@ -148,6 +150,8 @@ pub enum Request {
     Register(Registration),
     /// `POST /v1/graceful`; must survive the end of the page.
     Graceful(GracefulMark),
+    /// `POST /v1/conversations`.
+    Claim(Conversations),
 }
 
 /// What the shim carries out in Flex, in JavaScript `{accept: {…}}` and so on.

@@ -1,5 +1,5 @@
 use crate::agent::Timer;
-use rejoin_protocol::api::{GracefulReason, HelloReply, RecoveryView};
+use rejoin_protocol::api::{ConversationClaim, GracefulReason, HelloReply, RecoveryView};
 use rejoin_protocol::{
     ActivitySid, CallSid, ConferenceSid, Millis, RecoveryId, ReservationSid, TaskQueueSid, TaskSid,
     WorkerSid, WorkflowSid,
@@ -52,6 +52,8 @@ pub enum Event {
         /// True when Flex's phone was destroyed as the page went into the cache. It stays so.
         phone_gone: bool,
     },
+    /// The conversations of the agent's accepted tasks, all of them: reported when they change.
+    Conversations(Vec<ConversationClaim>),
     /// The push channel was opened or lost.
     PushState {
         /// True when it was opened.

@@ -70,9 +70,10 @@ impl Agent {
         let tasks = standing.map(|call| call.facts.task.clone()).collect();
         let goodbye = self.keeps.then_some(Goodbye { epoch: self.epoch, tasks });
         let marks = self.outbox.marks();
-        if goodbye.is_some() || !marks.is_empty() {
+        let gone = self.claims.are_known().then_some(self.epoch);
+        if goodbye.is_some() || gone.is_some() || !marks.is_empty() {
             self.gone = true;
-            out.push(Effect::Beacon { marks, goodbye });
+            out.push(Effect::Beacon { marks, goodbye, gone });
         }
     }
 

@@ -1,4 +1,5 @@
 use crate::agent::call::Call;
+use crate::agent::claims::Claims;
 use crate::agent::config;
 use crate::agent::ends::Ends;
 use crate::agent::few::{Map, Set};
@@ -50,6 +51,7 @@ pub struct Agent {
     /// Tasks of other agents' recoveries that the agent has a notice about.
     pub(super) noticed: Set<ReservationSid>,
     pub(super) leavings: Map<RequestId, Leaving>,
+    pub(super) claims: Claims,
     pub(super) outbox: Outbox,
     /// Requests of earlier pages, until this one acts.
     pub(super) recalled: Vec<Kept>,
@@ -131,6 +133,7 @@ impl Agent {
             noticed: Set::default(),
             leavings: Map::default(),
             outbox: Outbox::default(),
+            claims: Claims::default(),
             recalled: Vec::new(),
             left: Set::default(),
             role: Role::default(),
@@ -199,6 +202,7 @@ impl Agent {
             Event::Deposed => self.deposed(&mut out),
             Event::Restored { epoch, phone_gone } => self.restored(now, epoch, phone_gone, &mut out),
             Event::PushState { up } => self.push_state(now, up, &mut out),
+            Event::Conversations(has) => self.has_conversations(has),
             Event::Garbled => self.complain(Complaint::Garbled, &mut out),
             Event::Timer(timer) => self.timer(now, timer, &mut out),
         }
@@ -210,6 +214,7 @@ impl Agent {
         self.settle_role(now, &mut out);
         self.settle_protection(now, &mut out);
         self.settle_link(&mut out);
+        self.settle_claims(&mut out);
         self.deliver(now, &mut out);
         out
     }
@@ -462,7 +467,7 @@ impl Agent {
                 // Every server refuses what concerns a call that is held back: a hello shows whether this one works.
                 return self.say_hello(now, out);
             }
-        } else {
+        } else if !self.claimed(now, id, &result, out) {
             return; // of a request that was given up, possibly at another server
         }
         if failed {

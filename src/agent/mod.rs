@@ -10,6 +10,7 @@
 mod action;
 mod asked;
 mod call;
+mod claims;
 mod clock;
 mod config;
 mod dialog;

@@ -143,7 +143,7 @@ impl Outbox {
     pub(super) fn marks(&self) -> Vec<GracefulMark> {
         let marks = self.waiting.iter().filter_map(|kept| match kept.request("") {
             Request::Graceful(mark) => Some(mark),
-            Request::Register(_) | Request::Hello(_) => None,
+            Request::Register(_) | Request::Hello(_) | Request::Claim(_) => None,
         });
         marks.collect()
     }

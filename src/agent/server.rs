@@ -50,6 +50,7 @@ impl Agent {
     /// Requests in flight may be lost, which the browser reports only at the timeout: they are sent again.
     pub(super) fn forget_sent(&mut self, out: &mut Vec<Effect>) {
         self.outbox.again(out);
+        self.claims.again();
         self.hello.under_way = None;
         self.hello.failures = 0;
     }
@@ -66,6 +67,7 @@ impl Agent {
                 let asked = self.hello.sent.unwrap_or(now);
                 let again = self.hello.again;
                 self.outbox.reached(out);
+                self.claims.reached();
                 self.hello = Talk { sent: self.hello.sent, ..Talk::default() };
                 self.restore_activity(&reply, out);
                 self.heard(now, asked, hello, reply, out);
@@ -169,6 +171,7 @@ impl Agent {
             return;
         }
         self.outbox.reached(out);
+        self.claims.reached();
         // The server repeats what was missed. It does not say that no newer page is there any more.
         if self.waits || self.hello.failures > 0 {
             self.say_hello(now, out);

@@ -102,6 +102,7 @@ impl Record {
             Event::Desktop(_)
             | Event::DialogButton
             | Event::Reply { .. }
+            | Event::Conversations(_)
             | Event::PushState { .. }
             | Event::Ask
             | Event::Superseded
@@ -209,6 +210,7 @@ fn name(event: &Event) -> &'static str {
             FromDesktop::SignedOut {} => "signedOut",
         },
         Event::DialogButton => "dialogButton",
+        Event::Conversations(_) => "conversations",
         Event::Reply { result: Ok(_), .. } => "reply",
         Event::Reply { result: Err(_), .. } => "noReply",
         Event::Push(_) => "push",

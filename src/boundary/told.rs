@@ -6,7 +6,9 @@
 use super::{Fields, Value};
 use crate::agent::{ConferenceOptions, Delivery, Kept, Notice, ToDesktop};
 use rejoin_protocol::ReservationSid;
-use rejoin_protocol::api::{Beacon, DeliveryId, Goodbye, GracefulMark, Hello, Holding, Registration};
+use rejoin_protocol::api::{
+    Beacon, ConversationClaim, Conversations, DeliveryId, Goodbye, GracefulMark, Hello, Holding, Registration,
+};
 use rejoin_protocol::call_message::ANSWERS;
 
 /// The only kind of call messages (<https://www.twilio.com/docs/voice/sdks/call-message-events>).
@@ -72,7 +74,21 @@ pub fn beacon(beacon: &Beacon) -> Value {
         .with("token", beacon.token.as_str().into())
         .with("marks", Value::List(beacon.marks.iter().map(mark).collect()))
         .with("goodbye", beacon.goodbye.as_ref().map_or(Value::Nothing, goodbye))
+        .with("gone", beacon.gone.map_or(Value::Nothing, number))
         .into()
+}
+
+/// `POST /v1/conversations`.
+pub fn claim(claim: &Conversations) -> Value {
+    let one = |claim: &ConversationClaim| {
+        new()
+            .with("conversation", claim.conversation.as_str().into())
+            .with("interaction", claim.interaction.as_str().into())
+            .with("channel", claim.channel.as_str().into())
+            .into()
+    };
+    let all = claim.conversations.iter().map(one).collect();
+    new().with("epoch", number(claim.epoch)).with("conversations", Value::List(all)).into()
 }
 
 /// For the browser's storage; [`super::stored::kept`] reads it.

@@ -10,7 +10,8 @@ use crate::shell::shelf::Shelf;
 use crate::shell::timer::Timers;
 use crate::value::joined;
 use js_sys::{Array, Function, Object, Promise};
-use rejoin_protocol::ReservationSid;
+use rejoin_protocol::api::ConversationClaim;
+use rejoin_protocol::{ConversationSid, InteractionChannelSid, InteractionSid, ReservationSid};
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 use wasm_bindgen::prelude::*;
@@ -45,6 +46,7 @@ struct Seen {
     up: bool,
     selected: Option<ReservationSid>,
     facts: Vec<Facts>,
+    claims: Vec<ConversationClaim>,
 }
 
 impl Conversations {
@@ -115,8 +117,13 @@ pub(super) fn look(core: &Rc<Inner>) -> Result<(), JsValue> {
     let state = core.flex.state()?;
     let tasks = core.flex.tasks(&state)?;
     let facts: Vec<_> = tasks.iter().filter_map(|task| facts(&state, &task)).collect();
+    let claims: Vec<_> = tasks.iter().filter_map(|task| claim(&task)).collect();
     let mut news = Vec::new();
     let mut seen = core.conversations.seen.borrow_mut();
+    let claims = (seen.claims != claims).then(|| {
+        seen.claims.clone_from(&claims);
+        claims
+    });
     for before in &seen.facts {
         if !facts.iter().any(|it| it.conversation == before.conversation) {
             news.push(Event::Gone { conversation: before.conversation.clone() });
@@ -137,7 +144,24 @@ pub(super) fn look(core: &Rc<Inner>) -> Result<(), JsValue> {
     for event in news {
         handle(core, event);
     }
+    if let Some(claims) = claims {
+        core.handle(crate::agent::Event::Conversations(claims));
+    }
     Ok(())
+}
+
+/// The conversation of an accepted task, for the server.
+fn claim(task: &JsValue) -> Option<ConversationClaim> {
+    let status = js::at(task, "status").as_string()?;
+    let text = |name| js::at(task, name).as_string();
+    let claim = || {
+        Some(ConversationClaim {
+            conversation: ConversationSid::parse(&text("attributes.conversationSid")?).ok()?,
+            interaction: InteractionSid::parse(&text("attributes.flexInteractionSid")?).ok()?,
+            channel: InteractionChannelSid::parse(&text("attributes.flexInteractionChannelSid")?).ok()?,
+        })
+    };
+    if status == "accepted" { claim() } else { None }
 }
 
 /// Flex's state of a conversation, and of its input.

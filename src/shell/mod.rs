@@ -270,7 +270,7 @@ impl Inner {
                 self.timers.borrow_mut().set(timer, now().until(at), wake);
             }
             Effect::ClearTimer { timer } => self.timers.borrow_mut().clear(&timer),
-            Effect::Beacon { marks, goodbye } => self.say_goodbye(marks, goodbye),
+            Effect::Beacon { marks, goodbye, gone } => self.say_goodbye(marks, goodbye, gone),
             Effect::ClosePush => {
                 self.listens.set(None);
                 drop(self.channel.take());
@@ -322,6 +322,7 @@ impl Inner {
             }
             Request::Register(registration) => ("calls", post::body(&told::registration(registration))),
             Request::Graceful(mark) => ("graceful", post::body(&told::mark(mark))),
+            Request::Claim(claim) => ("conversations", post::body(&told::claim(claim))),
         };
         let hello = matches!(request, Request::Hello(_));
         let keepalive = matches!(request, Request::Graceful(_));
@@ -344,8 +345,8 @@ impl Inner {
     }
 
     /// The page ends: only a beacon can still be sent, and it carries no headers.
-    fn say_goodbye(&self, marks: Vec<GracefulMark>, goodbye: Option<Goodbye>) {
-        let beacon = Beacon { token: self.flex.token(), marks, goodbye, gone: None };
+    fn say_goodbye(&self, marks: Vec<GracefulMark>, goodbye: Option<Goodbye>, gone: Option<u64>) {
+        let beacon = Beacon { token: self.flex.token(), marks, goodbye, gone };
         if let Ok(body) = post::body(&told::beacon(&beacon)) {
             // Refused only when it is too large. The server notices the end of the push channel as well.
             let arguments: [&JsValue; 2] = [&self.farewell().into(), &body];

@@ -5,6 +5,7 @@
 mod a_call;
 mod action;
 mod asked;
+mod claims;
 mod coming_up;
 mod configuration;
 mod console_link;

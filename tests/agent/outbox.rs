@@ -18,7 +18,7 @@ fn sent(effects: &[Effect]) -> Vec<DeliveryId> {
     let mine = posts(effects).into_iter().filter_map(|(_, request)| match request {
         Request::Register(registration) => registration.id,
         Request::Graceful(mark) => mark.id,
-        Request::Hello(_) => None,
+        Request::Hello(_) | Request::Claim(_) => None,
     });
     mine.collect()
 }
@@ -324,7 +324,7 @@ fn a_request_that_is_refused_for_good_makes_room_for_the_next() {
 fn marks_that_are_not_answered_when_the_page_ends_go_as_a_beacon() {
     let beacons = |effects: &[Effect]| {
         let mine = effects.iter().filter_map(|effect| match effect {
-            Effect::Beacon { marks, goodbye } => {
+            Effect::Beacon { marks, goodbye, .. } => {
                 Some((marks.iter().map(|mark| mark.id).collect::<Vec<_>>(), goodbye.is_some()))
             }
             _ => None,

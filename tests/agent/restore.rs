@@ -113,7 +113,7 @@ fn mute_follows_the_agent_through_the_queue() {
 fn says_unavailable(effects: &[Effect]) -> Vec<bool> {
     let hellos = posts(effects).into_iter().filter_map(|(_, request)| match request {
         Request::Hello(hello) => Some(hello.unavailable),
-        Request::Register(_) | Request::Graceful(_) => None,
+        Request::Register(_) | Request::Graceful(_) | Request::Claim(_) => None,
     });
     hellos.collect()
 }

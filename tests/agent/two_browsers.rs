@@ -176,7 +176,7 @@ fn a_page_that_takes_over_becomes_the_newest() {
         let mine = posts(effects).into_iter().map(|(_, request)| match request {
             Request::Hello(hello) => hello.epoch,
             Request::Register(registration) => registration.epoch,
-            Request::Graceful(mark) => panic!("{mark:?}"),
+            other @ (Request::Graceful(_) | Request::Claim(_)) => panic!("{other:?}"),
         });
         mine.collect::<Vec<_>>()
     };

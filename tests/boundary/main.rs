@@ -11,11 +11,12 @@ use proptest::test_runner::RngSeed;
 use rejoin_plugin::agent::{Delivery, FromDesktop, Kept, RequestId, ToDesktop};
 use rejoin_plugin::boundary::{Unfit, Value, heard, stored, told};
 use rejoin_protocol::api::{
-    Beacon, DeliveryId, Failure, Goodbye, GracefulMark, GracefulReason, Hello, HelloReply, Holding, Push,
-    RecoveryView, Registration, Stage,
+    Beacon, ConversationClaim, Conversations, DeliveryId, Failure, Goodbye, GracefulMark, GracefulReason,
+    Hello, HelloReply, Holding, Push, RecoveryView, Registration, Stage,
 };
 use rejoin_protocol::{
-    CallSid, ConferenceSid, Millis, RecoveryId, ReservationSid, TaskQueueSid, TaskSid, WorkerSid, WorkflowSid,
+    CallSid, ConferenceSid, ConversationSid, InteractionChannelSid, InteractionSid, Millis, RecoveryId,
+    ReservationSid, TaskQueueSid, TaskSid, WorkerSid, WorkflowSid,
 };
 use serde_json::{Value as Json, json};
 
@@ -314,6 +315,18 @@ fn the_server_parses_what_the_plugin_sends() {
     let goodbye = Some(Goodbye { epoch: 1, tasks: vec![task] });
     let beacon = Beacon { token: "secret".into(), marks, goodbye, gone: None };
     assert_eq!(json_of(told::beacon(&beacon)), json!(beacon));
+    let claim = ConversationClaim {
+        conversation: ConversationSid::numbered(1),
+        interaction: InteractionSid::numbered(2),
+        channel: InteractionChannelSid::numbered(3),
+    };
+    for conversations in [vec![], vec![claim]] {
+        let claims = Conversations { epoch: 7, conversations, leaving: vec![] };
+        assert_eq!(json_of(told::claim(&claims)), json!(claims));
+    }
+    let gone = Beacon { token: "secret".into(), marks: vec![], goodbye: None, gone: Some(7) };
+    let read: Result<Beacon, _> = serde_json::from_value(json_of(told::beacon(&gone)));
+    assert!(read.is_ok_and(|read| read == gone));
     let bare = Beacon { token: "secret".into(), marks: vec![], goodbye: None, gone: None };
     let read: Result<Beacon, _> = serde_json::from_value(json_of(told::beacon(&bare)));
     assert!(read.is_ok_and(|read| read == bare));

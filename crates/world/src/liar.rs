@@ -141,7 +141,8 @@ impl World {
                 let before = self.pages[page].epoch.saturating_sub(1);
                 let epoch = if epoch == u64::MAX { epoch } else { before };
                 let goodbye = Goodbye { epoch, tasks: vec![other.task.clone()] };
-                let beacon = Beacon { token: self.token(page), marks: vec![], goodbye: Some(goodbye) };
+                let beacon =
+                    Beacon { token: self.token(page), marks: vec![], goodbye: Some(goodbye), gone: None };
                 self.post_lie(page, "/v1/goodbye", &beacon);
             }
             _ => {

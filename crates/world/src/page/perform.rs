@@ -38,9 +38,9 @@ impl World {
                 self.put(wait.0, Coming::CoreTimer(page, timer, number));
             }
             Effect::ClearTimer { timer } => _ = self.pages[page].timers.remove(&timer),
-            Effect::Beacon { marks, goodbye } => {
+            Effect::Beacon { marks, goodbye, gone } => {
                 let says_goodbye = goodbye.is_some();
-                let beacon = Beacon { token: self.token(page), marks, goodbye, gone: None };
+                let beacon = Beacon { token: self.token(page), marks, goodbye, gone };
                 let body = text(&told::beacon(&beacon));
                 let token = beacon.token;
                 let mut chance = self.chance(Way::Post, page);
