@@ -66,6 +66,26 @@ fn the_decision_table_is_drawn() {
     );
 }
 
+#[test]
+fn the_tests_that_the_document_names_exist() {
+    let page = std::fs::read_to_string(docs("conversations.md")).unwrap();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it");
+    let files =
+        std::fs::read_dir(folder).unwrap().map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap());
+    let code: String = files.collect();
+    let (_, cases) = page.split_once("## Cases and their tests").unwrap();
+    let (cases, _) = cases.split_once("\n## ").unwrap();
+    let rows = cases.lines().filter(|line| line.starts_with("| ")).skip(1);
+    let named: Vec<_> = rows.flat_map(|line| line.split('`').skip(1).step_by(2)).collect();
+    assert!(named.len() > 30, "{named:?}");
+    for name in named {
+        assert!(
+            code.contains(&format!("fn {name}(")),
+            "docs/conversations.md names {name}, which is no test"
+        );
+    }
+}
+
 /// A state: its name, what it is, and a conversation in it.
 type State = (&'static str, &'static str, fn() -> Room);
 
