@@ -29,7 +29,7 @@ export const bindActions = (flex, manager, { actions, farewell, ask, tell, isIdl
   }
 
   // After every listener of others, which may change or refuse the message. Flex itself says neither success nor failure.
-  flex.Actions.replaceAction('SendMessage', async (payload, original) => {
+  flex.Actions.replaceAction?.('SendMessage', async (payload, original) => {
     const { refused, id } = (await ask('SendMessage', payload).catch(() => undefined)) ?? {};
     if (refused) return undefined;
     if (id) payload.messageAttributes = { ...payload.messageAttributes, rejoin: id };

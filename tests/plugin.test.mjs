@@ -42,7 +42,7 @@ const flexStub = ({ server, tasks, dark, rejoin = { server }, worker = {}, lacks
     state.worker.tasks.set(task.sid, task);
   }
   const subscribers = [];
-  const listeners = {};
+  const [listeners, replaced] = [{}, {}];
   const calls = [];
   const reservations = new Map(
     tasks.map((task) => [
@@ -83,6 +83,7 @@ const flexStub = ({ server, tasks, dark, rejoin = { server }, worker = {}, lacks
   const Flex = {
     Actions: {
       addListener: (name, f) => (listeners[name] ??= []).push(f),
+      replaceAction: (name, f) => (replaced[name] = f),
       invokeAction: async (name, payload) => {
         let aborted = false;
         const full = { ...payload, task: state.worker.tasks.get(payload.sid) };
@@ -137,6 +138,12 @@ const flexStub = ({ server, tasks, dark, rejoin = { server }, worker = {}, lacks
     manager,
     changed: () => subscribers.forEach((f) => f()),
     invoke: Flex.Actions.invokeAction,
+    /** Sends a message: its index, and what Flex itself was given to send. */
+    send: async (payload) => {
+      const sent = [];
+      const original = async (given) => sent.push({ ...given }) + 4;
+      return [await (replaced.SendMessage?.(payload, original) ?? original(payload)), sent];
+    },
     reservations,
   };
 };
@@ -975,6 +982,8 @@ const failsOpen = async (reason) => {
   await page.evaluate(() => new Promise((resolve) => setTimeout(resolve, 300)));
   assert.deepEqual((await calls()).map(([name]) => name).slice(-2), ['HangupCall', 'CompleteTask']);
   assert.equal(await page.locator('dialog[open]').count(), 0);
+  const sent = await page.evaluate(() => window.flex.send({ body: 'Hello' }));
+  assert.deepEqual(sent, [5, [{ body: 'Hello' }]], 'messages are sent as ever');
   assert.deepEqual(
     page.lines.filter((line) => /pageerror|Rejoin:/.test(line)),
     [ours()[0]],
