@@ -131,3 +131,33 @@ export const draftsOff = {
     assert.deepEqual(await kept(ada), []);
   },
 };
+
+export const draftCrashed = {
+  title: 'The tab crashes in the middle of a sentence, and the draft is back',
+  async play(/** @type {Story} */ story) {
+    const { ada } = await onAChat(story);
+    await story.step('Ada types half a sentence', () => writes(story, ada));
+    await story.step('the tab crashes, and Ada opens Flex again', async () => {
+      await ada.crashes();
+      await ada.opens();
+    });
+    await story.step('the chat is selected, and the draft is there', () => has(story, ada, TEXT));
+  },
+};
+
+export const draftEnded = {
+  title: 'An agent ends a chat with a draft, and the draft is forgotten',
+  async play(/** @type {Story} */ story) {
+    const { ada } = await onAChat(story);
+    await story.step('Ada types half a sentence', () => writes(story, ada));
+    await story.step('Ada ends the chat', () =>
+      ada.page.getByRole('button', { name: /^End/ }).first().click({ timeout: 20_000 }),
+    );
+    await story.twilio.becomes('forgotten', async () => !(await kept(ada)).includes('draft'));
+    await story.step('Ada completes the task', async () => {
+      await ada.completes();
+      await story.twilio.becomes('completed', async () => !(await ada.tasks()).length);
+    });
+    assert.ok(!(await kept(ada)).includes('draft'));
+  },
+};

@@ -1,6 +1,8 @@
 // Stories for the oldest supported Flex UI. It cannot join a call again, so the queue is its only way back.
 
 import assert from 'node:assert/strict';
+import { draftRefreshed } from './chat-drafts.mjs';
+import { messageReplyLost } from './chat-messages.mjs';
 import { consoleFromFlex } from './console.mjs';
 import { heldThroughQueue } from './on-hold.mjs';
 import { outboundLegLost } from './outbound.mjs';
@@ -92,4 +94,6 @@ export const stories = [
   serverKilled,
   outboundLegLost,
   consoleFromFlex,
+  draftRefreshed,
+  messageReplyLost,
 ];
