@@ -169,7 +169,7 @@ fn flex(worker: &str, drafts: &str) -> JsValue {
     run(
         "const nothing = () => {};
          const one = '1'.repeat(32);
-         const flex = { acts: [], heard: {}, subscribers: [], stored: [], dismissed: [], sends: true };
+         const flex = { acts: [], heard: {}, subscribers: [], stored: [], dismissed: [], sends: true, failed: true };
          const source = {
            status: 'joined', state: { current: 'active' }, lastMessage: { index: 4 },
            getMessages: async () => {
@@ -224,7 +224,10 @@ fn flex(worker: &str, drafts: &str) -> JsValue {
                flex.say('afterSetInputText', payload);
              },
            },
-           Notifications: { dismissNotificationById: (id) => flex.dismissed.push(id) },
+           Notifications: {
+             dismissNotificationById: (id) => flex.dismissed.push(id),
+             addListener: (event, heard) => (flex.heard[event] ??= []).push(heard),
+           },
            TaskHelper: {
              isCallTask: () => false, isLiveCall: () => false,
              getTaskByTaskSid: (sid) => [...state.worker.tasks.values()].find((task) => task.taskSid === sid),
@@ -355,7 +358,11 @@ fn unsent(worker: &str) -> usize {
     OF_BROWSER.entries(&format!("rejoin.unsent.{worker}.")).len()
 }
 
-fn tell(core: &Core, id: &str, stored: bool) {
+/// Flex has sent a message, or tells the agent that it has failed.
+fn tell(core: &Core, flex: &JsValue, id: &str, stored: bool) {
+    let says = "if (flex.failed && !stored) flex.say('beforeAddNotification',
+           { id: 'SendMessageFailed', context: { conversationSid: flex.conversation } })";
+    run(says, &[("flex", flex), ("stored", &stored.into())]);
     let event = run("return { sent: { id, stored } }", &[("id", &id.into()), ("stored", &stored.into())]);
     core.handle(&event).expect("understood");
 }
@@ -372,7 +379,7 @@ async fn a_message_is_kept_until_it_is_sent() {
     assert_eq!(id.len(), 36);
     assert_eq!(unsent(&worker), 1);
     assert_eq!(OF_BROWSER.entries(&format!("rejoin.draft.{worker}.")).len(), 0);
-    tell(&core, &id, true);
+    tell(&core, &flex, &id, true);
     assert_eq!(unsent(&worker), 0);
 }
 
@@ -389,7 +396,7 @@ async fn a_message_that_failed_is_sent_again_with_its_attributes_unless_it_is_th
         let id = get(&answer, "id").as_string().expect("an id");
         let script = "flex.stored = stored ? [{ index: 5, attributes: { rejoin: id } }] : [{ index: 5, attributes: null }]";
         run(script, &[("flex", &flex), ("stored", &stored.into()), ("id", &id.as_str().into())]);
-        tell(&core, &id, false);
+        tell(&core, &flex, &id, false);
         assert_eq!(input(&flex).as_deref(), Some(""), "what Flex put back is cleared");
         until(|| (unsent(&worker) == 0).then_some(())).await;
         let there = JSON::stringify(&get(&flex, "stored")).expect("JSON");
@@ -407,6 +414,23 @@ async fn a_message_that_failed_is_sent_again_with_its_attributes_unless_it_is_th
     assert!(shown.contains(r#""notice":{"kind":"waiting","text":"Hello"}"#), "{shown}");
     assert!(shown.contains(r#""notice":{"kind":"sent","text":"Hello"}"#), "{shown}");
     assert_eq!(get(&flex, "dismissed.0"), "SendMessageFailed");
+}
+
+/// Another plugin may have kept it back.
+#[wasm_bindgen_test]
+async fn a_message_of_whose_failure_flex_does_not_say_is_not_sent_again() {
+    let worker = worker(0);
+    let flex = flex(&worker, "browser");
+    let core = page(&flex).await;
+    loads(&flex);
+    TimeoutFuture::new(20).await;
+    types(&flex, "Hello");
+    let id = get(&ask(&core, &flex, "").await, "id").as_string().expect("an id");
+    run("flex.failed = false", &[("flex", &flex)]);
+    tell(&core, &flex, &id, false);
+    until(|| (unsent(&worker) == 0).then_some(())).await;
+    assert_eq!(get(&flex, "stored.length"), 0);
+    assert_eq!(input(&flex).as_deref(), Some("Hello"));
 }
 
 #[wasm_bindgen_test]
@@ -440,7 +464,7 @@ async fn a_message_that_the_conversation_refuses_goes_back_into_the_input() {
         "flex.sends = false; flex.error = 'Request responded with a non-success code 403'",
         &[("flex", &flex)],
     );
-    tell(&core, &id, false);
+    tell(&core, &flex, &id, false);
     until(|| (unsent(&worker) == 0).then_some(())).await;
     until(|| (input(&flex).as_deref() == Some("Hello")).then_some(())).await;
 }

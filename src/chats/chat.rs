@@ -51,6 +51,8 @@ pub(super) struct Chat {
 struct Pending {
     message: Message,
     stage: Stage,
+    /// True while Flex has not said that it failed: it may have been kept back on purpose, and is not sent again.
+    unsure: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,6 +104,11 @@ impl Chat {
             Event::Recalled { draft, .. } => self.recalled(now, draft, out),
             Event::Typed { text, start, end, .. } => self.typed(now, text, start, end, out),
             Event::Send(message) => self.send(message, out),
+            Event::Failed { .. } => {
+                for pending in &mut self.queue {
+                    pending.unsure = false;
+                }
+            }
             Event::Sent { id, outcome } => self.sent(now, &id, outcome, out),
             Event::Searched { id, search, found } => {
                 if search == self.searches {
@@ -247,7 +254,7 @@ impl Chat {
             return out.push(Effect::Let(id));
         }
         self.told = None;
-        let first = self.queue.is_empty();
+        let first = self.queue.iter().all(|pending| pending.unsure);
         if !first && !message.files.is_empty() {
             // It stays in the input: attachments cannot be kept, and would overtake what waits.
             return out.push(Effect::Hold(id));
@@ -262,7 +269,7 @@ impl Chat {
             self.clear_input(&message, out);
             Stage::Waiting
         };
-        self.queue.push(Pending { message, stage });
+        self.queue.push(Pending { message, stage, unsure: first });
     }
 
     fn left(&mut self, now: Millis, message: Message, out: &mut Vec<Effect>) {
@@ -272,7 +279,7 @@ impl Chat {
         self.draft_becomes(&message, out);
         let at = self.queue.iter().position(|other| other.message.at > message.at);
         let at = at.unwrap_or(self.queue.len());
-        self.queue.insert(at, Pending { message, stage: Stage::Waiting });
+        self.queue.insert(at, Pending { message, stage: Stage::Waiting, unsure: false });
         self.due = self.due.max(now + SETTLE);
     }
 
@@ -300,7 +307,14 @@ impl Chat {
             Outcome::Failed if under_way => {
                 pending.stage = Stage::Waiting;
                 let message = pending.message.clone();
-                if message.files.is_empty() {
+                if pending.unsure {
+                    // The next page would send it.
+                    out.push(Effect::ForgetMessage(message.id));
+                    if let Some(Facts { text, files, .. }) = self.facts.clone() {
+                        let end = units(&text);
+                        self.keep(now, text, end, end, files, out);
+                    }
+                } else if message.files.is_empty() {
                     self.clear_input(&message, out);
                 }
                 self.failed(now);
@@ -321,10 +335,11 @@ impl Chat {
         self.searches += 1;
         match found {
             Some(true) => {
-                let message = pending.message.clone();
-                self.done(now, id, true, out);
+                let (message, tell) = (pending.message.clone(), !pending.unsure);
+                self.done(now, id, tell, out);
                 self.clear_input(&message, out);
             }
+            Some(false) if pending.unsure => self.done(now, id, false, out),
             Some(false) if pending.message.files.is_empty() => {
                 pending.stage = Stage::Resending;
                 out.push(Effect::Resend(pending.message.clone()));
@@ -455,7 +470,7 @@ impl Chat {
     }
 
     fn settle_notice(&mut self, out: &mut Vec<Effect>) {
-        let waits = self.queue.iter().any(|pending| pending.stage != Stage::Sending);
+        let waits = self.queue.iter().any(|pending| pending.stage != Stage::Sending && !pending.unsure);
         let notice =
             if waits { Some(Notice::Waiting { text: excerpts(&self.queue) }) } else { self.told.clone() };
         let header = self.facts.is_none();

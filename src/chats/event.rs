@@ -53,6 +53,12 @@ pub enum Event {
     },
     /// A message is about to be sent. Needs an answer: [`Effect::Let`](super::Effect::Let), `Dispatch` or `Hold`.
     Send(Message),
+    /// Flex tells the agent that a message to this conversation could not be sent. It does so before it reports that
+    /// sending has ended. Without it another plugin may have kept the message back, or sent it in a way of its own.
+    Failed {
+        /// The conversation.
+        conversation: ConversationSid,
+    },
     /// Sending has succeeded or failed.
     Sent {
         /// The message.

@@ -84,6 +84,7 @@ impl Chats {
             | Event::Recalled { conversation, .. }
             | Event::Typed { conversation, .. }
             | Event::Ended { conversation }
+            | Event::Failed { conversation }
             | Event::Timer(Timer { conversation, .. }) => conversation,
             Event::Sent { id, .. } | Event::Searched { id, .. } => {
                 match self.chats.values().find(|chat| chat.has(id)) {

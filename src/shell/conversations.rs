@@ -105,6 +105,8 @@ pub(super) fn begin(core: &Rc<Inner>, worker: &str) -> Result<(), JsValue> {
     for event in ["afterWrapupTask", "afterCompleteTask"] {
         listen(&actions, "addListener", event, ended)?;
     }
+    // Without it no message is sent again.
+    let _ = listen(&core.flex.notifications(), "addListener", "beforeAddNotification", notified);
     listen(&js_sys::global(), "addEventListener", "storage", stored)
 }
 
@@ -215,6 +217,15 @@ fn ended(core: &Rc<Inner>, payload: &JsValue) {
     let mut said = js::named(payload, &[("conversation", "task.attributes.conversationSid")]);
     if let Ok(conversation) = said.parsed("conversation") {
         handle(core, Event::Ended { conversation });
+    }
+}
+
+fn notified(core: &Rc<Inner>, notification: &JsValue) {
+    if js::at(notification, "id") == FAILED
+        && let Ok(conversation) =
+            js::named(notification, &[("conversation", "context.conversationSid")]).parsed("conversation")
+    {
+        handle(core, Event::Failed { conversation });
     }
 }
 

@@ -176,7 +176,11 @@ impl Desk {
         self.notices.get(&Some(ch(1)))
     }
 
+    /// A message was sent, or Flex says that it has failed.
     pub(crate) fn sent(&mut self, number: u32, outcome: Outcome) -> Vec<Effect> {
+        if outcome == Outcome::Failed {
+            self.handle(Event::Failed { conversation: ch(1) });
+        }
         self.handle(Event::Sent { id: id(number), outcome })
     }
 

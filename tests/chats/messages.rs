@@ -326,3 +326,30 @@ fn a_long_message_is_shortened_in_the_notice_only() {
     let effects = desk.found(&search, Some(false));
     assert!(effects.contains(&Effect::Resend(message(1, &"ä".repeat(100)))));
 }
+
+/// Another plugin may have kept it back, or sent it in a way of its own.
+#[test]
+fn a_message_of_whose_failure_flex_does_not_say_is_looked_for_and_not_sent_again() {
+    for found in [false, true] {
+        let mut desk = sending(1, "Hello");
+        desk.handle(Event::Changed(facts("Hello")));
+        let effects = desk.handle(Event::Sent { id: id(1), outcome: Outcome::Failed });
+        assert!(desk.kept.is_empty(), "the next page must not send it");
+        assert_eq!(desk.draft(), Some("Hello"));
+        assert_eq!(effects.iter().filter(|it| matches!(it, Effect::ClearInput { .. })).count(), 0);
+        let search = desk.wait(SETTLE);
+        let effects = desk.found(&search, Some(found));
+        assert_eq!(resent(&effects), []);
+        let clears = effects.iter().any(|it| matches!(it, Effect::ClearInput { .. }));
+        assert_eq!(clears, found);
+        assert!(desk.kept.is_empty() && desk.notices.is_empty());
+    }
+}
+
+#[test]
+fn a_message_waits_for_no_other_of_whose_failure_flex_has_not_said() {
+    let mut desk = sending(1, "Hello");
+    assert_eq!(answers(&desk.handle(Event::Send(message(2, "World")))), [&Effect::Dispatch(id(2))]);
+    desk.handle(Event::Sent { id: id(1), outcome: Outcome::Failed });
+    assert_eq!(answers(&desk.handle(Event::Send(message(3, "!")))), [&Effect::Dispatch(id(3))]);
+}

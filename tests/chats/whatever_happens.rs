@@ -263,6 +263,9 @@ impl World {
                 self.desk.inputs.remove(&ch(chat));
                 self.tell(Event::Typed { conversation: ch(chat), text: String::new(), start: 0, end: 0 });
             }
+            if outcome == Outcome::Failed {
+                self.tell(Event::Failed { conversation: ch(chat) });
+            }
             self.tell(Event::Sent { id: message.id, outcome });
         }
         self.changed(chat);

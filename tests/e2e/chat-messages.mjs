@@ -175,3 +175,34 @@ export const messageOver = {
     assert.ok(!(await kept(ada)).includes('unsent'));
   },
 };
+
+export const messageInTwoTabs = {
+  title: 'A tab is closed while a message is on its way, and another tab sends the message once',
+  async play(/** @type {Story} */ story) {
+    const { ada, customer } = await onAChat(story);
+    const first = ada.page;
+    await story.step('Ada opens a second tab, with the same chat', async () => {
+      await ada.opens();
+      await ada.page.getByText('How can I help?').first().waitFor({ timeout: 30_000 });
+    });
+    const second = ada.page;
+    await story.step('Ada sends a message in the first tab, which does not come through', async () => {
+      ada.page = first;
+      await sendsIntoSilence(ada, customer, 'It is in Graz.');
+      await story.twilio.becomes('kept', async () => (await kept(ada)).includes('unsent'));
+      await customer.faults({});
+    });
+    ada.page = second;
+    await story.step('the second tab leaves it to the first', async () => {
+      await ada.page.waitForFunction(
+        async () =>
+          (await navigator.locks.query()).pending?.some(({ name }) => name?.startsWith('rejoin-message-')),
+        null,
+        { timeout: 10_000 },
+      );
+      assert.deepEqual(await customer.transcript(), BEFORE);
+    });
+    await story.step('the first tab is closed', () => first.close({ runBeforeUnload: false }));
+    await story.step('the second one sends it', () => hasOnce(story, ada, customer, ['It is in Graz.']));
+  },
+};
