@@ -78,6 +78,11 @@ impl Desk {
         self.pages.values().map(|page| page.reach())
     }
 
+    /// How the page of this epoch can be reached; `None` if it is not known.
+    pub fn reach(&self, epoch: u64) -> Option<Reach> {
+        self.pages.get(&epoch).map(|page| page.reach())
+    }
+
     /// The epochs of pages whose push channel is open.
     pub fn open_pages(&self) -> impl Iterator<Item = u64> {
         self.pages.iter().filter(|(_, page)| page.reach() == Reach::Open).map(|(epoch, _)| *epoch)

@@ -11,7 +11,9 @@ mod known_agents;
 use crate::error::Error;
 use crate::store::{BegunAction, ConversationBatch, ConversationChanges, FoundConversations, Store};
 pub(crate) use carry_out::{Executor, role, state};
-use rejoin_conversations::{Effect, Event, Key, Machine, Note, Outcome, PageEvent, Policies};
+use rejoin_conversations::{
+    Desk, Effect, Event, Key, Machine, Note, Outcome, PageEvent, Policies, Reach, Way,
+};
 use rejoin_protocol::{ConversationSid, Millis, WorkerSid};
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -28,7 +30,7 @@ const WAITING: usize = 4096;
 /// How often timers and actions of servers that are gone are looked for, if nothing else happens.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How often desks are compared with the push channels that are open: a server that is gone cannot tell that its channels
-/// are closed.
+/// are closed, and one without its database could not store that they were opened.
 const SWEEP_EVERY: Duration = Duration::from_secs(15);
 /// Pause after the store could not be asked.
 const PAUSE: Millis = Millis(500);
@@ -42,6 +44,9 @@ pub(crate) trait Connected: Send + Sync + std::fmt::Debug {
         &self,
         worker: WorkerSid,
     ) -> futures_util::future::BoxFuture<'static, Result<bool, Error>>;
+
+    /// The pages that are connected to this server, with their epochs.
+    fn pages(&self) -> Vec<(WorkerSid, u64)>;
 }
 
 enum Input {
@@ -108,6 +113,11 @@ pub(crate) struct Engine {
     held: BTreeSet<i64>,
     /// Conversations whose timer cannot be handled, and until when they are left alone (point in time).
     aside: BTreeMap<ConversationSid, Millis>,
+    /// Since when this server hears pages and can store what they do (point in time). The silence of a page before it says
+    /// nothing.
+    listening_since: Millis,
+    /// How often the lease had ended: while the server was suspended it heard nothing.
+    leases_lost: u64,
 }
 
 /// An event of a batch.
@@ -127,9 +137,12 @@ impl Engine {
         connected: Arc<dyn Connected>,
     ) -> (Conversations, Self) {
         let (sender, inputs) = mpsc::channel(WAITING);
+        let (listening_since, leases_lost) = (store.now(), store.leases_lost());
         let engine = Self {
             policies,
             store,
+            listening_since,
+            leases_lost,
             executor: Arc::new(executor),
             connected,
             inputs,
@@ -193,6 +206,10 @@ impl Engine {
             return vec![];
         }
         self.aside.retain(|_, until| *until > now);
+        let leases_lost = self.store.leases_lost();
+        if std::mem::replace(&mut self.leases_lost, leases_lost) != leases_lost {
+            self.listening_since = now;
+        }
         match self.store.due_conversations(BATCH).await {
             Ok((due, next)) => {
                 let latest = now + Millis(LOOK_EVERY.as_millis() as u64);
@@ -203,6 +220,7 @@ impl Engine {
             }
             Err(error) => {
                 tracing::error!(%error, "timers of conversations cannot be read; retrying");
+                self.listening_since = now;
                 self.look_at = now + PAUSE;
                 vec![]
             }
@@ -231,6 +249,9 @@ impl Engine {
                         }
                         _ => {}
                     }
+                }
+                if !matches!(error, Error::Defect) {
+                    self.listening_since = self.store.now();
                 }
                 self.look_at = self.store.now() + PAUSE;
                 self.answer(batch, &Err(error));
@@ -275,9 +296,10 @@ impl Engine {
                 | Event::Timer { .. } => {}
             }
         }
-        let (policies, now) = (&self.policies, self.store.now());
+        let (policies, now, listening_since) = (&self.policies, self.store.now(), self.listening_since);
         let decide = |found: FoundConversations| {
-            let decided = catch_unwind(AssertUnwindSafe(|| decide(policies, now, works, found)));
+            let decided =
+                catch_unwind(AssertUnwindSafe(|| decide(policies, now, listening_since, works, found)));
             decided.map_err(|_| Error::Defect)
         };
         let (begun, notes) = self.store.transact_conversations(&batch, decide).await?;
@@ -312,7 +334,8 @@ impl Engine {
         }
     }
 
-    /// A server that was killed tells nobody that its push channels are closed.
+    /// A server that was killed tells nobody that its push channels are closed; and what was opened while the database did not
+    /// answer is not stored.
     async fn sweep(&mut self) {
         if Instant::now() < self.sweep_at {
             return;
@@ -325,6 +348,16 @@ impl Engine {
                 return;
             }
         };
+        let opened = not_known_open(&desks, self.connected.pages());
+        for pages in opened.chunks(BATCH) {
+            let event = |(worker, epoch): &(WorkerSid, u64)| Event::Page {
+                worker: worker.clone(),
+                epoch: *epoch,
+                event: PageEvent::PushOpened,
+            };
+            let opened = pages.iter().map(event).map(|event| Work { event, ends: None, reply: None });
+            self.step(opened.collect()).await;
+        }
         for (worker, desk) in desks {
             let open: Vec<u64> = desk.open_pages().collect();
             if open.is_empty() || self.connected.is_connected(worker.clone()).await.unwrap_or(true) {
@@ -338,6 +371,18 @@ impl Engine {
             self.step(closed.collect()).await;
         }
     }
+}
+
+/// The connected pages that their desks do not know as open. The channel of a page that has said goodbye may be half-open.
+fn not_known_open(
+    desks: &BTreeMap<WorkerSid, Desk>,
+    mut connected: Vec<(WorkerSid, u64)>,
+) -> Vec<(WorkerSid, u64)> {
+    connected.retain(|(worker, epoch)| match desks.get(worker).and_then(|desk| desk.reach(*epoch)) {
+        Some(Reach::Open | Reach::Gone(Way::Goodbye, _)) => false,
+        Some(Reach::Heard(_) | Reach::Gone(Way::PushClosed | Way::PollingStopped, _)) | None => true,
+    });
+    connected
 }
 
 /// True if the engine is to stop.
@@ -355,6 +400,7 @@ fn take(input: Option<Input>, batch: &mut Vec<Work>) -> bool {
 fn decide(
     policies: &Policies,
     now: Millis,
+    listening_since: Millis,
     works: &[Work],
     found: FoundConversations,
 ) -> (ConversationChanges, Vec<(ConversationSid, Note)>) {
@@ -365,7 +411,7 @@ fn decide(
             "stored conversations cannot be read by this release and are left as they are: nothing is done for them"
         );
     }
-    let mut machine = Machine::new(policies.clone(), conversations, desks);
+    let mut machine = Machine::new(policies.clone(), conversations, desks).listening_since(listening_since);
     let (mut begun, mut notes, mut forgotten) = (vec![], vec![], BTreeSet::new());
     for Work { event, .. } in works {
         if let Key::Conversation(sid) = event.key()
@@ -419,4 +465,84 @@ fn tell(conversation: &ConversationSid, note: &Note) {
 /// What an action came to, in words for the machine.
 fn failed(reason: impl std::fmt::Display) -> Outcome {
     Outcome::Failed { reason: reason.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rejoin_conversations::{InteractionNews, Place, Role, Seen, Sight};
+    use rejoin_protocol::{InteractionChannelSid, InteractionSid, ParticipantSid, TaskSid};
+
+    fn ada() -> WorkerSid {
+        WorkerSid::numbered(0xada)
+    }
+
+    fn chat() -> ConversationSid {
+        ConversationSid::numbered(1)
+    }
+
+    /// A chat with Ada, whose page has said goodbye.
+    fn left_alone(at: Millis) -> FoundConversations {
+        let seen = Seen {
+            sid: ParticipantSid::numbered(1),
+            role: Role::Agent,
+            worker: Some(ada()),
+            task: Some(TaskSid::numbered(1)),
+            reservation: None,
+            member: None,
+        };
+        let place =
+            Place { interaction: InteractionSid::numbered(1), channel: InteractionChannelSid::numbered(1) };
+        let mut machine = Machine::new(Policies::default(), [], []);
+        let mut handle = |event: Event| machine.handle(at, &event);
+        handle(Event::Page { worker: ada(), epoch: 7, event: PageEvent::Heard });
+        let joined = InteractionNews::Joined(seen.clone());
+        let begun = handle(Event::Interaction { conversation: chat(), place, kind: None, news: joined });
+        let looks = begun.into_iter().find_map(|effect| match effect {
+            Effect::Act { action, .. } => Some(action),
+            _ => None,
+        });
+        let sight = Sight {
+            asked_at: at,
+            state: rejoin_conversations::ChannelState::Active,
+            kind: None,
+            participants: vec![seen],
+            messages: vec![],
+            task: None,
+        };
+        let action = looks.expect("Twilio is asked who is there");
+        handle(Event::Done { conversation: chat(), action, outcome: Outcome::Seen(sight) });
+        handle(Event::Page { worker: ada(), epoch: 7, event: PageEvent::Goodbye });
+        let desks = machine.desk(&ada()).cloned().map(|desk| (ada(), desk));
+        FoundConversations {
+            conversations: machine.conversations().cloned().collect(),
+            desks: desks.into_iter().collect(),
+            ..FoundConversations::default()
+        }
+    }
+
+    #[test]
+    fn after_an_outage_nobody_is_taken_for_gone_before_their_page_could_say_something() {
+        let (went, back) = (Millis::seconds(1000), Millis::seconds(5000));
+        let timer = [Work { event: Event::Timer { conversation: chat() }, ends: None, reply: None }];
+        let begun = |now, listening_since| {
+            decide(&Policies::default(), now, listening_since, &timer, left_alone(went)).0.begun
+        };
+        assert!(!begun(back, Millis(0)).is_empty(), "without an outage Ada is gone by then");
+        assert!(begun(back, back).is_empty());
+        assert!(!begun(back + Millis::seconds(15), back).is_empty());
+    }
+
+    #[test]
+    fn channels_that_are_open_are_announced_again_if_their_desk_does_not_know() {
+        let mut desk = Desk::default();
+        desk.observe(Millis(1), 7, PageEvent::PushOpened);
+        desk.observe(Millis(1), 8, PageEvent::PushOpened);
+        desk.observe(Millis(2), 8, PageEvent::Goodbye);
+        desk.observe(Millis(1), 10, PageEvent::PushClosed);
+        let desks = [(ada(), desk)].into();
+        let bo = WorkerSid::numbered(0xb0);
+        let connected = vec![(ada(), 7), (ada(), 8), (ada(), 9), (ada(), 10), (bo.clone(), 1)];
+        assert_eq!(not_known_open(&desks, connected), [(ada(), 9), (ada(), 10), (bo, 1)]);
+    }
 }

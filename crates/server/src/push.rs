@@ -197,6 +197,11 @@ impl Pushes {
         Ok(!self.store.sessions_elsewhere(worker).await?.is_empty())
     }
 
+    /// The pages that are connected to this server, with their epochs.
+    pub(crate) fn pages(&self) -> Vec<(WorkerSid, u64)> {
+        self.lock().pages()
+    }
+
     /// True if more pages were lost in the last seconds than crash at once: the fault is on the way to this server, or in it.
     pub(crate) fn are_many_lost(&self) -> bool {
         self.lock().are_many_lost(Instant::now())

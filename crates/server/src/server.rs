@@ -148,6 +148,10 @@ impl Connected for Pushes {
         let pushes = self.clone();
         Box::pin(async move { pushes.was_there(&worker, pushes.now()).await })
     }
+
+    fn pages(&self) -> Vec<(WorkerSid, u64)> {
+        Self::pages(self)
+    }
 }
 
 impl Parts {

@@ -20,6 +20,9 @@ const LATE: Millis = Millis::seconds(600);
 /// Why a task was canceled, when the caller hung up.
 const HUNG_UP: &str = "hangup";
 
+/// An attribute that Flex needs in each task of a conversation.
+const CHAT: &str = "\"conversationSid\"";
+
 /// `POST /webhooks/events`.
 pub(crate) async fn events(
     State(app): State<Arc<App>>,
@@ -31,6 +34,7 @@ pub(crate) async fn events(
     })?;
     let now = app.store.now();
     let read = batch.events.len();
+    let ended: Vec<_> = batch.events.iter().filter_map(|event| ended_chat(&app, event)).collect();
     let wanted: Vec<_> = batch.events.into_iter().filter_map(|event| wanted(&app, now, event)).collect();
     let ignored = batch.unknown + read - wanted.len();
     count("handled", wanted.len());
@@ -46,7 +50,21 @@ pub(crate) async fn events(
     // An event that fails does not keep others from being handled.
     let taken = join_all(wanted.into_iter().map(|(id, event)| app.engine.streamed(id, event))).await;
     taken.into_iter().collect::<Result<(), _>>()?;
+    for event in ended {
+        app.conversations.event(event).await?;
+    }
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// A task of a conversation that no agent gets any more, as when its workflow timed out.
+fn ended_chat(app: &App, event: &StreamEvent) -> Option<rejoin_conversations::Event> {
+    let News::Task(news) = &event.news else { return None };
+    let ours = news.workspace.as_ref().is_none_or(|workspace| *workspace == app.config.workspace);
+    let is_chat = news.attributes.contains(CHAT);
+    (ours && is_chat && news.kind == TaskNewsKind::Canceled).then(|| rejoin_conversations::Event::Task {
+        task: news.task.clone(),
+        state: rejoin_conversations::TaskState::Ended,
+    })
 }
 
 fn count(result: &'static str, number: usize) {

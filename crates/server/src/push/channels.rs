@@ -226,6 +226,12 @@ impl Channels {
         channels.filter(|channel| !channel.sender.is_closed()).map(|channel| channel.epoch)
     }
 
+    /// The connected pages that name their epoch.
+    pub(super) fn pages(&self) -> Vec<(WorkerSid, u64)> {
+        let all = self.of.keys().flat_map(|worker| self.epochs(worker).map(|epoch| (worker.clone(), epoch)));
+        all.filter(|(_, epoch)| *epoch != 0).collect()
+    }
+
     /// Workers who may have a page.
     pub(super) fn workers(&mut self) -> Vec<WorkerSid> {
         self.of.retain(|_, channels| channels.iter().any(|channel| !channel.sender.is_closed()));

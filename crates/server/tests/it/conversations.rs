@@ -2,8 +2,9 @@
 
 use crate::floor::Floor;
 use crate::support::{AUTH_TOKEN, OPERATOR_TOKEN};
-use rejoin_protocol::{AccountSid, ConversationSid, InteractionSid, InviteSid, ReservationSid};
+use rejoin_protocol::{AccountSid, ConversationSid, InteractionSid, InviteSid, ReservationSid, WorkspaceSid};
 use rejoin_server::config::Switch;
+use rejoin_twilio::signature;
 use rejoin_twin::flex::agent::Agent;
 use rejoin_twin::model::{ChatRequest, Request};
 use serde_json::{Value, json};
@@ -91,6 +92,27 @@ impl Chat {
         let beacon = json!({ "token": self.floor.token(), "gone": self.epoch() }).to_string();
         let request = self.floor.desk.http.post(url).header("content-type", "text/plain").body(beacon);
         assert_eq!(request.send().await.unwrap().status(), 204);
+    }
+
+    /// TaskRouter reports that the task of the chat is canceled.
+    async fn task_is_canceled(&self) {
+        let state = self.floor.twin.snapshot().await;
+        let attributes = json!({ "conversationSid": self.conversation });
+        let event = json!([{
+            "specversion": "1.0", "type": "com.twilio.taskrouter.task.canceled", "id": "EV1",
+            "time": "2026-11-20T05:00:00.000Z",
+            "data": {"payload": {
+                "workspace_sid": WorkspaceSid::numbered(1), "task_sid": self.of(&state).unwrap()["tasks"][0],
+                "task_attributes": attributes.to_string(), "task_canceled_reason": "Workflow timeout",
+            }},
+        }]);
+        let body = event.to_string();
+        let path = format!("/webhooks/events?bodySHA256={}", crate::support::hash(&body));
+        let url = format!("{}{path}", self.floor.config().public_url);
+        let signature = signature::sign(AUTH_TOKEN, &url, &[]);
+        let request = self.floor.desk.http.post(url).body(body).header(signature::HEADER, signature);
+        let answer = request.header("content-type", "application/json").send().await.unwrap();
+        assert_eq!(answer.status(), 204);
     }
 
     async fn customer_writes(&self, body: &str) {
@@ -244,4 +266,12 @@ async fn a_chat_whose_agent_is_gone_is_told_once_and_goes_to_another_agent() {
     assert_eq!((&shown["absence"], &shown["last"]), (&Value::Null, &json!("other agent")));
     assert_eq!(chat.told().await, 1, "{:?}", chat.transcript().await);
     assert_eq!(chat.invites().await.len(), 2, "one invite beside the first task");
+}
+
+#[tokio::test]
+async fn a_task_that_is_canceled_under_its_agent_leaves_nobody() {
+    let chat = Chat::begins().await;
+    chat.task_is_canceled().await;
+    // Ada's page is there, but Ada has no task any more.
+    chat.stands("waiting").await;
 }
