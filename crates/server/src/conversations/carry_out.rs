@@ -287,8 +287,8 @@ impl Executor {
         let task = known.facts().tasks().newest()?;
         let attributes = client.fetch_task(task).await.ok()?.attributes?;
         let attributes: Value = serde_json::from_str(&attributes).ok()?;
-        let path = self.config.texts.language_attribute.split('.');
-        let found = path.fold(Some(&attributes), |value, name| value?.get(name));
+        let mut path = self.config.texts.language_attribute.split('.');
+        let found = path.try_fold(&attributes, |value, name| value.get(name));
         found?.as_str().map(str::to_owned)
     }
 }

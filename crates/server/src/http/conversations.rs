@@ -23,7 +23,7 @@ use std::sync::Arc;
 /// Maximum number of conversations of a page.
 const MOST: usize = 200;
 
-fn refused(error: Malformed) -> Problem {
+fn refused(error: &Malformed) -> Problem {
     tracing::warn!(%error, "refused a callback of a conversation");
     Problem::CallbackInvalid
 }
@@ -34,7 +34,7 @@ pub(crate) async fn conversation(
     Signed(params): Signed,
 ) -> Result<StatusCode, Problem> {
     let ConversationCallback { conversation, event } =
-        ConversationCallback::parse(&params).map_err(refused)?;
+        ConversationCallback::parse(&params).map_err(|error| refused(&error))?;
     tracing::debug!(%conversation, "conversation callback");
     let now = app.store.now();
     let event = match event {
@@ -55,7 +55,7 @@ pub(crate) async fn interaction(
     Signed(params): Signed,
 ) -> Result<StatusCode, Problem> {
     let InteractionCallback { interaction, channel, conversation, event } =
-        InteractionCallback::parse(&params).map_err(refused)?;
+        InteractionCallback::parse(&params).map_err(|error| refused(&error))?;
     // A call.
     let Some(conversation) = conversation else { return Ok(StatusCode::NO_CONTENT) };
     tracing::debug!(%conversation, "interaction callback");
