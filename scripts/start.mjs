@@ -56,7 +56,8 @@ Rejoin is up after ${sinceStart()}. Open ${demo.pageUrl}
   2. Customer phone   press Call. Then, in Ada's tab, accept the call.
   3. Refresh Ada's tab (F5). Watch the customer phone: what it hears, and what the server does.
      Or close Ada's tab, with Agent Bo open: after 15 s the call reaches Bo.
-  4. Console          shows it as operators and supervisors see it, live.
+  4. Customer chat    write a message, accept it in Ada's tab, and close that tab: the chat goes to Bo.
+  5. Console          shows the calls as operators and supervisors see them, live.
 
   Twin    ${demo.twinUrl}    Server  ${demo.serverUrl}
   Logs    ${path.relative(root, demo.dir)}    Ctrl-C stops everything.

@@ -5,6 +5,7 @@ import { randomBytes } from 'node:crypto';
 import { createWriteStream, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
+import { nameServers, sendChatEvents } from './account.mjs';
 import { startBalancer } from './balancer.mjs';
 import { newest } from './flex.mjs';
 import { startPostgres } from './postgres.mjs';
@@ -144,26 +145,6 @@ async function setUp(dir, environment, withPlugin) {
   writeFileSync(path.join(dir, 'set-up.log'), said);
 }
 
-/** Names these servers to desktops, in Flex's configuration. */
-async function nameServers(
-  /** @type {string} */ twinUrl,
-  /** @type {{TWILIO_ACCOUNT_SID: string, TWILIO_AUTH_TOKEN: string}} */ {
-    TWILIO_ACCOUNT_SID,
-    TWILIO_AUTH_TOKEN,
-  },
-  /** @type {string[]} */ servers,
-) {
-  const url = `${twinUrl}/__tw/flex-api.twilio.com/v1/Configuration`;
-  const authorization = `Basic ${Buffer.from(`${TWILIO_ACCOUNT_SID}:${TWILIO_AUTH_TOKEN}`).toString('base64')}`;
-  const headers = { authorization, 'Content-Type': 'application/json' };
-  const { ui_attributes: attributes } = await (await fetch(url, { headers })).json();
-  const custom_data = { ...attributes.custom_data, rejoin: { servers } };
-  const ui_attributes = { ...attributes, custom_data };
-  const body = JSON.stringify({ account_sid: TWILIO_ACCOUNT_SID, ui_attributes });
-  const set = await fetch(url, { method: 'POST', headers, body });
-  if (!set.ok) throw new Advice(`The twin does not take Flex's configuration: ${await set.text()}`);
-}
-
 /**
  * Starts all of it, and sets the account up.
  *
@@ -238,6 +219,11 @@ export async function startDemo({
           ...secrets,
           ...here,
           ...account,
+          REJOIN_CONVERSATIONS: 'on',
+          // As short as it can be, so that nobody waits a minute to see it.
+          REJOIN_CONVERSATION_GOODBYE_MS: '15000',
+          REJOIN_CONVERSATION_PUSH_CLOSED_MS: '15000',
+          REJOIN_CONVERSATION_POLLING_STOPPED_MS: '15000',
           // The twin's workflow for outbound calls matches no agent.
           REJOIN_OUTBOUND_WORKFLOW_SID: sid('WW'),
           REJOIN_LISTEN: `${HOST}:${port}`,
@@ -257,7 +243,9 @@ export async function startDemo({
   const headers = { 'Content-Type': 'application/json' };
   const set = await fetch(`${twinUrl}/__twin/latency`, { method: 'POST', headers, body: String(latencyMs) });
   if (!set.ok) throw new Advice(`The twin does not take its latency: ${await set.text()}`);
-  if (many > 1) await nameServers(twinUrl, { ...account, ...secrets }, serverUrls);
+  const credentials = { ...account, ...secrets };
+  if (many > 1) await nameServers(twinUrl, credentials, serverUrls);
+  await sendChatEvents(twinUrl, credentials, serverUrl);
   // One after another: the first makes the tables.
   for (const server of servers) await server.start();
   await balancer?.ready();

@@ -11,6 +11,7 @@ import * as away from './away.mjs';
 import * as callMessages from './call-messages.mjs';
 import * as chatDrafts from './chat-drafts.mjs';
 import * as chatMessages from './chat-messages.mjs';
+import * as chatsHandedOn from './chats-handed-on.mjs';
 import * as chats from './chats.mjs';
 import * as operatorsConsole from './console.mjs';
 import * as desk from './desk.mjs';
@@ -58,6 +59,7 @@ const storiesOn = (/** @type {Flex} */ flex) =>
         ...chatDrafts,
         ...chatMessages,
         ...chats,
+        ...chatsHandedOn,
         ...operatorsConsole,
         ...desk,
         ...events,

@@ -189,6 +189,11 @@ impl Plan<'_> {
         if !is_judged {
             return;
         }
+        // The agent who is gone may count as available yet.
+        let is_offline_at = self.of.away().map(|(_, since, _)| since + self.of.policy.offline_within);
+        if is_offline_at.is_some_and(|at| !self.is_due(at, desired)) {
+            return;
+        }
         let tasks = self.of.facts.tasks();
         let Some(task) = absence.task.as_ref().or_else(|| tasks.newest()) else {
             let asked_at = self.of.facts.roster().asked_at().unwrap_or_default();

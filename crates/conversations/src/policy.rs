@@ -65,6 +65,10 @@ settings! {
     /// Time from the customer's unanswered message until an agent whose pages are gone counts as gone; 0: a message does not
     /// shorten the other times. Default 20 s.
     unanswered as "unanswered_ms": Millis = Millis::seconds(20);
+    /// Time from when an agent's pages are gone to the first invite, in which Flex sets the agent offline (after 30 s by default:
+    /// <https://www.twilio.com/docs/flex/admin-guide/setup/logout-settings>). Before that, TaskRouter offers the invite to the
+    /// agent who is gone, and to nobody else until the reservation times out. Default 35 s.
+    offline_within as "offline_within_ms": Millis = Millis::seconds(35);
     /// True to tell the customer, once, that their agent is gone. Default: true.
     tell as "tell": bool = true;
     /// What happens to an unattended conversation. Default: it is routed.

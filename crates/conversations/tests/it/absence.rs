@@ -28,6 +28,19 @@ fn the_customer_is_told_and_the_last_agent_invited_by_the_workflow() {
 }
 
 #[test]
+fn nobody_is_invited_before_taskrouter_knows_that_the_lost_agent_is_offline() {
+    let mut room = Room::chatting();
+    room.ada_goes();
+    room.writes(CUSTOMER);
+    room.pass(20);
+    assert_eq!(room.acts(), ["tell"]);
+    room.pass(14);
+    assert_eq!(room.acts(), ["tell"]);
+    room.pass(1);
+    assert_eq!(room.acts(), ["tell", "invite"]);
+}
+
+#[test]
 fn the_old_participant_is_closed_only_when_the_next_one_has_joined() {
     let mut room = Room::chatting();
     room.ada_goes();

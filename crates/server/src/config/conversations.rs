@@ -56,6 +56,11 @@ pub struct ConversationSettings {
     /// nothing.
     #[arg(long = "conversation-unanswered-ms", env = "REJOIN_CONVERSATION_UNANSWERED_MS", default_value_t = machine().unanswered.0)]
     pub unanswered_ms: u64,
+    /// Time from when an agent's pages are gone to the first invite, in which Flex sets the agent offline (after 30 s by
+    /// default). Before that, TaskRouter would offer the invite to the agent who is gone, and to nobody else until the
+    /// reservation times out.
+    #[arg(long = "conversation-offline-within-ms", env = "REJOIN_CONVERSATION_OFFLINE_WITHIN_MS", default_value_t = machine().offline_within.0)]
+    pub offline_within_ms: u64,
     /// Whether the customer is told, once, that their agent is gone.
     #[arg(long = "conversation-tell", env = "REJOIN_CONVERSATION_TELL", value_enum, default_value = "on")]
     pub tell: Switch,
@@ -112,6 +117,7 @@ impl ConversationSettings {
             push_closed: Millis(self.push_closed_ms),
             polling_stopped: Millis(self.polling_stopped_ms),
             unanswered: Millis(self.unanswered_ms),
+            offline_within: Millis(self.offline_within_ms),
             tell: self.tell == Switch::On,
             when_unattended: match self.unattended {
                 Unattended::Route => WhenUnattended::Route,

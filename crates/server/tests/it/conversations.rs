@@ -30,6 +30,7 @@ impl Chat {
             config.conversations.goodbye_ms = SOON;
             config.conversations.push_closed_ms = SOON;
             config.conversations.polling_stopped_ms = SOON;
+            config.conversations.offline_within_ms = SOON;
         })
         .await;
         let server = floor.config().public_url.clone();

@@ -129,6 +129,7 @@ impl World {
             Request::Hello(hello) => ("/v1/hello", text(&told::hello(hello))),
             Request::Register(registration) => ("/v1/calls", text(&told::registration(registration))),
             Request::Graceful(mark) => ("/v1/graceful", text(&told::mark(mark))),
+            Request::Claim(claim) => ("/v1/conversations", text(&told::claim(claim))),
         };
         if let Request::Graceful(mark) = request {
             self.rules.mark_sent(page, id, mark);

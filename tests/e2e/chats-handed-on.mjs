@@ -1,0 +1,123 @@
+// Chats whose agent's page is gone.
+
+import assert from 'node:assert/strict';
+import { onAChat, sends, takes, types } from './chat-people.mjs';
+import { json } from './people.mjs';
+
+/** @typedef {import('./story.mjs').Story} Story */
+/** @typedef {import('./people.mjs').Agent} Agent */
+/** @typedef {import('./chat-people.mjs').Writer} Writer */
+
+/** What customers read when their agent is gone and another one is looked for. */
+const GONE = /connection to your agent/i;
+
+/** The conversation as the server shows it to operators; `undefined`: it does not know it. */
+async function shown(/** @type {Story} */ story, /** @type {Writer} */ customer) {
+  const { serverUrl, auth } = story.demo;
+  const headers = { authorization: `Bearer ${auth.REJOIN_OPERATOR_TOKEN}` };
+  const all = /** @type {any[]} */ (await json(`${serverUrl}/operator/conversations`, { headers }));
+  return all.find(({ conversation }) => conversation === customer.conversation);
+}
+
+/** Waits until the server says this of the conversation. */
+const stands = (
+  /** @type {Story} */ story,
+  /** @type {Writer} */ customer,
+  /** @type {string} */ attendance,
+  within = 20_000,
+) =>
+  story.twilio.becomes(
+    `it is ${attendance}`,
+    async () => (await shown(story, customer))?.attendance === attendance,
+    within,
+  );
+
+/** What the system has told the customer. */
+const told = async (/** @type {Writer} */ customer) =>
+  (await customer.sees()).messages.filter(({ from }) => !['customer', 'agent'].includes(from));
+
+export const toTheNext = {
+  title: 'An agent closes the tab, and the chat goes to the next agent with all that was said',
+  async play(/** @type {Story} */ story) {
+    const { ada, customer } = await onAChat(story);
+    const bo = await story.step('Bo is available', () => story.agent('bo'));
+    await story.step('the server knows whose chat it is', () => stands(story, customer, 'attended'));
+    await story.step('Ada closes the tab, and the customer writes', async () => {
+      await ada.closesTab();
+      await customer.writes('Are you still there?');
+    });
+    await story.step('the customer is told, once it is certain', () =>
+      story.twilio.becomes('told', async () => (await told(customer)).length === 1, 40_000),
+    );
+    await story.step('Bo is offered the chat, after Ada', () =>
+      bo.acceptButton().waitFor({ timeout: 90_000 }),
+    );
+    await story.shot(bo, 'offered');
+    await story.step('Bo takes it, and sees all that was said', async () => {
+      await takes(bo, 'Hello?');
+      for (const text of ['How can I help?', 'Are you still there?'])
+        await bo.page.getByText(text).first().waitFor({ timeout: 20_000 });
+    });
+    await story.shot(bo, 'taken');
+    await story.step('Bo answers', async () => {
+      await types(bo, 'I am. Ada had to leave.');
+      await sends(bo);
+      await customer.reads('I am. Ada had to leave.');
+    });
+    await story.step('the server has it with Bo', () => stands(story, customer, 'attended'));
+    const notices = await told(customer);
+    assert.equal(notices.length, 1);
+    assert.match(notices[0].body, GONE);
+    await story.step('Ada comes back, and has no chat', async () => {
+      await ada.opens();
+      await ada.ready();
+      await story.twilio.becomes('no task', async () => !(await ada.tasks()).length);
+    });
+  },
+};
+
+export const backInTime = {
+  title: 'An agent closes the tab and opens a new one, and the customer of the chat hears nothing of it',
+  async play(/** @type {Story} */ story) {
+    const { ada, customer } = await onAChat(story);
+    await story.step('the server knows whose chat it is', () => stands(story, customer, 'attended'));
+    await story.step('Ada closes the tab, and opens Flex again', async () => {
+      await ada.closesTab();
+      await ada.opens();
+      await ada.ready();
+    });
+    await story.step('the chat is there, and goes on', async () => {
+      await ada.page.getByText('How can I help?').first().waitFor({ timeout: 30_000 });
+      await customer.writes('My parcel is late.');
+      await ada.page.getByText('My parcel is late.').first().waitFor({ timeout: 20_000 });
+    });
+    // Longer than the time after which an agent who does not come back is gone.
+    await story.step('nobody is told anything', async () => {
+      await new Promise((done) => setTimeout(done, 20_000));
+      assert.deepEqual(await told(customer), []);
+    });
+    await stands(story, customer, 'attended');
+  },
+};
+
+export const backLate = {
+  title: 'An agent comes back late to a chat, and gets it before anybody else',
+  async play(/** @type {Story} */ story) {
+    const { ada, customer } = await onAChat(story);
+    const bo = await story.step('Bo is available', () => story.agent('bo'));
+    await story.step('the server knows whose chat it is', () => stands(story, customer, 'attended'));
+    await story.step('Ada closes the tab, and the customer is told', async () => {
+      await ada.closesTab();
+      await story.twilio.becomes('told', async () => (await told(customer)).length === 1, 40_000);
+    });
+    await story.step('Ada opens Flex again, and takes the chat', async () => {
+      await ada.opens();
+      await ada.ready();
+      await takes(ada, 'How can I help?');
+    });
+    await story.shot(ada, 'taken');
+    await story.step('the server has it with Ada', () => stands(story, customer, 'attended'));
+    assert.equal((await told(customer)).length, 1);
+    assert.deepEqual(await bo.tasks(), []);
+  },
+};
