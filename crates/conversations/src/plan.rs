@@ -2,7 +2,7 @@
 //! the [requests](crate::Requests) leave out what is in flight or was requested already, so that the effects are the difference.
 
 use crate::absence::{Absence, Cause};
-use crate::action::{Action, Once, Telling};
+use crate::action::{Action, Once, Slot, Telling};
 use crate::diagnosis::{Attendance, Diagnosis, InviteState, Session, Step};
 use crate::facts::{Participant, Place};
 use crate::policy::{AtDeadline, WhenUnattended};
@@ -128,19 +128,23 @@ impl Plan<'_> {
 impl Plan<'_> {
     fn for_absence(self, absence: &Absence, place: &Place, desired: &mut Desired) {
         let is_over = self.is_due(absence.deadline, desired);
-        let parks = !is_over && self.parks_at_once(absence);
-        // Only a fresh judgement counts; an open invite, which brings the next agent, is awaited.
+        // Only a fresh judgement counts; an open task, which brings the next agent, is awaited.
         let is_judged =
             matches!(self.attendance, Attendance::Unattended | Attendance::Unrouted | Attendance::Woken);
+        let parks = !is_over && is_judged && self.parks_at_once(absence);
+        let number = absence.number;
         if is_judged && self.of.policy.tell && matches!(absence.cause, Cause::Unattended { .. }) {
-            let number = absence.number;
             let what = match parks {
                 true => Telling::Parked { absence: number },
                 false => Telling::AgentGone { absence: number },
             };
             desired.actions.push(Action::Tell { what });
         }
+        // A message makes an inactive conversation active, and none gets into a closed one: it comes first.
+        let is_told = self.requests.has_requested(Once::TellAbsence(number));
+        let is_telling = self.requests.is_busy(&Slot::Tell) || (!desired.actions.is_empty() && !is_told);
         match self.of.policy.at_deadline {
+            _ if is_telling && (is_over || parks) => {}
             AtDeadline::Close if is_over => desired.actions.push(Action::Close { place: place.clone() }),
             AtDeadline::Park if is_over => desired.actions.push(self.parking(place)),
             _ if parks => desired.actions.push(self.parking(place)),
@@ -253,6 +257,7 @@ impl Plan<'_> {
             return self.look(desired);
         }
         desired.actions.push(match step {
+            Step::Close | Step::AsyncClose if self.requests.is_busy(&Slot::Tell) => return,
             Step::Close | Step::AsyncClose => Action::Close { place: place.clone() },
             Step::Alert | Step::SecondAlert | Step::AsyncAlert => {
                 Action::Tell { what: Telling::Idle { step: *step, since } }

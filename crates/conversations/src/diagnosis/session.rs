@@ -49,7 +49,11 @@ impl Diagnosis<'_> {
         let asynchronous = [(Step::AsyncAlert, policy.async_alert), (Step::AsyncClose, policy.async_close)];
         let attendance = self.attendance();
         let both = both.into_iter().filter(|_| self.has_both_sides(attendance));
-        let asynchronous = asynchronous.into_iter().filter(|_| self.is_going_on(attendance));
+        // Any message makes an inactive conversation active, and Flex makes no task then for what the customer writes next.
+        let may_alert = attendance != Attendance::Left;
+        let asynchronous = asynchronous
+            .into_iter()
+            .filter(|(step, _)| self.is_going_on(attendance) && (may_alert || *step != Step::AsyncAlert));
         let steps = both.chain(asynchronous).filter(|(_, after)| *after > Millis(0));
         Session { idle_since, steps: steps.map(|(step, after)| (step, idle_since + after)).collect() }
     }

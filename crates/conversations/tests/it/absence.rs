@@ -456,3 +456,23 @@ fn a_pause_whose_end_was_not_reported_is_found() {
         assert_eq!(room.attendance(), Attendance::Attended);
     }
 }
+
+#[test]
+fn nothing_is_parked_before_the_customer_is_told() {
+    for (is_told, told) in [(true, Outcome::Ok), (false, Outcome::Failed { reason: "refused".into() })] {
+        let policy = Policy { when_unattended: WhenUnattended::Park, ..Policy::default() };
+        let mut room = Room::chatting_with(policy);
+        room.ada_goes();
+        room.fire();
+        let look = room.pending[0].clone();
+        let outcome = room.outcome(&look);
+        room.finish(look, outcome);
+        // Twilio takes its time for the message.
+        let names: Vec<_> = room.pending.iter().map(Action::name).collect();
+        assert_eq!(names, ["tell"]);
+        let tell = room.pending[0].clone();
+        room.finish(tell, told);
+        room.pass(30);
+        assert_eq!((room.acts(), room.attendance()), (vec!["tell", "park"], Attendance::Parked), "{is_told}");
+    }
+}

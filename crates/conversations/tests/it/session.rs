@@ -130,3 +130,20 @@ fn times_by_workflow_win_over_those_by_kind_of_channel() {
     let unknown = serde_json::json!({"kind": {"web": {"alert": 1}}});
     assert!(serde_json::from_value::<Policies>(unknown).is_err());
 }
+
+#[test]
+fn a_conversation_that_an_agent_has_left_is_closed_and_never_made_active_by_an_alert() {
+    let policy = Policy {
+        async_alert: Millis::seconds(1000),
+        async_close: Millis::seconds(2000),
+        ..Policy::default()
+    };
+    let mut room = Room::chatting_with(policy);
+    room.state = ChannelState::Inactive;
+    room.leaves(&agent(ADA, 1));
+    room.news(InteractionNews::Status(ChannelState::Inactive));
+    room.pass(1990);
+    assert_eq!((room.acts(), room.attendance()), (vec![], Attendance::Left));
+    room.pass(20);
+    assert_eq!(room.acts(), ["close"]);
+}

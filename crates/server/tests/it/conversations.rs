@@ -3,10 +3,10 @@
 use crate::floor::Floor;
 use crate::support::{AUTH_TOKEN, OPERATOR_TOKEN};
 use rejoin_protocol::{AccountSid, ConversationSid, InteractionSid, InviteSid, ReservationSid, WorkspaceSid};
-use rejoin_server::config::Switch;
+use rejoin_server::config::{Switch, Unattended};
 use rejoin_twilio::signature;
 use rejoin_twin::flex::agent::Agent;
-use rejoin_twin::model::{ChatRequest, Request};
+use rejoin_twin::model::{Assumptions, ChatRequest, Event, NewMessage, Request};
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -23,9 +23,14 @@ struct Chat {
 }
 
 impl Chat {
-    /// Conversations are on, and Twilio tells the server of them.
     async fn begins() -> Self {
+        Self::begins_with(Unattended::Route).await
+    }
+
+    /// Conversations are on, and Twilio tells the server of them.
+    async fn begins_with(unattended: Unattended) -> Self {
         let floor = Floor::open_with(|config| {
+            config.conversations.unattended = unattended;
             config.conversations.on = Switch::On;
             config.conversations.goodbye_ms = SOON;
             config.conversations.push_closed_ms = SOON;
@@ -114,6 +119,19 @@ impl Chat {
         let request = self.floor.desk.http.post(url).body(body).header(signature::HEADER, signature);
         let answer = request.header("content-type", "application/json").send().await.unwrap();
         assert_eq!(answer.status(), 204);
+    }
+
+    /// Ada writes at her desktop.
+    async fn ada_writes(&self, body: &str) {
+        let message = NewMessage {
+            author: Agent::Ada.identity().to_owned(),
+            body: body.to_owned(),
+            attributes: None,
+            by_member: true,
+            webhooks: true,
+        };
+        let conversation = self.conversation.clone();
+        self.floor.twin.ask(Request::Chat(ChatRequest::Say { conversation, message })).await.unwrap();
     }
 
     async fn customer_writes(&self, body: &str) {
@@ -275,4 +293,36 @@ async fn a_task_that_is_canceled_under_its_agent_leaves_nobody() {
     chat.task_is_canceled().await;
     // Ada's page is there, but Ada has no task any more.
     chat.stands("waiting").await;
+}
+
+/// Flex may make a task of its own for the customer's next message, or not: one agent is asked in either case.
+async fn is_parked_and_woken(flex_invites: bool) {
+    let chat = Chat::begins_with(Unattended::Park).await;
+    let left_chat_invites_itself = Some(flex_invites);
+    chat.floor.twin.tell(Event::Assume(Assumptions { left_chat_invites_itself, ..Assumptions::default() }));
+    chat.ada_writes("How can I help?").await;
+    chat.page_goes().await;
+    let shown = chat.stands("parked").await;
+    assert_eq!(shown["last"], "parked");
+    assert_eq!(chat.told().await, 1, "{:?}", chat.transcript().await);
+    takes_chats(&chat.floor, Agent::Bo);
+    chat.floor.is(Agent::Ada, "Offline").await;
+    chat.floor.is(Agent::Bo, "Available").await;
+    for body in ["Are you there?", "Hello?", "My parcel is late."] {
+        chat.customer_writes(body).await;
+    }
+    chat.is_with(Agent::Bo).await;
+    chat.stands("unjudged").await;
+    assert_eq!(chat.invites().await.len(), 2, "one task beside the first");
+    assert_eq!(chat.told().await, 1, "{:?}", chat.transcript().await);
+}
+
+#[tokio::test]
+async fn a_parked_chat_is_woken_by_one_invite_for_a_burst() {
+    is_parked_and_woken(false).await;
+}
+
+#[tokio::test]
+async fn a_parked_chat_that_flex_routes_itself_gets_no_second_invite() {
+    is_parked_and_woken(true).await;
 }
