@@ -46,14 +46,16 @@ impl Storage {
         self.call("removeItem", &[&key.into()]);
     }
 
-    /// Entries with this prefix: the rest of the name, and the value.
+    /// Entries with this prefix: the rest of the name, and the value. Values of others, which may be large, are not read.
     pub fn entries(self, prefix: &str) -> Vec<(String, String)> {
-        let Value::Object(all) = js::value(&js::at(&js_sys::global(), self.0)) else { return Vec::new() };
-        let entry = |(key, value): &(String, Value)| match value {
-            Value::Text(value) => Some((key.strip_prefix(prefix)?.to_owned(), value.clone())),
+        let global = js_sys::global();
+        let keys = js::call(&js::at(&global, "Object"), "keys", &[&js::at(&global, self.0)]);
+        let Value::List(keys) = js::value(&keys.unwrap_or_default()) else { return Vec::new() };
+        let entry = |key: &Value| match key {
+            Value::Text(key) => Some((key.strip_prefix(prefix)?.to_owned(), self.get(key)?)),
             _ => None,
         };
-        all.iter().filter_map(entry).collect()
+        keys.iter().filter_map(entry).collect()
     }
 }
 
