@@ -195,9 +195,10 @@ impl Chat {
 
     fn typed(&mut self, now: Millis, text: String, start: u32, end: u32, out: &mut Vec<Effect>) {
         // Flex clears its input only when the message was sent.
+        let Some(facts) = &self.facts else { return }; // it is not the worker's
+        let files = facts.files.clone();
         let sending = |it: &Pending| it.stage == Stage::Sending && it.message.body == text.trim();
         if !self.queue.iter().any(sending) {
-            let files = self.facts.as_ref().map(|facts| facts.files.clone()).unwrap_or_default();
             self.keep(now, shortened(text), start, end, files, out);
         }
     }

@@ -1,4 +1,3 @@
-use crate::agent::Map;
 use crate::chats::chat::Chat;
 use crate::chats::{DRAFT_FOR, DRAFTS, Draft, Effect, Event, Timer};
 use rejoin_protocol::{ConversationSid, Millis, ReservationSid};
@@ -8,7 +7,7 @@ use rejoin_protocol::{ConversationSid, Millis, ReservationSid};
 pub struct Chats {
     /// True when messages that could not be sent are sent again.
     resends: bool,
-    chats: Map<ConversationSid, Chat>,
+    chats: Vec<Chat>,
     connected: bool,
     selected: Option<ReservationSid>,
     signed_out: bool,
@@ -17,7 +16,7 @@ pub struct Chats {
 impl Chats {
     /// A page that has just loaded. `resends` is true when messages are to be sent again that could not be sent.
     pub fn new(resends: bool) -> Self {
-        Self { resends, chats: Map::default(), connected: false, selected: None, signed_out: false }
+        Self { resends, chats: Vec::new(), connected: false, selected: None, signed_out: false }
     }
 
     /// Handles an event and returns the effects, in order.
@@ -50,7 +49,7 @@ impl Chats {
             }
             Event::Connection { up } => {
                 self.connected = up;
-                for chat in self.chats.values_mut() {
+                for chat in &mut self.chats {
                     chat.handle(now, up, Event::Connection { up }, &mut out);
                 }
             }
@@ -73,7 +72,14 @@ impl Chats {
     }
 
     fn chat(&mut self, conversation: ConversationSid) -> &mut Chat {
-        self.chats.get_or_insert(conversation.clone(), || Chat::new(conversation))
+        let at = match self.chats.iter().position(|chat| chat.conversation == conversation) {
+            Some(at) => at,
+            None => {
+                self.chats.push(Chat::new(conversation));
+                self.chats.len() - 1
+            }
+        };
+        &mut self.chats[at]
     }
 
     fn of_one(&mut self, now: Millis, event: Event, out: &mut Vec<Effect>) {
@@ -87,7 +93,7 @@ impl Chats {
             | Event::Failed { conversation }
             | Event::Timer(Timer { conversation, .. }) => conversation,
             Event::Sent { id, .. } | Event::Searched { id, .. } => {
-                match self.chats.values().find(|chat| chat.has(id)) {
+                match self.chats.iter().find(|chat| chat.has(id)) {
                     Some(chat) => &chat.conversation,
                     None => return,
                 }
@@ -98,28 +104,19 @@ impl Chats {
         if matches!(&event, Event::Changed(facts) if facts.email) {
             return; // Flex keeps its drafts, and sends it otherwise
         }
-        let unknown = self.chats.get(&conversation).is_none_or(|chat| chat.facts.is_none());
-        if let Event::Typed { .. } = event
-            && unknown
-        {
-            return; // it is not the worker's
-        }
         let connected = self.connected;
-        self.chat(conversation.clone()).handle(now, connected, event, out);
-        if self.chats.get(&conversation).is_some_and(Chat::is_over) {
-            self.chats.remove(&conversation);
-        }
+        self.chat(conversation).handle(now, connected, event, out);
+        self.chats.retain(|chat| !chat.is_over());
         self.bound(out);
     }
 
     /// Forgets the oldest draft, if there are too many.
     fn bound(&mut self, out: &mut Vec<Effect>) {
-        let drafts = || self.chats.values().filter_map(|chat| chat.draft.as_ref());
-        if drafts().count() > DRAFTS
-            && let Some(oldest) = drafts().min_by_key(|draft| draft.at)
-        {
-            let oldest = oldest.conversation.clone();
-            if let Some(chat) = self.chats.get_mut(&oldest) {
+        let at = |chat: &Chat| chat.draft.as_ref().map(|draft| draft.at);
+        let drafts = self.chats.iter().filter_map(at);
+        if drafts.clone().count() > DRAFTS {
+            let oldest = drafts.min();
+            if let Some(chat) = self.chats.iter_mut().find(|chat| at(chat) == oldest) {
                 chat.forget_draft(out);
             }
         }
@@ -127,7 +124,7 @@ impl Chats {
 
     /// Leaves nothing of this worker for the next one who signs in.
     fn sign_out(&mut self, out: &mut Vec<Effect>) {
-        for chat in self.chats.values() {
+        for chat in &self.chats {
             chat.let_go(out);
         }
         out.push(Effect::ForgetAll);

@@ -1,7 +1,7 @@
 //! Conversations in Flex: watches their inputs, and carries out what the machine of conversations wants done.
 
 use super::{Inner, js, lock, now};
-use crate::agent::{Map, Place};
+use crate::agent::Place;
 use crate::boundary::Value;
 use crate::boundary::conversations::{self as boundary, ATTRIBUTE};
 use crate::chats::{Chats, Effect, Event, Facts, Message, MessageId, Outcome, Timer};
@@ -36,7 +36,7 @@ pub(super) struct Conversations {
     place: Place,
     shelf: RefCell<Option<Shelf>>,
     /// Messages about which Flex waits for an answer.
-    asked: RefCell<Map<MessageId, Function>>,
+    asked: RefCell<Vec<(MessageId, Function)>>,
     seen: RefCell<Seen>,
 }
 
@@ -64,7 +64,9 @@ impl Conversations {
     }
 
     fn answer(&self, id: &MessageId, name: &str, value: &JsValue) {
-        if let Some(resolve) = self.asked.borrow_mut().remove(id) {
+        let mut asked = self.asked.borrow_mut();
+        if let Some(at) = asked.iter().position(|(asked, _)| asked == id) {
+            let (_, resolve) = asked.swap_remove(at);
             let answer = Object::new();
             if !name.is_empty() {
                 js::set(&answer, name, value);
@@ -275,7 +277,7 @@ pub(super) fn ask(core: &Rc<Inner>, payload: &JsValue) -> Promise {
             // Before it is kept: another page may take it over as soon as it has the lock.
             lock::hold(&lock_of(&message.id)).await;
             if let Some(core) = core.upgrade() {
-                core.conversations.asked.borrow_mut().insert(message.id.clone(), resolve);
+                core.conversations.asked.borrow_mut().push((message.id.clone(), resolve));
                 handle(&core, Event::Send(message));
             }
         });
@@ -381,22 +383,12 @@ fn perform(core: &Rc<Inner>, effect: Effect) {
             here.timers.borrow_mut().set(timer, now().until(at), move || later(&weak, due));
         }
         Effect::ClearTimer(timer) => here.timers.borrow_mut().clear(&timer),
-        Effect::Search { conversation, id, after, search } => {
-            let source = source(core, conversation.as_str());
+        Effect::Search { .. } | Effect::Resend(_) => {
+            let state = core.flex.state().unwrap_or_default();
             spawn_local(async move {
-                let found = find(&source, &id, after).await.unwrap_or_default();
-                later(&weak, Event::Searched { id, search, found });
-            });
-        }
-        Effect::Resend(message) => {
-            let source = source(core, message.conversation.as_str());
-            spawn_local(async move {
-                let outcome = match send(&source, &message).await {
-                    Ok(_) => Outcome::Stored,
-                    Err(error) if is_refusal(&error) => Outcome::Refused,
-                    Err(_) => Outcome::Failed,
-                };
-                later(&weak, Event::Sent { id: message.id, outcome });
+                if let Some(event) = reach(&state, effect).await {
+                    later(&weak, event);
+                }
             });
         }
         effect => {
@@ -424,9 +416,25 @@ fn put(core: &Rc<Inner>, shelf: &Shelf, effect: Effect) {
     }
 }
 
-/// Flex's object of a conversation.
-fn source(core: &Rc<Inner>, conversation: &str) -> JsValue {
-    js::at(&part(&core.flex.state().unwrap_or_default(), "conversations", conversation), "source")
+/// Carries out what needs the conversation itself.
+async fn reach(state: &JsValue, effect: Effect) -> Option<Event> {
+    // Flex's object of it.
+    let source = |sid: &ConversationSid| js::at(&part(state, "conversations", sid.as_str()), "source");
+    Some(match effect {
+        Effect::Search { conversation, id, after, search } => {
+            let found = find(&source(&conversation), &id, after).await.unwrap_or_default();
+            Event::Searched { id, search, found }
+        }
+        Effect::Resend(message) => {
+            let outcome = match send(&source(&message.conversation), &message).await {
+                Ok(_) => Outcome::Stored,
+                Err(error) if is_refusal(&error) => Outcome::Refused,
+                Err(_) => Outcome::Failed,
+            };
+            Event::Sent { id: message.id, outcome }
+        }
+        _ => return None,
+    })
 }
 
 /// Invokes an action of Flex about a conversation. It says so itself when it fails, or does not exist.
