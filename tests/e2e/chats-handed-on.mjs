@@ -101,7 +101,7 @@ export const backInTime = {
 };
 
 export const backLate = {
-  title: 'An agent comes back late to a chat, and gets it before anybody else',
+  title: 'An agent of a chat comes back when the customer has been told, and goes on with it',
   async play(/** @type {Story} */ story) {
     const { ada, customer } = await onAChat(story);
     const bo = await story.step('Bo is available', () => story.agent('bo'));
@@ -110,14 +110,21 @@ export const backLate = {
       await ada.closesTab();
       await story.twilio.becomes('told', async () => (await told(customer)).length === 1, 40_000);
     });
-    await story.step('Ada opens Flex again, and takes the chat', async () => {
+    await story.step('Ada opens Flex again, and answers', async () => {
       await ada.opens();
       await ada.ready();
-      await takes(ada, 'How can I help?');
+      await ada.page.getByText('How can I help?').first().waitFor({ timeout: 20_000 });
+      await types(ada, 'I am back.');
+      await sends(ada);
+      await customer.reads('I am back.');
     });
-    await story.shot(ada, 'taken');
+    await story.shot(ada, 'back');
     await story.step('the server has it with Ada', () => stands(story, customer, 'attended'));
-    assert.equal((await told(customer)).length, 1);
-    assert.deepEqual(await bo.tasks(), []);
+    // Longer than until an agent would be invited.
+    await story.step('nobody else is offered it', async () => {
+      await new Promise((done) => setTimeout(done, 20_000));
+      assert.deepEqual(await bo.tasks(), []);
+      assert.equal((await told(customer)).length, 1);
+    });
   },
 };

@@ -226,6 +226,14 @@ export class Twilio {
     await fetch(`${this.url}/__twin/phones`, { method: 'DELETE' });
     await this.features([]);
     for (const undo of this.undo.splice(0)) await undo();
+    const { chats } = await this.state();
+    for (const { interaction, channel } of chats.filter((/** @type {any} */ it) => it.status !== 'closed')) {
+      await fetch(`${this.url}/__tw/flex-api.twilio.com/v1/Interactions/${interaction}/Channels/${channel}`, {
+        method: 'POST',
+        headers: { authorization: this.authorization() },
+        body: new URLSearchParams({ Status: 'closed' }),
+      });
+    }
     for (const { sid, status } of await this.tasks()) {
       if (['completed', 'canceled'].includes(status)) continue;
       const AssignmentStatus = ['pending', 'reserved'].includes(status) ? 'canceled' : 'completed';
