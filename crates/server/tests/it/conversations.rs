@@ -319,10 +319,10 @@ async fn is_parked_and_woken(flex_invites: bool) {
 
 #[tokio::test]
 async fn a_parked_chat_is_woken_by_one_invite_for_a_burst() {
-    is_parked_and_woken(false).await;
+    Box::pin(is_parked_and_woken(false)).await;
 }
 
 #[tokio::test]
 async fn a_parked_chat_that_flex_routes_itself_gets_no_second_invite() {
-    is_parked_and_woken(true).await;
+    Box::pin(is_parked_and_woken(true)).await;
 }
