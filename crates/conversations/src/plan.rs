@@ -244,25 +244,42 @@ impl Plan<'_> {
 /// Session inactivity.
 impl Plan<'_> {
     fn for_session(self, place: &Place, desired: &mut Desired) {
-        let since = self.session.idle_since;
-        let due: Vec<_> = self.session.steps.iter().filter(|(_, at)| self.is_due(*at, desired)).collect();
-        // After an outage, only the last step.
-        let Some((step, at)) = due.into_iter().max_by_key(|(step, at)| (*at, *step)) else { return };
-        let once = Once::TellIdle(*step, since);
-        if self.requests.has_requested(once) {
-            return;
-        }
-        // A message that no webhook has reported ends the silence.
-        if !self.of.was_asked_since(Some(*at)) {
-            return self.look(desired);
-        }
-        desired.actions.push(match step {
-            Step::Close | Step::AsyncClose if self.requests.is_busy(&Slot::Tell) => return,
-            Step::Close | Step::AsyncClose => Action::Close { place: place.clone() },
-            Step::Alert | Step::SecondAlert | Step::AsyncAlert => {
-                Action::Tell { what: Telling::Idle { step: *step, since } }
+        for steps in &self.session.steps {
+            let Some((step, at)) = self.next_step(steps) else { continue };
+            if !self.is_due(at, desired) {
+                continue;
             }
-        });
+            // A message that no webhook has reported ends the silence.
+            if !self.of.was_asked_since(Some(at)) {
+                self.look(desired);
+                continue;
+            }
+            match step {
+                Step::Close | Step::AsyncClose if self.requests.is_busy(&Slot::Tell) => {}
+                Step::Close | Step::AsyncClose => {
+                    desired.actions.push(Action::Close { place: place.clone() });
+                }
+                Step::Alert | Step::SecondAlert | Step::AsyncAlert => {
+                    let what = Telling::Idle { step, since: self.session.idle_since };
+                    desired.actions.push(Action::Tell { what });
+                }
+            }
+        }
+    }
+
+    /// The first step of which the customer was not told, and when it is due (point in time). After an outage, too, each step keeps
+    /// its distance from the one before: nobody is alerted and closed out at once.
+    fn next_step(self, steps: &[(Step, Millis)]) -> Option<(Step, Millis)> {
+        let since = self.session.idle_since;
+        let (mut from, mut before) = (since, Millis(0));
+        for (step, after) in steps {
+            match self.requests.alerted_at(*step, since) {
+                Some(told_at) => (from, before) = (told_at, *after),
+                None if self.requests.has_requested(Once::TellIdle(*step, since)) => return None,
+                None => return Some((*step, from + (*after - before))),
+            }
+        }
+        None
     }
 }
 

@@ -34,8 +34,8 @@ struct Requested {
     absence: u32,
     /// Number of the last invite.
     invite: u32,
-    /// The last silence (point in time), and the steps of which the customer was told.
-    idle: (Millis, Vec<Step>),
+    /// The last silence (point in time), and the steps of which the customer was told, with when (point in time).
+    idle: (Millis, Vec<(Step, Millis)>),
 }
 
 impl Requested {
@@ -43,18 +43,21 @@ impl Requested {
         match once {
             Once::TellAbsence(number) => number <= self.absence,
             Once::Invite(number) => number <= self.invite,
-            Once::TellIdle(step, since) => {
-                since < self.idle.0 || (since == self.idle.0 && self.idle.1.contains(&step))
-            }
+            Once::TellIdle(step, since) => since < self.idle.0 || self.told_at(step, since).is_some(),
         }
     }
 
-    fn add(&mut self, once: Once) {
+    fn told_at(&self, step: Step, since: Millis) -> Option<Millis> {
+        let told = self.idle.1.iter().find(|(it, _)| *it == step).filter(|_| since == self.idle.0);
+        told.map(|(_, at)| *at)
+    }
+
+    fn add(&mut self, now: Millis, once: Once) {
         match once {
             Once::TellAbsence(number) => self.absence = number,
             Once::Invite(number) => self.invite = number,
-            Once::TellIdle(step, since) if since == self.idle.0 => self.idle.1.push(step),
-            Once::TellIdle(step, since) => self.idle = (since, vec![step]),
+            Once::TellIdle(step, since) if since == self.idle.0 => self.idle.1.push((step, now)),
+            Once::TellIdle(step, since) => self.idle = (since, vec![(step, now)]),
         }
     }
 }
@@ -86,7 +89,7 @@ impl Requests {
             if self.is_busy(&traits.slot) || waits || was_requested {
                 continue;
             }
-            traits.once.into_iter().for_each(|once| self.once.add(once));
+            traits.once.into_iter().for_each(|once| self.once.add(now, once));
             self.in_flight.push(action.clone());
             begun.push(action);
         }
@@ -113,6 +116,11 @@ impl Requests {
     /// True if the action with this key was requested, whatever came of it.
     pub(crate) fn has_requested(&self, once: Once) -> bool {
         self.once.has(once)
+    }
+
+    /// When the customer was told of this step of this silence (points in time).
+    pub(crate) fn alerted_at(&self, step: Step, since: Millis) -> Option<Millis> {
+        self.once.told_at(step, since)
     }
 
     /// When a slot may be used again (point in time), if its last action failed, or is not confirmed.

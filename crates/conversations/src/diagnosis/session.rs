@@ -25,8 +25,9 @@ pub enum Step {
 pub(crate) struct Session {
     /// Since when (point in time): the last message or join or leave of a customer or an agent, or the end of an absence.
     pub(crate) idle_since: Millis,
-    /// The steps that count now, each with its point in time.
-    pub(crate) steps: Vec<(Step, Millis)>,
+    /// The steps that count now, in their order, each with the length of silence that it comes after: those of a conversation with
+    /// both sides, and those of an asynchronous one.
+    pub(crate) steps: [Vec<(Step, Millis)>; 2],
 }
 
 impl Diagnosis<'_> {
@@ -54,8 +55,7 @@ impl Diagnosis<'_> {
         let asynchronous = asynchronous
             .into_iter()
             .filter(|(step, _)| self.is_going_on(attendance) && (may_alert || *step != Step::AsyncAlert));
-        let steps = both.chain(asynchronous).filter(|(_, after)| *after > Millis(0));
-        Session { idle_since, steps: steps.map(|(step, after)| (step, idle_since + after)).collect() }
+        Session { idle_since, steps: [in_order(both), in_order(asynchronous)] }
     }
 
     fn has_both_sides(self, attendance: Attendance) -> bool {
@@ -81,4 +81,11 @@ impl Diagnosis<'_> {
             | Attendance::Woken => false,
         }
     }
+}
+
+/// The steps that are switched on.
+fn in_order(steps: impl Iterator<Item = (Step, Millis)>) -> Vec<(Step, Millis)> {
+    let mut steps: Vec<_> = steps.filter(|(_, after)| *after > Millis(0)).collect();
+    steps.sort_by_key(|(step, after)| (*after, *step));
+    steps
 }

@@ -147,3 +147,21 @@ fn a_conversation_that_an_agent_has_left_is_closed_and_never_made_active_by_an_a
     room.pass(20);
     assert_eq!(room.acts(), ["close"]);
 }
+
+#[test]
+fn after_an_outage_each_step_keeps_its_distance_from_the_one_before() {
+    let mut room = Room::chatting_with(times());
+    room.writes(CUSTOMER);
+    // No server runs for an hour.
+    room.now = room.now + Millis::seconds(3600);
+    room.pass(1);
+    assert_eq!(steps(&room), [Step::Alert]);
+    room.pass(57);
+    assert_eq!(steps(&room), [Step::Alert]);
+    room.pass(5);
+    assert_eq!(steps(&room), [Step::Alert, Step::SecondAlert]);
+    room.pass(50);
+    assert_eq!(room.state, ChannelState::Active);
+    room.pass(20);
+    assert_eq!(room.state, ChannelState::Closed);
+}

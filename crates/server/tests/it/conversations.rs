@@ -3,7 +3,7 @@
 use crate::floor::Floor;
 use crate::support::{AUTH_TOKEN, OPERATOR_TOKEN};
 use rejoin_protocol::{AccountSid, ConversationSid, InteractionSid, InviteSid, ReservationSid, WorkspaceSid};
-use rejoin_server::config::{Switch, Unattended};
+use rejoin_server::config::{ConversationSettings, Switch, Unattended};
 use rejoin_twilio::signature;
 use rejoin_twin::flex::agent::Agent;
 use rejoin_twin::model::{Assumptions, ChatRequest, Event, NewMessage, Request};
@@ -24,18 +24,18 @@ struct Chat {
 
 impl Chat {
     async fn begins() -> Self {
-        Self::begins_with(Unattended::Route).await
+        Self::begins_with(|_| ()).await
     }
 
     /// Conversations are on, and Twilio tells the server of them.
-    async fn begins_with(unattended: Unattended) -> Self {
+    async fn begins_with(change: impl FnOnce(&mut ConversationSettings)) -> Self {
         let floor = Floor::open_with(|config| {
-            config.conversations.unattended = unattended;
             config.conversations.on = Switch::On;
             config.conversations.goodbye_ms = SOON;
             config.conversations.push_closed_ms = SOON;
             config.conversations.polling_stopped_ms = SOON;
             config.conversations.offline_within_ms = SOON;
+            change(&mut config.conversations);
         })
         .await;
         let server = floor.config().public_url.clone();
@@ -297,7 +297,7 @@ async fn a_task_that_is_canceled_under_its_agent_leaves_nobody() {
 
 /// Flex may make a task of its own for the customer's next message, or not: one agent is asked in either case.
 async fn is_parked_and_woken(flex_invites: bool) {
-    let chat = Chat::begins_with(Unattended::Park).await;
+    let chat = Chat::begins_with(|settings| settings.unattended = Unattended::Park).await;
     let left_chat_invites_itself = Some(flex_invites);
     chat.floor.twin.tell(Event::Assume(Assumptions { left_chat_invites_itself, ..Assumptions::default() }));
     chat.ada_writes("How can I help?").await;
@@ -325,4 +325,19 @@ async fn a_parked_chat_is_woken_by_one_invite_for_a_burst() {
 #[tokio::test]
 async fn a_parked_chat_that_flex_routes_itself_gets_no_second_invite() {
     Box::pin(is_parked_and_woken(true)).await;
+}
+
+#[tokio::test]
+async fn a_silent_chat_is_alerted_twice_and_closed() {
+    let chat = Chat::begins_with(|settings| {
+        (settings.alert_ms, settings.second_alert_ms, settings.close_ms) = (3000, 6000, 9000);
+        // The page has no push channel.
+        settings.polling_stopped_ms = 60_000;
+    })
+    .await;
+    chat.stands("closed").await;
+    let transcript = chat.transcript().await;
+    assert_eq!(chat.told().await, 2, "{transcript:?}");
+    let said: Vec<&String> = transcript.iter().filter(|line| line.starts_with("system: ")).collect();
+    assert_ne!(said[0], said[1], "the second alert says that it is the last");
 }
