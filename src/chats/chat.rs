@@ -315,7 +315,8 @@ impl Chat {
                         let end = units(&text);
                         self.keep(now, text, end, end, files, out);
                     }
-                } else if message.files.is_empty() {
+                } else if message.files.is_empty() && stage == Stage::Sending {
+                    // Flex has put it back. Later the same text there is another one.
                     self.clear_input(&message, out);
                 }
                 self.failed(now);
@@ -338,7 +339,9 @@ impl Chat {
             Some(true) => {
                 let (message, tell) = (pending.message.clone(), !pending.unsure);
                 self.done(now, id, tell, out);
-                self.clear_input(&message, out);
+                if !tell || !message.files.is_empty() {
+                    self.clear_input(&message, out); // it is still there
+                }
             }
             Some(false) if pending.unsure => self.done(now, id, false, out),
             Some(false) if pending.message.files.is_empty() => {

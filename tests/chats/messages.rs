@@ -353,3 +353,20 @@ fn a_message_waits_for_no_other_of_whose_failure_flex_has_not_said() {
     desk.handle(Event::Sent { id: id(1), outcome: Outcome::Failed });
     assert_eq!(answers(&desk.handle(Event::Send(message(3, "!")))), [&Effect::Dispatch(id(3))]);
 }
+
+/// The agent sends the same word twice.
+#[test]
+fn a_message_that_came_back_is_not_cleared_for_another_one_with_the_same_text() {
+    let mut desk = waiting();
+    desk.handle(Event::Send(message(2, "Hello")));
+    let search = desk.wait(SETTLE);
+    desk.found(&search, Some(false));
+    let search = desk.sent(1, Outcome::Refused);
+    assert_eq!(desk.inputs[&ch(1)], "Hello");
+    desk.found(&search, Some(false));
+    desk.sent(2, Outcome::Failed);
+    let search = desk.wait(Millis::seconds(60));
+    desk.found(&search, Some(true));
+    assert_eq!(desk.inputs[&ch(1)], "Hello");
+    assert_eq!(desk.draft(), Some("Hello"));
+}
