@@ -341,18 +341,3 @@ async fn a_silent_chat_is_alerted_twice_and_closed() {
     let said: Vec<&String> = transcript.iter().filter(|line| line.starts_with("system: ")).collect();
     assert_ne!(said[0], said[1], "the second alert says that it is the last");
 }
-
-#[tokio::test]
-async fn a_silent_chat_is_alerted_twice_and_closed() {
-    let chat = Chat::begins_with(|settings| {
-        (settings.alert_ms, settings.second_alert_ms, settings.close_ms) = (3000, 6000, 9000);
-        // The page has no push channel.
-        settings.polling_stopped_ms = 60_000;
-    })
-    .await;
-    chat.stands("closed").await;
-    let transcript = chat.transcript().await;
-    assert_eq!(chat.told().await, 2, "{transcript:?}");
-    let said: Vec<&String> = transcript.iter().filter(|line| line.starts_with("system: ")).collect();
-    assert_ne!(said[0], said[1], "the second alert says that it is the last");
-}
