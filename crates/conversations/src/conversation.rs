@@ -54,7 +54,7 @@ pub struct Conversation {
 }
 
 impl Conversation {
-    /// A conversation of which nothing is known yet.
+    /// A new conversation: nothing is known about it yet.
     pub(crate) fn new(conversation: ConversationSid) -> Self {
         Self {
             format: Format,

@@ -267,7 +267,7 @@ impl Plan<'_> {
         }
     }
 
-    /// The first step of which the customer was not told, and when it is due (point in time). After an outage, too, each step keeps
+    /// The first step that the customer was not told about, and when it is due (point in time). After an outage, too, each step keeps
     /// its distance from the one before: nobody is alerted and closed out at once.
     fn next_step(self, steps: &[(Step, Millis)]) -> Option<(Step, Millis)> {
         let since = self.session.idle_since;

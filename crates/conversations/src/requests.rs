@@ -30,11 +30,11 @@ pub struct Requests {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 struct Requested {
-    /// Number of the last absence of which the customer was told.
+    /// Number of the last absence that the customer was told about.
     absence: u32,
     /// Number of the last invite.
     invite: u32,
-    /// The last silence (point in time), and the steps of which the customer was told, with when (point in time).
+    /// The last silence (point in time), and the steps that the customer was told about, each with its point in time.
     idle: (Millis, Vec<(Step, Millis)>),
 }
 

@@ -84,7 +84,7 @@ impl Room {
         }
     }
 
-    /// Ada's page is open, and she has the conversation. All that was requested for it is forgotten.
+    /// Ada's page is open, and Ada has the conversation. All that was requested for it is forgotten.
     pub fn chatting_with(policy: Policy) -> Self {
         let mut room = Self::new(policy);
         room.page(ADA, PAGE, PageEvent::Heard);
@@ -151,7 +151,7 @@ impl Room {
         self.news(InteractionNews::Left(seen.clone()));
     }
 
-    /// A message, of which the webhook arrives.
+    /// A message whose webhook arrives.
     pub fn writes(&mut self, author: u128) {
         let message = self.writes_unreported(author);
         self.handle(&Event::Message { conversation: conversation(), message });
@@ -308,7 +308,7 @@ impl Room {
         self.page(ADA, PAGE, PageEvent::PushClosed);
     }
 
-    /// A page of Bo's is open, and he takes the task with this number.
+    /// A page of Bo's is open, and Bo takes the task with this number.
     pub fn bo_takes(&mut self, task: u128) {
         self.page(BO, PAGE, PageEvent::Heard);
         self.page(BO, PAGE, PageEvent::PushOpened);

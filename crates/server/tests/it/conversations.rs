@@ -121,7 +121,7 @@ impl Chat {
         assert_eq!(answer.status(), 204);
     }
 
-    /// Ada writes at her desktop.
+    /// Ada writes at the desktop.
     async fn ada_writes(&self, body: &str) {
         let message = NewMessage {
             author: Agent::Ada.identity().to_owned(),

@@ -328,7 +328,7 @@ impl Database {
         Ok(found)
     }
 
-    /// Forgets desks of which nothing was heard for a week.
+    /// Forgets desks that have not been heard of for a week.
     pub(super) async fn forget_desks(&self) -> Result<(), Error> {
         let before = integer(self.surroundings.now() - DESKS_KEPT);
         let forget = sqlx::query("delete from desks where at < $1").bind(before);
