@@ -151,12 +151,15 @@ mod tests {
         assert_eq!((leaves.signs[2], leaves.signs[8]), ("G", ""));
     }
 
+    /// The cases after it are of conversations, which no world has.
+    const LAST_OF_CALLS: u8 = 26;
+
     #[test]
-    fn each_case_of_the_docs_has_a_detector() {
+    fn each_case_of_a_call_in_the_docs_has_a_detector() {
         let docs = include_str!("../../../../docs/cases.md");
         let numbers = docs.lines().filter_map(|line| columns(line).first()?.parse::<u8>().ok());
-        let numbers: BTreeSet<u8> = numbers.collect();
-        assert_eq!(numbers.len(), 26);
+        let numbers: BTreeSet<u8> = numbers.filter(|number| *number <= LAST_OF_CALLS).collect();
+        assert_eq!(numbers.len(), usize::from(LAST_OF_CALLS));
         assert_eq!(CASES.iter().map(|case| case.number).collect::<BTreeSet<_>>(), numbers);
     }
 
