@@ -4,7 +4,8 @@ use crate::Error;
 use crate::streams;
 use rejoin_protocol::{AccountSid, WorkspaceSid};
 use rejoin_twilio::{
-    Activity, Client, PhoneNumber, Sink, SubscribedEvent, TaskChannel, TaskQueue, VoiceAddresses, Workflow,
+    Activity, Client, ConversationWebhook, PhoneNumber, Sink, SubscribedEvent, TaskChannel, TaskQueue,
+    VoiceAddresses, Workflow,
 };
 use serde_json::Value;
 
@@ -31,6 +32,8 @@ pub struct Account {
     pub numbers: Vec<PhoneNumber>,
     /// The addresses of TwiML applications; empty until [`Account::read_numbers`].
     pub applications: Vec<VoiceAddresses>,
+    /// Where events of conversations go; as if nowhere until [`Account::read_chats`].
+    pub chats: ConversationWebhook,
 }
 
 impl Account {
@@ -66,6 +69,7 @@ impl Account {
             sinks: sinks(client, public_url).await.map_err(during("read Event Streams"))?,
             numbers: vec![],
             applications: vec![],
+            chats: ConversationWebhook::default(),
         })
     }
 
@@ -77,6 +81,16 @@ impl Account {
         self.numbers = client.list_phone_numbers().await.map_err(during("read the phone numbers"))?;
         self.applications =
             client.list_applications().await.map_err(during("read the TwiML applications"))?;
+        Ok(())
+    }
+
+    /// Asks Twilio where events of conversations go, which is needed only if the server watches them.
+    ///
+    /// # Errors
+    /// When Twilio does not answer, or does not allow it.
+    pub async fn read_chats(&mut self, client: &Client) -> Result<(), Error> {
+        self.chats =
+            client.conversation_webhook().await.map_err(during("read the webhook of Conversations"))?;
         Ok(())
     }
 

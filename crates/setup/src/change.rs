@@ -1,8 +1,8 @@
 //! One change of the account, and how it is shown.
 
-use crate::fallback;
+use crate::{chats, fallback};
 use rejoin_protocol::{SinkSid, TaskQueueSid, WorkflowSid};
-use rejoin_twilio::Holder;
+use rejoin_twilio::{ConversationWebhook, Holder};
 use serde_json::Value;
 
 /// One change.
@@ -70,6 +70,13 @@ pub enum Change {
         /// The address afterwards.
         after: String,
     },
+    /// The webhook of Conversations.
+    Chats {
+        /// As it was read.
+        before: ConversationWebhook,
+        /// Afterwards.
+        after: ConversationWebhook,
+    },
     /// The server's address, for the plugin: `ui_attributes.custom_data.rejoin` in Flex's configuration.
     FlexConfiguration {
         /// As it was read.
@@ -117,6 +124,15 @@ impl Change {
                     .into_iter()
                     .chain(before)
                     .chain([format!("    + {} {after}", fallback::METHOD)])
+                    .collect()
+            }
+            Self::Chats { before, after } => {
+                let there = !chats::address_of(before).is_empty();
+                let before = there.then(|| format!("    - {}", chats::shown(before)));
+                ["~ the webhook of Conversations".to_owned()]
+                    .into_iter()
+                    .chain(before)
+                    .chain([format!("    + {}", chats::shown(after))])
                     .collect()
             }
             Self::FlexConfiguration { before, after } => {

@@ -31,6 +31,11 @@ pub enum Error {
         "the fallback address of the {0} is not what was read or written a moment ago: another program or administrator changes it. Run it again"
     )]
     ChangedFallback(String),
+    /// The webhook of Conversations was changed since it was read, or does not keep what was written.
+    #[error(
+        "the webhook of Conversations is not what was read or written a moment ago: another program or administrator changes it. Run it again"
+    )]
+    ChangedChats,
     /// Flex's configuration is not what was written.
     #[error(
         "another program or administrator writes Flex's configuration at the same time: `ui_attributes.custom_data.rejoin` was written twice and is not there. Find out who (a deployment of another plugin?), and run it again"

@@ -1,5 +1,6 @@
 //! What is missing in the account. Pure: it compares what there is with what Rejoin needs.
 
+use crate::chats::{self, Standing};
 use crate::workflow::{self, Routing};
 use crate::{Account, Change, Fallback, Refusal, fallback, streams};
 use rejoin_protocol::attributes::RECOVERY_PING_CHANNEL;
@@ -25,8 +26,17 @@ pub struct Wanted {
     pub reconnecting: bool,
     /// Whether Event Streams tell the server what neither a callback nor a page reports.
     pub event_streams: bool,
+    /// The webhook of Conversations, if the server watches chats; `None`: it stays as it is.
+    pub chats: Option<Chats>,
     /// The fallback that phone numbers and TwiML applications are to have; `None`: they stay as they are.
     pub fallback: Option<Fallback>,
+}
+
+/// That the server watches chats.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Chats {
+    /// The addresses that earlier runs have given the webhook.
+    pub written: Vec<String>,
 }
 
 /// A choice of workflows.
@@ -74,6 +84,9 @@ impl Plan {
         }
         if wanted.event_streams {
             planning.streams(&wanted.public_url);
+        }
+        if let Some(chats) = &wanted.chats {
+            planning.chats(&wanted.public_url, chats);
         }
         planning.flex(&wanted.public_url);
         if let Some(fallback) = &wanted.fallback {
@@ -214,6 +227,24 @@ impl<'a> Planning<'a> {
         if !types.is_empty() {
             self.changes.push(Change::Subscription { sink: sink.map(|(sink, _)| sink.sid.clone()), types });
         }
+    }
+
+    fn chats(&mut self, public_url: &str, wanted: &Chats) {
+        let before = &self.account.chats;
+        match chats::standing(before, public_url, &wanted.written) {
+            Standing::Fits => {}
+            Standing::Differs(after) => self.changes.push(Change::Chats { before: before.clone(), after }),
+            Standing::Others(why) => self.left.push(format!(
+                "the webhook of Conversations: {why}; have its events passed on to {}, or the server learns of chats only by looks",
+                chats::address(public_url)
+            )),
+        }
+        // No request is known that shows it.
+        self.left.push(format!(
+            "the webhook of Interactions, which is set in Twilio's console (Flex, Channel management, Interactions): POST {}, with \
+             onParticipantJoined, onParticipantLeft and onChannelStatusUpdated",
+            chats::interactions(public_url)
+        ));
     }
 
     fn fallback(&mut self, fallback: &Fallback, chosen: &[&Workflow]) {

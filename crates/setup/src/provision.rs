@@ -2,10 +2,10 @@
 
 use crate::account::during;
 use crate::plan::everyone;
-use crate::record::{FallbackRecord, FlexRecord, WorkflowRecord};
-use crate::{Account, Change, Error, Plan, Record, Wanted, fallback, workflow};
+use crate::record::{ChatsRecord, FallbackRecord, FlexRecord, WorkflowRecord};
+use crate::{Account, Change, Error, Plan, Record, Wanted, chats, fallback, workflow};
 use rejoin_protocol::TaskQueueSid;
-use rejoin_twilio::{Client, SubscribedEvent, VoiceAddresses};
+use rejoin_twilio::{Client, ConversationWebhook, SubscribedEvent, VoiceAddresses};
 use serde_json::{Value, json};
 use std::future::Future;
 use std::path::Path;
@@ -97,6 +97,9 @@ async fn make(
         }
         Change::Filter { .. } => return add_filter(client, account, change, record, file).await,
         Change::Fallback { .. } => return set_fallback(client, account, change, record, file).await,
+        Change::Chats { before, after } => {
+            return set_chats(client, account, (before, after), record, file).await;
+        }
         Change::FlexConfiguration { after, .. } => {
             return configure(client, account, after, record, file).await;
         }
@@ -174,6 +177,40 @@ async fn set_fallback(
     if let Some(known) = numbers.chain(&mut account.applications).find(|known| known.sid == *sid) {
         *known = written;
     }
+    Ok(())
+}
+
+async fn set_chats(
+    client: &Client,
+    account: &mut Account,
+    (before, after): (&ConversationWebhook, &ConversationWebhook),
+    record: &mut Record,
+    file: &Path,
+) -> Result<(), Error> {
+    let address = chats::address_of(after);
+    // What was there before the first run counts, unless another has changed it since.
+    let known = record.chats.clone().filter(|it| it.after.iter().any(|url| url == chats::address_of(before)));
+    let mut kept = known.unwrap_or_else(|| ChatsRecord { before: before.clone(), after: vec![] });
+    if !kept.after.iter().any(|url| url == address) {
+        kept.after.push(address.to_owned());
+    }
+    let events: Vec<&str> = chats::events_of(after).collect();
+    let written = replace(
+        "webhook of Conversations",
+        || client.conversation_webhook(),
+        |there| there == before,
+        || {
+            record.chats = Some(kept);
+            record.write(file)
+        },
+        || client.set_conversation_webhook(address, chats::METHOD, &events),
+        |written| {
+            chats::address_of(written) == address
+                && written.method.as_deref() == Some(chats::METHOD)
+                && events.iter().all(|event| chats::events_of(written).any(|it| it == *event))
+        },
+    );
+    account.chats = written.await?.ok_or(Error::ChangedChats)?;
     Ok(())
 }
 

@@ -5,6 +5,7 @@ use rejoin_protocol::{
     AccountSid, ActivitySid, SinkSid, SubscriptionSid, TaskChannelSid, TaskQueueSid, WorkflowSid,
     WorkspaceSid,
 };
+use rejoin_twilio::ConversationWebhook;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -45,6 +46,9 @@ pub struct Record {
     /// Phone numbers and TwiML applications that were given our fallback address, by their SIDs. Earlier versions knew of numbers alone.
     #[serde(default, alias = "numbers", skip_serializing_if = "BTreeMap::is_empty")]
     pub fallbacks: BTreeMap<String, FallbackRecord>,
+    /// The webhook of Conversations, if it was written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chats: Option<ChatsRecord>,
     /// `ui_attributes.custom_data.rejoin`, if it was written.
     #[serde(default)]
     pub flex: Option<FlexRecord>,
@@ -66,6 +70,15 @@ pub struct FallbackRecord {
     pub url: String,
     /// `VoiceFallbackMethod` as it was, if Twilio said it.
     pub method: Option<String>,
+    /// The addresses that were written, or were about to be: a run may have ended in between.
+    pub after: Vec<String>,
+}
+
+/// The webhook of Conversations that was given our address.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChatsRecord {
+    /// As it was.
+    pub before: ConversationWebhook,
     /// The addresses that were written, or were about to be: a run may have ended in between.
     pub after: Vec<String>,
 }
@@ -93,6 +106,7 @@ impl Record {
             subscriptions: vec![],
             workflows: BTreeMap::new(),
             fallbacks: BTreeMap::new(),
+            chats: None,
             flex: None,
         }
     }

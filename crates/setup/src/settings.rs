@@ -16,6 +16,9 @@ pub fn settings(account: &Account, wanted: &Wanted, plan: &Plan) -> String {
     if let Some(fallback) = &wanted.fallback {
         line("fallback_url", &fallback.url);
     }
+    if wanted.chats.is_some() {
+        line("conversations", "on");
+    }
     if let Some(workflow) = &plan.ping_workflow {
         line("ping_workflow_sid", workflow.as_str());
     }

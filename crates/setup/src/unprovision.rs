@@ -2,7 +2,8 @@
 
 use crate::account::during;
 use crate::provision::{patiently, write_rejoin};
-use crate::{Error, Record, fallback, workflow};
+use crate::record::ChatsRecord;
+use crate::{Error, Record, chats, fallback, workflow};
 use rejoin_protocol::WorkflowSid;
 use rejoin_twilio::Client;
 use serde_json::Value;
@@ -19,6 +20,11 @@ pub async fn unprovision(client: &Client, record: &mut Record, file: &Path) -> R
     for sid in record.fallbacks.keys().cloned().collect::<Vec<_>>() {
         lines.push(restore_fallback(client, record, &sid).await?);
         record.fallbacks.remove(&sid);
+        record.write(file)?;
+    }
+    if let Some(kept) = record.chats.clone() {
+        lines.push(restore_chats(client, &kept).await?);
+        record.chats = None;
         record.write(file)?;
     }
     if let Some(flex) = record.flex.clone() {
@@ -101,6 +107,25 @@ async fn restore_fallback(client: &Client, record: &Record, sid: &str) -> Result
         "left as it is, as it was changed since"
     };
     Ok(format!("{label}, its fallback address: {how}"))
+}
+
+async fn restore_chats(client: &Client, kept: &ChatsRecord) -> Result<String, Error> {
+    let read = patiently(|| client.conversation_webhook()).await;
+    let there = read.map_err(during("read the webhook of Conversations"))?;
+    let how = if there == kept.before {
+        "as before already"
+    } else if kept.after.iter().any(|url| url == chats::address_of(&there)) {
+        let before = &kept.before;
+        let events: Vec<&str> = chats::events_of(before).collect();
+        let method = before.method.as_deref().unwrap_or(chats::METHOD);
+        let url = chats::address_of(before);
+        let written = patiently(|| client.set_conversation_webhook(url, method, &events)).await;
+        written.map_err(during("write the webhook of Conversations"))?;
+        "as before"
+    } else {
+        "left as it is, as it was changed since"
+    };
+    Ok(format!("the webhook of Conversations: {how}"))
 }
 
 async fn restore(client: &Client, record: &Record, sid: &WorkflowSid) -> Result<String, Error> {

@@ -1,7 +1,7 @@
 //! Resources of the account beyond calls and tasks, as far as they are read. Unknown fields are ignored.
 
 use rejoin_protocol::{ReservationSid, SinkSid, SubscriptionSid, TaskChannelSid, TaskSid, WorkerSid};
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use std::fmt;
 
@@ -47,6 +47,24 @@ pub struct VoiceAddresses {
     /// `GET` or `POST`.
     #[serde(default)]
     pub voice_fallback_method: Option<String>,
+}
+
+/// Where Twilio sends the account's events of conversations
+/// (<https://www.twilio.com/docs/conversations/api/configuration-webhooks>).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConversationWebhook {
+    /// Where events are sent after what they tell has happened.
+    #[serde(default)]
+    pub post_webhook_url: Option<String>,
+    /// `GET` or `POST`, also for what is sent before.
+    #[serde(default)]
+    pub method: Option<String>,
+    /// The events that are sent.
+    #[serde(default)]
+    pub filters: Option<Vec<String>>,
+    /// `webhook` or `flex`.
+    #[serde(default)]
+    pub target: Option<String>,
 }
 
 /// What has addresses for calls.

@@ -20,8 +20,8 @@ pub mod webhook;
 mod witness;
 
 pub use account::{
-    Account, Flow, Holder, ListedWorker, Offer, PhoneNumber, Sink, SubscribedEvent, Subscription,
-    VoiceAddresses, WebhookRule, WebhookSetting, WorkerChannel,
+    Account, ConversationWebhook, Flow, Holder, ListedWorker, Offer, PhoneNumber, Sink, SubscribedEvent,
+    Subscription, VoiceAddresses, WebhookRule, WebhookSetting, WorkerChannel,
 };
 pub use client::{
     ChannelEnd, ChannelPath, Client, ConferenceInstruction, NewAssetVersion, NewCall, NewInvite,

@@ -1,6 +1,7 @@
 //! Sets up the account of a twin over HTTP, and takes it back.
 #![allow(clippy::expect_used, reason = "a helper of a test may fail the test")]
 
+mod chats;
 mod deploying;
 mod fallback;
 mod opponents;
@@ -126,6 +127,9 @@ impl World {
         if wanted.fallback.is_some() {
             account.read_numbers(client).await?;
         }
+        if wanted.chats.is_some() {
+            account.read_chats(client).await?;
+        }
         let mut record = known.unwrap_or_else(|| Record::new(account.sid.clone(), account.workspace.clone()));
         let mut done = vec![];
         let note = |change: &Change| done.extend(change.lines().into_iter().take(1));
@@ -152,7 +156,14 @@ async fn read_at(client: &Client, public_url: &str) -> Result<Account, Error> {
 
 fn wanted() -> Wanted {
     let workflows = Choice::Named(vec!["Assign to Anyone".into()]);
-    Wanted { public_url: URL.into(), workflows, reconnecting: true, event_streams: true, fallback: None }
+    Wanted {
+        public_url: URL.into(),
+        workflows,
+        reconnecting: true,
+        event_streams: true,
+        chats: None,
+        fallback: None,
+    }
 }
 
 fn configuration(account: &Account, workflow: u128) -> &str {

@@ -103,8 +103,14 @@ async fn names_that_collide_are_told_all_at_once() {
     let client = world.usual();
     client.create_activity("Reconnecting", false).await.expect("an activity");
     let workflows = Choice::Named(vec!["Outbound".into(), "Nobody's".into()]);
-    let wanted =
-        Wanted { public_url: URL.into(), workflows, reconnecting: true, event_streams: true, fallback: None };
+    let wanted = Wanted {
+        public_url: URL.into(),
+        workflows,
+        reconnecting: true,
+        event_streams: true,
+        chats: None,
+        fallback: None,
+    };
     let before = world.account().await;
     let error = world.provision(&client, &wanted).await.expect_err("a refusal").to_string();
     for part in ["\"Reconnecting\" (WA", "rename it", "\"Nobody's\"", "no default queue"] {

@@ -4,6 +4,7 @@
 
 use super::request::Request;
 use super::{CONVERSATIONS, Client, FLEX, encoded};
+use crate::account::ConversationWebhook;
 use crate::conversation::{
     Conversation, InteractionChannel, InteractionParticipant, Invite, Member, Message,
 };
@@ -148,6 +149,28 @@ impl Client {
         let request = self.conversation(Method::POST, &format!("{conversation}/Messages"));
         let request = request.with(WEBHOOKS, "true");
         request.json(&[("Author", author), ("Body", body), ("Attributes", attributes)]).await
+    }
+
+    /// Fetches where the account's events of conversations go.
+    pub async fn conversation_webhook(&self) -> Result<ConversationWebhook, Error> {
+        self.conversation_webhooks(Method::GET).json(&[]).await
+    }
+
+    /// Sets address, method and events of what Twilio sends after it has happened; an empty address removes it. Where events are sent
+    /// before, and the target, stay as they are.
+    pub async fn set_conversation_webhook(
+        &self,
+        url: &str,
+        method: &str,
+        filters: &[&str],
+    ) -> Result<ConversationWebhook, Error> {
+        let mut form = vec![("PostWebhookUrl", url), ("Method", method)];
+        form.extend(filters.iter().map(|filter| ("Filters", *filter)));
+        self.conversation_webhooks(Method::POST).json(&form).await
+    }
+
+    fn conversation_webhooks(&self, method: Method) -> Request {
+        self.request(method, CONVERSATIONS, ("/v1/", "Configuration/Webhooks"), Some(Family::Conversations))
     }
 
     fn channel(&self, method: Method, channel: &ChannelPath, rest: &str) -> Request {

@@ -4,7 +4,7 @@ use crate::administrator::{Twilio, answer_to, is_confirmed, is_terminal};
 use crate::output::{progress, say};
 use clap::Args;
 use rejoin_setup::{
-    Account, Change, Choice, Fallback, Plan, Record, Wanted, provision, settings, unprovision,
+    Account, Change, Chats, Choice, Fallback, Plan, Record, Wanted, provision, settings, unprovision,
 };
 use std::fs;
 use std::io::ErrorKind;
@@ -30,6 +30,9 @@ pub(crate) struct Options {
     /// Do without Event Streams, which tell the server what neither a callback nor a page reports.
     #[arg(long)]
     no_event_streams: bool,
+    /// Chats, too: the server watches conversations, and Twilio tells it of them.
+    #[arg(long)]
+    conversations: bool,
     /// URL at which Twilio reaches `rejoin fallback`, on another host: the fallback address of the account's numbers and TwiML
     /// applications.
     #[arg(long, env = "REJOIN_FALLBACK_URL", value_parser = fallback_url)]
@@ -127,12 +130,19 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode, String> {
     if fallback.is_some() {
         there.read_numbers(&client).await.map_err(|error| error.to_string())?;
     }
+    let chats = options.conversations.then(|| Chats {
+        written: known.iter().filter_map(|it| it.chats.as_ref()).flat_map(|it| it.after.clone()).collect(),
+    });
+    if chats.is_some() {
+        there.read_chats(&client).await.map_err(|error| error.to_string())?;
+    }
     let choice = if options.all_workflows { Choice::All } else { Choice::Named(options.workflows) };
     let wanted = Wanted {
         public_url: options.public_url,
         workflows: if choice == Choice::Named(vec![]) { chosen(&there)? } else { choice },
         reconnecting: !options.no_reconnecting_activity,
         event_streams: !options.no_event_streams,
+        chats,
         fallback,
     };
     let plan = match Plan::of(&there, &wanted) {

@@ -37,7 +37,8 @@ impl Model {
     pub(super) fn set_chat_webhooks(&mut self, new: WebhookSettings) -> Reply {
         let known = &mut self.chat_webhooks;
         if new.conversations.is_some() {
-            (known.conversations, known.conversation_events) = (new.conversations, new.conversation_events);
+            let url = new.conversations.filter(|url| !url.is_empty());
+            (known.conversations, known.conversation_events) = (url, new.conversation_events);
         }
         if new.interactions.is_some() {
             (known.interactions, known.interaction_events) = (new.interactions, new.interaction_events);
