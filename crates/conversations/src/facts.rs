@@ -28,7 +28,11 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Facts {
+    /// As Twilio's webhooks name it.
     pub(crate) place: Option<Latest<Place>>,
+    /// As pages name it. A page may lie, so it counts only while no webhook has named one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) claimed_place: Option<Latest<Place>>,
     pub(crate) began_at: Option<Earliest<Millis>>,
     pub(crate) workflow: Option<Latest<WorkflowSid>>,
     pub(crate) kind: Option<Latest<String>>,
@@ -59,7 +63,7 @@ impl Facts {
 
     /// Where the conversation is in Flex; `None` if it is not Flex's.
     pub fn place(&self) -> Option<&Place> {
-        self.place.as_ref().map(|place| &place.0)
+        self.place.as_ref().or(self.claimed_place.as_ref()).map(|place| &place.0)
     }
 
     /// The workflow of its tasks.
@@ -126,6 +130,7 @@ impl Facts {
 impl Join for Facts {
     fn join(&mut self, other: Self) {
         self.place.join(other.place);
+        self.claimed_place.join(other.claimed_place);
         self.began_at.join(other.began_at);
         self.workflow.join(other.workflow);
         self.kind.join(other.kind);

@@ -19,7 +19,13 @@ impl Facts {
             Event::Message { message, .. } => message_said(at, message),
             Event::State { state, .. } => Self { channel: Channel::seen(at, *state), ..Self::default() },
             Event::Claimed { worker, place, .. } => {
-                Self { statements: Statements::claim(at, worker.clone()), ..known(at, place) }
+                let heard = known(at, place);
+                Self {
+                    statements: Statements::claim(at, worker.clone()),
+                    claimed_place: heard.place,
+                    place: None,
+                    ..heard
+                }
             }
             Event::Leaving { worker, how, .. } => {
                 Self { statements: Statements::leaving(at, worker.clone(), *how), ..Self::default() }

@@ -2,7 +2,7 @@
 
 use crate::room::*;
 use rejoin_conversations::*;
-use rejoin_protocol::{ConversationSid, Millis, TaskSid};
+use rejoin_protocol::{ConversationSid, InteractionChannelSid, InteractionSid, Millis, TaskSid};
 
 #[test]
 fn news_of_unknown_conversations_is_ignored() {
@@ -37,6 +37,22 @@ fn a_claim_of_somebody_elses_conversation_counts_for_nothing() {
     // Bo's open page does not make the conversation attended.
     assert_eq!(room.acts(), ["tell", "invite"]);
     assert_eq!(room.invited(), [Some(worker(ADA))]);
+}
+
+#[test]
+fn a_page_that_names_another_channel_does_not_move_the_conversation() {
+    let mut room = Room::chatting();
+    let other = Place {
+        interaction: InteractionSid::numbered(0xffff),
+        channel: InteractionChannelSid::numbered(0xffff),
+    };
+    room.handle(&Event::Claimed { worker: worker(BO), conversation: conversation(), place: other });
+    room.answer();
+    room.ada_goes();
+    room.pass(60);
+    assert_eq!(room.acts(), ["tell", "invite"]);
+    let Some(Action::Invite { place: invited, .. }) = room.requested.last() else { panic!() };
+    assert_eq!(*invited, place());
 }
 
 #[test]
