@@ -38,7 +38,8 @@ pub enum Telling {
 #[serde(rename_all = "kebab-case", tag = "name")]
 pub enum Action {
     /// `GET Interactions/{KD}/Channels/{UO}`, `GET …/Participants`, `GET Conversations/{CH}/Messages?Order=desc`; with
-    /// `routing`, `GET …/Invites` and `GET Tasks/{WT}` of the newest. Outcome: `Seen`, or `NotFound`.
+    /// `routing`, `GET …/Invites` and `GET Tasks/{WT}` of the newest; with `confirm`, `GET Tasks/{WT}` of its agents. Outcome:
+    /// `Seen`, `NotFound`, or `Unconfirmed`.
     Look {
         /// The channel.
         place: Place,
@@ -46,6 +47,10 @@ pub enum Action {
         routing: bool,
         /// The newest known task, in case Twilio lists no invite.
         task: Option<TaskSid>,
+        /// True if only a page names the channel: what is seen counts only if it is the conversation's, by an agent on it who
+        /// is in the conversation and has it by their task.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        confirm: bool,
     },
     /// `POST Conversations/{CH}/Messages`, by our system author, with `X-Twilio-Webhook-Enabled`.
     Tell {

@@ -137,6 +137,8 @@ pub enum Outcome {
     Seen(Sight),
     /// Twilio knows no such channel.
     NotFound,
+    /// Twilio knows the channel that a page has named, and does not say that it is the conversation's.
+    Unconfirmed,
     /// The invite was made.
     Invited {
         /// The invite.

@@ -2,6 +2,7 @@
 //! says is a set of facts, too, and is merged in: `observe` is nothing but that.
 
 mod channel;
+mod claims;
 mod invites;
 mod join;
 mod messages;
@@ -11,6 +12,7 @@ mod statements;
 mod tasks;
 
 pub use channel::{Channel, ChannelState, Place};
+pub use claims::Claims;
 pub use invites::{Invite, Invites};
 pub use join::{Earliest, Latest};
 pub(crate) use join::{Join, keep_newest};
@@ -30,9 +32,9 @@ use serde::{Deserialize, Serialize};
 pub struct Facts {
     /// As Twilio's webhooks name it.
     pub(crate) place: Option<Latest<Place>>,
-    /// As pages name it. A page may lie, so it counts only while no webhook has named one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) claimed_place: Option<Latest<Place>>,
+    /// As pages name it. It counts only while no webhook has named one, and once Twilio has confirmed it.
+    #[serde(skip_serializing_if = "Claims::is_empty")]
+    pub(crate) claims: Claims,
     pub(crate) began_at: Option<Earliest<Millis>>,
     pub(crate) workflow: Option<Latest<WorkflowSid>>,
     pub(crate) kind: Option<Latest<String>>,
@@ -59,11 +61,20 @@ impl Facts {
         self.roster.forget_old();
         let (roster, invites) = (&self.roster, &self.invites);
         self.tasks.keep(|task| roster.has_task(task) || invites.brought(task));
+        match self.place() {
+            Some(_) => self.claims.forget_claims(),
+            None => self.claims.forget_old(),
+        }
     }
 
-    /// Where the conversation is in Flex; `None` if it is not Flex's.
+    /// Where the conversation is in Flex, as Twilio says; `None` if it is not Flex's, or if only pages name a place.
     pub fn place(&self) -> Option<&Place> {
-        self.place.as_ref().or(self.claimed_place.as_ref()).map(|place| &place.0)
+        self.place.as_ref().map(|place| &place.0).or(self.claims.place())
+    }
+
+    /// The place that only a page names and that Twilio is to be asked about, and when (point in time).
+    pub fn claimed(&self) -> Option<(Millis, &Place)> {
+        self.claims.next().filter(|_| self.place().is_none())
     }
 
     /// The workflow of its tasks.
@@ -130,7 +141,7 @@ impl Facts {
 impl Join for Facts {
     fn join(&mut self, other: Self) {
         self.place.join(other.place);
-        self.claimed_place.join(other.claimed_place);
+        self.claims.join(other.claims);
         self.began_at.join(other.began_at);
         self.workflow.join(other.workflow);
         self.kind.join(other.kind);

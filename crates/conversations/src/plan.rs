@@ -40,7 +40,13 @@ impl Plan<'_> {
     /// What is desired now.
     pub(crate) fn desired(self) -> Desired {
         let mut desired = Desired::default();
-        let Some(place) = self.of.facts.place().filter(|_| !self.is_over()) else { return desired };
+        if self.is_over() {
+            return desired;
+        }
+        let Some(place) = self.of.facts.place() else {
+            self.for_claim(&mut desired);
+            return desired;
+        };
         if let Some(absence) = self.of.absence {
             self.for_absence(absence, place, &mut desired);
         }
@@ -48,6 +54,19 @@ impl Plan<'_> {
         self.for_session(place, &mut desired);
         self.for_look(&mut desired);
         desired
+    }
+
+    /// A look at the channel that only a page names. Nothing else is done there.
+    fn for_claim(self, desired: &mut Desired) {
+        let Some((at, place)) = self.of.facts.claimed() else { return };
+        if self.is_due(at, desired) {
+            desired.actions.push(Action::Look {
+                place: place.clone(),
+                routing: false,
+                task: None,
+                confirm: true,
+            });
+        }
     }
 
     fn is_over(self) -> bool {
@@ -70,6 +89,7 @@ impl Plan<'_> {
             place: place.clone(),
             routing: self.of.absence.is_some() || self.of.agents().next().is_none(),
             task: self.of.routing_task().cloned(),
+            confirm: false,
         };
         if !desired.actions.contains(&look) {
             desired.actions.push(look);

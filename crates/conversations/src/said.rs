@@ -3,8 +3,8 @@
 use crate::action::Action;
 use crate::event::{Event, InteractionNews, Message, Outcome, Seen, Sight};
 use crate::facts::{
-    Channel, Earliest, Evidence, Facts, Invite, Invites, Join, Latest, Messages, Parking, Participant, Place,
-    Roster, Source, Statements, Tasks,
+    Channel, Claims, Earliest, Evidence, Facts, Invite, Invites, Join, Latest, Messages, Parking,
+    Participant, Place, Roster, Source, Statements, Tasks,
 };
 use rejoin_protocol::Millis;
 
@@ -18,15 +18,12 @@ impl Facts {
             }
             Event::Message { message, .. } => message_said(at, message),
             Event::State { state, .. } => Self { channel: Channel::seen(at, *state), ..Self::default() },
-            Event::Claimed { worker, place, .. } => {
-                let heard = known(at, place);
-                Self {
-                    statements: Statements::claim(at, worker.clone()),
-                    claimed_place: heard.place,
-                    place: None,
-                    ..heard
-                }
-            }
+            Event::Claimed { worker, place, .. } => Self {
+                statements: Statements::claim(at, worker.clone()),
+                claims: Claims::made(at, worker.clone(), place.clone()),
+                began_at: Some(Earliest(at)),
+                ..Self::default()
+            },
             Event::Leaving { worker, how, .. } => {
                 Self { statements: Statements::leaving(at, worker.clone(), *how), ..Self::default() }
             }
@@ -79,6 +76,16 @@ fn message_said(now: Millis, message: &Message) -> Facts {
 
 fn done(at: Millis, action: &Action, outcome: &Outcome) -> Facts {
     match (action, outcome) {
+        (Action::Look { place, confirm: true, .. }, Outcome::Seen(sight)) => {
+            Facts { claims: Claims::confirmed(sight.asked_at, place.clone()), ..Facts::default() }
+                .and(seen(at, sight))
+        }
+        (Action::Look { place, confirm: true, .. }, Outcome::NotFound) => {
+            Facts { claims: Claims::unknown(at, place), ..Facts::default() }
+        }
+        (Action::Look { place, .. }, Outcome::Unconfirmed) => {
+            Facts { claims: Claims::unconfirmed(at, place), ..Facts::default() }
+        }
         (Action::Look { .. }, Outcome::Seen(sight)) => seen(at, sight),
         (Action::Look { .. }, Outcome::NotFound) => {
             Facts { unknown_at: Some(Latest(at)), ..Facts::default() }

@@ -114,7 +114,12 @@ pub struct Row {
 /// The table.
 pub const ATTENDANCE: &[Row] = &[
     Row {
-        when: "Nothing names an interaction channel of it, or Twilio knows none.",
+        when: "Only an agent's page names its interaction channel, and Twilio has not confirmed it yet.",
+        attendance: Attendance::Undecided,
+        holds: |it| it.facts.claimed().is_some(),
+    },
+    Row {
+        when: "Nothing that Twilio confirms names an interaction channel of it, or Twilio knows none.",
         attendance: Attendance::Foreign,
         holds: |it| it.is_foreign(),
     },

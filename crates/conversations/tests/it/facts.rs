@@ -66,6 +66,7 @@ pub fn outcome() -> impl Strategy<Value = Outcome> {
         2 => Just(Outcome::Ok),
         4 => sight().prop_map(Outcome::Seen),
         1 => Just(Outcome::NotFound),
+        1 => Just(Outcome::Unconfirmed),
         2 => (1..4u128, prop::option::of(1..4u128)).prop_map(|(invite, task)| Outcome::Invited {
             invite: InviteSid::numbered(invite),
             task: task.map(TaskSid::numbered),
@@ -76,7 +77,7 @@ pub fn outcome() -> impl Strategy<Value = Outcome> {
 
 pub fn action() -> impl Strategy<Value = Action> {
     prop_oneof![
-        Just(Action::Look { place: place(), routing: true, task: None }),
+        any::<bool>().prop_map(|confirm| Action::Look { place: place(), routing: true, task: None, confirm }),
         Just(Action::Close { place: place() }),
         (0..3u32, 0..3u32).prop_map(|(message, invite)| Action::Park {
             place: place(),

@@ -42,11 +42,7 @@ fn a_claim_of_somebody_elses_conversation_counts_for_nothing() {
 #[test]
 fn a_page_that_names_another_channel_does_not_move_the_conversation() {
     let mut room = Room::chatting();
-    let other = Place {
-        interaction: InteractionSid::numbered(0xffff),
-        channel: InteractionChannelSid::numbered(0xffff),
-    };
-    room.handle(&Event::Claimed { worker: worker(BO), conversation: conversation(), place: other });
+    room.handle(&claim(BO, elsewhere()));
     room.answer();
     room.ada_goes();
     room.pass(60);
@@ -55,22 +51,104 @@ fn a_page_that_names_another_channel_does_not_move_the_conversation() {
     assert_eq!(*invited, place());
 }
 
+/// A channel that is not the conversation's.
+fn elsewhere() -> Place {
+    Place { interaction: InteractionSid::numbered(0xffff), channel: InteractionChannelSid::numbered(0xffff) }
+}
+
+fn claim(of: u128, place: Place) -> Event {
+    Event::Claimed { worker: worker(of), conversation: conversation(), place }
+}
+
 #[test]
 fn a_claim_of_a_conversation_that_does_not_exist_is_looked_up_once_and_forgotten() {
     let mut room = Room::new(Policy::default());
     room.page(BO, PAGE, PageEvent::PushOpened);
-    let claim = Event::Claimed { worker: worker(BO), conversation: conversation(), place: place() };
-    room.handle(&claim);
+    room.handle(&claim(BO, place()));
     let look = room.pending[0].clone();
     room.finish(look, Outcome::NotFound);
     assert_eq!(room.attendance(), Attendance::Foreign);
     for _ in 0..100 {
-        room.handle(&claim);
+        room.handle(&claim(BO, place()));
     }
     assert_eq!(room.requested.len(), 1);
     room.pass(700);
     assert_eq!(room.machine.conversations().count(), 0);
     assert!(room.timers.is_empty());
+}
+
+#[test]
+fn a_claim_that_twilio_confirms_is_enough_without_the_webhook_of_interactions() {
+    let mut room = Room::new(Policy::default());
+    room.page(ADA, PAGE, PageEvent::PushOpened);
+    room.there.push(agent(ADA, 1));
+    room.handle(&claim(ADA, place()));
+    assert_eq!(room.attendance(), Attendance::Undecided);
+    room.pass(1);
+    assert_eq!(room.attendance(), Attendance::Attended);
+    room.ada_goes();
+    room.pass(60);
+    assert_eq!(room.acts(), ["tell", "invite"]);
+}
+
+#[test]
+fn nothing_but_looking_is_done_at_a_channel_that_twilio_does_not_confirm() {
+    let mut room = Room::new(Policy::default());
+    room.page(BO, PAGE, PageEvent::PushOpened);
+    // The channel is there, with an agent of its own, whose page goes away.
+    room.there.push(agent(ADA, 1));
+    room.page(ADA, PAGE, PageEvent::PushOpened);
+    room.channel = Some(elsewhere());
+    for _ in 0..1000 {
+        room.handle(&claim(BO, place()));
+        room.pass(1);
+    }
+    room.ada_goes();
+    room.pass(120);
+    assert_eq!(room.acts(), [""; 0]);
+    assert!(room.requested.len() <= 40, "asked {} times in 19 minutes", room.requested.len());
+    room.pass(1000);
+    assert_eq!(room.machine.conversations().count(), 0, "it is forgotten");
+}
+
+#[test]
+fn an_agent_who_has_just_joined_is_confirmed_by_the_next_look() {
+    let mut room = Room::new(Policy::default());
+    room.page(ADA, PAGE, PageEvent::PushOpened);
+    room.handle(&claim(ADA, place()));
+    let look = room.pending[0].clone();
+    room.finish(look, Outcome::Unconfirmed);
+    assert_eq!(room.attendance(), Attendance::Undecided);
+    room.there.push(agent(ADA, 1));
+    room.pass(29);
+    assert_eq!(room.attendance(), Attendance::Undecided);
+    room.pass(2);
+    assert_eq!(room.attendance(), Attendance::Attended);
+}
+
+#[test]
+fn a_liar_who_claims_before_and_after_the_agent_does_not_hide_the_true_channel() {
+    for liar in [worker(1), worker(u128::MAX)] {
+        let mut room = Room::new(Policy::default());
+        room.page(ADA, PAGE, PageEvent::PushOpened);
+        room.there.push(agent(ADA, 1));
+        let lie = |number| Event::Claimed {
+            worker: liar.clone(),
+            conversation: conversation(),
+            place: Place { interaction: InteractionSid::numbered(number), ..elsewhere() },
+        };
+        room.handle(&lie(1));
+        room.handle(&claim(ADA, place()));
+        for number in 2..30 {
+            room.handle(&lie(number));
+            room.pass(1);
+        }
+        assert_eq!(room.attendance(), Attendance::Attended);
+        room.ada_goes();
+        room.pass(60);
+        let Some(Action::Invite { place: invited, .. }) = room.requested.last() else { panic!() };
+        assert_eq!(*invited, place());
+    }
 }
 
 #[test]

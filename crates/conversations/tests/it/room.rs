@@ -59,7 +59,9 @@ pub struct Room {
     /// All requested actions.
     pub requested: Vec<Action>,
     pub notes: Vec<Note>,
-    /// What is true at Twilio.
+    /// What is true at Twilio: where the conversation is.
+    pub channel: Option<Place>,
+    /// The state of its channel.
     pub state: ChannelState,
     pub there: Vec<Seen>,
     pub messages: Vec<Message>,
@@ -76,6 +78,7 @@ impl Room {
             pending: vec![],
             requested: vec![],
             notes: vec![],
+            channel: Some(place()),
             state: ChannelState::Active,
             there: vec![customer()],
             messages: vec![],
@@ -117,6 +120,16 @@ impl Room {
                 }
                 Effect::Note { note, .. } => self.notes.push(note),
             }
+        }
+        self.is_stored_whole();
+    }
+
+    /// Whatever has happened, a conversation is read as it was stored.
+    fn is_stored_whole(&self) {
+        for own in self.machine.conversations() {
+            let stored = serde_json::to_string(own).expect("it can be stored");
+            let read: Conversation = serde_json::from_str(&stored).expect("it can be read");
+            assert_eq!(read, *own);
         }
     }
 
@@ -172,6 +185,9 @@ impl Room {
     /// The truthful answer to an action, which it makes true.
     pub fn outcome(&mut self, action: &Action) -> Outcome {
         match action {
+            Action::Look { place: asked, confirm: true, .. } if self.channel.as_ref() != Some(asked) => {
+                Outcome::Unconfirmed
+            }
             Action::Look { routing, .. } => {
                 let newest = self.newest_task.clone().filter(|_| *routing);
                 let task = newest.map(|task| SeenTask {

@@ -50,6 +50,17 @@ fn each_row_decides_somewhere() {
             |room| pass(10)(room),
         ],
     ));
+    // Only a page says where it is.
+    all.extend(rows(
+        &mut Room::new(Policy::default()),
+        &[|room| {
+            room.handle(&Event::Claimed {
+                worker: worker(ADA),
+                conversation: conversation(),
+                place: place(),
+            });
+        }],
+    ));
     // Somebody else's removal, and an agent whose worker the webhook does not name.
     all.extend(rows(
         &mut Room::chatting(),

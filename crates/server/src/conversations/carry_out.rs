@@ -13,7 +13,9 @@ use rejoin_conversations::{
 };
 use rejoin_protocol::attributes as names;
 use rejoin_protocol::{ConversationSid, MemberSid, Millis, TaskSid, WorkerSid};
-use rejoin_twilio::{ChannelEnd, ChannelPath, Client, Error, InteractionParticipant, NewInvite};
+use rejoin_twilio::{
+    ChannelEnd, ChannelPath, Client, Error, InteractionChannel, InteractionParticipant, NewInvite,
+};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -93,9 +95,16 @@ impl Executor {
             return Ok(found);
         }
         match action {
-            Action::Look { place, routing, task } => {
-                let sight = self.look(client, conversation, place, *routing, task.as_ref()).await?;
-                Ok(Outcome::Seen(sight))
+            Action::Look { place, routing, task, confirm } => {
+                let path = path(place);
+                let there = self.who_is_there(client, conversation, &path).await?;
+                if *confirm && !self.is_of(client, conversation, &there).await? {
+                    return Ok(Outcome::Unconfirmed);
+                }
+                let task =
+                    if *routing { self.newest_task(client, &path, task.as_ref()).await? } else { None };
+                let messages = client.newest_messages(conversation, MESSAGES).await?;
+                Ok(Outcome::Seen(there.sight(messages, task)))
             }
             Action::Tell { what } => {
                 let language = self.language(client, conversation).await;
@@ -171,44 +180,40 @@ impl Executor {
         }
     }
 
-    async fn look(
+    async fn who_is_there(
         &self,
         client: &Client,
         conversation: &ConversationSid,
-        place: &Place,
-        routing: bool,
-        known: Option<&TaskSid>,
-    ) -> Result<Sight, Error> {
-        let (asked_at, path) = (self.store.now(), path(place));
-        let channel = client.fetch_channel(&path).await?;
-        let participants = client.list_channel_participants(&path).await?;
-        let messages = client.newest_messages(conversation, MESSAGES).await?;
+        path: &ChannelPath,
+    ) -> Result<There, Error> {
+        let asked_at = self.store.now();
+        let channel = client.fetch_channel(path).await?;
+        let participants = client.list_channel_participants(path).await?;
         let members = self.members(client, conversation, &participants).await?;
-        let task = if routing { self.newest_task(client, &path, known).await? } else { None };
-        let seen = participants.into_iter().map(|participant| {
-            let routing = participant.routing_properties.unwrap_or_default();
-            Seen {
-                member: routing.worker_sid.as_ref().and_then(|worker| members.get(worker).cloned()),
-                sid: participant.sid,
-                role: role(&participant.kind),
-                worker: routing.worker_sid,
-                task: routing.task_sid,
-                reservation: routing.reservation_sid,
+        Ok(There { asked_at, channel, participants, members })
+    }
+
+    /// True if an agent on the channel is in the conversation, and has it by their task. A page may name any channel, and an
+    /// agent can change the attributes of their own task: neither alone says whose the channel is.
+    async fn is_of(
+        &self,
+        client: &Client,
+        conversation: &ConversationSid,
+        there: &There,
+    ) -> Result<bool, Error> {
+        for participant in &there.participants {
+            let Some(routing) = &participant.routing_properties else { continue };
+            let (Some(worker), Some(task)) = (&routing.worker_sid, &routing.task_sid) else { continue };
+            if !there.members.contains_key(worker) {
+                continue;
             }
-        });
-        let messages = messages.into_iter().map(|message| Message {
-            index: message.index,
-            at: message.date_created.unwrap_or(asked_at),
-            author: message.participant_sid,
-        });
-        Ok(Sight {
-            asked_at,
-            state: state(&channel.status),
-            kind: Some(channel.kind),
-            participants: seen.collect(),
-            messages: messages.collect(),
-            task,
-        })
+            match client.fetch_task(task).await {
+                Ok(task) if is_task_of(task.attributes.as_deref(), conversation) => return Ok(true),
+                Ok(_) | Err(Error::Gone) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(false)
     }
 
     /// The agents among the members of the conversation.
@@ -296,6 +301,45 @@ impl Executor {
 /// Task channel of a chat.
 const CHAT: &str = "chat";
 
+/// A channel, and who is on it.
+struct There {
+    asked_at: Millis,
+    channel: InteractionChannel,
+    participants: Vec<InteractionParticipant>,
+    /// The agents among the members of the conversation.
+    members: BTreeMap<WorkerSid, MemberSid>,
+}
+
+impl There {
+    fn sight(self, messages: Vec<rejoin_twilio::Message>, task: Option<SeenTask>) -> Sight {
+        let Self { asked_at, channel, participants, members } = self;
+        let seen = participants.into_iter().map(|participant| {
+            let routing = participant.routing_properties.unwrap_or_default();
+            Seen {
+                member: routing.worker_sid.as_ref().and_then(|worker| members.get(worker).cloned()),
+                sid: participant.sid,
+                role: role(&participant.kind),
+                worker: routing.worker_sid,
+                task: routing.task_sid,
+                reservation: routing.reservation_sid,
+            }
+        });
+        let messages = messages.into_iter().map(|message| Message {
+            index: message.index,
+            at: message.date_created.unwrap_or(asked_at),
+            author: message.participant_sid,
+        });
+        Sight {
+            asked_at,
+            state: state(&channel.status),
+            kind: Some(channel.kind),
+            participants: seen.collect(),
+            messages: messages.collect(),
+            task,
+        }
+    }
+}
+
 struct Copied {
     attributes: Map<String, Value>,
     workflow: Option<rejoin_protocol::WorkflowSid>,
@@ -313,6 +357,11 @@ fn attributes(mut of: Map<String, Value>, key: String, target: Option<&WorkerSid
         of.insert(names::TARGET_WORKER_SID.into(), worker.as_str().into());
     }
     Value::Object(of).to_string()
+}
+
+fn is_task_of(attributes: Option<&str>, conversation: &ConversationSid) -> bool {
+    let attributes: Option<Value> = attributes.and_then(|text| serde_json::from_str(text).ok());
+    attributes.is_some_and(|attributes| attributes["conversationSid"] == conversation.as_str())
 }
 
 fn has_key(attributes: Option<&str>, wanted: &str) -> bool {

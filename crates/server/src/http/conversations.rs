@@ -10,6 +10,7 @@ use crate::conversations::{role, state};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use futures_util::future::try_join_all;
 use rejoin_conversations::{Event, InteractionNews, Leaving, Machine, Message, PageEvent, Place, Role, Seen};
 use rejoin_protocol::api::{self, ConversationLeave, Conversations};
 use rejoin_protocol::{ConversationSid, Millis, WorkerSid};
@@ -97,22 +98,22 @@ pub(crate) async fn claim(
     app.pushes.heard(&agent.worker, said.epoch);
     let worker = agent.worker;
     let heard = Event::Page { worker: worker.clone(), epoch: said.epoch, event: PageEvent::Heard };
-    app.conversations.event(heard).await?;
-    for claim in said.conversations {
+    let claimed = said.conversations.into_iter().map(|claim| {
         let place = Place { interaction: claim.interaction, channel: claim.channel };
-        let (worker, conversation) = (worker.clone(), claim.conversation);
-        app.conversations.event(Event::Claimed { worker, conversation, place }).await?;
-    }
-    for ConversationLeave { conversation, how } in said.leaving {
+        Event::Claimed { worker: worker.clone(), conversation: claim.conversation, place }
+    });
+    let leaving = said.leaving.into_iter().map(|ConversationLeave { conversation, how }| {
         let how = match how {
             api::LeavingConversation::Leave => Leaving::Leave,
             api::LeavingConversation::Pause => Leaving::Pause,
             api::LeavingConversation::Transfer => Leaving::Transfer,
             api::LeavingConversation::WrapUp => Leaving::WrapUp,
         };
-        let worker = worker.clone();
-        app.conversations.event(Event::Leaving { worker, conversation, how }).await?;
-    }
+        Event::Leaving { worker: worker.clone(), conversation, how }
+    });
+    // Together, so that they are one transaction, or a few.
+    let events = [heard].into_iter().chain(claimed).chain(leaving);
+    try_join_all(events.map(|event| app.conversations.event(event))).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -29,6 +29,13 @@ impl Chat {
 
     /// Conversations are on, and Twilio tells the server of them.
     async fn begins_with(change: impl FnOnce(&mut ConversationSettings)) -> Self {
+        let floor = Self::floor(change).await;
+        tells_of_interactions(&floor).await;
+        Self::begins_on(floor).await
+    }
+
+    /// A twin that tells the server of messages and states, not of interactions.
+    async fn floor(change: impl FnOnce(&mut ConversationSettings)) -> Floor {
         let floor = Floor::open_with(|config| {
             config.conversations.on = Switch::On;
             config.conversations.goodbye_ms = SOON;
@@ -46,26 +53,23 @@ impl Chat {
             ("Filters", "onConversationStateUpdated"),
         ];
         asks(&floor, "conversations.twilio.com/v1/Configuration/Webhooks", &form).await;
-        let interactions = format!("{server}/webhooks/interactions");
-        let form = [
-            ("WebhookUrl", interactions.as_str()),
-            ("WebhookEvents", "onParticipantJoined"),
-            ("WebhookEvents", "onParticipantLeft"),
-            ("WebhookEvents", "onChannelStatusUpdated"),
-        ];
-        let instance = format!("GO{}", AccountSid::numbered(1).digits());
-        asks(&floor, &format!("flex-api.twilio.com/v1/Instances/{instance}/InteractionWebhooks"), &form)
-            .await;
+        floor
+    }
+
+    async fn begins_on(floor: Floor) -> Self {
+        let chat = Self::starts_on(floor).await;
+        chat.page_comes().await;
+        chat.stands("attended").await;
+        chat
+    }
+
+    /// Ada has the chat; no page has said so yet.
+    async fn starts_on(floor: Floor) -> Self {
         takes_chats(&floor, Agent::Ada);
-        let url = format!("{}/chats", floor.twilio().replace("/__tw", "/__twin"));
-        let begun = floor.desk.http.post(url).json(&json!({ "body": "Hello?" })).send().await.unwrap();
-        let begun: Value = begun.json().await.unwrap();
-        let conversation = ConversationSid::parse(begun["conversation"].as_str().unwrap()).unwrap();
+        let conversation = customer_begins(&floor).await;
         let interaction = InteractionSid::parse(&format!("KD{}", conversation.digits())).unwrap();
         let chat = Self { floor, conversation, interaction, epoch: AtomicU64::new(1) };
         chat.is_with(Agent::Ada).await;
-        chat.page_comes().await;
-        chat.stands("attended").await;
         chat
     }
 
@@ -84,6 +88,19 @@ impl Chat {
         });
         let claims = json!({ "epoch": epoch, "conversations": [claim] });
         assert_eq!(self.page_says("/v1/conversations", claims).await, 204);
+    }
+
+    /// A page of Bo's says that this conversation, which is Ada's, is on this channel.
+    async fn bo_claims(&self, channel: &ConversationSid) {
+        let token = self.floor.token_of(Agent::Bo);
+        let claim = json!({
+            "conversation": self.conversation, "interaction": format!("KD{}", channel.digits()),
+            "channel": format!("UO{}", channel.digits()),
+        });
+        let claims = json!({ "epoch": 77, "conversations": [claim] });
+        let url = format!("{}/v1/conversations", self.floor.config().public_url);
+        let said = self.floor.desk.http.post(url).bearer_auth(token).json(&claims).send().await.unwrap();
+        assert_eq!(said.status(), 204);
     }
 
     async fn page_says(&self, path: &str, body: Value) -> u16 {
@@ -208,6 +225,25 @@ impl Chat {
     }
 }
 
+async fn customer_begins(floor: &Floor) -> ConversationSid {
+    let url = format!("{}/chats", floor.twilio().replace("/__tw", "/__twin"));
+    let begun = floor.desk.http.post(url).json(&json!({ "body": "Hello?" })).send().await.unwrap();
+    let begun: Value = begun.json().await.unwrap();
+    ConversationSid::parse(begun["conversation"].as_str().unwrap()).unwrap()
+}
+
+async fn tells_of_interactions(floor: &Floor) {
+    let interactions = format!("{}/webhooks/interactions", floor.config().public_url);
+    let form = [
+        ("WebhookUrl", interactions.as_str()),
+        ("WebhookEvents", "onParticipantJoined"),
+        ("WebhookEvents", "onParticipantLeft"),
+        ("WebhookEvents", "onChannelStatusUpdated"),
+    ];
+    let instance = format!("GO{}", AccountSid::numbered(1).digits());
+    asks(floor, &format!("flex-api.twilio.com/v1/Instances/{instance}/InteractionWebhooks"), &form).await;
+}
+
 async fn asks(floor: &Floor, path: &str, form: &[(&str, &str)]) {
     let request = floor.desk.http.post(format!("{}/{path}", floor.twilio()));
     let request = request.basic_auth(AccountSid::numbered(1), Some(AUTH_TOKEN)).form(form);
@@ -285,6 +321,42 @@ async fn a_chat_whose_agent_is_gone_is_told_once_and_goes_to_another_agent() {
     assert_eq!((&shown["absence"], &shown["last"]), (&Value::Null, &json!("other agent")));
     assert_eq!(chat.told().await, 1, "{:?}", chat.transcript().await);
     assert_eq!(chat.invites().await.len(), 2, "one invite beside the first task");
+}
+
+#[tokio::test]
+async fn without_the_webhook_of_interactions_what_the_page_says_is_enough() {
+    let chat = Chat::begins_on(Chat::floor(|_| ()).await).await;
+    takes_chats(&chat.floor, Agent::Bo);
+    chat.page_goes().await;
+    chat.floor.is(Agent::Ada, "Offline").await;
+    chat.floor.is(Agent::Bo, "Available").await;
+    let bo = Agent::Bo.worker();
+    chat.floor
+        .until("Bo has it, too", |state| {
+            let mut there = chat.of(state)?["participants"].as_array()?.iter();
+            there.any(|it| it["joined"] == true && it["worker"] == bo.as_str()).then_some(())
+        })
+        .await;
+    chat.bo_claims(&chat.conversation).await;
+    chat.is_with(Agent::Bo).await;
+    let shown = chat.stands("attended").await;
+    assert_eq!(shown["last"], "other agent");
+    assert_eq!((chat.told().await, chat.invites().await.len()), (1, 2), "{:?}", chat.transcript().await);
+}
+
+#[tokio::test]
+async fn a_page_that_claims_somebody_elses_conversation_on_another_channel_changes_nothing() {
+    let chat = Chat::starts_on(Chat::floor(|_| ()).await).await;
+    let other = customer_begins(&chat.floor).await;
+    chat.bo_claims(&other).await;
+    assert_eq!(chat.shown().await["attendance"], "undecided");
+    // The true one beside it.
+    chat.page_comes().await;
+    chat.stands("attended").await;
+    chat.bo_claims(&other).await;
+    chat.page_goes().await;
+    let shown = chat.stands("unattended").await;
+    assert_eq!(shown["agents"], json!([Agent::Ada.worker()]));
 }
 
 #[tokio::test]
