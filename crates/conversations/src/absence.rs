@@ -83,6 +83,9 @@ pub struct Absence {
     pub last_agent: Option<WorkerSid>,
     /// The task whose attributes are sent again.
     pub task: Option<TaskSid>,
+    /// When the customer was told of it (point in time).
+    #[serde(default)]
+    pub told_at: Option<Millis>,
     /// The number of the last invite before it.
     pub after_invite: u32,
 }

@@ -32,6 +32,16 @@ pub enum Telling {
     },
 }
 
+impl Telling {
+    /// True if it tells of the absence with this number.
+    pub(crate) fn is_about(self, number: u32) -> bool {
+        match self {
+            Self::AgentGone { absence } | Self::Parked { absence } => absence == number,
+            Self::Idle { .. } => false,
+        }
+    }
+}
+
 /// A change or a query that the machine wants at Twilio. Each takes at most a few REST requests, which its first line lists in
 /// order. All of them answer 200 when the request is taken; what came of it is seen by the next look.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

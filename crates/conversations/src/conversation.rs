@@ -3,8 +3,9 @@
 //! in flight is requested; the timer is set.
 
 use crate::absence::{Absence, Cause, Ending};
+use crate::action::Action;
 use crate::desk::Desk;
-use crate::diagnosis::{Attendance, Diagnosis};
+use crate::diagnosis::{ATTENDANCE, Attendance, Diagnosis, Row};
 use crate::effect::{Effect, Note};
 use crate::event::{Event, Outcome};
 use crate::facts::Facts;
@@ -32,6 +33,10 @@ pub struct Conversation {
     conversation: ConversationSid,
     #[serde(default)]
     facts: Facts,
+    /// The row of the table that decided last, and since when it does (point in time). The next judgement corrects it: nothing is
+    /// decided by it, so another release may number its rows otherwise.
+    #[serde(default)]
+    judged: Option<(usize, Millis)>,
     #[serde(default)]
     absence: Option<Absence>,
     /// How many absences there were.
@@ -60,6 +65,7 @@ impl Conversation {
             format: Format,
             conversation,
             facts: Facts::default(),
+            judged: None,
             absence: None,
             absences: 0,
             last: None,
@@ -78,6 +84,13 @@ impl Conversation {
     /// What is known of it.
     pub fn facts(&self) -> &Facts {
         &self.facts
+    }
+
+    /// The row of [`ATTENDANCE`] that decided when it was judged last, its index, and since when it decides (point in time); `None`:
+    /// this release has not judged it yet.
+    pub fn judged(&self) -> Option<(&'static Row, usize, Millis)> {
+        let (row, since) = self.judged?;
+        Some((ATTENDANCE.get(row)?, row, since))
     }
 
     /// Its absence, while it has nobody.
@@ -126,6 +139,10 @@ impl Conversation {
             }
             if !ok {
                 self.note(effects, Note::Refused { action: action.name() });
+            } else if let (Action::Tell { what }, Some(absence)) = (action, &mut self.absence)
+                && what.is_about(absence.number)
+            {
+                absence.told_at = Some(now);
             }
         }
         self.facts.observe(Facts::said(now, event));
@@ -143,6 +160,9 @@ impl Conversation {
         let now = around.now;
         let policy = self.policy(policies);
         let (row, attendance) = self.diagnosis(around, &policy).row();
+        if self.judged.is_none_or(|(before, _)| before != row) {
+            self.judged = Some((row, now));
+        }
         match self.ending(attendance) {
             Some(ending) => self.end_absence(now, ending, effects),
             None => self.begin_absence(around, (row, attendance), &policy, effects),
@@ -288,6 +308,7 @@ impl Conversation {
             lost,
             last_agent: newest.and_then(|agent| agent.worker()).cloned(),
             task: newest.and_then(|agent| agent.task()).cloned(),
+            told_at: None,
             after_invite: self.facts.invites().last_number(),
         };
         self.absences = absence.number;
