@@ -279,23 +279,7 @@ impl Engine {
 
     /// One transaction.
     async fn attempt(&mut self, works: &[Work]) -> Result<Vec<BegunAction>, Error> {
-        let mut batch = ConversationBatch::default();
-        for work in works {
-            batch.keys.insert(work.event.key());
-            batch.ended.extend(work.ends);
-            match &work.event {
-                Event::Interaction { conversation, .. } | Event::Claimed { conversation, .. } => {
-                    batch.begins.insert(conversation.clone());
-                }
-                Event::Page { worker, .. } => _ = batch.workers.insert(worker.clone()),
-                Event::Message { .. }
-                | Event::State { .. }
-                | Event::Leaving { .. }
-                | Event::Task { .. }
-                | Event::Done { .. }
-                | Event::Timer { .. } => {}
-            }
-        }
+        let batch = concerned(works);
         let (policies, now, listening_since) = (&self.policies, self.store.now(), self.listening_since);
         let decide = |found: FoundConversations| {
             let decided =
@@ -383,6 +367,32 @@ fn not_known_open(
         Some(Reach::Heard(_) | Reach::Gone(Way::PushClosed | Way::PollingStopped, _)) | None => true,
     });
     connected
+}
+
+/// What these events concern.
+fn concerned(works: &[Work]) -> ConversationBatch {
+    let mut batch = ConversationBatch::default();
+    for work in works {
+        batch.keys.insert(work.event.key());
+        batch.ended.extend(work.ends);
+        match &work.event {
+            Event::Interaction { conversation, .. } | Event::Claimed { conversation, .. } => {
+                batch.begins.insert(conversation.clone());
+            }
+            Event::Page { worker, .. } => _ = batch.workers.insert(worker.clone()),
+            // The stored conversation may not know yet whose pages it is judged by from now on.
+            Event::Done { outcome: Outcome::Seen(sight), .. } => {
+                batch.workers.extend(sight.participants.iter().filter_map(|it| it.worker.clone()));
+            }
+            Event::Message { .. }
+            | Event::State { .. }
+            | Event::Leaving { .. }
+            | Event::Task { .. }
+            | Event::Done { .. }
+            | Event::Timer { .. } => {}
+        }
+    }
+    batch
 }
 
 /// True if the engine is to stop.
@@ -531,6 +541,36 @@ mod tests {
         assert!(!begun(back, Millis(0)).is_empty(), "without an outage Ada is gone by then");
         assert!(begun(back, back).is_empty());
         assert!(!begun(back + Millis::seconds(15), back).is_empty());
+    }
+
+    /// Otherwise an agent whose page is gone by then would count as one without the plugin, until the next news.
+    #[test]
+    fn the_desk_of_an_agent_whom_a_look_names_for_the_first_time_is_read() {
+        let seen = Seen {
+            sid: ParticipantSid::numbered(1),
+            role: Role::Agent,
+            worker: Some(ada()),
+            task: None,
+            reservation: None,
+            member: None,
+        };
+        let sight = Sight {
+            asked_at: Millis(1),
+            state: rejoin_conversations::ChannelState::Active,
+            kind: None,
+            participants: vec![seen],
+            messages: vec![],
+            task: None,
+        };
+        let action = rejoin_conversations::Action::Close {
+            place: Place {
+                interaction: InteractionSid::numbered(1),
+                channel: InteractionChannelSid::numbered(1),
+            },
+        };
+        let event = Event::Done { conversation: chat(), action, outcome: Outcome::Seen(sight) };
+        let batch = concerned(&[Work { event, ends: None, reply: None }]);
+        assert_eq!(batch.workers, [ada()].into());
     }
 
     #[test]
