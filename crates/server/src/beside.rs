@@ -3,7 +3,7 @@
 use crate::config::Config;
 use crate::console;
 use crate::error::Error;
-use crate::explain::{self, Story, Subject};
+use crate::explain::{self, Explained, Story, Subject};
 use crate::given_up;
 use crate::held_back;
 use crate::history::Asked;
@@ -29,10 +29,16 @@ const LEASES_READ_EVERY: Duration = Duration::from_millis(100);
 /// Timeout of the whole answer.
 const READ_WITHIN: Duration = Duration::from_secs(30);
 
-/// The story of a recovery. `None`: the store has nothing about that (any more).
-pub async fn explain(database_url: &str, subject: &Subject) -> Result<Option<Story>, Error> {
+/// The story of a call or a conversation. `None`: the store has nothing about that (any more).
+pub async fn explain(database_url: &str, subject: &Subject) -> Result<Option<Explained>, Error> {
     let pool = reading(database_url).await?;
     // Its connection ends with this program, also where the database does not answer.
+    asked(async { explain::explain(&mut *pool.acquire().await?, subject).await }).await
+}
+
+/// The story of a call alone.
+pub(crate) async fn call(database_url: &str, subject: &Subject) -> Result<Option<Story>, Error> {
+    let pool = reading(database_url).await?;
     asked(async { explain::read(&mut *pool.acquire().await?, subject).await }).await
 }
 

@@ -7,10 +7,13 @@
 
 mod carry_out;
 mod known_agents;
+mod record;
 
 use crate::error::Error;
+use crate::figures;
 use crate::store::{BegunAction, ConversationBatch, ConversationChanges, FoundConversations, Store};
 pub(crate) use carry_out::{Executor, role, state};
+use record::{Record, Was};
 use rejoin_conversations::{
     Desk, Effect, Event, Key, Machine, Note, Outcome, PageEvent, Policies, Reach, Way,
 };
@@ -65,6 +68,11 @@ impl Conversations {
     /// Conversations are off: nothing is taken.
     pub(crate) fn off() -> Self {
         Self { inputs: None }
+    }
+
+    /// False: conversations are off.
+    pub(crate) fn is_on(&self) -> bool {
+        self.inputs.is_some()
     }
 
     /// Hands in an event. When this returns `Ok`, everything that follows from it is durable.
@@ -286,9 +294,9 @@ impl Engine {
                 catch_unwind(AssertUnwindSafe(|| decide(policies, now, listening_since, works, found)));
             decided.map_err(|_| Error::Defect)
         };
-        let (begun, notes) = self.store.transact_conversations(&batch, decide).await?;
-        for (conversation, note) in notes {
-            tell(&conversation, &note);
+        let (begun, happened) = self.store.transact_conversations(&batch, decide).await?;
+        for (conversation, happened) in happened {
+            tell(&conversation, &happened);
         }
         // Timers may have been set.
         self.look_at = Millis(0);
@@ -413,7 +421,7 @@ fn decide(
     listening_since: Millis,
     works: &[Work],
     found: FoundConversations,
-) -> (ConversationChanges, Vec<(ConversationSid, Note)>) {
+) -> (ConversationChanges, Vec<(ConversationSid, Happened)>) {
     let FoundConversations { conversations, desks, unreadable } = found;
     if !unreadable.is_empty() {
         tracing::error!(
@@ -422,7 +430,8 @@ fn decide(
         );
     }
     let mut machine = Machine::new(policies.clone(), conversations, desks).listening_since(listening_since);
-    let (mut begun, mut notes, mut forgotten) = (vec![], vec![], BTreeSet::new());
+    let (mut begun, mut happened, mut forgotten) = (vec![], vec![], BTreeSet::new());
+    let (mut record, mut dirty) = (Record::of(&machine), BTreeSet::new());
     for Work { event, .. } in works {
         if let Key::Conversation(sid) = event.key()
             && unreadable.contains(sid.as_str())
@@ -435,39 +444,60 @@ fn decide(
         {
             continue;
         }
-        for effect in machine.handle(now, event) {
+        let was = Was::before(&machine, event);
+        let effects = machine.handle(now, event);
+        let touched = machine.take_dirty();
+        record.handled(&machine, (now, event, was), &effects, &touched);
+        if let Event::Done { conversation, action, outcome } = event
+            && was.is_answer()
+        {
+            let result = if matches!(outcome, Outcome::Failed { .. }) { "refused" } else { "ok" };
+            happened.push((conversation.clone(), Happened::Answered { action: action.name(), result }));
+        }
+        dirty.extend(touched);
+        for effect in effects {
             match effect {
                 Effect::Act { conversation, action, until } => {
                     begun.push(BegunAction { id: 0, conversation, action, until });
                 }
-                Effect::Note { conversation, note } => notes.push((conversation, note)),
+                Effect::Note { conversation, note } => happened.push((conversation, Happened::Noted(note))),
                 Effect::Forget { conversation } => _ = forgotten.insert(conversation),
                 // It is part of the conversation's state.
                 Effect::SetTimer { .. } | Effect::ClearTimer { .. } => {}
             }
         }
     }
-    let saved = machine.take_dirty().iter().filter_map(|sid| machine.conversation(sid).cloned()).collect();
+    let saved = dirty.iter().filter_map(|sid| machine.conversation(sid).cloned()).collect();
     let desks = machine.take_dirty_desks().into_iter();
     let desks = desks.filter_map(|worker| Some((worker.clone(), machine.desk(&worker)?.clone()))).collect();
     begun.retain(|action| !forgotten.contains(&action.conversation));
-    (ConversationChanges { saved, forgotten, desks, begun }, notes)
+    (ConversationChanges { saved, forgotten, desks, begun, told: record.told() }, happened)
+}
+
+/// What is told to the log and the figures once it is durable.
+enum Happened {
+    /// What the machine notes.
+    Noted(Note),
+    /// Twilio has answered an action.
+    Answered { action: &'static str, result: &'static str },
 }
 
 /// For the log and the figures. Conversations are named by their SIDs alone.
-fn tell(conversation: &ConversationSid, note: &Note) {
-    match note {
-        Note::Began { absence, cause, row } => {
-            metrics::counter!("rejoin_conversation_absences_total", "cause" => cause.name()).increment(1);
+fn tell(conversation: &ConversationSid, happened: &Happened) {
+    match happened {
+        Happened::Noted(Note::Began { absence, cause, row }) => {
+            metrics::counter!(figures::CHAT_ABSENCES, "cause" => cause.name()).increment(1);
             tracing::info!(%conversation, absence, cause = cause.name(), row, "an absence has begun");
         }
-        Note::Ended { absence, ending } => {
-            metrics::counter!("rejoin_conversation_endings_total", "ending" => ending.name()).increment(1);
+        Happened::Noted(Note::Ended { absence, ending }) => {
+            metrics::counter!(figures::CHAT_ENDINGS, "ending" => ending.name()).increment(1);
             tracing::info!(%conversation, absence, ending = ending.name(), "an absence has ended");
         }
-        Note::Refused { action } => {
-            metrics::counter!("rejoin_conversation_refused_total", "action" => *action).increment(1);
+        Happened::Noted(Note::Refused { action }) => {
             tracing::warn!(%conversation, action, "Twilio refused an action for a conversation, or did not answer");
+        }
+        Happened::Answered { action, result } => {
+            metrics::counter!(figures::CHAT_REQUESTS, "action" => *action, "result" => *result).increment(1);
         }
     }
 }

@@ -1,16 +1,22 @@
 //! The story of a recovery from the store: what came in and what was decided, which jobs and requests to Twilio
-//! followed, with all times, and the current state of the calls. [`beside`](crate::beside) reads it from the database.
+//! followed, with all times, and the current state of the calls. [`beside`](crate::beside) reads it from the database. A
+//! conversation has a [story of its own](ConversationStory).
 
+mod conversation;
 mod draw;
 mod heard;
 mod show;
 
+pub use conversation::{ConversationNow, ConversationStory, FoundEntry};
 pub(crate) use show::time;
 
 use crate::error::Error;
 use crate::story::Entry;
-use rejoin_protocol::{CallSid, ConferenceSid, Millis, RecoveryId, WorkerSid};
+use rejoin_protocol::{
+    CallSid, ConferenceSid, ConversationSid, InteractionChannelSid, Millis, RecoveryId, TaskSid, WorkerSid,
+};
 use rejoin_recovery::{Action, Call, Note, Phase};
+use rejoin_timeline::Timeline;
 use serde::Serialize;
 use serde_json::Value;
 use sqlx::any::AnyRow;
@@ -37,6 +43,12 @@ pub enum Subject {
     Conference(ConferenceSid),
     /// `CA…` of the customer.
     Leg(CallSid),
+    /// `CH…`.
+    Conversation(ConversationSid),
+    /// `UO…`: the channel of a conversation.
+    Channel(InteractionChannelSid),
+    /// `WT…`: a task of a conversation, or of a call that goes on.
+    Task(TaskSid),
 }
 
 impl Subject {
@@ -45,8 +57,14 @@ impl Subject {
         let recovery = RecoveryId::parse(text).map(Self::Recovery);
         let conference = || ConferenceSid::parse(text).map(Self::Conference);
         let leg = || CallSid::parse(text).map(Self::Leg);
-        recovery.or_else(|_| conference()).or_else(|_| leg()).map_err(|_| {
-            "a recovery (RJ…), a conference (CF…) or the leg of a customer (CA…) is wanted, with 32 digits".to_owned()
+        let conversation = || ConversationSid::parse(text).map(Self::Conversation);
+        let channel = || InteractionChannelSid::parse(text).map(Self::Channel);
+        let task = || TaskSid::parse(text).map(Self::Task);
+        let of_call = recovery.or_else(|_| conference()).or_else(|_| leg());
+        of_call.or_else(|_| conversation()).or_else(|_| channel()).or_else(|_| task()).map_err(|_| {
+            "a recovery (RJ…), a conference (CF…), the leg of a customer (CA…), a conversation (CH…), its channel (UO…) or a task \
+             (WT…) is wanted, with 32 digits"
+                .to_owned()
         })
     }
 }
@@ -57,6 +75,38 @@ impl fmt::Display for Subject {
             Self::Recovery(recovery) => recovery.fmt(f),
             Self::Conference(conference) => conference.fmt(f),
             Self::Leg(leg) => leg.fmt(f),
+            Self::Conversation(conversation) => conversation.fmt(f),
+            Self::Channel(channel) => channel.fmt(f),
+            Self::Task(task) => task.fmt(f),
+        }
+    }
+}
+
+/// What is known about a subject.
+#[derive(Clone, Debug, Serialize)]
+#[serde(untagged)]
+pub enum Explained {
+    /// A call.
+    Call(Box<Story>),
+    /// A conversation.
+    Conversation(ConversationStory),
+}
+
+impl Explained {
+    /// The story as it is drawn. It contains no personal data.
+    pub fn timeline(&self, subject: &Subject) -> Timeline {
+        match self {
+            Self::Call(story) => story.timeline(subject),
+            Self::Conversation(story) => story.timeline(subject),
+        }
+    }
+}
+
+impl fmt::Display for Explained {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Call(story) => story.fmt(f),
+            Self::Conversation(story) => story.fmt(f),
         }
     }
 }
@@ -163,7 +213,15 @@ pub struct Now {
     pub recovery: Option<(RecoveryId, Phase)>,
 }
 
-/// Reads the story. `None`: the store has nothing about it (any more).
+/// Reads the story of a call or a conversation. `None`: the store has nothing about it (any more).
+pub(crate) async fn explain(db: &mut AnyConnection, subject: &Subject) -> Result<Option<Explained>, Error> {
+    if let Some(story) = conversation::read(&mut *db, subject).await? {
+        return Ok(Some(Explained::Conversation(story)));
+    }
+    Ok(read(db, subject).await?.map(|story| Explained::Call(Box::new(story))))
+}
+
+/// Reads the story of a call. `None`: the store has nothing about it (any more).
 pub(crate) async fn read(db: &mut AnyConnection, subject: &Subject) -> Result<Option<Story>, Error> {
     let mut conferences: BTreeSet<String> = BTreeSet::new();
     match subject {
@@ -171,6 +229,11 @@ pub(crate) async fn read(db: &mut AnyConnection, subject: &Subject) -> Result<Op
             conferences.insert(conference.to_string());
         }
         Subject::Leg(leg) => conferences.extend(conferences_of(&mut *db, leg.as_str()).await?),
+        Subject::Task(task) => {
+            let named = sqlx::query(BY_KEY).bind(task.to_string()).fetch_all(&mut *db).await?;
+            conferences.extend(names(&named)?);
+        }
+        Subject::Conversation(_) | Subject::Channel(_) => return Ok(None),
         Subject::Recovery(recovery) => {
             let named = sqlx::query(BY_KEY).bind(recovery.to_string()).fetch_all(&mut *db).await?;
             conferences.extend(names(&named)?);
@@ -303,7 +366,8 @@ mod tests {
         let url = format!("sqlite:{}", folder.path().join("rejoin.db").display());
         Store::open(&url).await.unwrap().close().await;
         let mut db = AnyConnection::connect(&url).await.unwrap();
-        for statement in [BY_KEY, BY_RECOVERY, BY_CUSTOMER, CUSTOMER, NOTES, STORY, JOBS, CALL] {
+        let of_calls = [BY_KEY, BY_RECOVERY, BY_CUSTOMER, CUSTOMER, NOTES, STORY, JOBS, CALL];
+        for statement in of_calls.into_iter().chain(conversation::STATEMENTS) {
             let plan = sqlx::query(AssertSqlSafe(format!("explain query plan {statement}"))).bind("CF1");
             let steps = plan.fetch_all(&mut db).await.unwrap();
             let steps: Vec<String> = steps.iter().map(|step| step.get("detail")).collect();

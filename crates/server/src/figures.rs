@@ -63,6 +63,13 @@ pub(crate) const LOOK_UPS_REFUSED: &str = "rejoin_look_ups_refused_total";
 /// New certificates while the server ran, by result.
 pub(crate) const CERTIFICATES: &str = "rejoin_tls_certificates_total";
 
+/// Absences of conversations that began, by cause.
+pub(crate) const CHAT_ABSENCES: &str = "rejoin_conversation_absences_total";
+/// Absences of conversations that ended, by ending.
+pub(crate) const CHAT_ENDINGS: &str = "rejoin_conversation_endings_total";
+/// Requests to Twilio for conversations, by action and result.
+pub(crate) const CHAT_REQUESTS: &str = "rejoin_conversation_requests_total";
+
 /// Alerts of `rejoin monitor`, by target and what became of them: each attempt that failed counts, too.
 pub(crate) const ALERTS: &str = "rejoin_monitor_alerts_total";
 /// Whether an alert about an end point is open, by its kind and address.
@@ -96,13 +103,15 @@ pub(crate) fn start() {
 /// Counters that alerts watch, from the start: Prometheus sees no increase in a counter that appears with its first event
 /// (<https://prometheus.io/docs/practices/instrumentation/#avoid-missing-metrics>).
 fn begin() {
-    let each: [(&'static str, &'static str, &[&'static str]); 6] = [
+    let each: [(&'static str, &'static str, &[&'static str]); 8] = [
         (RECOVERIES, "outcome", Ending::NAMES),
         (GIVEN_UP, "what", Action::NAMES),
         (REFUSED, "what", LIMITS),
         (CONNECTIONS_DROPPED, "why", &["unanswered", "unavailable", "read-only"]),
         (CERTIFICATES, "result", &["used", "refused"]),
         (UNKNOWN_ITEMS, "what", &["mark", "reason", "holding", "task"]),
+        (CHAT_ABSENCES, "cause", &["unattended", "unrouted", "woken"]),
+        (CHAT_ENDINGS, "ending", &["back", "same agent", "other agent", "graceful", "parked", "closed"]),
     ];
     for (counter, label, values) in each {
         for value in values {
@@ -111,6 +120,11 @@ fn begin() {
     }
     for route in ["/webhooks/conference", "/webhooks/events"] {
         metrics::counter!(REQUESTS, "route" => route, "status" => "403").increment(0);
+    }
+    for action in ["look", "tell", "invite", "close-participant", "park", "close"] {
+        for result in ["ok", "refused"] {
+            metrics::counter!(CHAT_REQUESTS, "action" => action, "result" => result).increment(0);
+        }
     }
     metrics::counter!(LOOK_UPS_REFUSED).increment(0);
     metrics::counter!(LEASES_LOST).increment(0);
@@ -252,6 +266,8 @@ pub(crate) struct Now {
     pub(crate) lanes: Vec<LaneStatus>,
     /// Open recoveries, by step; `None`: the database was not read.
     pub(crate) recoveries_open: Option<BTreeMap<&'static str, usize>>,
+    /// Conversations, by attendance, and those that have nobody; `None`: they are off, or the database was not read.
+    pub(crate) conversations: Option<(BTreeMap<&'static str, u64>, u64)>,
     /// How long this server's lease lasts, in milliseconds; negative: how long ago it ended.
     pub(crate) lease_ms: Option<i64>,
     /// How long ago the database's last commit was.
@@ -285,6 +301,12 @@ impl Now {
         }
         for (step, count) in self.recoveries_open.iter().flatten() {
             metrics::gauge!("rejoin_recoveries_open", "step" => *step).set(*count as f64);
+        }
+        if let Some((by_attendance, absent)) = &self.conversations {
+            for (attendance, count) in by_attendance {
+                metrics::gauge!("rejoin_conversations", "attendance" => *attendance).set(*count as f64);
+            }
+            metrics::gauge!("rejoin_conversations_absent").set(*absent as f64);
         }
         if let Some(lease) = self.lease_ms {
             metrics::gauge!("rejoin_lease_seconds").set(lease as f64 / 1000.0);
@@ -347,6 +369,11 @@ fn describe() {
     describe_histogram!("rejoin_twilio_seconds", Unit::Seconds, "Duration of requests to Twilio");
     describe_counter!("rejoin_twilio_throttled_total", "Requests that Twilio answered with HTTP status 429");
     describe_gauge!("rejoin_recoveries_open", "Open recoveries of all servers on the database, by step");
+    describe_gauge!("rejoin_conversations", "Conversations of all servers on the database, by attendance");
+    describe_gauge!("rejoin_conversations_absent", "Conversations that have nobody");
+    describe_counter!(CHAT_ABSENCES, "Absences of conversations that began, by cause");
+    describe_counter!(CHAT_ENDINGS, "Absences of conversations that ended, by ending");
+    describe_counter!(CHAT_REQUESTS, "Requests to Twilio for conversations, by action and result");
     describe_gauge!(
         "rejoin_lease_seconds",
         Unit::Seconds,

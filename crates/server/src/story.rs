@@ -1,8 +1,11 @@
-//! The story of a call, to be understood later: what came in and what followed, and each request to Twilio. It has
-//! identifiers, times and kinds, but no personal data.
+//! The story of a call or a conversation, to be understood later: what came in and what followed, and each request to Twilio.
+//! It has identifiers, times and kinds, but no personal data.
 
+mod conversation;
 mod input;
 
+pub use conversation::ConversationEntry;
+pub(crate) use conversation::{KEPT, ToldConversation};
 pub(crate) use input::then;
 pub use input::{Input, Source, Then};
 

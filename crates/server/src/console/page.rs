@@ -6,7 +6,7 @@ use super::overview::Overview;
 use super::session::Role;
 use super::table::table;
 use super::texts::{Language, Texts};
-use crate::explain::{Story, Subject, time};
+use crate::explain::{Explained, Subject, time};
 use crate::held_back::{Held, Listed};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -60,7 +60,7 @@ fn framed(language: Language, title: &str, role: Option<Role>, main: &Markup, is
                         form.find method="get" action="/console/calls" role="search" {
                             label for="find" { (texts.find) }
                             input id="find" name="id" required spellcheck="false" autocapitalize="off" autocomplete="off"
-                                placeholder="CA…, RJ…, CF…" maxlength="64";
+                                placeholder="CA…, RJ…, CF…, CH…" maxlength="64";
                             button type="submit" { (texts.show) }
                         }
                         form.leave method="post" action="/console/sign-out" {
@@ -189,8 +189,14 @@ pub(crate) fn clock(at: Millis) -> String {
     time(at).split('.').next().unwrap_or_default().to_owned()
 }
 
-/// One call. `at`: when it was read.
-pub(crate) fn call(language: Language, role: Role, at: Millis, subject: &Subject, story: &Story) -> String {
+/// One call or conversation. `at`: when it was read.
+pub(crate) fn call(
+    language: Language,
+    role: Role,
+    at: Millis,
+    subject: &Subject,
+    story: &Explained,
+) -> String {
     let texts = language.texts();
     let this = format!("/console/calls/{subject}");
     let main = html! {
@@ -199,19 +205,29 @@ pub(crate) fn call(language: Language, role: Role, at: Millis, subject: &Subject
         p.unseen role="status" id="summary" { (story_summary(texts, story)) }
         (PreEscaped(timeline(subject, story)))
     };
-    framed(language, texts.call_title, Some(role), &main, true)
+    let title = match story {
+        Explained::Call(_) => texts.call_title,
+        Explained::Conversation(_) => texts.chat_title,
+    };
+    framed(language, title, Some(role), &main, true)
 }
 
 /// The element that shows a call, replaced as a whole. Its texts are English, as the log and the documents are.
-pub(crate) fn timeline(subject: &Subject, story: &Story) -> String {
+pub(crate) fn timeline(subject: &Subject, story: &Explained) -> String {
     let drawn = rejoin_timeline::fragment(&story.timeline(subject));
     html! { div id="call" class="call" lang="en" { (PreEscaped(drawn)) } }.into_string()
 }
 
 /// What a screen reader is told of a call when it changes.
-pub(crate) fn story_summary(texts: &Texts, story: &Story) -> String {
-    let open = story.calls.iter().filter(|call| !call.over && call.recovery.is_some()).count();
-    if open == 0 { texts.call_quiet.to_owned() } else { texts.call_open.to_owned() }
+pub(crate) fn story_summary(texts: &Texts, story: &Explained) -> &'static str {
+    match story {
+        Explained::Call(story) => {
+            let is_open = story.calls.iter().any(|call| !call.over && call.recovery.is_some());
+            if is_open { texts.call_open } else { texts.call_quiet }
+        }
+        Explained::Conversation(story) if story.is_open() => texts.chat_open,
+        Explained::Conversation(_) => texts.chat_quiet,
+    }
 }
 
 /// Nothing is known about it.

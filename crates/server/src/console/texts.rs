@@ -46,6 +46,13 @@ texts! {
     held_back_title held_back_caption held_back_none call why since release held_back_jobs job
     go_on_title go_on_means go_on_yes release_title release_means release_yes cancel done_go_on done_release not_active
     summary_none summary summary_storm summary_failsafe
+    chats chats_caption chats_none chats_read chats_absent chats_unsure chats_attended chats_parked
+    chat chat_stands chat_gone chat_told chat_not_told chat_next chat_deadline
+    chat_undecided chat_waiting chat_awaited chat_unattended chat_unrouted chat_woken
+    chat_goodbye chat_push_closed chat_polling_stopped
+    chat_next_look chat_next_page chat_next_invite chat_next_accept chat_next_flex chat_next_tell chat_next_park chat_next_close
+    chats_ended_caption chat_ended chat_ending ending_back ending_same ending_other ending_graceful ending_parked ending_closed
+    chat_title chat_open chat_quiet summary_chats
 }
 
 /// A language of the console.

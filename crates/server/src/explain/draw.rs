@@ -317,7 +317,7 @@ fn servers<'a>(written: impl Iterator<Item = (Millis, &'a str)>) -> Vec<Server<'
     servers
 }
 
-fn counted(count: usize, what: &str) -> String {
+pub(super) fn counted(count: usize, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 

@@ -323,7 +323,7 @@ async fn call(
 ) -> Result<Html<String>, Response> {
     let subject = Subject::parse(&subject).map_err(|_| viewer.no_call(true))?;
     let at = app.store.now();
-    match app.store.story(&subject).await {
+    match app.store.explain(&subject).await {
         Ok(Some(story)) => Ok(Html(console::call(viewer.language, viewer.role(), at, &subject, &story))),
         Ok(None) => Err(viewer.no_call(false)),
         Err(error) => Err(viewer.refuse(Problem::from(error))),
@@ -437,7 +437,7 @@ impl Follower {
             }
             View::Call(subject) => {
                 let at = self.app.store.now();
-                let Some(story) = self.app.store.story(subject).await? else {
+                let Some(story) = self.app.store.explain(subject).await? else {
                     // Its details have been deleted meanwhile: the page keeps what it shows.
                     return Ok((at, texts.call_none.to_owned(), vec![]));
                 };

@@ -5,6 +5,7 @@ use super::held_back::HeldBack;
 use crate::given_up::GivenUp;
 use crate::history::About;
 use crate::story::Told;
+use rejoin_conversations::Conversation;
 use rejoin_protocol::api::Push;
 use rejoin_protocol::{CallSid, ConferenceSid, Millis, WorkerSid};
 use rejoin_recovery::{Action, Call, EarlyMark, EarlyMarkKey, Key, Note, Timer};
@@ -277,6 +278,21 @@ pub(crate) struct Seen {
     pub(crate) is_shared: bool,
     /// The timeline that PostgreSQL writes, if known.
     pub(crate) timeline: Option<String>,
+    /// Conversations.
+    pub(crate) conversations: SeenConversations,
+}
+
+/// What the console shows of conversations.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct SeenConversations {
+    /// Their number, by the name of their attendance; empty: not judged by this version yet.
+    pub(crate) counts: BTreeMap<String, u64>,
+    /// Number of those that have nobody.
+    pub(crate) absent: u64,
+    /// Those that have nobody, the longest first, and then those of which it is not sure who has them.
+    pub(crate) open: Vec<Conversation>,
+    /// Those whose absence ended lately, the last one first.
+    pub(crate) ended: Vec<Conversation>,
 }
 
 /// A server of the database.

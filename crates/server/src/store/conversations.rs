@@ -1,5 +1,6 @@
 //! Conversations in the store: what a batch of their events reads and writes in one transaction.
 
+use crate::story::ToldConversation;
 use rejoin_conversations::{Action, Conversation, Desk, Key};
 use rejoin_protocol::{ConversationSid, Millis, WorkerSid};
 use std::collections::{BTreeMap, BTreeSet};
@@ -34,6 +35,8 @@ pub(crate) struct ConversationChanges {
     pub(crate) desks: BTreeMap<WorkerSid, Desk>,
     /// Actions that this server carries out from now on.
     pub(crate) begun: Vec<BegunAction>,
+    /// Entries of their stories.
+    pub(crate) told: Vec<ToldConversation>,
 }
 
 /// An action that is being carried out.
@@ -50,7 +53,11 @@ pub(crate) struct BegunAction {
 impl ConversationChanges {
     /// True when there is nothing to write.
     pub(super) fn is_empty(&self) -> bool {
-        self.saved.is_empty() && self.forgotten.is_empty() && self.desks.is_empty() && self.begun.is_empty()
+        self.saved.is_empty()
+            && self.forgotten.is_empty()
+            && self.desks.is_empty()
+            && self.begun.is_empty()
+            && self.told.is_empty()
     }
 }
 
@@ -80,3 +87,6 @@ impl FoundConversations {
         .collect()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -22,7 +22,7 @@ mod memory;
 pub use change::{
     Batch, CallCounts, Changes, Claim, Committed, Found, JobId, Line, NewJob, OpenJobs, StoredJob, Tenure,
 };
-pub(crate) use change::{Seen, SeenServer};
+pub(crate) use change::{Seen, SeenConversations, SeenServer};
 pub(crate) use conversations::{BegunAction, ConversationBatch, ConversationChanges, FoundConversations};
 pub(crate) use database::{hosts, newest_tables, sums};
 pub use disk::Disk;
@@ -34,7 +34,7 @@ pub use memory::{Backup, Memory};
 
 use crate::clock::Skew;
 use crate::error::Error;
-use crate::explain::{Story, Subject};
+use crate::explain::{Explained, Subject};
 use crate::figures;
 use crate::given_up::GivenUp;
 use crate::held_back::Listed;
@@ -533,9 +533,10 @@ impl Store {
         ask!(self, place => seen(most) in parts)
     }
 
-    /// The story of a call for the operators' console. `None`: there is nothing about it. It has a deadline of its own.
-    pub async fn story(&self, subject: &Subject) -> Result<Option<Story>, Error> {
-        ask!(self, place => story(subject) in parts)
+    /// The story of a call or a conversation for the operators' console. `None`: there is nothing about it. It has a deadline of
+    /// its own.
+    pub async fn explain(&self, subject: &Subject) -> Result<Option<Explained>, Error> {
+        ask!(self, place => explain(subject) in parts)
     }
 
     /// Open calls.

@@ -10,7 +10,7 @@ use rejoin_recovery::{
     Policies, Quarantine, Timer,
 };
 use rejoin_server::Error;
-use rejoin_server::explain::Subject;
+use rejoin_server::explain::{Explained, Subject};
 use rejoin_server::pace::Crowd;
 use rejoin_server::store::{
     Batch, Changes, Claim, Committed, Found, JobId, LEASE, Line, NewJob, OpenJobs, Store, Why,
@@ -787,8 +787,9 @@ async fn the_story_of_a_call_is_found_without_reading_a_whole_table() {
         let begin = read().await;
         let store = Store::open(&database.url).await.unwrap();
         for subject in subjects {
-            let found = store.story(&Subject::parse(&subject).unwrap()).await.unwrap();
-            assert_eq!(found.map(|found| found.jobs.len()), Some(1), "{subject}");
+            let found = store.explain(&Subject::parse(&subject).unwrap()).await.unwrap();
+            let Some(Explained::Call(found)) = found else { panic!("{subject}: {found:?}") };
+            assert_eq!(found.jobs.len(), 1, "{subject}");
         }
         store.close().await;
         let (scans, entries) = read().await;

@@ -9,7 +9,8 @@ use std::process::ExitCode;
 
 #[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// A recovery (RJ…, as in the log), a conference (CF…) that the customer was in, or the customer's leg (CA…).
+    /// A recovery (RJ…, as in the log), a conference (CF…) that the customer was in, the customer's leg (CA…); a conversation (CH…),
+    /// its channel (UO…), or a task of it (WT…).
     #[arg(value_parser = Subject::parse)]
     subject: Subject,
     /// Draws the story as a page, into a new file that needs nothing else.
@@ -19,7 +20,7 @@ pub(crate) struct Options {
     asked: Asked,
 }
 
-/// Prints or draws what the store has about a call.
+/// Prints or draws what the store has about a call or a conversation.
 pub(crate) async fn run(options: &Options) -> Result<ExitCode, String> {
     let story = beside::explain(options.asked.url(), &options.subject).await.transpose();
     match (story, &options.html) {

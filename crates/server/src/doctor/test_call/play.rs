@@ -202,7 +202,7 @@ impl<'a> Play<'a> {
     /// What the server has stored about a conference, or about the customer once that is known.
     async fn story(&self, conference: &ConferenceSid) -> Result<Option<Story>, Stop> {
         let subject = Subject::Conference(conference.clone());
-        Ok(beside::explain(&self.config.storage.database_url, &subject).await?)
+        Ok(beside::call(&self.config.storage.database_url, &subject).await?)
     }
 
     /// Waits until a decision of the server is in its database, and returns when it was made (point in time).

@@ -2,11 +2,15 @@
 
 use super::Database;
 use super::read::{count_calls, open_jobs};
+use super::schema::integer;
 use crate::error::Error;
-use crate::explain::{self, Story, Subject};
+use crate::explain::{self, Explained, Subject};
 use crate::given_up;
-use crate::store::{Seen, SeenServer};
+use crate::store::{Seen, SeenConversations, SeenServer};
+use rejoin_conversations::{Attendance, Conversation};
+use rejoin_protocol::Millis;
 use rejoin_recovery::{Call, Timer};
+use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, AssertSqlSafe, Executor as _, Row as _};
 use std::time::Duration;
 
@@ -14,6 +18,18 @@ use std::time::Duration;
 const WITHIN: Duration = Duration::from_secs(3);
 /// Maximum time for each statement, at the database: it stops by itself, and its connection is free again.
 const EACH_WITHIN: &str = "set local statement_timeout = 600";
+/// How far back absences of conversations that ended are shown, and how many of them.
+const ENDED: Millis = Millis::seconds(3600);
+const MOST_ENDED: i64 = 20;
+/// How conversations without an absence stand of which it is not sure who has them.
+const UNSURE: [Attendance; 6] = [
+    Attendance::Awaited,
+    Attendance::Undecided,
+    Attendance::Waiting,
+    Attendance::Unattended,
+    Attendance::Unrouted,
+    Attendance::Woken,
+];
 
 impl Database {
     /// Reads it. A question that takes too long ends, and no connection is dropped for it: the engine has its own view of that.
@@ -24,14 +40,14 @@ impl Database {
         }
     }
 
-    /// Reads the story of a call, in the same way.
-    pub(in crate::store) async fn story(&self, subject: &Subject) -> Result<Option<Story>, Error> {
+    /// Reads the story of a call or a conversation, in the same way.
+    pub(in crate::store) async fn explain(&self, subject: &Subject) -> Result<Option<Explained>, Error> {
         let read = async {
             let mut moment = self.moment().await?;
             if self.is_shared() {
                 moment.execute(EACH_WITHIN).await?;
             }
-            let story = explain::read(&mut moment, subject).await?;
+            let story = explain::explain(&mut moment, subject).await?;
             moment.rollback().await?;
             Ok(story)
         };
@@ -52,6 +68,7 @@ impl Database {
         let given_up = given_up::read(db).await?;
         let servers = self.seen_servers(db).await?;
         let (recovering, calls) = recovering(db, most).await?;
+        let conversations = conversations(db, self.surroundings.now(), most).await?;
         moment.rollback().await?;
         Ok(Seen {
             counts,
@@ -62,6 +79,7 @@ impl Database {
             calls,
             is_shared: self.is_shared(),
             timeline: self.timeline_seen(),
+            conversations,
         })
     }
 
@@ -109,4 +127,42 @@ async fn recovering(db: &mut AnyConnection, most: usize) -> Result<(u64, Vec<Cal
         calls.extend(Call::read(&row.try_get::<String, _>(0)?).ok());
     }
     Ok((count, calls))
+}
+
+/// Conversations; at most `most` of those that have nobody, or may have nobody, are read.
+async fn conversations(db: &mut AnyConnection, now: Millis, most: usize) -> Result<SeenConversations, Error> {
+    let mut seen = SeenConversations::default();
+    let counts = "select attendance, count(*) from conversations group by attendance";
+    for row in sqlx::query(counts).fetch_all(&mut *db).await? {
+        let count = u64::try_from(row.try_get::<i64, _>(1)?).unwrap_or(0);
+        seen.counts.insert(row.try_get(0)?, count);
+    }
+    let absent = "select count(*) from conversations where absent is not null";
+    let absent = sqlx::query(absent).fetch_one(&mut *db).await?;
+    seen.absent = u64::try_from(absent.try_get::<i64, _>(0)?).unwrap_or(0);
+    let most = i64::try_from(most).unwrap_or(i64::MAX);
+    let open = "select state from conversations where absent is not null order by absent limit $1";
+    let open = sqlx::query(open).bind(most).fetch_all(&mut *db).await?;
+    let names: Vec<String> = UNSURE.iter().map(|attendance| format!("'{}'", attendance.name())).collect();
+    let unsure = format!(
+        "select state from conversations where absent is null and attendance in ({}) order by conversation limit $1",
+        names.join(", ")
+    );
+    let left = most - i64::try_from(open.len()).unwrap_or(most);
+    let unsure = sqlx::query(AssertSqlSafe(unsure)).bind(left).fetch_all(&mut *db).await?;
+    seen.open = read(open.into_iter().chain(unsure))?;
+    let ended =
+        "select state from conversations where ended >= $1 and absent is null order by ended desc limit $2";
+    let ended = sqlx::query(ended).bind(integer(now - ENDED)).bind(MOST_ENDED);
+    seen.ended = read(ended.fetch_all(db).await?.into_iter())?;
+    Ok(seen)
+}
+
+/// Those of another version are left out.
+fn read(rows: impl Iterator<Item = AnyRow>) -> Result<Vec<Conversation>, Error> {
+    let mut conversations = vec![];
+    for row in rows {
+        conversations.extend(serde_json::from_str::<Conversation>(&row.try_get::<String, _>(0)?).ok());
+    }
+    Ok(conversations)
 }

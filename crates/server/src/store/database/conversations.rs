@@ -7,6 +7,7 @@ use super::sql::Dialect;
 use super::transact::passes;
 use crate::error::Error;
 use crate::store::conversations::{BegunAction, ConversationBatch, ConversationChanges, FoundConversations};
+use crate::story::{KEPT, ToldConversation};
 use rejoin_conversations::{Conversation, Key};
 use rejoin_protocol::{ConversationSid, Millis, WorkerSid};
 use serde_json::{Value, json};
@@ -31,11 +32,16 @@ pub(super) struct Sql {
     lock: Arc<str>,
     /// The same for desks. `$1`: workers.
     lock_desks: Arc<str>,
-    /// `$1`: `conversation`, `state`, `due`.
+    /// `$1`: `conversation`, `state`, `due`, `attendance`, `absent`, `ended`.
     save: Arc<str>,
     /// `$1`: conversations.
     forget: Arc<str>,
     forget_keys: Arc<str>,
+    /// Deletes their stories, except where an absence began or Twilio was asked for something: those are kept like the stories of
+    /// calls that lost an agent.
+    untell: Arc<str>,
+    /// Deletes all but the newest entries of the stories of `$1`.
+    shorten: Arc<str>,
     /// `$1`: `key`, `conversation`.
     add_keys: Arc<str>,
     /// `$1`: `worker`, `state`, `at`.
@@ -79,13 +85,35 @@ impl Sql {
                 "select worker, state from desks where worker {any} order by worker {update}"
             )),
             save: sql(format!(
-                "insert into conversations (conversation, state, due) select conversation, state, due from {}
-                 where true order by conversation
-                 on conflict (conversation) do update set state = excluded.state, due = excluded.due",
-                d.rows(&[("conversation", "text"), ("state", "text"), ("due", "bigint")])
+                "insert into conversations (conversation, state, due, attendance, absent, ended)
+                 select conversation, state, due, attendance, absent, ended from {} where true order by conversation
+                 on conflict (conversation) do update set state = excluded.state, due = excluded.due,
+                 attendance = excluded.attendance, absent = excluded.absent, ended = excluded.ended",
+                d.rows(&[
+                    ("conversation", "text"),
+                    ("state", "text"),
+                    ("due", "bigint"),
+                    ("attendance", "text"),
+                    ("absent", "bigint"),
+                    ("ended", "bigint"),
+                ])
             )),
             forget: sql(format!("delete from conversations where conversation {any}")),
             forget_keys: sql(format!("delete from conversation_keys where conversation {any}")),
+            untell: sql(format!(
+                "delete from story where conference {any} and conference not in (
+                     select conference from story where conference {any}
+                     and (entry like '{{\"what\":\"began\"%' or entry like '{{\"what\":\"requested\"%')
+                 )"
+            )),
+            shorten: sql(format!(
+                "delete from story where id in (
+                     select id from (
+                         select id, row_number() over (partition by conference order by id desc) as number
+                         from story where conference {any}
+                     ) as numbered where number > {KEPT}
+                 )"
+            )),
             add_keys: sql(format!(
                 "insert into conversation_keys (key, conversation) select key, conversation from {} where true
                  on conflict (key, conversation) do nothing",
@@ -203,10 +231,11 @@ impl Database {
         changes: ConversationChanges,
     ) -> Result<Vec<BegunAction>, Error> {
         let sql = &self.conversations;
-        let ConversationChanges { saved, forgotten, desks, begun } = changes;
+        let ConversationChanges { saved, forgotten, desks, begun, told } = changes;
+        self.tell_conversations(db, &told).await?;
         if !forgotten.is_empty() {
             let gone = texts(forgotten.iter().map(ConversationSid::as_str));
-            for sql in [&sql.forget, &sql.forget_keys] {
+            for sql in [&sql.forget, &sql.forget_keys, &sql.untell] {
                 let sql = AssertSqlSafe(Arc::clone(sql));
                 sqlx::query(sql).bind(gone.clone()).execute(&mut *db).await?;
             }
@@ -217,6 +246,9 @@ impl Database {
             states.push(json!({
                 "conversation": sid, "state": serde_json::to_string(conversation)?,
                 "due": conversation.timer().map(integer),
+                "attendance": conversation.judged().map_or("", |(row, ..)| row.attendance.name()),
+                "absent": conversation.absence().map(|absence| integer(absence.began_at)),
+                "ended": conversation.last_ending().map(|(_, at)| integer(at)),
             }));
             keys.extend(
                 conversation.keys().iter().map(|key| json!({"key": key.as_str(), "conversation": sid})),
@@ -251,6 +283,29 @@ impl Database {
             stored.push(BegunAction { id, ..action });
         }
         Ok(stored)
+    }
+
+    /// Adds entries to stories. They are in the table of those of calls, by their conversation; what a call has in `recovery` is
+    /// here the task or the channel that the entry names.
+    async fn tell_conversations(
+        &self,
+        db: &mut AnyConnection,
+        told: &[ToldConversation],
+    ) -> Result<(), Error> {
+        if told.is_empty() {
+            return Ok(());
+        }
+        let entries = told.iter().map(|told| {
+            Ok(json!({
+                "at": integer(told.at), "server": self.server, "conference": told.conversation,
+                "recovery": told.entry.alias(), "entry": serde_json::to_string(&told.entry)?,
+            }))
+        });
+        rows(db, &self.sql.tell, &entries.collect::<Result<Vec<_>, serde_json::Error>>()?).await?;
+        let of: BTreeSet<&str> = told.iter().map(|told| told.conversation.as_str()).collect();
+        let shorten = AssertSqlSafe(Arc::clone(&self.conversations.shorten));
+        sqlx::query(shorten).bind(texts(of.into_iter())).execute(&mut *db).await?;
+        Ok(())
     }
 
     /// Conversations that are due by now, at most `most`, and when the next one is due.

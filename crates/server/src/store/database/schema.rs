@@ -24,14 +24,14 @@ pub(super) static SQLITE: LazyLock<Migrator> = LazyLock::new(|| {
     migrations!("sqlite":
         "0001_start" "0002_shared" "0003_old" "0004_pushes" "0005_story" "0006_figures" "0007_given_up" "0008_early_marks"
         "0009_quiet_workers" "0010_switches" "0011_call_rows" "0012_jobs_of_call" "0013_history"
-        "0014_conversations"
+        "0014_conversations" "0015_attendance"
     )
 });
 pub(super) static POSTGRES: LazyLock<Migrator> = LazyLock::new(|| {
     migrations!("postgres":
         "0001_start" "0002_old" "0003_pushes" "0004_story" "0005_figures" "0006_given_up" "0007_early_marks"
         "0008_quiet_workers" "0009_switches" "0010_call_rows" "0011_jobs_of_call" "0012_history"
-        "0013_conversations"
+        "0013_conversations" "0014_attendance"
     )
 });
 

@@ -2,7 +2,9 @@
 
 use super::Server;
 use crate::error::Error;
+use crate::explain::{ConversationStory, FoundEntry};
 use crate::store::conversations::{BegunAction, ConversationBatch, ConversationChanges, FoundConversations};
+use crate::story::{ConversationEntry, KEPT, ToldConversation};
 use rejoin_conversations::{Conversation, Key};
 use rejoin_protocol::{ConversationSid, Millis, WorkerSid};
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,6 +18,20 @@ pub(super) struct Conversations {
     desks: BTreeMap<WorkerSid, String>,
     /// With the server that carries it out.
     actions: BTreeMap<i64, (BegunAction, String)>,
+    /// Their stories, with the server that wrote each entry.
+    pub(super) stories: BTreeMap<ConversationSid, Vec<(ToldConversation, String)>>,
+}
+
+impl Conversations {
+    /// The story of a conversation.
+    pub(super) fn story(&self, sid: &ConversationSid) -> Result<Option<ConversationStory>, Error> {
+        let mut entries = vec![];
+        for (told, server) in self.stories.get(sid).into_iter().flatten() {
+            entries.push(FoundEntry::read(told.at, server.clone(), serde_json::to_string(&told.entry)?));
+        }
+        let state = self.states.get(sid).map(|(state, _)| state.as_str());
+        Ok(ConversationStory::of(sid.clone(), entries, state))
+    }
 }
 
 impl Server {
@@ -46,8 +62,18 @@ impl Server {
         changes: ConversationChanges,
     ) -> Result<Vec<BegunAction>, Error> {
         let mut data = self.memory.data();
-        let ConversationChanges { saved, forgotten, desks, begun } = changes;
+        let ConversationChanges { saved, forgotten, desks, begun, told } = changes;
+        for told in told {
+            let story = data.conversations.stories.entry(told.conversation.clone()).or_default();
+            story.push((told, self.name.clone()));
+            let too_many = story.len().saturating_sub(KEPT as usize);
+            story.drain(..too_many);
+        }
         for sid in &forgotten {
+            let stories = &mut data.conversations.stories;
+            if stories.get(sid).is_some_and(|story| !story.iter().any(|(told, _)| is_kept(&told.entry))) {
+                stories.remove(sid);
+            }
             data.conversations.states.remove(sid);
             data.conversations.keys.values_mut().for_each(|of| _ = of.remove(sid));
         }
@@ -128,6 +154,11 @@ impl Server {
         }
         Ok(found)
     }
+}
+
+/// True for what makes a story worth keeping after its conversation.
+fn is_kept(entry: &ConversationEntry) -> bool {
+    matches!(entry, ConversationEntry::Began { .. } | ConversationEntry::Requested { .. })
 }
 
 fn found(data: &Conversations, batch: &ConversationBatch) -> FoundConversations {

@@ -2,7 +2,7 @@
 
 use super::Server;
 use crate::error::Error;
-use crate::explain::{Story, Subject};
+use crate::explain::{Explained, Subject};
 use crate::given_up::{GivenUp, LISTED};
 use crate::held_back::{Held, Listed};
 use crate::store::held_back::HeldBack;
@@ -137,9 +137,11 @@ impl Server {
         Ok(Seen::default())
     }
 
-    /// As above.
-    pub(in crate::store) async fn story(&self, _subject: &Subject) -> Result<Option<Story>, Error> {
-        Ok(None)
+    /// Of calls there is none, as above.
+    pub(in crate::store) async fn explain(&self, subject: &Subject) -> Result<Option<Explained>, Error> {
+        let Subject::Conversation(sid) = subject else { return Ok(None) };
+        let story = self.memory.data().conversations.story(sid)?;
+        Ok(story.map(Explained::Conversation))
     }
 
     pub(in crate::store) async fn given_up(&self) -> Result<Vec<GivenUp>, Error> {
@@ -162,6 +164,10 @@ impl Server {
         let mut data = self.memory.data();
         data.lines.retain(|_, (_, line)| line.at >= before);
         data.story.retain(|told| told.at >= before);
+        data.conversations.stories.retain(|_, story| {
+            story.retain(|(told, _)| told.at >= before);
+            !story.is_empty()
+        });
         let waits_since = self.surroundings.now() - EarlyMark::WAITS;
         data.early.retain(|_, early| early.at >= waits_since);
         let data = &mut *data;
