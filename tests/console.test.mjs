@@ -33,6 +33,31 @@ let program;
 let address;
 const folder = mkdtempSync(path.join(tmpdir(), 'rejoin-console-'));
 
+/** What Twilio answers about the chat with the number that its SIDs have, and about its agent. */
+const chatAnswers = (/** @type {string} */ url, method = 'GET') => {
+  const n = Number.parseInt(/(?:UO|WK|CH)(\w{32})/.exec(url)?.[1] ?? '1', 16);
+  const kind = /\/(\w+)(?:\?.*)?$/.exec(url)?.[1] ?? '';
+  const chat = /\/(?:Interactions|Conversations)\//.test(url);
+  const routing_properties = { worker_sid: sid('WK', n), task_sid: sid('WT', n) };
+  if (kind === 'Messages' && method === 'POST') return { sid: sid('IM', n), index: 1 };
+  if (kind === 'Messages') return { messages: [], meta: {} };
+  if (kind === 'Participants' && url.includes('/Interactions/')) {
+    return { participants: [{ sid: sid('UT', n), type: 'agent', routing_properties }], meta: {} };
+  }
+  if (kind === 'Participants' && chat) return { participants: [], meta: {} };
+  if (kind === 'Invites' && method === 'POST') return { sid: sid('KG', n) };
+  if (kind === 'Invites') return { invites: [], meta: {} };
+  if (/\/Channels\/UO\w+$/.test(url)) {
+    return { sid: sid('UO', n), interaction_sid: sid('KD', n), type: 'web', status: 'active' };
+  }
+  if (/\/Workers\/WK\w+$/.test(url)) return { activity_sid: sid('WA'), available: true, attributes: '{}' };
+  if (/\/Tasks\/WT\w+$/.test(url)) {
+    const task = { sid: sid('WT', n), assignment_status: 'assigned', attributes: '{}', priority: 0 };
+    return { ...task, workflow_sid: sid('WW') };
+  }
+  return undefined;
+};
+
 /** Twilio, as far as a lost agent needs it: it knows the agents, and takes everything else. */
 const startTwilio = async () => {
   twilio = createServer(async (request, response) => {
@@ -54,6 +79,8 @@ const startTwilio = async () => {
         worker_name: 'Ada Lovelace',
       };
       answer = { reservations: [{ ...reservation, reservation_status: 'accepted' }] };
+    } else {
+      answer = chatAnswers(url, request.method) ?? answer;
     }
     response.writeHead(url.endsWith('/Tasks') ? 201 : 200, { 'content-type': 'application/json' });
     response.end(JSON.stringify(answer));
@@ -83,6 +110,9 @@ before(async () => {
     REJOIN_REJOIN_WITHIN_MS: '600000',
     REJOIN_WATCH_RECOVERY_MS: '0',
     REJOIN_WATCH_CALL_MS: '0',
+    REJOIN_CONVERSATIONS: 'on',
+    // The time of a reload: nothing makes it shorter.
+    REJOIN_CONVERSATION_GOODBYE_MS: '15000',
     REJOIN_LOG: 'warn',
   };
   program = spawn(path.join(root, 'target/debug/rejoin'), ['serve'], {
@@ -125,15 +155,46 @@ const callback = async (
     FriendlyName: sid('WT', n),
     ...extra,
   };
-  const signed = Object.entries(form)
+  await signed(place, form);
+};
+
+/** What Twilio sends to this path, with its signature. */
+const signed = async (/** @type {string} */ place, /** @type {Record<string, string>} */ form) => {
+  const values = Object.entries(form)
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([name, value]) => name + value);
   const signature = createHmac('sha1', AUTH)
-    .update(PUBLIC + place + signed.join(''))
+    .update(PUBLIC + place + values.join(''))
     .digest('base64');
   const headers = { 'x-twilio-signature': signature };
   const sent = await fetch(address + place, { method: 'POST', body: new URLSearchParams(form), headers });
-  assert.equal(sent.status, 204, event);
+  assert.equal(sent.status, 204, place);
+};
+
+/** The agent with this number has a chat, and closes the page. */
+const leaveChat = async (/** @type {number} */ n) => {
+  await signed('/webhooks/interactions', {
+    EventType: 'onParticipantJoined',
+    InteractionSid: sid('KD', n),
+    ChannelSid: sid('UO', n),
+    MediaChannelSid: sid('CH', n),
+    ParticipantSid: sid('UT', n),
+    ParticipantType: 'agent',
+    TaskSid: sid('WT', n),
+  });
+  const claim = { conversation: sid('CH', n), interaction: sid('KD', n), channel: sid('UO', n) };
+  const claimed = await fetch(`${address}/v1/conversations`, {
+    method: 'POST',
+    body: JSON.stringify({ epoch: 1, conversations: [claim] }),
+    headers: { authorization: `Bearer ${n}`, 'content-type': 'application/json' },
+  });
+  assert.equal(claimed.status, 204, await claimed.text());
+  const goodbye = await fetch(`${address}/v1/goodbye`, {
+    method: 'POST',
+    body: JSON.stringify({ token: String(n), gone: 1 }),
+    headers: { 'content-type': 'text/plain' },
+  });
+  assert.equal(goodbye.status, 204, await goodbye.text());
 };
 
 /** An agent is on a call with a customer, and is lost. */
@@ -304,7 +365,7 @@ test('a recovery appears by itself, the keyboard is enough, and old is said to b
 
 test('a call is found by its name, drawn, and told on by itself', async () => {
   const find = async (/** @type {Page} */ page) => {
-    await page.getByLabel('Find a call').fill(sid('CA', 0x101));
+    await page.getByLabel('Find a call or a conversation').fill(sid('CA', 0x101));
     await page.keyboard.press('Enter');
     await page.getByRole('heading', { level: 1, name: 'Call' }).waitFor();
   };
@@ -321,11 +382,58 @@ test('a call is found by its name, drawn, and told on by itself', async () => {
   assert.equal(hello.status, 200, await hello.text());
   await page.locator('rejoin-timeline', { hasText: 'requeueing' }).waitFor();
   assert.doesNotMatch(await page.content(), /Ada|Lovelace/);
-  await page.getByLabel('Find a call').fill('+15550100');
+  await page.getByLabel('Find a call or a conversation').fill('+15550100');
   await page.keyboard.press('Enter');
-  await page.getByText('That is not the name of a call.').waitFor();
+  await page.getByText('That is not the name of a call').waitFor();
   await isAccessible(page, 'no call');
   await page.context().close();
+});
+
+test('a conversation that has nobody appears by itself, is found, and tells its story', async () => {
+  const page = await signedIn();
+  const section = page.locator('#conversations');
+  await section.getByText('No conversation waits for an agent.').waitFor();
+  await leaveChat(20);
+  await section.getByText("The agent's page is away").waitFor();
+  const waits = { timeout: 60_000 };
+  await section.locator('td', { hasText: 'The agent is gone' }).waitFor(waits);
+  await section.locator('td', { hasText: 's ago' }).waitFor(waits);
+  await section.locator('td', { hasText: `${sid('WK', 20)} (page closed)` }).waitFor();
+  assert.match((await page.locator('#summary').textContent()) ?? '', /Conversations that have nobody: 1\./);
+  assert.doesNotMatch(await page.content(), /Ada|Lovelace/);
+  await looks('conversations', 'The agent is gone');
+
+  // By keyboard, and by the name of its channel.
+  const link = section.getByRole('link', { name: sid('CH', 20) });
+  await link.focus();
+  await page.keyboard.press('Enter');
+  await page.getByRole('heading', { level: 1, name: 'Conversation details' }).waitFor();
+  await page.getByText('Nobody has this conversation.').waitFor({ state: 'attached' });
+  for (const name of [sid('CH', 20), sid('UO', 20), sid('WT', 20)]) {
+    await page.getByLabel('Find a call or a conversation').fill(name);
+    await page.keyboard.press('Enter');
+    await page
+      .getByText(/Absence 1 begins: all pages of agent/)
+      .first()
+      .waitFor();
+  }
+  await page.context().close();
+  const find = async (/** @type {Page} */ page) => {
+    await page.getByLabel('Find a call or a conversation').fill(sid('CH', 20));
+    await page.keyboard.press('Enter');
+  };
+  await looks('conversation', 'Absence 1 begins', find);
+
+  // The agent is back: nobody is missing, and the absence has ended.
+  const again = await signedIn();
+  const hello = await fetch(`${address}/v1/hello`, {
+    method: 'POST',
+    body: JSON.stringify({ epoch: 2, holdings: [] }),
+    headers: { authorization: 'Bearer 20', 'content-type': 'application/json' },
+  });
+  assert.equal(hello.status, 200, await hello.text());
+  await again.locator('#conversations td', { hasText: 'The agent is back' }).waitFor();
+  await again.context().close();
 });
 
 test('a link on another site leads who is signed in to the page', async () => {

@@ -1,5 +1,7 @@
 //! The view "Now", in sections that change one by one.
 
+mod conversations;
+
 use super::overview::{Open, Overview, Requests, Step};
 use super::session::Role;
 use super::table::table;
@@ -29,15 +31,28 @@ pub(crate) fn sections(texts: &Texts, overview: &Overview, role: Role, rows: usi
         };
         Section { id, html: html.into_string() }
     };
-    vec![
+    let mut sections = vec![
         section("storm", texts.storm, &storm(texts, overview, role)),
         section("calls", texts.calls, &calls(texts, overview)),
         section("recoveries", texts.recoveries, &recoveries(texts, overview, rows)),
+    ];
+    if overview.has_conversations {
+        sections.push(section("conversations", texts.chats, &chats(texts, overview, rows)));
+    }
+    sections.extend([
         section("undone", texts.undone, &undone(texts, overview)),
         section("servers", texts.servers, &servers(texts, overview)),
         section("twilio", texts.twilio, &twilio(texts, overview)),
         section("database", texts.database, &database(texts, overview)),
-    ]
+    ]);
+    sections
+}
+
+fn chats(texts: &Texts, overview: &Overview, rows: usize) -> Markup {
+    match &overview.seen {
+        Some(seen) => conversations::conversations(texts, overview.at, &seen.conversations, rows),
+        None => unread(texts),
+    }
 }
 
 /// What a screen reader is told when it changes.
@@ -48,6 +63,11 @@ pub(crate) fn summary(texts: &Texts, overview: &Overview) -> String {
         (Some(_), 0) => texts.summary_none.to_owned(),
         (Some(_), open) => fill(texts.summary, &[("n", &open)]),
     };
+    let absent = overview.seen.as_ref().map_or(0, |seen| seen.conversations.absent);
+    if overview.has_conversations && absent > 0 {
+        said.push(' ');
+        said.push_str(&fill(texts.summary_chats, &[("n", &absent)]));
+    }
     for (is_so, text) in
         [(overview.pace.storm, texts.summary_storm), (overview.pace.failsafe, texts.summary_failsafe)]
     {

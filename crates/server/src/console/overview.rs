@@ -2,6 +2,7 @@
 
 use crate::pace::Status;
 use crate::store::Seen;
+use rejoin_conversations::Attendance;
 use rejoin_protocol::Millis;
 use rejoin_protocol::{CallSid, TaskSid, WorkerSid};
 use rejoin_recovery::{Absent, Covered, CoveredStage, Phase, Recovery};
@@ -14,6 +15,8 @@ pub(crate) struct Overview {
     pub(crate) at: Millis,
     /// What the database shows; `None`: it could not be read.
     pub(crate) seen: Option<Seen>,
+    /// True if conversations are on.
+    pub(crate) has_conversations: bool,
     /// The database itself.
     pub(crate) database: DatabaseSeen,
     /// The pace of this server's requests to Twilio.
@@ -146,6 +149,16 @@ impl Overview {
             *count.entry(open.step.name()).or_default() += 1;
         }
         Some(count)
+    }
+
+    /// Number of conversations by attendance, all of which are named, and number of those that have nobody; `None`: conversations are
+    /// off, or the database was not read.
+    pub(crate) fn conversations(&self) -> Option<(BTreeMap<&'static str, u64>, u64)> {
+        let seen = &self.seen.as_ref().filter(|_| self.has_conversations)?.conversations;
+        let count = |attendance: Attendance| {
+            (attendance.name(), seen.counts.get(attendance.name()).copied().unwrap_or(0))
+        };
+        Some((Attendance::ALL.map(count).into(), seen.absent))
     }
 
     /// How long this server's lease lasts, in milliseconds; negative: how long ago it ended. `None`: not known.

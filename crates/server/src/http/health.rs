@@ -137,6 +137,7 @@ pub(crate) async fn metrics(State(app): State<Arc<App>>, _: Operator) -> Result<
         lost_lately: status.lost,
         lanes: status.lanes,
         recoveries_open: overview.as_ref().and_then(|overview| overview.open_by_step()),
+        conversations: overview.as_ref().and_then(|overview| overview.conversations()),
         lease_ms: overview.as_ref().and_then(|overview| overview.lease_ms()),
         committed_ago: overview.and_then(|overview| overview.database.committed_ago),
     }

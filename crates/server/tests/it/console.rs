@@ -80,18 +80,18 @@ impl Browser {
 }
 
 /// Server-sent events of an open page.
-struct Following {
+pub(crate) struct Following {
     response: Response,
     /// What has arrived of the next line. A chunk may end in the middle of a character.
     bytes: Vec<u8>,
 }
 
 impl Following {
-    async fn of(browser: &Browser) -> Self {
+    pub(crate) async fn of(browser: &Browser) -> Self {
         Self::at(browser, "/console/now/events").await
     }
 
-    async fn at(browser: &Browser, path: &str) -> Self {
+    pub(crate) async fn at(browser: &Browser, path: &str) -> Self {
         let response = browser.get(path).await;
         assert_eq!(response.status(), 200);
         assert_eq!(response.headers()["content-type"], "text/event-stream");
@@ -113,7 +113,7 @@ impl Following {
     }
 
     /// Waits until a section contains this.
-    async fn shows(&mut self, id: &str, wanted: &str) -> String {
+    pub(crate) async fn shows(&mut self, id: &str, wanted: &str) -> String {
         let begun = Instant::now();
         loop {
             let event = self.next().await.expect("it goes on");
@@ -568,7 +568,7 @@ async fn operators_read_and_follow_one_call(database: &Database) {
     {
         let answer = browser.get(wrong).await;
         assert_eq!(answer.status(), 404, "{wrong}");
-        assert!(answer.text().await.unwrap().contains("That is not the name of a call."), "{wrong}");
+        assert!(answer.text().await.unwrap().contains("That is not the name of a call"), "{wrong}");
     }
     nobody_else_learns_whether_there_is(&world, &leg).await;
 }
@@ -625,14 +625,22 @@ async fn what_others_have_written_about_a_call_is_only_text(database: &Database)
         let story = "insert into story (at, conference, server, entry) values (2, $1, $2, $3)";
         sqlx::query(story).bind(&conference).bind(markup).bind(&text).execute(&beside).await.unwrap();
     }
+    let conversation = rejoin_protocol::ConversationSid::numbered(1).to_string();
+    let reason = json!({"what": "answered", "action": {"name": "tell", "what": {"name": "agent-gone", "absence": 1}}, "outcome": {"Failed": {"reason": markup}}});
+    for text in [json!({"what": markup}).to_string(), markup.to_owned(), reason.to_string()] {
+        let story = "insert into story (at, conference, server, entry) values (2, $1, $2, $3)";
+        sqlx::query(story).bind(&conversation).bind(markup).bind(&text).execute(&beside).await.unwrap();
+    }
     beside.close().await;
     let browser = Browser::signed_in(&world.desk.address).await;
-    let page = browser.page(&format!("/console/calls/{leg}")).await;
-    let mut follows = Following::at(&browser, &format!("/console/calls/{leg}/events")).await;
-    let live = follows.shows("call", "&lt;img src=x").await;
-    for html in [&page, &live] {
-        assert!(html.contains("&lt;/script&gt;&lt;img src=x onerror=alert(1)&gt;"), "{html}");
-        assert!(!html.contains("<img") && !html.contains("\"'"), "{html}");
+    for subject in [leg, conversation] {
+        let page = browser.page(&format!("/console/calls/{subject}")).await;
+        let mut follows = Following::at(&browser, &format!("/console/calls/{subject}/events")).await;
+        let live = follows.shows("call", "&lt;img src=x").await;
+        for html in [&page, &live] {
+            assert!(html.contains("&lt;/script&gt;&lt;img src=x onerror=alert(1)&gt;"), "{html}");
+            assert!(!html.contains("<img") && !html.contains("\"'"), "{html}");
+        }
     }
 }
 

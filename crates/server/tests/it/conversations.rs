@@ -1,5 +1,8 @@
 //! Conversations on the twin: pages that go, agents who come back or do not, and what the customer reads.
 
+use crate::console::{Browser, Following};
+use crate::database::{Database, on_both};
+use crate::explain::{explain_on, in_order};
 use crate::floor::Floor;
 use crate::support::{AUTH_TOKEN, OPERATOR_TOKEN};
 use rejoin_protocol::{AccountSid, ConversationSid, InteractionSid, InviteSid, ReservationSid, WorkspaceSid};
@@ -10,6 +13,8 @@ use rejoin_twin::model::{Assumptions, ChatRequest, Event, NewMessage, Request};
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+
+on_both!(supervisors_see_a_conversation_that_has_nobody_and_its_story,);
 
 /// The shortest time that makes an agent gone.
 const SOON: u64 = 15_000;
@@ -29,14 +34,27 @@ impl Chat {
 
     /// Conversations are on, and Twilio tells the server of them.
     async fn begins_with(change: impl FnOnce(&mut ConversationSettings)) -> Self {
-        let floor = Self::floor(change).await;
+        Self::begins_at(None, change).await
+    }
+
+    /// The same, on this database.
+    async fn begins_at(database: Option<&Database>, change: impl FnOnce(&mut ConversationSettings)) -> Self {
+        let floor = Self::floor_at(database, change).await;
         tells_of_interactions(&floor).await;
         Self::begins_on(floor).await
     }
 
     /// A twin that tells the server of messages and states, not of interactions.
     async fn floor(change: impl FnOnce(&mut ConversationSettings)) -> Floor {
+        Self::floor_at(None, change).await
+    }
+
+    /// The same, on this database.
+    async fn floor_at(database: Option<&Database>, change: impl FnOnce(&mut ConversationSettings)) -> Floor {
         let floor = Floor::open_with(|config| {
+            if let Some(database) = database {
+                config.storage.database_url.clone_from(&database.url);
+            }
             config.conversations.on = Switch::On;
             config.conversations.goodbye_ms = SOON;
             config.conversations.push_closed_ms = SOON;
@@ -412,4 +430,98 @@ async fn a_silent_chat_is_alerted_twice_and_closed() {
     assert_eq!(chat.told().await, 2, "{transcript:?}");
     let said: Vec<&String> = transcript.iter().filter(|line| line.starts_with("system: ")).collect();
     assert_ne!(said[0], said[1], "the second alert says that it is the last");
+}
+
+/// What `rejoin explain` says of a subject, beside the server.
+fn explained(chat: &Chat, arguments: &[&str]) -> (bool, String) {
+    let output = explain_on(&chat.floor.config().storage.database_url, arguments);
+    let said = if output.status.success() { output.stdout } else { output.stderr };
+    (output.status.success(), String::from_utf8(said).unwrap())
+}
+
+async fn supervisors_see_a_conversation_that_has_nobody_and_its_story(database: &Database) {
+    let chat = Chat::begins_at(Some(database), |_| ()).await;
+    let browser = Browser::signed_in(&chat.floor.config().public_url).await;
+    let empty = browser.page("/console").await;
+    assert!(empty.contains("No conversation waits for an agent."), "{empty}");
+    let mut follows = Following::of(&browser).await;
+    takes_chats(&chat.floor, Agent::Bo);
+    chat.page_goes().await;
+    follows.shows("conversations", "The agent's page is away").await;
+    chat.customer_writes("My name is Tom, <b>are you there?").await;
+    chat.floor.is(Agent::Ada, "Offline").await;
+    let link = format!("href=\"/console/calls/{}\"", chat.conversation);
+    let absent = follows.shows("conversations", "s ago").await;
+    for shown in [
+        link.as_str(),
+        Agent::Ada.worker().as_str(),
+        "page closed",
+        "Have nobody</dt><dd><span class=\"bad\">1",
+    ] {
+        assert!(absent.contains(shown), "{shown} is not in {absent}");
+    }
+    let page = browser.page(&format!("/console/calls/{}", chat.conversation)).await;
+    for shown in
+        ["<rejoin-timeline", "Nobody has this conversation.", "Conversation details", "Absence 1 begins"]
+    {
+        assert!(page.contains(shown), "{shown} is not in {page}");
+    }
+    chat.floor.is(Agent::Bo, "Available").await;
+    chat.is_with(Agent::Bo).await;
+    chat.stands("unjudged").await;
+    follows.shows("conversations", "Another agent has it").await;
+
+    let conversation = chat.conversation.to_string();
+    let (_, story) = explained(&chat, &["--json", &conversation]);
+    let story: Value = serde_json::from_str(&story).unwrap();
+    let entries = story["entries"].as_array().unwrap();
+    let tasks: Vec<&str> = entries.iter().filter_map(|it| it["entry"]["task"].as_str()).collect();
+    assert_eq!((story["now"]["attendance"].as_str(), tasks.len()), (Some("unjudged"), 2), "{story:#}");
+    let channel = format!("UO{}", chat.conversation.digits());
+    for subject in [&conversation, &channel, tasks[0], tasks[1]] {
+        let (_, said) = explained(&chat, &[subject]);
+        let (ada, bo) = (Agent::Ada.worker(), Agent::Bo.worker());
+        let order = [
+            conversation.as_str(),
+            &channel,
+            tasks[0],
+            "= attended: A page of an agent on it is there.",
+            &format!("< A page of agent {ada} is gone: goodbye."),
+            "= awaited: ",
+            "< The customer has written, and no agent's page is there.",
+            "= unattended: ",
+            &format!("= Absence 1 begins: all pages of agent {ada} are gone"),
+            "> Twilio is to tell the customer",
+            &format!("> Twilio is to invite agent {ada} first"),
+            "< Twilio has made invite KG",
+            tasks[1],
+            "> Twilio is to close UT",
+            &format!("is agent {bo}"),
+            "= Absence 1 has ended: other agent",
+            "Now: unjudged.",
+        ];
+        in_order(&said, &order);
+        assert_eq!(said.matches("< The customer is told.").count(), 1, "{said}");
+        for personal in ["Tom", "Hello", "Ada", "Customer,", "system"] {
+            assert!(!said.contains(personal), "{personal} is in {said}");
+        }
+    }
+    for (wrong, why) in
+        [("CHnonsense", "is wanted"), (&*ConversationSid::numbered(9).to_string(), "nothing about that")]
+    {
+        let (is_good, said) = explained(&chat, &[wrong]);
+        assert!(!is_good && said.contains(why), "{said}");
+    }
+    let found = browser.get(&format!("/console/calls?id={conversation}")).await;
+    assert_eq!(found.headers()["location"], format!("/console/calls/{conversation}"));
+    let figures = chat.floor.desk.figures().await;
+    for figure in [
+        "rejoin_conversations{attendance=\"unjudged\"} 1",
+        "rejoin_conversations_absent 0",
+        "rejoin_conversation_endings_total{ending=\"other agent\"}",
+        "rejoin_conversation_requests_total{action=\"invite\",result=\"ok\"}",
+    ] {
+        assert!(figures.contains(figure), "{figure} is not in {figures}");
+    }
+    assert!(!figures.contains(&conversation));
 }

@@ -15,7 +15,7 @@ fn explain(folder: &Path, arguments: &[&str]) -> Output {
     explain_on(&format!("sqlite:{}", folder.join("rejoin.db").display()), arguments)
 }
 
-fn explain_on(database: &str, arguments: &[&str]) -> Output {
+pub(crate) fn explain_on(database: &str, arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_rejoin"))
         .arg("explain")
         .args(arguments)
@@ -26,7 +26,7 @@ fn explain_on(database: &str, arguments: &[&str]) -> Output {
 }
 
 /// Checks that the text contains these in this order.
-fn in_order(said: &str, wanted: &[&str]) {
+pub(crate) fn in_order(said: &str, wanted: &[&str]) {
     let mut rest = said;
     for wanted in wanted {
         let Some((_, after)) = rest.split_once(wanted) else {

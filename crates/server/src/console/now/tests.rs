@@ -33,6 +33,7 @@ fn overview(text: &str) -> Overview {
     Overview {
         at: Millis::seconds(1_000_000),
         seen: Some(seen),
+        has_conversations: true,
         database: DatabaseSeen { committed_ago: Some(Millis(3000)), skew_ms: Some(-3) },
         pace: Pace::new(&pacing, Millis(0)).status(Millis(0)),
         requests: Requests { all: 3, failed: 1 },
@@ -85,7 +86,8 @@ proptest! {
 fn a_page_has_each_section_and_no_gap_in_any_language() {
     for language in LANGUAGES {
         let page = shown(language, "plain");
-        for id in ["storm", "recoveries", "calls", "undone", "servers", "database", "twilio"] {
+        for id in ["storm", "recoveries", "conversations", "calls", "undone", "servers", "database", "twilio"]
+        {
             assert!(page.contains(&format!("<section id=\"{id}\" aria-labelledby=\"{id}-title\">")), "{id}");
         }
         let texts = language.texts();

@@ -132,6 +132,7 @@ fn made(app: &App, seen: Option<Seen>) -> Overview {
     Overview {
         at: now,
         seen,
+        has_conversations: app.conversations.is_on(),
         database: DatabaseSeen {
             committed_ago: committed.map(|ago| Millis(u64::try_from(ago).unwrap_or(u64::MAX))),
             skew_ms: app.store.skew().map(|Skew(skew)| skew),
