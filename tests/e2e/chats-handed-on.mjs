@@ -1,7 +1,10 @@
 // Chats whose agent's page is gone.
 
 import assert from 'node:assert/strict';
+import path from 'node:path';
+import axe from 'axe-core';
 import { onAChat, sends, takes, types } from './chat-people.mjs';
+import { opens } from './console.mjs';
 import { json } from './people.mjs';
 
 /** @typedef {import('./story.mjs').Story} Story */
@@ -36,6 +39,27 @@ const stands = (
 const told = async (/** @type {Writer} */ customer) =>
   (await customer.sees()).messages.filter(({ from }) => !['customer', 'agent'].includes(from));
 
+/** The console, opened from the demo's page, with a chat that has nobody. */
+const supervises = async (
+  /** @type {Story} */ story,
+  /** @type {Agent} */ bo,
+  /** @type {Writer} */ customer,
+) => {
+  const start = await bo.page.context().newPage();
+  await start.goto(story.demo.pageUrl);
+  const now = await opens(start, 'Console', 'Now');
+  const row = now.locator('#conversations tr', { hasText: customer.conversation });
+  await row.filter({ hasText: 's ago' }).waitFor({ timeout: 20_000 });
+  await now.evaluate(axe.source);
+  const { violations } = await now.evaluate(() => /** @type {any} */ (window).axe.run());
+  assert.deepEqual(
+    violations.map((/** @type {any} */ { id, nodes }) => `${id}: ${nodes[0].html}`),
+    [],
+  );
+  await now.screenshot({ path: path.join(story.folder, 'console.png'), fullPage: true });
+  return now;
+};
+
 export const toTheNext = {
   title: 'An agent closes the tab, and the chat goes to the next agent with all that was said',
   async play(/** @type {Story} */ story) {
@@ -49,6 +73,9 @@ export const toTheNext = {
     await story.step('the customer is told, once it is certain', () =>
       story.twilio.becomes('told', async () => (await told(customer)).length === 1, 40_000),
     );
+    const now = await story.step('a supervisor opens the console, which shows that nobody has the chat', () =>
+      supervises(story, bo, customer),
+    );
     await story.step('Bo is offered the chat, after Ada', () =>
       bo.acceptButton().waitFor({ timeout: 90_000 }),
     );
@@ -59,6 +86,9 @@ export const toTheNext = {
         await bo.page.getByText(text).first().waitFor({ timeout: 20_000 });
     });
     await story.shot(bo, 'taken');
+    await story.step('the console shows that Bo has it', () =>
+      now.locator('#conversations td', { hasText: 'Another agent has it' }).waitFor({ timeout: 20_000 }),
+    );
     await story.step('Bo answers', async () => {
       await types(bo, 'I am. Ada had to leave.');
       await sends(bo);

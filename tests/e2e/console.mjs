@@ -9,7 +9,11 @@ import path from 'node:path';
 const PATIENCE = { timeout: 20_000 };
 
 /** Opens a link of the demo that leads to the console, in a tab of its own, without a word to type. */
-const opens = async (/** @type {Page} */ page, /** @type {string} */ name, /** @type {string} */ title) => {
+export const opens = async (
+  /** @type {Page} */ page,
+  /** @type {string} */ name,
+  /** @type {string} */ title,
+) => {
   const [opened] = await Promise.all([
     page.waitForEvent('popup', PATIENCE),
     page.getByRole('link', { name }).click(),

@@ -30,7 +30,7 @@ const BY_RECOVERY: &str = "select distinct conference from story where recovery 
 const BY_CUSTOMER: &str = "select distinct conference from notes where customer = $1";
 const CUSTOMER: &str = "select customer from notes where conference = $1 and customer is not null";
 const NOTES: &str = "select at, customer, note from notes where conference = $1 order by id";
-const STORY: &str = "select at, server, entry from story where conference = $1 order by id";
+const STORY: &str = "select at, server, entry, id from story where conference = $1 order by id";
 const JOBS: &str = "select id, action, deadline, closed, fence from jobs where conference = $1";
 const CALL: &str = "select state from calls where conference = $1";
 

@@ -253,3 +253,153 @@ fn followed(conversation: &Conversation, effects: &[Effect], to: &mut Vec<Entry>
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rejoin_conversations::{
+        ChannelState, InteractionNews, Leaving, Message, Policies, Role, Seen, Sight, Way,
+    };
+    use rejoin_protocol::{InteractionChannelSid, InteractionSid, MemberSid};
+
+    fn chat() -> ConversationSid {
+        ConversationSid::numbered(1)
+    }
+
+    fn ada() -> WorkerSid {
+        WorkerSid::numbered(0xada)
+    }
+
+    fn participant(number: u128, role: Role, worker: Option<WorkerSid>) -> Seen {
+        let (sid, member) = (ParticipantSid::numbered(number), Some(MemberSid::numbered(number)));
+        Seen { sid, role, worker, task: None, reservation: None, member }
+    }
+
+    fn page(worker: WorkerSid, event: PageEvent) -> Event {
+        Event::Page { worker, epoch: 1, event }
+    }
+
+    /// A chat of Ada's with a customer, at its machine; each event is recorded.
+    struct Desk {
+        machine: Machine,
+        record: Record,
+        now: Millis,
+    }
+
+    impl Desk {
+        fn with_ada() -> Self {
+            let machine = Machine::new(Policies::default(), [], []);
+            let mut desk = Self { record: Record::of(&machine), machine, now: Millis(1_000_000) };
+            desk.takes(page(ada(), PageEvent::Heard));
+            let place = Place {
+                interaction: InteractionSid::numbered(1),
+                channel: InteractionChannelSid::numbered(1),
+            };
+            let seen = vec![participant(1, Role::Agent, Some(ada())), participant(2, Role::Customer, None)];
+            let news = InteractionNews::Joined(seen[0].clone());
+            desk.takes(Event::Interaction { conversation: chat(), place: place.clone(), kind: None, news });
+            let action = desk.in_flight();
+            let sight = Sight {
+                asked_at: desk.now,
+                state: ChannelState::Active,
+                kind: None,
+                participants: seen,
+                messages: vec![],
+                task: None,
+            };
+            desk.takes(Event::Done { conversation: chat(), action, outcome: Outcome::Seen(sight) });
+            desk.record.told.clear();
+            desk
+        }
+
+        fn in_flight(&self) -> Action {
+            let conversation = self.machine.conversation(&chat()).expect("it is known");
+            conversation.requests().in_flight().next().expect("something is requested").clone()
+        }
+
+        fn takes(&mut self, event: Event) {
+            self.now = self.now + Millis(1000);
+            let was = Was::before(&self.machine, &event);
+            let effects = self.machine.handle(self.now, &event);
+            let touched = self.machine.take_dirty();
+            self.record.handled(&self.machine, (self.now, &event, was), &effects, &touched);
+        }
+
+        fn customer_writes(&mut self, index: u32) {
+            let message = Message { index, at: self.now, author: Some(MemberSid::numbered(2)) };
+            self.takes(Event::Message { conversation: chat(), message });
+        }
+
+        /// What was recorded since the last time, without judgements.
+        fn told(&mut self) -> Vec<Entry> {
+            let told = std::mem::take(&mut self.record.told).into_iter().map(|told| told.entry);
+            told.filter(|entry| !matches!(entry, Entry::Judged { .. })).collect()
+        }
+    }
+
+    #[test]
+    fn a_page_that_goes_and_comes_is_told_and_its_requests_are_not() {
+        let mut desk = Desk::with_ada();
+        for event in [PageEvent::Heard, PageEvent::PushOpened, PageEvent::Heard] {
+            desk.takes(page(ada(), event));
+        }
+        assert_eq!(desk.told(), []);
+        desk.takes(page(ada(), PageEvent::PushClosed));
+        desk.takes(page(ada(), PageEvent::PushClosed));
+        desk.takes(page(ada(), PageEvent::PushOpened));
+        let (gone, back) =
+            (Entry::PageGone { worker: ada(), way: Way::PushClosed }, Entry::PageBack { worker: ada() });
+        assert_eq!(desk.told(), [gone, back]);
+    }
+
+    #[test]
+    fn a_burst_of_the_customer_is_told_once_and_only_while_no_page_is_there() {
+        let mut desk = Desk::with_ada();
+        (0..50).for_each(|index| desk.customer_writes(index));
+        assert_eq!(desk.told(), []);
+        desk.takes(page(ada(), PageEvent::Goodbye));
+        (50..100).for_each(|index| desk.customer_writes(index));
+        let waits = desk.told().into_iter().filter(|entry| *entry == Entry::CustomerWaits).count();
+        assert_eq!(waits, 1);
+    }
+
+    #[test]
+    fn what_a_stranger_says_of_a_conversation_is_not_in_its_story() {
+        let mut desk = Desk::with_ada();
+        let bo = WorkerSid::numbered(0xb0);
+        let place =
+            Place { interaction: InteractionSid::numbered(9), channel: InteractionChannelSid::numbered(9) };
+        desk.takes(Event::Claimed { worker: bo.clone(), conversation: chat(), place });
+        for event in [PageEvent::Heard, PageEvent::Goodbye, PageEvent::Heard] {
+            desk.takes(page(bo.clone(), event));
+        }
+        desk.takes(Event::Leaving { worker: bo, conversation: chat(), how: Leaving::Leave });
+        let told = desk.told();
+        assert!(
+            !told.iter().any(|entry| matches!(
+                entry,
+                Entry::Leaving { .. } | Entry::PageGone { .. } | Entry::PageBack { .. } | Entry::Named { .. }
+            )),
+            "{told:?}"
+        );
+        desk.takes(Event::Leaving { worker: ada(), conversation: chat(), how: Leaving::Leave });
+        assert_eq!(desk.told(), [Entry::Leaving { worker: ada(), how: Leaving::Leave }]);
+    }
+
+    #[test]
+    fn an_answer_is_told_once_and_only_if_it_was_asked_for() {
+        let mut desk = Desk::with_ada();
+        desk.takes(page(ada(), PageEvent::Goodbye));
+        desk.now = desk.now + Millis::seconds(120);
+        desk.takes(Event::Timer { conversation: chat() });
+        // Twilio is asked first who is there, and does not answer.
+        desk.told();
+        let action = desk.in_flight();
+        let outcome = Outcome::Failed { reason: "no answer".into() };
+        let done = Event::Done { conversation: chat(), action: action.clone(), outcome: outcome.clone() };
+        desk.takes(done.clone());
+        desk.takes(done);
+        let told = desk.told();
+        assert_eq!(told, [Entry::Answered { action, outcome }], "the second one was not asked for");
+    }
+}

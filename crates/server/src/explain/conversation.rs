@@ -34,6 +34,8 @@ pub struct ConversationStory {
 /// An entry, and the server that wrote it.
 #[derive(Clone, Debug, Serialize)]
 pub struct FoundEntry {
+    /// Its number: it grows with each entry of any story.
+    pub id: i64,
     /// When it was written (point in time).
     pub at: Millis,
     /// The server: each start has another name.
@@ -87,10 +89,10 @@ impl ConversationNow {
 
 impl FoundEntry {
     /// An entry as it is stored: JSON.
-    pub(crate) fn read(at: Millis, server: String, stored: String) -> Self {
+    pub(crate) fn read(id: i64, at: Millis, server: String, stored: String) -> Self {
         let entry = serde_json::from_str(&stored).ok();
         let stored = serde_json::from_str(&stored).unwrap_or(Value::String(stored));
-        Self { at, server, entry, stored }
+        Self { id, at, server, entry, stored }
     }
 }
 
@@ -128,7 +130,7 @@ pub(super) async fn read(
     let mut entries = vec![];
     let rows = sqlx::query(STORY).bind(conversation.as_str()).fetch_all(&mut *db).await?;
     for row in rows {
-        entries.push(FoundEntry::read(millis(&row, 0)?, row.try_get(1)?, row.try_get(2)?));
+        entries.push(FoundEntry::read(row.try_get(3)?, millis(&row, 0)?, row.try_get(1)?, row.try_get(2)?));
     }
     let row = sqlx::query(STATE).bind(conversation.as_str()).fetch_optional(&mut *db).await?;
     let state: Option<String> = row.map(|row| row.try_get(0)).transpose()?;

@@ -195,7 +195,7 @@ pub(crate) fn routers(app: &Arc<App>) -> Result<Routers, Error> {
         .route(audio::TONE_PATH, get(twiml::tone_audio))
         .merge(plugin);
     let operators = Router::new()
-        .route("/operator/timeline/{customer}", get(operator::timeline))
+        .route("/operator/timeline/{of}", get(operator::timeline))
         .route("/operator/given-up", get(operator::given_up))
         .route("/operator/held-back", get(operator::held_back))
         .route("/operator/conversations", get(conversations::all))

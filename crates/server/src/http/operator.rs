@@ -7,6 +7,7 @@ use super::push::{HEARTBEAT, UNBUFFERED};
 use super::source::Source;
 use super::unverified::Unverified;
 use crate::engine::LineAdded;
+use crate::explain::{Explained, Subject};
 use crate::given_up::GivenUp;
 use crate::held_back::Listed;
 use crate::store::Store;
@@ -16,8 +17,8 @@ use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::sse::{Event as SseLine, KeepAlive};
 use axum::response::{IntoResponse, Sse};
-use futures_util::{StreamExt as _, stream};
-use rejoin_protocol::{CallSid, ConferenceSid};
+use futures_util::{Stream, StreamExt as _, stream};
+use rejoin_protocol::{CallSid, ConferenceSid, ConversationSid};
 use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeSet;
@@ -70,13 +71,24 @@ pub(super) fn check(app: &App, token: &str, source: Option<Source>) -> Result<()
     Ok(())
 }
 
-/// `GET /operator/timeline/{customer's leg}`: first the stored lines, then every new one.
+/// `GET /operator/timeline/{customer's leg, or conversation}`: first the stored lines, then every new one.
 pub(crate) async fn timeline(
     State(app): State<Arc<App>>,
     _: Operator,
-    Path(customer): Path<String>,
+    Path(of): Path<String>,
 ) -> Result<impl IntoResponse, Problem> {
-    let customer = CallSid::parse(&customer).map_err(|_| Problem::NotFound)?;
+    let lines = match (CallSid::parse(&of), ConversationSid::parse(&of)) {
+        (Ok(customer), _) => lines(&app, customer).left_stream(),
+        (_, Ok(conversation)) => entries(&app, conversation).right_stream(),
+        (Err(_), Err(_)) => return Err(Problem::NotFound),
+    };
+    let stopping = app.stopping.clone();
+    let lines = lines.take_until(Box::pin(async move { stopping.said().await }));
+    Ok((UNBUFFERED, Sse::new(lines).keep_alive(KeepAlive::new().interval(HEARTBEAT))))
+}
+
+/// The timeline of a call.
+fn lines(app: &App, customer: CallSid) -> impl Stream<Item = Result<SseLine, Infallible>> + use<> {
     // Before the store is first read, so that nothing is missed in between.
     let added = app.lines.subscribe();
     let reader = Reader { store: app.store.clone(), customer, added, sent: BTreeSet::new(), first: true };
@@ -84,9 +96,36 @@ pub(crate) async fn timeline(
         let lines = reader.next().await?;
         Some((stream::iter(lines.into_iter().map(Ok::<_, Infallible>)), reader))
     });
-    let stopping = app.stopping.clone();
-    let lines = lines.flatten().take_until(Box::pin(async move { stopping.said().await }));
-    Ok((UNBUFFERED, Sse::new(lines).keep_alive(KeepAlive::new().interval(HEARTBEAT))))
+    lines.flatten()
+}
+
+/// The story of a conversation, which is read every two seconds: any server may have written it.
+fn entries(
+    app: &App,
+    conversation: ConversationSid,
+) -> impl Stream<Item = Result<SseLine, Infallible>> + use<> {
+    let begun = (app.store.clone(), Subject::Conversation(conversation), None::<BTreeSet<i64>>);
+    let entries = stream::unfold(begun, |(store, subject, sent)| async {
+        if sent.is_some() {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        let mut sent = sent.unwrap_or_default();
+        let entries = match store.explain(&subject).await {
+            Ok(Some(Explained::Conversation(story))) => story.entries,
+            Ok(Some(Explained::Call(_)) | None) => vec![],
+            Err(error) => {
+                tracing::error!(%error, "the story of a conversation could not be read");
+                return None;
+            }
+        };
+        let ids: BTreeSet<i64> = entries.iter().map(|entry| entry.id).collect();
+        let new = entries.into_iter().filter(|entry| !sent.contains(&entry.id));
+        let new: Vec<_> = new.filter_map(|entry| SseLine::default().json_data(entry).ok()).map(Ok).collect();
+        // Those that were deleted need not be remembered.
+        sent = ids;
+        Some((stream::iter(new), (store, subject, Some(sent))))
+    });
+    entries.flatten()
 }
 
 /// `GET /operator/given-up`: jobs for Twilio that were given up lately, last one first.

@@ -4,7 +4,7 @@ use crate::console::{Browser, Following};
 use crate::database::{Database, on_both};
 use crate::explain::{explain_on, in_order};
 use crate::floor::Floor;
-use crate::support::{AUTH_TOKEN, OPERATOR_TOKEN};
+use crate::support::{AUTH_TOKEN, Events, OPERATOR_TOKEN};
 use rejoin_protocol::{AccountSid, ConversationSid, InteractionSid, InviteSid, ReservationSid, WorkspaceSid};
 use rejoin_server::config::{ConversationSettings, Switch, Unattended};
 use rejoin_twilio::signature;
@@ -514,6 +514,13 @@ async fn supervisors_see_a_conversation_that_has_nobody_and_its_story(database: 
     }
     let found = browser.get(&format!("/console/calls?id={conversation}")).await;
     assert_eq!(found.headers()["location"], format!("/console/calls/{conversation}"));
+    let path = format!("/operator/timeline/{conversation}");
+    let mut streamed = Events::open(&chat.floor.desk, &path, OPERATOR_TOKEN).await;
+    while streamed.next().await.expect("it goes on")["entry"]["ending"] != "other-agent" {}
+    for unknown in ["/operator/timeline/CHx", "/operator/timeline/UO1"] {
+        let answer = chat.floor.desk.http.get(format!("{}{unknown}", chat.floor.config().public_url));
+        assert_eq!(answer.bearer_auth(OPERATOR_TOKEN).send().await.unwrap().status(), 404);
+    }
     let figures = chat.floor.desk.figures().await;
     for figure in [
         "rejoin_conversations{attendance=\"unjudged\"} 1",

@@ -49,7 +49,7 @@ First steps:
   rejoin check-config --config rejoin.toml  the effective settings, and what is wrong with them
   rejoin doctor --config rejoin.toml        whether account, server and surroundings are as calls need them
   rejoin migrate --config rejoin.toml       brings the database up to date; `serve` does it, too
-  rejoin explain CA…                        the story of a customer's call
+  rejoin explain CA…                        the story of a customer's call; `CH…`: of a conversation
   rejoin report                             outcomes of recoveries, by day; `--html FILE` draws a month as a page
   rejoin given-up                           jobs that were given up, which may need an operator
   rejoin held-back                          calls that are held back; `rejoin release CF…` releases one
@@ -82,8 +82,8 @@ enum Command {
     Monitor(Box<monitor::Options>),
     /// Creates the database, or brings it up to date, and ends.
     Migrate(migrate::Options),
-    /// Prints the story of a recovery from the store: decisions with their times, jobs for Twilio, and the current state. `--html`
-    /// draws it as a page instead.
+    /// Prints the story of a recovery or a conversation from the store: decisions with their times, jobs for Twilio, and the current
+    /// state. `--html` draws it as a page instead.
     Explain(explain::Options),
     /// Prints how many recoveries have ended with which outcome, and how long they took, by day. `--html` draws those of a month, or
     /// of another span, as a page instead.

@@ -110,6 +110,22 @@ fn a_page_has_each_section_and_no_gap_in_any_language() {
 }
 
 #[test]
+fn while_conversations_are_off_nothing_of_them_is_shown() {
+    let mut seen = overview("");
+    seen.has_conversations = false;
+    if let Some(seen) = &mut seen.seen {
+        seen.conversations.absent = 3;
+    }
+    for language in LANGUAGES {
+        let page = page::now(language, Role::Supervisor, &seen, (100, ""), None);
+        assert!(!page.contains("id=\"conversations\""), "{page}");
+        assert_eq!(summary(language.texts(), &seen), language.texts().summary_none);
+    }
+    seen.has_conversations = true;
+    assert!(summary(Language::English.texts(), &seen).ends_with("Conversations that have nobody: 3."));
+}
+
+#[test]
 fn a_database_that_does_not_answer_is_named_and_the_rest_is_shown() {
     let overview = Overview { seen: None, ..overview("") };
     let texts = Language::English.texts();

@@ -304,7 +304,7 @@ impl Database {
         rows(db, &self.sql.tell, &entries.collect::<Result<Vec<_>, serde_json::Error>>()?).await?;
         let of: BTreeSet<&str> = told.iter().map(|told| told.conversation.as_str()).collect();
         let shorten = AssertSqlSafe(Arc::clone(&self.conversations.shorten));
-        sqlx::query(shorten).bind(texts(of.into_iter())).execute(&mut *db).await?;
+        sqlx::query(shorten).bind(texts(of)).execute(&mut *db).await?;
         Ok(())
     }
 

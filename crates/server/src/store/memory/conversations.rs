@@ -26,8 +26,8 @@ impl Conversations {
     /// The story of a conversation.
     pub(super) fn story(&self, sid: &ConversationSid) -> Result<Option<ConversationStory>, Error> {
         let mut entries = vec![];
-        for (told, server) in self.stories.get(sid).into_iter().flatten() {
-            entries.push(FoundEntry::read(told.at, server.clone(), serde_json::to_string(&told.entry)?));
+        for (id, (told, server)) in (1..).zip(self.stories.get(sid).into_iter().flatten()) {
+            entries.push(FoundEntry::read(id, told.at, server.clone(), serde_json::to_string(&told.entry)?));
         }
         let state = self.states.get(sid).map(|(state, _)| state.as_str());
         Ok(ConversationStory::of(sid.clone(), entries, state))
