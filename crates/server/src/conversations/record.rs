@@ -290,14 +290,14 @@ mod tests {
         fn with_ada() -> Self {
             let machine = Machine::new(Policies::default(), [], []);
             let mut desk = Self { record: Record::of(&machine), machine, now: Millis(1_000_000) };
-            desk.takes(page(ada(), PageEvent::Heard));
+            desk.takes(&page(ada(), PageEvent::Heard));
             let place = Place {
                 interaction: InteractionSid::numbered(1),
                 channel: InteractionChannelSid::numbered(1),
             };
             let seen = vec![participant(1, Role::Agent, Some(ada())), participant(2, Role::Customer, None)];
             let news = InteractionNews::Joined(seen[0].clone());
-            desk.takes(Event::Interaction { conversation: chat(), place: place.clone(), kind: None, news });
+            desk.takes(&Event::Interaction { conversation: chat(), place: place.clone(), kind: None, news });
             let action = desk.in_flight();
             let sight = Sight {
                 asked_at: desk.now,
@@ -307,7 +307,7 @@ mod tests {
                 messages: vec![],
                 task: None,
             };
-            desk.takes(Event::Done { conversation: chat(), action, outcome: Outcome::Seen(sight) });
+            desk.takes(&Event::Done { conversation: chat(), action, outcome: Outcome::Seen(sight) });
             desk.record.told.clear();
             desk
         }
@@ -317,17 +317,17 @@ mod tests {
             conversation.requests().in_flight().next().expect("something is requested").clone()
         }
 
-        fn takes(&mut self, event: Event) {
+        fn takes(&mut self, event: &Event) {
             self.now = self.now + Millis(1000);
-            let was = Was::before(&self.machine, &event);
-            let effects = self.machine.handle(self.now, &event);
+            let was = Was::before(&self.machine, event);
+            let effects = self.machine.handle(self.now, event);
             let touched = self.machine.take_dirty();
-            self.record.handled(&self.machine, (self.now, &event, was), &effects, &touched);
+            self.record.handled(&self.machine, (self.now, event, was), &effects, &touched);
         }
 
         fn customer_writes(&mut self, index: u32) {
             let message = Message { index, at: self.now, author: Some(MemberSid::numbered(2)) };
-            self.takes(Event::Message { conversation: chat(), message });
+            self.takes(&Event::Message { conversation: chat(), message });
         }
 
         /// What was recorded since the last time, without judgements.
@@ -341,12 +341,12 @@ mod tests {
     fn a_page_that_goes_and_comes_is_told_and_its_requests_are_not() {
         let mut desk = Desk::with_ada();
         for event in [PageEvent::Heard, PageEvent::PushOpened, PageEvent::Heard] {
-            desk.takes(page(ada(), event));
+            desk.takes(&page(ada(), event));
         }
         assert_eq!(desk.told(), []);
-        desk.takes(page(ada(), PageEvent::PushClosed));
-        desk.takes(page(ada(), PageEvent::PushClosed));
-        desk.takes(page(ada(), PageEvent::PushOpened));
+        desk.takes(&page(ada(), PageEvent::PushClosed));
+        desk.takes(&page(ada(), PageEvent::PushClosed));
+        desk.takes(&page(ada(), PageEvent::PushOpened));
         let (gone, back) =
             (Entry::PageGone { worker: ada(), way: Way::PushClosed }, Entry::PageBack { worker: ada() });
         assert_eq!(desk.told(), [gone, back]);
@@ -357,7 +357,7 @@ mod tests {
         let mut desk = Desk::with_ada();
         (0..50).for_each(|index| desk.customer_writes(index));
         assert_eq!(desk.told(), []);
-        desk.takes(page(ada(), PageEvent::Goodbye));
+        desk.takes(&page(ada(), PageEvent::Goodbye));
         (50..100).for_each(|index| desk.customer_writes(index));
         let waits = desk.told().into_iter().filter(|entry| *entry == Entry::CustomerWaits).count();
         assert_eq!(waits, 1);
@@ -369,11 +369,11 @@ mod tests {
         let bo = WorkerSid::numbered(0xb0);
         let place =
             Place { interaction: InteractionSid::numbered(9), channel: InteractionChannelSid::numbered(9) };
-        desk.takes(Event::Claimed { worker: bo.clone(), conversation: chat(), place });
+        desk.takes(&Event::Claimed { worker: bo.clone(), conversation: chat(), place });
         for event in [PageEvent::Heard, PageEvent::Goodbye, PageEvent::Heard] {
-            desk.takes(page(bo.clone(), event));
+            desk.takes(&page(bo.clone(), event));
         }
-        desk.takes(Event::Leaving { worker: bo, conversation: chat(), how: Leaving::Leave });
+        desk.takes(&Event::Leaving { worker: bo, conversation: chat(), how: Leaving::Leave });
         let told = desk.told();
         assert!(
             !told.iter().any(|entry| matches!(
@@ -382,23 +382,23 @@ mod tests {
             )),
             "{told:?}"
         );
-        desk.takes(Event::Leaving { worker: ada(), conversation: chat(), how: Leaving::Leave });
+        desk.takes(&Event::Leaving { worker: ada(), conversation: chat(), how: Leaving::Leave });
         assert_eq!(desk.told(), [Entry::Leaving { worker: ada(), how: Leaving::Leave }]);
     }
 
     #[test]
     fn an_answer_is_told_once_and_only_if_it_was_asked_for() {
         let mut desk = Desk::with_ada();
-        desk.takes(page(ada(), PageEvent::Goodbye));
+        desk.takes(&page(ada(), PageEvent::Goodbye));
         desk.now = desk.now + Millis::seconds(120);
-        desk.takes(Event::Timer { conversation: chat() });
+        desk.takes(&Event::Timer { conversation: chat() });
         // Twilio is asked first who is there, and does not answer.
         desk.told();
         let action = desk.in_flight();
         let outcome = Outcome::Failed { reason: "no answer".into() };
         let done = Event::Done { conversation: chat(), action: action.clone(), outcome: outcome.clone() };
-        desk.takes(done.clone());
-        desk.takes(done);
+        desk.takes(&done);
+        desk.takes(&done);
         let told = desk.told();
         assert_eq!(told, [Entry::Answered { action, outcome }], "the second one was not asked for");
     }
