@@ -42,7 +42,11 @@ impl<'a> Diagnosis<'a> {
             Reach::Open | Reach::Gone(..) => None,
         });
         let last_heard = heard.max();
-        if let Some((until, _)) = last_heard.filter(|(until, _)| *until > self.now) {
+        // An absence ends with a new sign of the page, not since the customer wrote again, or servers were away.
+        let lost_at =
+            self.absence.filter(|it| it.lost.values().any(|lost| lost == worker)).map(|it| it.began_at);
+        let is_there = |(until, since): &(Millis, Millis)| *until > self.now && Some(*since) > lost_at;
+        if let Some((until, _)) = last_heard.filter(is_there) {
             return Presence::There(Some(until));
         }
         let gone = desk.pages().filter_map(|page| match page {

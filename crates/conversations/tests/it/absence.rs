@@ -476,3 +476,38 @@ fn nothing_is_parked_before_the_customer_is_told() {
         assert_eq!((room.acts(), room.attendance()), (vec!["tell", "park"], Attendance::Parked), "{is_told}");
     }
 }
+
+#[test]
+fn an_agent_whose_page_polls_is_not_back_because_the_customer_writes_again() {
+    let mut room = Room::chatting();
+    room.page(ADA, PAGE, PageEvent::PushClosed);
+    room.pass(1);
+    room.page(ADA, PAGE, PageEvent::Heard);
+    room.writes(CUSTOMER);
+    room.pass(25);
+    assert_eq!(room.told().len(), 1, "the message is unanswered for 20 s");
+    // 60 s after the last request of the page are not over, and the message that shortens them is a new one.
+    room.writes(CUSTOMER);
+    assert!(room.is_absent());
+    room.pass(120);
+    assert_eq!((room.told().len(), room.endings()), (1, vec![]));
+    room.page(ADA, PAGE, PageEvent::Heard);
+    assert_eq!(room.endings(), [Ending::Back]);
+}
+
+#[test]
+fn an_agent_whose_page_polls_is_not_back_because_servers_were_away() {
+    let mut room = Room::chatting();
+    room.page(ADA, PAGE, PageEvent::PushClosed);
+    room.pass(1);
+    room.page(ADA, PAGE, PageEvent::Heard);
+    room.pass(70);
+    assert_eq!(room.told().len(), 1);
+    let now = room.now;
+    room.machine =
+        std::mem::replace(&mut room.machine, Machine::new(Policy::default(), [], [])).listening_since(now);
+    room.handle(&Event::Timer { conversation: conversation() });
+    assert!(room.is_absent());
+    room.pass(120);
+    assert_eq!((room.told().len(), room.endings()), (1, vec![]));
+}
