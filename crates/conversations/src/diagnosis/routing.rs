@@ -23,11 +23,18 @@ impl<'a> Diagnosis<'a> {
         self.facts.parked().filter(|parking| newest.is_none_or(|joined| joined.at <= parking.at))
     }
 
-    /// Our newest invite, if it was made after the last parking, and no agent has come by it.
+    /// Our newest invite, if it was made after the last parking, and no agent has come by it. One of an absence that is over says
+    /// nothing any more once it has ended: an agent has the conversation since, and may leave it in any way.
     pub(crate) fn invite(self) -> Option<(u32, &'a Invite)> {
         let parked = self.parking().map_or(0, |parking| parking.after_invite);
         let newest = self.facts.invites().newest_after(parked);
-        newest.filter(|(_, invite)| !invite.task().is_some_and(|task| self.facts.roster().came_by(task)))
+        let counts = |(number, invite): &(u32, &Invite)| {
+            self.absence.is_some_and(|absence| *number > absence.after_invite)
+                || matches!(self.state_of(invite), InviteState::Open { .. })
+        };
+        newest
+            .filter(counts)
+            .filter(|(_, invite)| !invite.task().is_some_and(|task| self.facts.roster().came_by(task)))
     }
 
     /// How our newest invite stands.

@@ -511,3 +511,24 @@ fn an_agent_whose_page_polls_is_not_back_because_servers_were_away() {
     room.pass(120);
     assert_eq!((room.told().len(), room.endings()), (1, vec![]));
 }
+
+#[test]
+fn an_agent_who_came_back_and_leaves_by_flexs_button_is_left_alone() {
+    let mut room = Room::chatting_with(Policy { tell: false, ..Policy::default() });
+    room.ada_goes();
+    room.pass(70);
+    let (task, _) =
+        room.tasks.iter().find(|(_, state)| **state == TaskState::Waiting).expect("an invite's task");
+    let task = task.clone();
+    room.tasks.insert(task.clone(), TaskState::Ended);
+    room.handle(&Event::Task { task, state: TaskState::Ended });
+    room.page(ADA, PAGE + 1, PageEvent::Heard);
+    room.page(ADA, PAGE + 1, PageEvent::PushOpened);
+    assert_eq!(room.endings(), [Ending::Back]);
+    let invited = room.invited().len();
+    room.state = ChannelState::Inactive;
+    room.leaves(&agent(ADA, 1));
+    room.handle(&Event::State { conversation: conversation(), state: ChannelState::Inactive });
+    room.pass(300);
+    assert_eq!((room.attendance(), room.invited().len()), (Attendance::Left, invited));
+}
