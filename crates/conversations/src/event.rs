@@ -87,6 +87,30 @@ pub enum Event {
     },
 }
 
+impl Event {
+    /// The workers whom the event names as agents or by their pages. Their desks are needed to handle it, beside those of the
+    /// workers of its conversation: it may be the first news that one is on it.
+    pub fn workers(&self) -> Vec<&WorkerSid> {
+        match self {
+            Self::Interaction {
+                news: InteractionNews::Joined(seen) | InteractionNews::Left(seen), ..
+            } => seen.worker.iter().collect(),
+            Self::Done { outcome: Outcome::Seen(sight), .. } => {
+                sight.participants.iter().filter_map(|it| it.worker.as_ref()).collect()
+            }
+            Self::Claimed { worker, .. } | Self::Leaving { worker, .. } | Self::Page { worker, .. } => {
+                vec![worker]
+            }
+            Self::Interaction { .. }
+            | Self::Message { .. }
+            | Self::State { .. }
+            | Self::Task { .. }
+            | Self::Done { .. }
+            | Self::Timer { .. } => vec![],
+        }
+    }
+}
+
 /// What an Interaction webhook says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum InteractionNews {

@@ -23,7 +23,8 @@ pub struct Machine {
 
 impl Machine {
     /// A machine that goes on with these conversations and desks, as they were stored last. All of them will do, and so will
-    /// those that share a [`Key`](crate::Key) with an event, together with the desks of their workers.
+    /// those that share a [`Key`](crate::Key) with an event, together with the desks of their workers, and of
+    /// [those whom the event names](Event::workers).
     pub fn new(
         policies: impl Into<Policies>,
         conversations: impl IntoIterator<Item = Conversation>,

@@ -382,17 +382,15 @@ fn concerned(works: &[Work]) -> ConversationBatch {
     let mut batch = ConversationBatch::default();
     for work in works {
         batch.keys.insert(work.event.key());
+        // The stored conversation may not know yet whose pages it is judged by from now on.
+        batch.workers.extend(work.event.workers().into_iter().cloned());
         batch.ended.extend(work.ends);
         match &work.event {
             Event::Interaction { conversation, .. } | Event::Claimed { conversation, .. } => {
                 batch.begins.insert(conversation.clone());
             }
-            Event::Page { worker, .. } => _ = batch.workers.insert(worker.clone()),
-            // The stored conversation may not know yet whose pages it is judged by from now on.
-            Event::Done { outcome: Outcome::Seen(sight), .. } => {
-                batch.workers.extend(sight.participants.iter().filter_map(|it| it.worker.clone()));
-            }
-            Event::Message { .. }
+            Event::Page { .. }
+            | Event::Message { .. }
             | Event::State { .. }
             | Event::Leaving { .. }
             | Event::Task { .. }

@@ -177,3 +177,18 @@ proptest! {
         prop_assert_eq!(in_order(&said), in_order(&twice));
     }
 }
+
+#[test]
+fn a_look_names_the_workers_whose_desks_are_needed() {
+    let sight = Sight {
+        asked_at: Millis(1),
+        state: ChannelState::Active,
+        kind: None,
+        participants: vec![customer(), agent(ADA, 1), agent(BO, 2)],
+        messages: vec![],
+        task: None,
+    };
+    let action = Action::Look { place: place(), routing: false, task: None };
+    let seen = Event::Done { conversation: conversation(), action, outcome: Outcome::Seen(sight) };
+    assert_eq!(seen.workers(), [&worker(ADA), &worker(BO)]);
+}
