@@ -101,6 +101,7 @@ pub fn ordinary(seed: u64) -> Plan {
             servers: 1,
         },
         until: UNTIL,
+        chats: None,
     }
 }
 

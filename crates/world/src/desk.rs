@@ -7,6 +7,7 @@ mod reflexes;
 
 use crate::coming::Coming;
 use crate::coverage::Sign;
+use crate::fates::Fate;
 use crate::net::Way;
 use crate::page::{PageId, Then};
 use crate::plan::{Act, WHO_HAS_A_CALL};
@@ -232,6 +233,7 @@ impl World {
             Act::Clock(by) => self.agents[agent].clock_set += by,
             Act::Unavailable | Act::Available => {
                 self.agents[agent].unavailable = act == Act::Unavailable;
+                self.befalls(Fate::TakesWork(agent, act == Act::Available));
                 let worker = self.agents[agent].worker.clone();
                 let activity = ActivitySid::numbered(if act == Act::Available { 1 } else { 2 });
                 self.set_activity(page, worker, activity);

@@ -11,6 +11,7 @@
 //! | `page`, `flex`, `join`, `push`, `browser` | a page: the real core, and as much of Flex and the browser as it sees |
 //! | `desk`, `customers` | what people do |
 //! | `twilio`, `server`, `store`, `net` | Twilio's model, the real server and its store, and the network |
+//! | `chats` | the chats of the same agents: their own Twilio, servers, pages and rules, played after the calls |
 //! | [`rules`] | what must hold, in every state and at the end |
 //! | [`day`] | accidents of an ordinary day, and what becomes of the customers |
 //! | [`shrink`] | reduces a plan to the shortest one that breaks the same rule |
@@ -19,11 +20,13 @@
 
 mod browser;
 pub mod chance;
+pub mod chats;
 mod coming;
 pub mod coverage;
 mod customers;
 pub mod day;
 mod desk;
+mod fates;
 mod flex;
 pub mod html;
 mod join;

@@ -10,6 +10,7 @@ pub(crate) use bridge::{Then, is_outbound};
 use crate::coming::Coming;
 use crate::coverage::Sign;
 use crate::desk::After;
+use crate::fates::Fate;
 use crate::flex::Flex;
 use crate::join::Joining;
 use crate::net::Way;
@@ -136,6 +137,7 @@ impl World {
         let loads = self.plan.agents[agent].loads;
         self.put(loads, Coming::FlexUp(page));
         self.note(Lane::Page(agent, number), None, Kind::Does, || LOADS.into());
+        self.befalls(Fate::Loads { page, agent, number, browser });
         self.loads_later(page);
         page
     }
@@ -183,6 +185,7 @@ impl World {
             return;
         }
         self.pages[page].up = true;
+        self.befalls(Fate::FlexUp(page));
         self.note(self.lane(page), None, Kind::Does, || IS_UP.into());
         self.connect_sockets(page);
         self.ask_how_it_is(page);
@@ -220,6 +223,7 @@ impl World {
             self.pages[page].plugin_waits = true;
             return;
         }
+        self.befalls(Fate::PluginUp(page));
         let wall = self.page_clock(page);
         let browser = &mut self.browsers[self.pages[page].browser];
         let epoch = if self.planted == Some(Planted::EpochSame) { 1 } else { browser.next_epoch(wall.0) };
@@ -313,6 +317,7 @@ impl World {
     /// The page ends in order: its listeners run.
     pub(crate) fn page_hide(&mut self, page: PageId) {
         self.handle(page, Event::Desktop(FromDesktop::PageHide { may_return: false }));
+        self.befalls(Fate::Hides(page));
         let keeps = self.pages[page].keeps;
         if let Some(call) = self.pages[page].flex.call.take() {
             self.pages[page].left_leg = Some(call.leg.clone());
@@ -338,6 +343,7 @@ impl World {
 
     /// The page is gone without a goodbye.
     pub(crate) fn page_crashes(&mut self, page: PageId) {
+        self.befalls(Fate::Crashes(page));
         // Without a network the page is silent already.
         let heard = self.is_connected(page);
         let acts = self.browsers[self.pages[page].browser].holder == Some(page);

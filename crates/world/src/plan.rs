@@ -1,11 +1,14 @@
 //! The plan of a world: its events, drawn from a seed, as data that can be printed, stored and shortened.
 
 mod asked_for;
+mod chats;
+mod chats_draw;
 mod corners;
 mod draw;
 mod fault;
 mod scenario;
 
+pub use chats::{ChatAct, ChatDeed, ChatFault, ChatFaultKind, ChatPlan, ChatSetup, Chats};
 pub use draw::{WHO_HAS_A_CALL, draw};
 pub use fault::{Fault, FaultKind};
 pub use scenario::Scenario;
@@ -31,6 +34,9 @@ pub struct Plan {
     pub setup: Setup,
     /// When deeds and faults end (milliseconds since the beginning, as all times here).
     pub until: u64,
+    /// The chats, in a world that has some.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chats: Option<Chats>,
 }
 
 /// An agent.

@@ -73,11 +73,29 @@ pub enum Planted {
     NoFence,
     /// Servers start on a restored database as it is.
     RestoredPlainly,
+    /// A server that takes an action about a chat over does not look for what was done.
+    ChatToldAgain,
+    /// An action about a chat whose answer was lost is repeated without a look.
+    ChatRepeatedUnasked,
+    /// The lost agent's participant is closed with the invite.
+    ChatClosedEarly,
+    /// The plugin sends a chat message again without a look whether it is there.
+    ChatResentUnlooked,
+    /// The browser keeps no drafts.
+    ChatDraftsForgotten,
+    /// A claim of a page counts like Twilio's webhook.
+    ChatClaimBelieved,
+    /// The machine of conversations hears only the first hello of each agent.
+    ChatHellosForgotten,
+    /// A look does not show that a chat is paused.
+    ChatPausesUnseen,
+    /// Actions for conversations that have begun are lost in a restart.
+    ChatActionsForgotten,
 }
 
 impl Planted {
     /// All defects.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 38] = [
         Self::GraceZero,
         Self::MarksIgnored,
         Self::HellosDropped,
@@ -107,6 +125,15 @@ impl Planted {
         Self::Uninvited,
         Self::NoFence,
         Self::RestoredPlainly,
+        Self::ChatToldAgain,
+        Self::ChatRepeatedUnasked,
+        Self::ChatClosedEarly,
+        Self::ChatResentUnlooked,
+        Self::ChatDraftsForgotten,
+        Self::ChatClaimBelieved,
+        Self::ChatHellosForgotten,
+        Self::ChatPausesUnseen,
+        Self::ChatActionsForgotten,
     ];
 
     /// Changes the server's settings for this defect.

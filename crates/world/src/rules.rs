@@ -59,6 +59,34 @@ pub enum Rule {
     EverythingEnds,
     /// At the end nothing is left open: no recovery, ping or job.
     NothingLeftOpen,
+    /// A message that an agent has sent is in the conversation, or where the agent finds it.
+    ChatMessageLost,
+    /// No message of an agent is in the conversation twice.
+    ChatMessageDoubled,
+    /// An agent's messages come in the order in which they were sent.
+    ChatOrder,
+    /// What an agent has typed and not sent is in the input again when the chat has loaded.
+    DraftLost,
+    /// A chat whose agents are gone is cared for within the times of the policy.
+    ChatLeftAlone,
+    /// A customer is told once per absence that their agent is gone.
+    ChatToldOnce,
+    /// No customer is told that their agent is gone, and no chat parked, while an agent of it is there.
+    ChatToldTruly,
+    /// An absence ends by itself: there is a timer, or a request on its way.
+    ChatHasDeadline,
+    /// No invite of ours is made while another one is open.
+    ChatOneInvite,
+    /// No agent is removed from a chat before another one has joined.
+    ChatRemoved,
+    /// A page that is gone for less than the time of a reload is no absence.
+    ChatRefresh,
+    /// A chat that an agent has left, paused or wrapped up by Flex's buttons is left alone.
+    ChatGraceful,
+    /// What a page claims does not make our server act on another chat.
+    ChatClaims,
+    /// Every absence of a chat ends, and every message that waits is sent.
+    ChatEnds,
 }
 
 impl Rule {
@@ -83,6 +111,20 @@ impl Rule {
             Self::NoFalseRecovery => "no false recovery",
             Self::EverythingEnds => "everything ends",
             Self::NothingLeftOpen => "nothing is left open",
+            Self::ChatMessageLost => "no chat message is lost",
+            Self::ChatMessageDoubled => "no chat message is doubled",
+            Self::ChatOrder => "chat messages keep their order",
+            Self::DraftLost => "nothing typed is lost",
+            Self::ChatLeftAlone => "no chat is left alone",
+            Self::ChatToldOnce => "told once per absence",
+            Self::ChatToldTruly => "nobody is told who has an agent",
+            Self::ChatHasDeadline => "every absence has a deadline",
+            Self::ChatOneInvite => "one invite at a time",
+            Self::ChatRemoved => "no agent is removed before another one has joined",
+            Self::ChatRefresh => "a reload is no absence",
+            Self::ChatGraceful => "left on purpose is left alone",
+            Self::ChatClaims => "a claim moves nothing",
+            Self::ChatEnds => "every chat comes to its end",
         }
     }
 }

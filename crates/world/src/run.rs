@@ -1,5 +1,6 @@
 //! Runs worlds.
 
+use crate::chats::{self, ChatCounts};
 use crate::coverage::Coverage;
 use crate::day::Loss;
 use crate::plan::Plan;
@@ -38,6 +39,8 @@ pub struct Outcome {
     pub silences: Silences,
     /// Number of events: messages that were sent or arrived, timers, deeds.
     pub steps: u64,
+    /// What became of the chats.
+    pub chats: ChatCounts,
 }
 
 /// How many of Twilio's requests our server did not answer, or answered with an error.
@@ -56,6 +59,19 @@ impl std::ops::AddAssign for Failures {
         self.retries += other.retries;
         self.callbacks += other.callbacks;
         self.documents += other.documents;
+    }
+}
+
+impl Outcome {
+    /// Adds what became of the chats. Entries of one moment come in their order, those of calls first.
+    fn add(&mut self, chats: Option<chats::Played>) {
+        let Some(chats) = chats else { return };
+        self.timeline.extend(chats.timeline);
+        self.timeline.sort_by_key(|entry| entry.at);
+        self.broken = chats.broken;
+        self.steps += chats.steps;
+        self.lasted = self.lasted.max(chats.lasted);
+        self.chats = chats.counts;
     }
 }
 
@@ -126,7 +142,8 @@ impl Runner {
                 if self.explains { world.servers.kept.stories().map_err(Unfit::of)? } else { vec![] };
             let recoveries =
                 if self.explains { world.servers.kept.recoveries().map_err(Unfit::of)? } else { vec![] };
-            Ok(Outcome {
+            let fates = std::mem::take(&mut world.fates);
+            let mut outcome = Outcome {
                 broken: world.rules.broken.take(),
                 timeline: world.timeline.take().unwrap_or_default(),
                 stories,
@@ -137,7 +154,12 @@ impl Runner {
                 failed: world.twilio.failed,
                 silences: world.silences,
                 steps: world.steps,
-            })
+                chats: ChatCounts::default(),
+            };
+            if outcome.broken.is_none() {
+                outcome.add(chats::play(&plan, fates, self.planted, self.records));
+            }
+            Ok(outcome)
         })
     }
 }

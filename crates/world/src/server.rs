@@ -6,6 +6,7 @@ mod restored;
 mod watched;
 
 use crate::coming::{Coming, PushNews, RestAnswer};
+use crate::fates::Fate;
 use crate::page::PageId;
 use crate::plan::{FaultKind, Plan};
 use crate::planted::Planted;
@@ -185,6 +186,7 @@ impl World {
                     surroundings.killed().await;
                     let _ = sender.send(Inbox::Killed(number));
                 });
+                self.befalls(Fate::ServerUp(number));
                 self.note(Lane::Server(number), None, Kind::Does, || STARTS.into());
                 self.flags_are_seen();
             }
@@ -216,6 +218,7 @@ impl World {
         if let Some(step) = died.as_ref().and_then(|died| died.step.as_ref()) {
             self.note(Lane::Server(number), None, Kind::Fault, || format!("its last step: {step}"));
         }
+        self.befalls(Fate::ServerDown(number, false));
         self.note(Lane::Server(number), None, Kind::Fault, || IS_KILLED.into());
         self.servers.places[place].running = None;
         let down = self.plan.faults.iter().find(|fault| {
@@ -230,6 +233,7 @@ impl World {
         let (number, Some(mut running)) = (it.number, it.running.take()) else { return };
         let sender = self.sender.clone();
         self.server_lost();
+        self.befalls(Fate::ServerDown(number, true));
         self.note(Lane::Server(number), None, Kind::Fault, || IS_STOPPED.into());
         tokio::spawn(async move {
             // A request in progress still holds it for a moment.

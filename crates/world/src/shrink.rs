@@ -1,6 +1,6 @@
 //! Shrinks a plan: leaves out whatever is not needed to break the same rule.
 
-use crate::plan::{Act, Plan};
+use crate::plan::{Act, Chats, Plan};
 use crate::rules::Broken;
 use crate::run::Runner;
 
@@ -55,9 +55,11 @@ fn candidates(plan: &Plan) -> Vec<Plan> {
         with(&|plan| _ = plan.customers.remove(number));
         with(&|plan| plan.customers[number].hangs_up = None);
     }
+    chats(plan, &mut with);
     // The last agent, if no deed refers to them.
     let last = plan.agents.len().saturating_sub(1);
     let named = plan.deeds.iter().any(|deed| deed.agent == last || whom(deed.act) == Some(last));
+    let named = named || plan.chats.iter().flat_map(|chats| &chats.deeds).any(|deed| deed.agent == last);
     if last > 0 && !named {
         with(&|plan| plan.agents.truncate(last));
     }
@@ -84,6 +86,35 @@ fn candidates(plan: &Plan) -> Vec<Plan> {
     with(&|plan| plan.setup.customer_hold = true);
     with(&|plan| plan.setup.hold_when_told = false);
     all
+}
+
+/// The same of chats.
+fn chats(plan: &Plan, with: &mut impl FnMut(&dyn Fn(&mut Plan))) {
+    let Some(chats) = &plan.chats else { return };
+    let mut less = |change: &dyn Fn(&mut Chats)| {
+        with(&|plan| plan.chats.iter_mut().for_each(change));
+    };
+    less(&|chats| chats.faults.clear());
+    less(&|chats| chats.deeds.clear());
+    for number in (0..chats.faults.len()).rev() {
+        less(&|chats| _ = chats.faults.remove(number));
+    }
+    for number in (0..chats.deeds.len()).rev() {
+        less(&|chats| _ = chats.deeds.remove(number));
+    }
+    for number in (0..chats.chats.len()).rev() {
+        less(&|chats| _ = chats.chats.remove(number));
+        less(&|chats| chats.chats[number].ends = None);
+        less(&|chats| {
+            let writes = &mut chats.chats[number].writes;
+            writes.truncate(writes.len() / 2);
+        });
+        less(&|chats| {
+            let writes = &mut chats.chats[number].writes;
+            _ = writes.drain(..writes.len() / 2);
+        });
+    }
+    with(&|plan| plan.chats = None);
 }
 
 fn whom(act: Act) -> Option<usize> {

@@ -34,6 +34,8 @@ pub const HEARS_NOTHING: &str = "hears nothing";
 pub enum Lane {
     /// A customer, by number.
     Customer(usize),
+    /// A chat: its customer, by number.
+    Chat(usize),
     /// An agent as a person.
     Agent(usize),
     /// A page in an agent's browser: the agent, and the index of the page among those that this agent has opened.
@@ -50,6 +52,7 @@ impl fmt::Display for Lane {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Customer(number) => write!(f, "customer {number}"),
+            Self::Chat(number) => write!(f, "chat {number}"),
             Self::Agent(number) => write!(f, "agent {number}"),
             Self::Page(agent, page) => write!(f, "page {agent}.{page}"),
             Self::Server(0) => f.write_str("our servers"),

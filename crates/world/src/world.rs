@@ -6,6 +6,7 @@ use crate::coverage::Counter;
 use crate::customers::Customer;
 use crate::day::Loss;
 use crate::desk::Agent;
+use crate::fates::{Fate, Fates};
 use crate::page::{Page, PageId};
 use crate::plan::{FaultKind, Plan};
 use crate::planted::Planted;
@@ -33,7 +34,7 @@ pub(crate) struct World {
     /// Milliseconds since the world began.
     pub(crate) now: u64,
     begun: Instant,
-    queue: Queue,
+    queue: Queue<Coming>,
     inbox: mpsc::UnboundedReceiver<Inbox>,
     pub(crate) sender: mpsc::UnboundedSender<Inbox>,
     pub(crate) twilio: Twilio,
@@ -67,6 +68,8 @@ pub(crate) struct World {
     pub(crate) coverage: Counter,
     pub(crate) timeline: Option<Vec<Entry>>,
     pub(crate) planted: Option<Planted>,
+    /// What befell pages and servers, for the chats.
+    pub(crate) fates: Fates,
 }
 
 impl World {
@@ -106,6 +109,7 @@ impl World {
             coverage: Counter::new(runner.counts),
             timeline: runner.records.then(Vec::new),
             planted: runner.planted,
+            fates: Fates::default(),
             plan,
         };
         world.set_up();
@@ -159,6 +163,13 @@ impl World {
     /// The wall-clock time of an accurate clock.
     pub(crate) fn wall(&self) -> Millis {
         BEGIN + Millis(self.now)
+    }
+
+    /// Notes what befalls a page or a server, if the world has chats.
+    pub(crate) fn befalls(&mut self, fate: Fate) {
+        if self.plan.chats.is_some() {
+            self.fates.0.push((self.now, fate));
+        }
     }
 
     pub(crate) fn put(&mut self, after: u64, what: Coming) {

@@ -1,6 +1,7 @@
 //! `npm run simulate`: runs many worlds by seed on all cores, or one world with its timeline.
 
 use clap::Parser;
+use rejoin_world::chats::ChatCounts;
 use rejoin_world::coverage::Coverage;
 use rejoin_world::day::{self, Day};
 use rejoin_world::html;
@@ -32,7 +33,8 @@ struct Options {
     #[arg(long)]
     seed: Option<u64>,
     /// Run only worlds of this scenario: refresh, crash, graceful, transfer, others, outbound, tabs, mixed, large; or
-    /// one that runs only on request: corners, two-servers, storm, steps, clocks, outages, liar, long.
+    /// one that runs only on request: corners, two-servers, storm, steps, clocks, outages, liar, long, database, restores,
+    /// chats.
     #[arg(long)]
     scenario: Option<String>,
     /// Run for this many minutes.
@@ -229,6 +231,7 @@ struct Total {
     failed: Failures,
     silences: Silences,
     lasted: u64,
+    chats: ChatCounts,
 }
 
 /// Number of worlds with a broken rule that are printed one by one.
@@ -273,6 +276,7 @@ fn many(options: &Options, draw: &(dyn Fn(u64) -> Plan + Sync)) -> Result<u64, U
                         seen.failed += outcome.failed;
                         seen.silences += outcome.silences;
                         seen.lasted += outcome.lasted;
+                        seen.chats += outcome.chats;
                         if let (true, Ok(mut digests)) = (runner.records, digests.lock()) {
                             digests.insert(plan.seed, digest(&outcome.timeline));
                         }
@@ -299,6 +303,7 @@ fn many(options: &Options, draw: &(dyn Fn(u64) -> Plan + Sync)) -> Result<u64, U
                         total.failed += seen.failed;
                         total.silences += seen.silences;
                         total.lasted += seen.lasted;
+                        total.chats += seen.chats;
                     }
                     Ok(())
                 };
@@ -349,6 +354,7 @@ fn many(options: &Options, draw: &(dyn Fn(u64) -> Plan + Sync)) -> Result<u64, U
         whole.lasted as f64 / 1000.0 / seconds,
         worlds as f64 / seconds / threads.max(1) as f64,
     );
+    println!("{}", whole.chats);
     println!("{worlds} worlds, {} violations", found.len());
     Ok(found.len() as u64)
 }

@@ -1,6 +1,7 @@
 //! A machine sleeps or has no network, and comes back.
 
 use crate::coming::{Coming, PushNews};
+use crate::fates::Fate;
 use crate::page::PageId;
 use crate::timeline::{IS_BACK, IS_CUT_OFF, Kind, SLEEPS};
 use crate::world::World;
@@ -20,6 +21,7 @@ impl World {
         it.away_at = Some(self.now);
         let number = it.sleeps;
         let call = it.flex.call.as_ref().map(|call| call.leg.clone());
+        self.befalls(Fate::Stops(page, sleeps));
         self.note(self.lane(page), None, Kind::Does, || if sleeps { SLEEPS } else { IS_CUT_OFF }.into());
         if let Some(call) = call {
             // The phone's answer may still be in flight.
@@ -80,6 +82,7 @@ impl World {
         it.here_since = self.now;
         let late = std::mem::take(&mut it.late);
         let call = it.flex.call.as_ref().map(|call| call.leg.clone());
+        self.befalls(Fate::Wakes(page));
         self.note(self.lane(page), None, Kind::Does, || IS_BACK.into());
         if let Some(call) = call {
             self.twilio_hears(page, model::Event::MediaSilent { call, silent: false });

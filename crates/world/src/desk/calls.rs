@@ -1,6 +1,7 @@
 //! Agents take, leave, hand over and place calls.
 
 use super::After;
+use crate::fates::Fate;
 use crate::page::{PageId, Then};
 use crate::timeline::{Kind, Lane};
 use crate::world::World;
@@ -102,6 +103,7 @@ impl World {
             After::SignOut => {
                 let agent = self.pages[page].agent;
                 self.agents[agent].signed_out = true;
+                self.befalls(Fate::SignsOut(agent));
                 let worker = self.agents[agent].worker.clone();
                 if let Some(sid) = self.pages[page].flex.on_call().cloned() {
                     self.leaves(page, &sid);

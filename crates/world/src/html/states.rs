@@ -14,7 +14,7 @@ pub(super) fn of(timeline: &[Entry], lane: Lane, whole: u64) -> Vec<State> {
         Lane::Customer(_) => hearing(timeline, lane, whole),
         Lane::Agent(_) => pages(timeline, lane, whole),
         Lane::Server(_) => servers(timeline, whole),
-        Lane::Page(..) | Lane::Twilio | Lane::World => vec![],
+        Lane::Chat(_) | Lane::Page(..) | Lane::Twilio | Lane::World => vec![],
     };
     if let Lane::Agent(_) = lane {
         let talks_to_agent = format!("{TALKS_TO}{lane}");

@@ -1,7 +1,9 @@
 //! Draws plans from seeds.
 
 use super::corners::corner;
-use super::{Act, AgentPlan, CustomerPlan, Deed, Fault, FaultKind, Plan, Scenario, Setup, asked_for};
+use super::{
+    Act, AgentPlan, CustomerPlan, Deed, Fault, FaultKind, Plan, Scenario, Setup, asked_for, chats_draw,
+};
 use crate::chance::Chance;
 
 /// One of this many worlds is a corner case, which the others hardly ever reach.
@@ -13,6 +15,7 @@ const RETRY_PAUSES: [u64; 4] = [0, 0, 1_000, 3_000];
 pub fn draw(seed: u64, scenario: Option<Scenario>) -> Plan {
     let mut plan = planned(seed, scenario);
     plan.setup.retry_pause = *Chance::of(seed, 7, 0).one(&RETRY_PAUSES).unwrap_or(&0);
+    chats_draw::add(&mut plan, scenario);
     plan
 }
 
@@ -45,6 +48,7 @@ fn planned(seed: u64, scenario: Option<Scenario>) -> Plan {
         | Scenario::Long
         | Scenario::Database
         | Scenario::Restores
+        | Scenario::Chats
         | Scenario::Outages => (chance.between(1, 3), chance.between(1, 2)),
         Scenario::Transfer | Scenario::Others | Scenario::Tabs => {
             (chance.between(2, 3), chance.between(1, 2))
@@ -65,6 +69,7 @@ fn planned(seed: u64, scenario: Option<Scenario>) -> Plan {
         faults: vec![],
         setup: Setup { hold_when_told: Chance::of(seed, WHEN_TOLD, 0).happens(250), ..setup(&mut chance) },
         until,
+        chats: None,
     };
     deeds(&mut chance, &mut plan);
     faults(&mut chance, &mut plan);

@@ -45,6 +45,8 @@ pub enum Scenario {
     Database,
     /// Our server's database is restored from a backup.
     Restores,
+    /// Agents with chats, whose pages go away for seconds or for minutes.
+    Chats,
 }
 
 impl Scenario {
@@ -62,7 +64,7 @@ impl Scenario {
     ];
 
     /// Scenarios that run only on request, so that a seed keeps its world.
-    pub const ASKED_FOR: [Self; 10] = [
+    pub const ASKED_FOR: [Self; 11] = [
         Self::Corners,
         Self::TwoServers,
         Self::Storm,
@@ -73,6 +75,7 @@ impl Scenario {
         Self::Long,
         Self::Database,
         Self::Restores,
+        Self::Chats,
     ];
 
     /// The scenario's name on the command line.
@@ -97,6 +100,7 @@ impl Scenario {
             Self::Long => "long",
             Self::Database => "database",
             Self::Restores => "restores",
+            Self::Chats => "chats",
         }
     }
 

@@ -41,6 +41,7 @@ fn lost(act: Act, at: u64, in_place: bool) -> Plan {
             servers: 1,
         },
         until: at + 90_000,
+        chats: None,
     }
 }
 

@@ -4,6 +4,7 @@
 #![allow(clippy::expect_used, reason = "helpers of tests are tests")]
 
 mod asked_for;
+mod chats;
 mod figures;
 mod long;
 mod page;

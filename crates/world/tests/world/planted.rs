@@ -6,7 +6,8 @@ use rejoin_world::{Planted, Runner};
 
 /// The defect, the world that finds it, and the rule that it breaks there. `npm run simulate -- --planted all`
 /// searches from the first seed on: no seed here is above 24 except that of `NoDedup`, as the state itself absorbs
-/// almost all duplicates, and that of `UntoldInQueue`, as most agents are not back before the words are due.
+/// almost all duplicates, that of `UntoldInQueue`, as most agents are not back before the words are due, and those of chats
+/// that need a server that dies, or a liar, at one moment.
 const FOUND: [(Planted, Scenario, u64, Rule); Planted::ALL.len()] = [
     (Planted::GraceZero, Scenario::Others, 24, Rule::NoFalseRecovery),
     (Planted::MarksIgnored, Scenario::Graceful, 4, Rule::NoFalseRecovery),
@@ -36,6 +37,15 @@ const FOUND: [(Planted, Scenario, u64, Rule); Planted::ALL.len()] = [
     (Planted::JobsForgotten, Scenario::Steps, 4, Rule::NoDeadAir),
     (Planted::CallsForgotten, Scenario::Outages, 4, Rule::NoDeadAir),
     (Planted::RestoredPlainly, Scenario::Restores, 18, Rule::NoLie),
+    (Planted::ChatToldAgain, Scenario::Chats, 39, Rule::ChatToldOnce),
+    (Planted::ChatRepeatedUnasked, Scenario::Chats, 39, Rule::ChatToldOnce),
+    (Planted::ChatClosedEarly, Scenario::Chats, 1, Rule::ChatRemoved),
+    (Planted::ChatResentUnlooked, Scenario::Chats, 5, Rule::ChatMessageDoubled),
+    (Planted::ChatDraftsForgotten, Scenario::Chats, 1, Rule::DraftLost),
+    (Planted::ChatClaimBelieved, Scenario::Chats, 79, Rule::ChatLeftAlone),
+    (Planted::ChatHellosForgotten, Scenario::Chats, 1, Rule::ChatRefresh),
+    (Planted::ChatPausesUnseen, Scenario::Chats, 3, Rule::ChatGraceful),
+    (Planted::ChatActionsForgotten, Scenario::Chats, 39, Rule::ChatLeftAlone),
     (Planted::NoDedup, Scenario::Mixed, 715, Rule::NobodyIsDropped),
 ];
 

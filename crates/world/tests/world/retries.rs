@@ -47,6 +47,7 @@ fn plan(in_place: bool, from: u64) -> Plan {
             servers: 1,
         },
         until: 60_000,
+        chats: None,
     }
 }
 
