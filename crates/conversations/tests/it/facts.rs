@@ -188,7 +188,7 @@ fn a_look_names_the_workers_whose_desks_are_needed() {
         messages: vec![],
         task: None,
     };
-    let action = Action::Look { place: place(), routing: false, task: None };
+    let action = Action::Look { place: place(), routing: false, task: None, confirm: false };
     let seen = Event::Done { conversation: conversation(), action, outcome: Outcome::Seen(sight) };
     assert_eq!(seen.workers(), [&worker(ADA), &worker(BO)]);
 }

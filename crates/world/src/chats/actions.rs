@@ -215,11 +215,25 @@ impl ChatWorld {
                 members.iter().find(|(agent, _)| seen.worker.as_ref() == Some(&super::page::worker(*agent)));
             seen.member = own.map(|(_, member)| member.clone());
         }
+        if matches!(doing.action, Action::Look { confirm: true, .. }) && !self.is_confirmed(id) {
+            return self.ended(id, Outcome::Unconfirmed);
+        }
+        let Some(doing) = self.doing.get_mut(&id) else { return };
         if matches!(doing.action, Action::Look { routing: true, .. }) {
             return self.asks(id, run, Step::Tasks);
         }
         let outcome = self.seen(id);
         self.ended(id, outcome);
+    }
+
+    /// True if the channel is the conversation's, by an agent on it who is a member and has a task.
+    fn is_confirmed(&self, id: u64) -> bool {
+        let Some(Doing { conversation, action: Action::Look { place, .. }, sight, .. }) = self.doing.get(&id)
+        else {
+            return false;
+        };
+        let is_its = self.room_at(place).is_some_and(|room| Some(room) == self.room_of(conversation));
+        is_its && sight.participants.iter().any(|it| it.member.is_some() && it.task.is_some())
     }
 
     fn seen(&self, id: u64) -> Outcome {

@@ -189,6 +189,9 @@ fn answered(action: &Action, outcome: &Outcome) -> String {
             format!("Twilio has made invite {invite}, with task {task}.")
         }
         Outcome::Invited { invite, task: None } => format!("Twilio has made invite {invite}."),
+        Outcome::Unconfirmed => {
+            "Twilio does not say that the channel that a page has named is the conversation's.".to_owned()
+        }
         Outcome::Ok | Outcome::Seen(_) | Outcome::NotFound => match action {
             Action::Look { .. } => "Twilio has said who is on the conversation.".to_owned(),
             Action::Tell { what: Telling::Idle { .. } } => "The customer is alerted.".to_owned(),
