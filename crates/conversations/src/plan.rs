@@ -111,14 +111,15 @@ impl Plan<'_> {
         }
     }
 
-    /// A page claims the conversation, whose agent Twilio has not shown.
+    /// A page claims the conversation, and Twilio does not show its agent there: the webhook of their join may be lost.
     fn has_new_claim(self) -> bool {
         let roster = self.of.facts.roster();
+        let is_on_it = |worker| roster.agents().any(|(_, agent)| agent.worker() == Some(worker));
         let mut claims = self.of.facts.statements().claims();
         // A page has a conversation that nobody should have.
         let is_left = matches!(self.attendance, Attendance::Paused | Attendance::Left | Attendance::Parked);
         claims.any(|(worker, at)| {
-            (is_left || !roster.knows(worker)) && roster.asked_at().is_none_or(|asked| asked < at)
+            (is_left || !is_on_it(worker)) && roster.asked_at().is_none_or(|asked| asked < at)
         })
     }
 
@@ -148,6 +149,10 @@ impl Plan<'_> {
 impl Plan<'_> {
     fn for_absence(self, absence: &Absence, place: &Place, desired: &mut Desired) {
         let is_over = self.is_due(absence.deadline, desired);
+        // An agent may have come whose join no webhook has reported: nobody is parked away from them.
+        if is_over && !self.of.was_asked_since(Some(absence.deadline)) {
+            return self.look(desired);
+        }
         // Only a fresh judgement counts; an open task, which brings the next agent, is awaited.
         let is_judged =
             matches!(self.attendance, Attendance::Unattended | Attendance::Unrouted | Attendance::Woken);

@@ -532,3 +532,38 @@ fn an_agent_who_came_back_and_leaves_by_flexs_button_is_left_alone() {
     room.pass(300);
     assert_eq!((room.attendance(), room.invited().len()), (Attendance::Left, invited));
 }
+
+/// Ada is gone, and by our invite's task back in the conversation with a new page; no webhook reports it.
+fn ada_is_back_unreported(room: &mut Room) {
+    room.ada_goes();
+    room.pass(70);
+    let (task, _) =
+        room.tasks.iter().find(|(_, state)| **state == TaskState::Waiting).expect("an invite's task");
+    let task = task.clone();
+    room.tasks.insert(task.clone(), TaskState::Assigned);
+    room.there.retain(|it| it.role != Role::Agent);
+    room.news(InteractionNews::Left(agent(ADA, 1)));
+    room.there.push(Seen { sid: ParticipantSid::numbered(2), task: Some(task), ..agent(ADA, 1) });
+}
+
+#[test]
+fn a_claim_of_the_lost_agent_who_took_the_invite_is_asked_about() {
+    let mut room = Room::chatting();
+    ada_is_back_unreported(&mut room);
+    room.page(ADA, PAGE + 1, PageEvent::Heard);
+    room.page(ADA, PAGE + 1, PageEvent::PushOpened);
+    room.handle(&Event::Claimed { worker: worker(ADA), conversation: conversation(), place: place() });
+    room.pass(10);
+    assert_eq!(room.endings(), [Ending::SameAgent]);
+}
+
+#[test]
+fn at_the_deadline_twilio_is_asked_before_anything_is_parked() {
+    let deadline = Millis::seconds(120);
+    let mut room = Room::chatting_with(Policy { deadline, ..Policy::default() });
+    ada_is_back_unreported(&mut room);
+    room.page(ADA, PAGE + 1, PageEvent::Heard);
+    room.page(ADA, PAGE + 1, PageEvent::PushOpened);
+    room.pass(300);
+    assert_eq!((room.state, room.endings()), (ChannelState::Active, vec![Ending::SameAgent]));
+}
