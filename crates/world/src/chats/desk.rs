@@ -140,7 +140,9 @@ impl ChatWorld {
         if !self.shelves.get(&it.browser).is_some_and(|shelf| shelf.has_tabs) {
             return text;
         }
-        let left = text.lines().filter(|word| !self.words_of(room, it.agent).any(|said| said == *word));
+        let left = text.lines().filter(|word| {
+            !self.words_of(room, it.agent).any(|said| said == *word) && !self.rules.is_sent(room, word)
+        });
         left.collect::<Vec<_>>().join("\n")
     }
 

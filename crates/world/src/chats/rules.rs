@@ -116,6 +116,11 @@ impl Rules {
         self.pressed.get(id).map(|it| (it.room, it.body.clone()))
     }
 
+    /// True if a message with this word was sent off.
+    pub(super) fn is_sent(&self, room: usize, word: &str) -> bool {
+        self.pressed.values().any(|it| it.room == room && it.body.lines().any(|line| line == word))
+    }
+
     pub(super) fn is_not_kept(&mut self, id: &MessageId) {
         if let Some(pressed) = self.pressed.get_mut(id) {
             pressed.is_excused = true;

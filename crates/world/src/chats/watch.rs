@@ -54,9 +54,9 @@ impl ChatWorld {
             && !seats.is_empty()
             && gone.iter().all(|gone| gone.is_some_and(|gone| gone > 0));
         let known = self.servers.store.conversations.get(&it.conversation);
-        let is_cared_for = known.is_none_or(|known| known.absence().is_some());
-        let heard_of = known.is_some() || !self.rules.is_missed(room);
-        if !is_alone || is_cared_for && heard_of {
+        // A chat whose webhooks are all lost, and whose agent's page could not say that it is there, is not known.
+        let is_cared_for = known.map_or(self.rules.is_missed(room), |known| known.absence().is_some());
+        if !is_alone || is_cared_for {
             return;
         }
         let last = gone.into_iter().flatten().min().unwrap_or_default();
