@@ -6,7 +6,7 @@ use rejoin_protocol::{Millis, WorkerSid};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The shortest time between two questions about claims of one conversation, whoever claims it.
+/// Minimum pause between two requests to Twilio about claims of one conversation, by any number of workers.
 const ASKED_APART: Millis = Millis::seconds(5);
 /// A place that Twilio did not confirm is asked about again after this time: the agent may just have joined.
 const ASKED_AGAIN_AFTER: Millis = Millis::seconds(30);

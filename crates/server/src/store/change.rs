@@ -289,7 +289,7 @@ pub(crate) struct SeenConversations {
     pub(crate) counts: BTreeMap<String, u64>,
     /// Number of those that have nobody.
     pub(crate) absent: u64,
-    /// Those that have nobody, the longest first, and then those of which it is not sure who has them.
+    /// Conversations without an agent, the longest absence first; then those that may have none.
     pub(crate) open: Vec<Conversation>,
     /// Those whose absence ended lately, the last one first.
     pub(crate) ended: Vec<Conversation>,

@@ -1,4 +1,4 @@
-//! The section about conversations: those that have nobody, those of which it is not sure, and how absences have ended lately.
+//! The section about conversations: those without an agent, those that may have none, and how the last absences ended.
 
 use super::super::table::table;
 use super::super::texts::{Texts, fill};

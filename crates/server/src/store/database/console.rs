@@ -21,7 +21,7 @@ const EACH_WITHIN: &str = "set local statement_timeout = 600";
 /// How far back absences of conversations that ended are shown, and how many of them.
 const ENDED: Millis = Millis::seconds(3600);
 const MOST_ENDED: i64 = 20;
-/// How conversations without an absence stand of which it is not sure who has them.
+/// Attendances of conversations that may have no agent, although no absence has begun.
 const UNSURE: [Attendance; 6] = [
     Attendance::Awaited,
     Attendance::Undecided,
