@@ -1,5 +1,6 @@
 use crate::agent::ReservationStatus;
 use crate::chats::draft::{shortened, units};
+use crate::chats::pending::{BETWEEN, Kind, Pending, Stage, beside, excerpt, excerpts, listed};
 use crate::chats::{
     Draft, Due, Effect, Event, Facts, Message, MessageId, Notice, Outcome, Timer, UNSENT_FOR,
 };
@@ -18,10 +19,6 @@ const GONE_FOR: Millis = Millis::seconds(15);
 const SHOWN_FOR: Millis = Millis::seconds(8);
 /// The same for one that the agent must act on.
 const SHOWN_FOR_LONG: Millis = Millis::seconds(120);
-/// Stands between messages in a notice.
-const BETWEEN: &str = " · ";
-/// How much of a message is shown in a notice, in bytes.
-const EXCERPT: usize = 80;
 
 /// One conversation of the worker.
 #[derive(Clone, Debug)]
@@ -45,26 +42,6 @@ pub(super) struct Chat {
     told: Option<Notice>,
     /// What is shown, and whether it is in the header.
     shown: Option<(bool, Notice)>,
-}
-
-#[derive(Clone, Debug)]
-struct Pending {
-    message: Message,
-    stage: Stage,
-    /// True while Flex has not said that it failed: it may have been kept back on purpose, and is not sent again.
-    unsure: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
-    /// Flex sends it.
-    Sending,
-    /// It has failed, or an earlier one has.
-    Waiting,
-    /// The conversation is being searched for it.
-    Searching,
-    /// It is being sent again.
-    Resending,
 }
 
 impl Chat {
@@ -105,8 +82,8 @@ impl Chat {
             Event::Typed { text, start, end, .. } => self.typed(now, text, start, end, out),
             Event::Send(message) => self.send(message, out),
             Event::Failed { .. } => {
-                for pending in &mut self.queue {
-                    pending.unsure = false;
+                for pending in self.queue.iter_mut().filter(|pending| pending.kind == Kind::Unsure) {
+                    pending.kind = Kind::Failed;
                 }
             }
             Event::Sent { id, outcome } => self.sent(now, &id, outcome, out),
@@ -132,7 +109,11 @@ impl Chat {
             Due::Gone => {
                 self.leaving = false;
                 if !self.is_open() {
+                    let waiting = self.queue.iter().filter(|pending| pending.waits()).cloned();
+                    let returned: Vec<_> =
+                        waiting.map(|pending| Pending { kind: Kind::Returned, ..pending }).collect();
                     self.give_back(now, None, out);
+                    self.queue.extend(returned);
                 }
             }
             Due::Notice => self.told = None,
@@ -255,7 +236,12 @@ impl Chat {
             return out.push(Effect::Let(id));
         }
         self.told = None;
-        let first = self.queue.iter().all(|pending| pending.unsure);
+        let first = self.queue.iter().all(|pending| match pending.kind {
+            Kind::Unsure => true,
+            Kind::Failed => false,
+            // It may be this one, and there already.
+            Kind::Returned => pending.message.body != message.body,
+        });
         if !first && !message.files.is_empty() {
             // It stays in the input: attachments cannot be kept, and would overtake what waits.
             return out.push(Effect::Hold(id));
@@ -270,7 +256,8 @@ impl Chat {
             self.clear_input(&message, out);
             Stage::Waiting
         };
-        self.queue.push(Pending { message, stage, unsure: first });
+        let kind = if first { Kind::Unsure } else { Kind::Failed };
+        self.queue.push(Pending { message, stage, kind });
     }
 
     fn left(&mut self, now: Millis, message: Message, out: &mut Vec<Effect>) {
@@ -280,7 +267,7 @@ impl Chat {
         self.draft_becomes(&message, out);
         let at = self.queue.iter().position(|other| other.message.at > message.at);
         let at = at.unwrap_or(self.queue.len());
-        self.queue.insert(at, Pending { message, stage: Stage::Waiting, unsure: false });
+        self.queue.insert(at, Pending { message, stage: Stage::Waiting, kind: Kind::Failed });
         self.due = self.due.max(now + SETTLE);
     }
 
@@ -308,7 +295,7 @@ impl Chat {
             Outcome::Failed if under_way => {
                 pending.stage = Stage::Waiting;
                 let message = pending.message.clone();
-                if pending.unsure {
+                if pending.kind == Kind::Unsure {
                     // The next page would send it.
                     out.push(Effect::ForgetMessage(message.id));
                     if let Some(Facts { text, files, .. }) = self.facts.clone() {
@@ -337,13 +324,15 @@ impl Chat {
         self.searches += 1;
         match found {
             Some(true) => {
-                let (message, tell) = (pending.message.clone(), !pending.unsure);
-                self.done(now, id, tell, out);
-                if !tell || !message.files.is_empty() {
+                let (message, kind) = (pending.message.clone(), pending.kind);
+                self.done(now, id, kind != Kind::Unsure, out);
+                if kind == Kind::Returned {
+                    self.was_there(now, &message, out);
+                } else if kind == Kind::Unsure || !message.files.is_empty() {
                     self.clear_input(&message, out); // it is still there
                 }
             }
-            Some(false) if pending.unsure => self.done(now, id, false, out),
+            Some(false) if pending.kind != Kind::Failed => self.done(now, id, false, out),
             Some(false) if pending.message.files.is_empty() => {
                 pending.stage = Stage::Resending;
                 out.push(Effect::Resend(pending.message.clone()));
@@ -378,11 +367,33 @@ impl Chat {
         }
     }
 
+    /// A message that the agent has back was stored all the same: takes its text away from them, and drops the message
+    /// that they have made of it since.
+    fn was_there(&mut self, now: Millis, message: &Message, out: &mut Vec<Effect>) {
+        let again = self.queue.iter().find(|it| it.waits() && it.message.body == message.body);
+        if let Some(id) = again.map(|it| it.message.id.clone()) {
+            return self.done(now, &id, false, out);
+        }
+        let Some(draft) = self.draft.clone() else { return };
+        let rest = match draft.text.strip_prefix(message.body.as_str()) {
+            Some("") => "",
+            Some(rest) => match rest.strip_prefix('\n') {
+                Some(rest) => rest,
+                None => return, // another word that begins like it
+            },
+            None => return,
+        };
+        let end = units(rest);
+        self.keep(now, rest.to_owned(), end, end, draft.files, out);
+        let (conversation, text) = (self.conversation.clone(), rest.to_owned());
+        out.push(Effect::SetInput { conversation, text, start: end, end });
+    }
+
     /// Takes a message out of the queue, or all that wait.
     fn take(&mut self, id: Option<&MessageId>) -> Vec<Pending> {
         let (mut taken, mut rest) = (Vec::new(), Vec::new());
         for pending in std::mem::take(&mut self.queue) {
-            let taking = id.map_or(pending.stage == Stage::Waiting, |id| pending.message.id == *id);
+            let taking = id.map_or(pending.waits(), |id| pending.message.id == *id);
             if taking { &mut taken } else { &mut rest }.push(pending);
         }
         self.queue = rest;
@@ -417,6 +428,7 @@ impl Chat {
     /// The agent is done with the conversation.
     fn ended(&mut self, now: Millis, out: &mut Vec<Effect>) {
         self.forget_draft(out);
+        self.queue.retain(|pending| pending.kind != Kind::Returned);
         let over = self.take(None);
         self.not_sent(now, over, out);
     }
@@ -432,9 +444,9 @@ impl Chat {
 
     /// Goes on with the first message that waits.
     fn pump(&mut self, now: Millis, connected: bool, out: &mut Vec<Effect>) {
-        let is_old = |pending: &Pending| {
-            pending.stage == Stage::Waiting && pending.message.at.until(now) >= UNSENT_FOR
-        };
+        let is_late = |pending: &Pending| pending.message.at.until(now) >= UNSENT_FOR;
+        self.queue.retain(|pending| pending.kind != Kind::Returned || !is_late(pending));
+        let is_old = |pending: &Pending| pending.waits() && is_late(pending);
         while let Some(id) = self.queue.iter().find(|it| is_old(it)).map(|it| it.message.id.clone()) {
             self.give_back(now, Some(&id), out);
         }
@@ -457,7 +469,7 @@ impl Chat {
     /// What waits for a conversation that the agent is not in, or that is closed, does not wait for ever.
     fn settle_leaving(&mut self, now: Millis, out: &mut Vec<Effect>) {
         let out_of_it = self.facts.as_ref().is_none_or(|facts| facts.loaded && !facts.open);
-        let leaving = out_of_it && self.queue.iter().any(|pending| pending.stage == Stage::Waiting);
+        let leaving = out_of_it && self.queue.iter().any(Pending::waits);
         if leaving != self.leaving {
             self.leaving = leaving;
             if leaving {
@@ -474,9 +486,11 @@ impl Chat {
     }
 
     fn settle_notice(&mut self, out: &mut Vec<Effect>) {
-        let waits = self.queue.iter().any(|pending| pending.stage != Stage::Sending && !pending.unsure);
+        let under_way: Vec<_> =
+            self.queue.iter().filter(|pending| pending.kind != Kind::Returned).cloned().collect();
+        let waits = under_way.iter().any(|it| it.stage != Stage::Sending && it.kind == Kind::Failed);
         let notice =
-            if waits { Some(Notice::Waiting { text: excerpts(&self.queue) }) } else { self.told.clone() };
+            if waits { Some(Notice::Waiting { text: excerpts(&under_way) }) } else { self.told.clone() };
         let header = self.facts.is_none();
         let place = |header: bool| (!header).then(|| self.conversation.clone());
         let shown = notice.map(|notice| (header, notice));
@@ -504,23 +518,4 @@ impl Chat {
             out.push(Effect::Notify { conversation, notice: None });
         }
     }
-}
-
-fn excerpt(text: &str) -> String {
-    let short = text.get(..text.floor_char_boundary(EXCERPT)).unwrap_or_default();
-    if short.len() < text.len() { joined(&[short, "…"]) } else { text.to_owned() }
-}
-
-fn excerpts(of: &[Pending]) -> String {
-    let all: Vec<_> = of.iter().map(|pending| excerpt(&pending.message.body)).collect();
-    listed(BETWEEN, &all)
-}
-
-fn listed(between: &str, texts: &[String]) -> String {
-    texts.iter().fold(String::new(), |all, text| beside(all, between, text))
-}
-
-/// Both texts, with something between them unless one is empty.
-fn beside(text: String, between: &str, other: &str) -> String {
-    if text.is_empty() || other.is_empty() { text + other } else { joined(&[&text, between, other]) }
 }

@@ -5,7 +5,7 @@
 //!
 //! Its guarantees: what was typed comes back with the next page; a message is sent again only when the conversation, asked
 //! anew, does not have it; messages of a conversation keep their order; a message that cannot be sent goes back into the
-//! input.
+//! input, and is taken out of it if the conversation has it after all.
 
 mod chat;
 mod draft;
@@ -13,6 +13,7 @@ mod effect;
 mod event;
 mod machine;
 mod message;
+mod pending;
 
 pub use draft::{DRAFT_FOR, DRAFTS, Draft, LONGEST};
 pub use effect::{Due, Effect, Notice, Timer};

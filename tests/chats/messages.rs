@@ -207,6 +207,71 @@ fn a_conversation_that_comes_back_within_a_moment_has_never_been_left() {
     assert_eq!(searched(&desk.handle(Event::Changed(facts("")))), [id(1)]);
 }
 
+/// An agent who had to leave the conversation with a message that failed, has its text back, and is in it again.
+fn back_with_the_text() -> (Desk, Vec<Effect>) {
+    let mut desk = waiting();
+    desk.handle(Event::Changed(Facts { open: false, ..facts("") }));
+    desk.wait(Millis::seconds(15));
+    assert_eq!(desk.draft(), Some("Hello"));
+    let effects = desk.handle(Event::Changed(facts("Hello")));
+    assert_eq!(searched(&effects), [id(1)]);
+    (desk, effects)
+}
+
+#[test]
+fn a_message_that_went_back_into_the_input_and_was_stored_is_taken_out_of_it() {
+    let (mut desk, effects) = back_with_the_text();
+    desk.found(&effects, Some(true));
+    assert_eq!((desk.draft(), desk.inputs[&ch(1)].as_str()), (None, ""));
+    assert_eq!(desk.notice(), Some(&Notice::Sent { text: "Hello".into() }));
+}
+
+#[test]
+fn a_message_that_went_back_into_the_input_and_was_not_stored_is_the_agents_to_send() {
+    let (mut desk, effects) = back_with_the_text();
+    assert_eq!(resent(&desk.found(&effects, Some(false))), []);
+    desk.wait(UNSENT_FOR);
+    assert_eq!((desk.draft(), desk.inputs[&ch(1)].as_str()), (Some("Hello"), "Hello"));
+}
+
+#[test]
+fn what_the_agent_adds_to_a_message_that_went_back_stays() {
+    let (mut desk, effects) = back_with_the_text();
+    desk.handle(typed("Hello\nAre you there?"));
+    desk.found(&effects, Some(true));
+    assert_eq!(desk.draft(), Some("Are you there?"));
+    let (mut desk, effects) = back_with_the_text();
+    desk.handle(typed("Hello again"));
+    desk.found(&effects, Some(true));
+    assert_eq!(desk.draft(), Some("Hello again"));
+}
+
+/// Before it is known whether the first one was stored.
+#[test]
+fn a_message_that_went_back_and_is_sent_at_once_is_sent_once() {
+    for stored in [true, false] {
+        let (mut desk, search) = back_with_the_text();
+        let effects = desk.handle(Event::Send(message(2, "Hello")));
+        assert_eq!(answers(&effects), [&Effect::Hold(id(2))]);
+        let effects = desk.found(&search, Some(stored));
+        assert_eq!(searched(&effects), if stored { vec![] } else { vec![id(2)] });
+        if !stored {
+            assert_eq!(resent(&desk.found(&effects, Some(false))), [id(2)]);
+        }
+        assert_eq!(desk.kept.contains_key(&id(2)), !stored);
+    }
+}
+
+#[test]
+fn another_message_does_not_wait_for_one_that_went_back() {
+    let (mut desk, search) = back_with_the_text();
+    let effects = desk.handle(Event::Send(message(2, "One moment")));
+    assert_eq!(answers(&effects), [&Effect::Dispatch(id(2))]);
+    desk.sent(2, Outcome::Stored);
+    desk.found(&search, Some(false));
+    assert!(desk.kept.is_empty());
+}
+
 #[test]
 fn a_refused_message_goes_back_into_the_input_and_the_next_one_goes_on() {
     let mut desk = waiting();

@@ -112,8 +112,12 @@ impl World {
         self.carry_out(effects);
     }
 
+    /// What needs Twilio ends after everything that the browser does at once.
     fn carry_out(&mut self, effects: Vec<Effect>) {
-        for effect in effects {
+        let (later, at_once): (Vec<_>, Vec<_>) = effects
+            .into_iter()
+            .partition(|effect| matches!(effect, Effect::Search { .. } | Effect::Resend(_)));
+        for effect in at_once.into_iter().chain(later) {
             match effect {
                 Effect::SetInput { conversation, text, start, end } => {
                     // Flex reports it, and shows it.
