@@ -1,6 +1,7 @@
 //! Which page acts for the agent: among the pages of a browser the one that holds the lock, among browsers the
 //! newest.
 
+use crate::agent::few::Map;
 use crate::agent::in_place::Join;
 use crate::agent::machine::Agent;
 use crate::agent::{Delivery, Effect, Kept, Timer};
@@ -65,6 +66,7 @@ impl Agent {
             self.leave_to_others();
         } else {
             self.find_orphans(now);
+            self.recoveries = Map::default(); // they have gone on since this page heard of them last
             // The server should first learn, from the other page or from its channel, that that page is gone.
             self.hello.sent = Some(now);
         }

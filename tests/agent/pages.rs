@@ -163,6 +163,20 @@ fn a_page_joins_again_when_its_turn_has_come_again() {
     assert!(desktop(&effects).contains(&join()), "{effects:?}");
 }
 
+/// Another page had the agent's next call, and is gone. The server has not answered this one yet.
+#[test]
+fn a_page_whose_turn_has_come_again_does_not_show_what_it_heard_before() {
+    let (mut desk, _) = Desk::started(vec![task(1, ReservationStatus::Wrapping)], &[1]);
+    desk.greeted(vec![view(Stage::WaitingForOther)]);
+    desk.handle(Event::Deposed);
+    let shows = |effects: &[Effect], dialog| effects.contains(&Effect::Dialog(Some(dialog)));
+    let effects = desk.handle(Event::Elected { taken: false, epoch: 11 });
+    assert!(shows(&effects, Dialog::Checking), "{effects:?}");
+    desk.wait(Millis::seconds(1));
+    let effects = desk.greeted(vec![view(Stage::WaitingForOther)]);
+    assert!(shows(&effects, Dialog::WaitingForOther), "{effects:?}");
+}
+
 #[test]
 fn a_call_that_rang_before_the_plugin_was_up_is_taken_over_and_muted_as_before() {
     let agent = Agent::new(Config::new(SERVER), 9, vec![Mark { reservation: wr(1), muted: true }]);
