@@ -33,35 +33,20 @@ export async function nameServers(
   await ask(path, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body });
 }
 
-/** Has the events of conversations and of their agents sent to the server (docs/conversations.md, Set-up). */
-export async function sendChatEvents(
+/** Has the events of chats' agents sent to the server (docs/conversations.md, Set-up). */
+export async function sendInteractions(
   /** @type {string} */ twinUrl,
   /** @type {Credentials} */ credentials,
   /** @type {string} */ serverUrl,
 ) {
-  const ask = api(twinUrl, credentials);
   const instance = credentials.TWILIO_ACCOUNT_SID.replace(/^AC/, 'GO');
-  const settings = /** @type {[string, string[][]][]} */ ([
-    [
-      'conversations.twilio.com/v1/Configuration/Webhooks',
-      [
-        ['PostWebhookUrl', `${serverUrl}/webhooks/conversations`],
-        ['Method', 'POST'],
-        ['Filters', 'onMessageAdded'],
-        ['Filters', 'onConversationStateUpdated'],
-      ],
-    ],
-    [
-      `flex-api.twilio.com/v1/Instances/${instance}/InteractionWebhooks`,
-      [
-        ['WebhookUrl', `${serverUrl}/webhooks/interactions`],
-        ['WebhookMethod', 'POST'],
-        ['Type', 'global'],
-        ['WebhookEvents', 'onParticipantJoined'],
-        ['WebhookEvents', 'onParticipantLeft'],
-        ['WebhookEvents', 'onChannelStatusUpdated'],
-      ],
-    ],
-  ]);
-  for (const [path, form] of settings) await ask(path, { method: 'POST', body: new URLSearchParams(form) });
+  const body = new URLSearchParams({
+    WebhookUrl: `${serverUrl}/webhooks/interactions`,
+    WebhookMethod: 'POST',
+    Type: 'global',
+  });
+  for (const event of ['onParticipantJoined', 'onParticipantLeft', 'onChannelStatusUpdated'])
+    body.append('WebhookEvents', event);
+  const path = `flex-api.twilio.com/v1/Instances/${instance}/InteractionWebhooks`;
+  await api(twinUrl, credentials)(path, { method: 'POST', body });
 }

@@ -5,7 +5,7 @@ import { randomBytes } from 'node:crypto';
 import { createWriteStream, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
-import { nameServers, sendChatEvents } from './account.mjs';
+import { nameServers, sendInteractions } from './account.mjs';
 import { startBalancer } from './balancer.mjs';
 import { newest } from './flex.mjs';
 import { startPostgres } from './postgres.mjs';
@@ -137,7 +137,7 @@ async function setUp(dir, environment, withPlugin) {
     '--record',
     path.join(dir, 'rejoin.provision.json'),
   ];
-  const commands = [['provision', '--yes', '--workflow', 'Assign to Anyone', ...files]];
+  const commands = [['provision', '--yes', '--workflow', 'Assign to Anyone', '--conversations', ...files]];
   if (withPlugin) commands.push(['deploy', '--yes', '--bundle', path.join(root, 'build/plugin-rejoin.js')]);
   let said = '';
   for (const command of commands)
@@ -219,7 +219,6 @@ export async function startDemo({
           ...secrets,
           ...here,
           ...account,
-          REJOIN_CONVERSATIONS: 'on',
           // As short as it can be, so that nobody waits a minute to see it.
           REJOIN_CONVERSATION_GOODBYE_MS: '15000',
           REJOIN_CONVERSATION_PUSH_CLOSED_MS: '15000',
@@ -245,7 +244,7 @@ export async function startDemo({
   if (!set.ok) throw new Advice(`The twin does not take its latency: ${await set.text()}`);
   const credentials = { ...account, ...secrets };
   if (many > 1) await nameServers(twinUrl, credentials, serverUrls);
-  await sendChatEvents(twinUrl, credentials, serverUrl);
+  await sendInteractions(twinUrl, credentials, serverUrl);
   // One after another: the first makes the tables.
   for (const server of servers) await server.start();
   await balancer?.ready();

@@ -22,6 +22,9 @@ use tokio::process::{Child, Command};
 
 /// Latency of the twin's REST requests and webhooks, milliseconds each way: as from afar.
 const LATENCY_MS: u64 = 80;
+/// How long an agent of a chat may be away, in milliseconds: as short as it can be set, so that nobody waits a minute for the
+/// next agent.
+const AWAY_MS: u64 = 15_000;
 
 #[derive(Debug, Args)]
 pub(crate) struct Options {
@@ -94,7 +97,8 @@ async fn with_both(
 
     let bundle = std::path::absolute(&options.plugin).map_err(|error| error.to_string())?;
     let bundle = bundle.to_string_lossy();
-    administer(folder, &account, &["provision", "--yes", "--workflow", "Assign to Anyone"]).await?;
+    let provision = ["provision", "--yes", "--workflow", "Assign to Anyone", "--conversations"];
+    administer(folder, &account, &provision).await?;
     administer(folder, &account, &["deploy", "--yes", "--bundle", &bundle]).await?;
 
     let latency = format!("http://127.0.0.1:{}/__twin/latency", options.port);
@@ -108,6 +112,9 @@ async fn with_both(
         ("twilio-auth-token", auth_token),
         ("twilio-api-base", base),
         ("listen", address.to_string()),
+        ("conversation-goodbye-ms", AWAY_MS.to_string()),
+        ("conversation-push-closed-ms", AWAY_MS.to_string()),
+        ("conversation-polling-stopped-ms", AWAY_MS.to_string()),
         // The twin's workflow for outbound calls matches no agent.
         ("outbound-workflow-sid", WorkflowSid::numbered(1).to_string()),
         ("allowed-origins", format!("{twin_url},http://127.0.0.1:{}", options.port)),
