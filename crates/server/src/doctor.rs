@@ -6,7 +6,7 @@ pub(crate) mod certificate;
 pub mod test_call;
 
 use crate::beside;
-use crate::config::Config;
+use crate::config::{Config, Switch};
 use crate::error::Error;
 use rejoin_setup::doctor::database::Tables;
 use rejoin_setup::doctor::{self, Expected, Finding, Outcome, Survey};
@@ -21,7 +21,7 @@ pub async fn findings(config: Config) -> Result<Vec<Finding>, Error> {
     let expected = expected(&config);
     let client = config.client()?;
     let (survey, certificate, database) = tokio::join!(
-        Survey::read(&client, &config.public_url),
+        Survey::read(&client, &config.public_url, config.conversations.on == Switch::On),
         certificate::read(&config.public_url),
         tables(&config),
     );

@@ -39,8 +39,8 @@ fn machine() -> Policy {
 /// Conversations: durations in milliseconds.
 #[derive(Clone, Debug, Args)]
 pub struct ConversationSettings {
-    /// Whether conversations are watched, so that a chat does not stay with an agent whose page is gone. It needs the webhooks
-    /// of conversations and interactions.
+    /// Whether conversations are watched, so that a chat does not stay with an agent whose page is gone. It needs Twilio's
+    /// webhook of conversations.
     #[arg(long = "conversations", env = "REJOIN_CONVERSATIONS", value_enum, default_value = "off")]
     pub on: Switch,
     /// Time from a page's goodbye until its agent is gone; at least 15 s, which a refresh may take.

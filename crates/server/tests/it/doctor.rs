@@ -467,6 +467,17 @@ async fn a_sink_counts_when_it_leads_here_and_gets_all_types() {
     assert!(judged("ok").contains("schema version 1"));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_webhook_of_conversations_counts_when_chats_are_watched() {
+    let world = World::healthy().await;
+    assert!(!world.checks(&[]).contains_key("conversations"));
+    let judged = |settings: &[(&str, &str)]| world.checks(settings)["conversations"].clone();
+    let nowhere = judged(&[("REJOIN_CONVERSATIONS", "on")]);
+    assert_eq!(nowhere["result"], "warning", "{nowhere}");
+    world.provision(&["--conversations"]);
+    assert_eq!(judged(&[])["result"], "ok", "{:?}", judged(&[]));
+}
+
 /// `rejoin fallback`, which ends with this value.
 struct Fallback(Child);
 

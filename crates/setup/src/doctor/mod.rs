@@ -8,6 +8,7 @@ mod account;
 mod activity;
 pub mod certificate;
 pub mod clock;
+mod conversations;
 pub mod database;
 pub mod fallback;
 mod features;
@@ -90,6 +91,9 @@ pub fn findings(survey: &Survey, expected: &Expected) -> Vec<Finding> {
     }
     if let Ok(streams) = &survey.streams {
         all.push(streams::judge(streams, expected));
+    }
+    if let Some(chats) = &survey.chats {
+        all.push(conversations::judge(chats, expected));
     }
     all.push(webhook_rules::judge(&survey.webhook_rules, expected));
     if let Ok(plugins) = &survey.plugins {

@@ -3,8 +3,9 @@
 use crate::provision::patiently_at_most;
 use rejoin_protocol::Millis;
 use rejoin_twilio::{
-    Account, Activity, Client, ConfiguredPlugin, Error, PhoneNumber, Sink, SubscribedEvent, TaskChannel,
-    TaskQueue, VoiceAddresses, WebhookRule, WebhookSetting, WorkerChannel, Workflow,
+    Account, Activity, Client, ConfiguredPlugin, ConversationWebhook, Error, PhoneNumber, Sink,
+    SubscribedEvent, TaskChannel, TaskQueue, VoiceAddresses, WebhookRule, WebhookSetting, WorkerChannel,
+    Workflow,
 };
 use secrecy::SecretString;
 use serde_json::Value;
@@ -40,6 +41,8 @@ pub struct Survey {
     pub flex: Result<Value, Error>,
     /// Event Streams.
     pub streams: Result<Streams, Error>,
+    /// The webhook of Conversations; `None`: the server does not watch chats.
+    pub chats: Option<Result<ConversationWebhook, Error>>,
     /// Studio's published flows.
     pub flows: Result<Vec<Flow>, Error>,
     /// Phone numbers.
@@ -91,9 +94,9 @@ pub struct Streams {
 pub type Flow = rejoin_twilio::Flow;
 
 impl Survey {
-    /// Asks Twilio. `public_url`: only sinks that lead there are read further. When the account cannot be read, nothing else is
+    /// Asks Twilio. `public_url`: only sinks that lead there are read further; `chats`: the server watches them. When the account cannot be read, nothing else is
     /// asked.
-    pub async fn read(client: &Client, public_url: &str) -> Self {
+    pub async fn read(client: &Client, public_url: &str, chats: bool) -> Self {
         let before = now();
         let account = within(bounded(|| client.fetch_account())).await;
         let after = now();
@@ -114,6 +117,7 @@ impl Survey {
             within(bounded(|| client.list_phone_numbers())),
             within(bounded(|| client.list_applications())),
         );
+        let chats = if chats { Some(within(bounded(|| client.conversation_webhook())).await) } else { None };
         let token = SecretString::from(NO_TOKEN);
         let (serverless, plugins, tokens, webhook_rules) = tokio::join!(
             within(bounded(|| client.may_read_services())),
@@ -128,6 +132,7 @@ impl Survey {
             taskrouter,
             flex,
             streams,
+            chats,
             flows,
             numbers,
             applications,
@@ -150,6 +155,7 @@ impl Survey {
             taskrouter: Err(error.clone()),
             flex: Err(error.clone()),
             streams: Err(error.clone()),
+            chats: None,
             flows: Err(error.clone()),
             numbers: Err(error.clone()),
             applications: Err(error.clone()),

@@ -8,8 +8,9 @@ use crate::workflow;
 use rejoin_protocol::overrides;
 use rejoin_protocol::{PluginVersionSid, SinkSid, TaskChannelSid, TaskQueueSid};
 use rejoin_twilio::{
-    Account, Activity, ConfiguredPlugin, Error, Flow, PhoneNumber, Sink, SubscribedEvent, TaskChannel,
-    TaskQueue, VoiceAddresses, WebhookRule, WebhookSetting, WorkerChannel, Workflow,
+    Account, Activity, ConfiguredPlugin, ConversationWebhook, Error, Flow, PhoneNumber, Sink,
+    SubscribedEvent, TaskChannel, TaskQueue, VoiceAddresses, WebhookRule, WebhookSetting, WorkerChannel,
+    Workflow,
 };
 use serde_json::{Value, json};
 
@@ -92,6 +93,7 @@ fn survey() -> Survey {
             "taskrouter_workspace_sid": WorkspaceSid::numbered(1),
             "ui_attributes": {"custom_data": {"rejoin": {"server": URL}}},
         })),
+        chats: None,
         streams: Ok(Streams { sinks: vec![sink(&format!("{URL}/webhooks/events"), "active", &ALL)] }),
         flows: Ok(vec![]),
         numbers: Ok(vec![]),
@@ -450,6 +452,38 @@ fn a_sink_has_to_be_active_lead_here_and_get_all_types() {
         assert_eq!(finding.result, Outcome::Warning, "{finding}");
         assert!(finding.found.contains(wanted), "{finding}");
     }
+}
+
+#[test]
+fn the_webhook_of_conversations_has_to_lead_here_if_chats_are_watched() {
+    let webhook = |url: &str, events: &[&str]| {
+        Ok(ConversationWebhook {
+            post_webhook_url: Some(url.to_owned()),
+            method: Some("POST".to_owned()),
+            filters: Some(events.iter().map(|it| (*it).to_owned()).collect()),
+            target: Some("webhook".to_owned()),
+        })
+    };
+    let here = format!("{URL}/webhooks/conversations");
+    let both = ["onMessageAdded", "onConversationStateUpdated"];
+    for (chats, result, wanted) in [
+        (webhook(&here, &both), Outcome::Ok, "leads to https://rejoin.example.com/webhooks/conversations"),
+        (webhook(&here, &both[..1]), Outcome::Warning, "is POST https://rejoin.example.com"),
+        (webhook("", &[]), Outcome::Warning, "leads nowhere"),
+        (
+            webhook("https://u:secret@another.example.com/\u{1b}", &both),
+            Outcome::Warning,
+            "***@another.example.com/\\u{1b}",
+        ),
+        (Err(Error::Refused { status: 403, code: 0 }), Outcome::Warning, "cannot be read (HTTP status 403"),
+    ] {
+        let survey = Survey { chats: Some(chats), ..survey() };
+        let finding = findings(&survey, &expected()).into_iter().find(|it| it.check == "conversations");
+        let finding = finding.expect("a finding");
+        assert_eq!(finding.result, result, "{finding}");
+        assert!(finding.to_string().contains(wanted) && !finding.to_string().contains("secret"), "{finding}");
+    }
+    assert!(findings(&survey(), &expected()).iter().all(|it| it.check != "conversations"));
 }
 
 fn rule(kind: &str, url: &str, setting: &str) -> WebhookRule {
