@@ -201,6 +201,9 @@ pub struct SeenTask {
     pub task: TaskSid,
     /// Its state.
     pub state: TaskState,
+    /// True if it is `completed`: an agent had it.
+    #[serde(default)]
+    pub completed: bool,
     /// Its workflow.
     pub workflow: Option<WorkflowSid>,
 }

@@ -122,6 +122,9 @@ fn seen(now: Millis, sight: &Sight) -> Facts {
     if let Some(task) = &sight.task {
         facts.workflow = task.workflow.clone().map(Latest);
         facts.tasks.join(Tasks::seen(at, task.task.clone(), task.state));
+        if task.completed {
+            facts.tasks.join(Tasks::completed(at, task.task.clone()));
+        }
         facts.tasks.join(Tasks::named(at, task.task.clone()));
     }
     facts

@@ -61,6 +61,26 @@ impl Attendance {
         Self::Woken,
     ];
 
+    /// True when a conversation in it may have no agent.
+    pub fn may_have_nobody(self) -> bool {
+        match self {
+            Self::Awaited
+            | Self::Undecided
+            | Self::Waiting
+            | Self::Unattended
+            | Self::Unrouted
+            | Self::Woken => true,
+            Self::Foreign
+            | Self::Closed
+            | Self::Paused
+            | Self::Left
+            | Self::Parked
+            | Self::Unjudged
+            | Self::Attended
+            | Self::Graceful => false,
+        }
+    }
+
     /// The name that documents and explanations use.
     pub fn name(self) -> &'static str {
         match self {
@@ -169,9 +189,12 @@ pub const ATTENDANCE: &[Row] = &[
         holds: |it| !it.has_agent() && it.is(ChannelState::Inactive) && !it.was_asked_after_message(),
     },
     Row {
-        when: "No agent is on it; it is inactive, and not by us.",
+        when: "No agent is on it; it is inactive, and not by us, or an agent has completed the task of our invite.",
         attendance: Attendance::Left,
-        holds: |it| !it.has_agent() && it.is(ChannelState::Inactive) && it.invite().is_none(),
+        holds: |it| {
+            let is_left = it.invite().is_none() || it.is_invite_completed();
+            !it.has_agent() && it.is(ChannelState::Inactive) && is_left
+        },
     },
     Row {
         when: "No agent is on it; one has left, and Twilio was not asked since.",

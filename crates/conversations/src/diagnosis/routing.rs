@@ -63,6 +63,12 @@ impl<'a> Diagnosis<'a> {
         matches!(self.invite_state(), Some(InviteState::Open { .. }))
     }
 
+    /// True if an agent has taken our newest invite and is done with it.
+    pub(crate) fn is_invite_completed(self) -> bool {
+        let task = self.invite().and_then(|(_, invite)| invite.task());
+        task.is_some_and(|task| self.facts.tasks().is_completed(task))
+    }
+
     /// When our newest invite ended without bringing an agent (point in time).
     pub(crate) fn invite_over_at(self) -> Option<Millis> {
         match self.invite_state()? {

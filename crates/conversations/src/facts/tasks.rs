@@ -30,6 +30,7 @@ pub struct Tasks {
 #[serde(default)]
 struct Task {
     ended: Option<Earliest<Millis>>,
+    completed: Option<Earliest<Millis>>,
     seen: Option<Latest<(Millis, TaskState)>>,
 }
 
@@ -37,7 +38,14 @@ impl Tasks {
     /// This task was in this state at this point in time.
     pub(crate) fn seen(at: Millis, task: TaskSid, state: TaskState) -> Self {
         let ended = (state == TaskState::Ended).then_some(Earliest(at));
-        Self { states: [(task, Task { ended, seen: Some(Latest((at, state))) })].into(), newest: None }
+        let seen = Some(Latest((at, state)));
+        Self { states: [(task, Task { ended, completed: None, seen })].into(), newest: None }
+    }
+
+    /// This task was completed by this point in time.
+    pub(crate) fn completed(at: Millis, task: TaskSid) -> Self {
+        let completed = Some(Earliest(at));
+        Self { states: [(task, Task { completed, ..Task::default() })].into(), newest: None }
     }
 
     /// At this point in time this task was the newest.
@@ -64,6 +72,11 @@ impl Tasks {
         self.states.get(task)?.ended.map(|Earliest(at)| at)
     }
 
+    /// True if a task was seen completed: an agent had it.
+    pub fn is_completed(&self, task: &TaskSid) -> bool {
+        self.states.get(task).is_some_and(|task| task.completed.is_some())
+    }
+
     /// Forgets the states of other tasks than these and the newest.
     pub(crate) fn keep(&mut self, is_needed: impl Fn(&TaskSid) -> bool) {
         let newest = self.newest.as_ref().map(|Latest((_, task))| task);
@@ -79,6 +92,7 @@ impl Tasks {
 impl Join for Task {
     fn join(&mut self, other: Self) {
         self.ended.join(other.ended);
+        self.completed.join(other.completed);
         self.seen.join(other.seen);
     }
 }

@@ -533,6 +533,28 @@ fn an_agent_who_came_back_and_leaves_by_flexs_button_is_left_alone() {
     assert_eq!((room.attendance(), room.invited().len()), (Attendance::Left, invited));
 }
 
+/// Our server did not hear of it. An invite that nobody took is followed by another one.
+#[test]
+fn a_next_agent_who_came_and_left_by_flexs_button_meanwhile_is_left_alone() {
+    for taken in [true, false] {
+        let mut room = Room::chatting_with(Policy { tell: false, ..Policy::default() });
+        room.ada_goes();
+        room.pass(70);
+        let (task, _) =
+            room.tasks.iter().find(|(_, state)| **state == TaskState::Waiting).expect("an invite's task");
+        let task = task.clone();
+        room.tasks.insert(task.clone(), TaskState::Ended);
+        room.completed.extend(taken.then_some(task));
+        room.there.retain(|it| it.role != Role::Agent);
+        room.state = ChannelState::Inactive;
+        room.pass(600);
+        assert_eq!(room.invited().len() > 1, !taken);
+        if taken {
+            assert_eq!((room.attendance(), room.endings()), (Attendance::Left, vec![Ending::Graceful]));
+        }
+    }
+}
+
 /// Ada is gone, and by our invite's task back in the conversation with a new page; no webhook reports it.
 fn ada_is_back_unreported(room: &mut Room) {
     room.ada_goes();

@@ -39,9 +39,10 @@ pub fn message() -> impl Strategy<Value = Message> {
 }
 
 pub fn sight() -> impl Strategy<Value = Sight> {
-    let task = (1..4u128, task_state()).prop_map(|(task, state)| SeenTask {
+    let task = (1..4u128, task_state(), any::<bool>()).prop_map(|(task, state, completed)| SeenTask {
         task: TaskSid::numbered(task),
         state,
+        completed: completed && state == TaskState::Ended,
         workflow: None,
     });
     (

@@ -2,7 +2,7 @@
 
 use rejoin_conversations::*;
 use rejoin_protocol::*;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub const ADA: u128 = 0xada;
 pub const BO: u128 = 0xb0;
@@ -66,6 +66,8 @@ pub struct Room {
     pub there: Vec<Seen>,
     pub messages: Vec<Message>,
     pub tasks: BTreeMap<TaskSid, TaskState>,
+    /// Those of them that agents have completed.
+    pub completed: BTreeSet<TaskSid>,
     pub newest_task: Option<TaskSid>,
 }
 
@@ -83,6 +85,7 @@ impl Room {
             there: vec![customer()],
             messages: vec![],
             tasks: BTreeMap::new(),
+            completed: BTreeSet::new(),
             newest_task: None,
         }
     }
@@ -192,6 +195,7 @@ impl Room {
                 let newest = self.newest_task.clone().filter(|_| *routing);
                 let task = newest.map(|task| SeenTask {
                     state: self.tasks.get(&task).copied().unwrap_or(TaskState::Waiting),
+                    completed: self.completed.contains(&task),
                     workflow: Some(WorkflowSid::numbered(1)),
                     task,
                 });

@@ -261,10 +261,17 @@ impl Executor {
                     "assigned" | "wrapping" => TaskState::Assigned,
                     _ => TaskState::Ended,
                 };
-                newest = Some((age, SeenTask { task: found.sid, state, workflow: found.workflow_sid }));
+                let completed = found.assignment_status == "completed";
+                let (task, workflow) = (found.sid, found.workflow_sid);
+                newest = Some((age, SeenTask { task, state, completed, workflow }));
             }
         }
-        let ended = |task: &TaskSid| SeenTask { task: task.clone(), state: TaskState::Ended, workflow: None };
+        let ended = |task: &TaskSid| SeenTask {
+            task: task.clone(),
+            state: TaskState::Ended,
+            completed: false,
+            workflow: None,
+        };
         Ok(newest.map(|(_, task)| task).or_else(|| known.map(ended)))
     }
 

@@ -11,20 +11,15 @@ use std::collections::BTreeSet;
 
 /// The section's content. `rows`: maximum number of conversations that are shown; `at`: when it was read.
 pub(super) fn conversations(texts: &Texts, at: Millis, seen: &SeenConversations, rows: usize) -> Markup {
-    let count = |of: &[Attendance]| -> u64 {
-        of.iter().filter_map(|attendance| seen.counts.get(attendance.name())).sum()
+    let count = |of: &dyn Fn(Attendance) -> bool| -> u64 {
+        let these = Attendance::ALL.into_iter().filter(|attendance| of(*attendance));
+        these.filter_map(|attendance| seen.counts.get(attendance.name())).sum()
     };
-    let open: u64 = count(&[
-        Attendance::Awaited,
-        Attendance::Undecided,
-        Attendance::Waiting,
-        Attendance::Unattended,
-        Attendance::Unrouted,
-        Attendance::Woken,
-    ]);
+    let open = count(&Attendance::may_have_nobody);
     let unsure = open.saturating_sub(seen.absent);
-    let attended = count(&[Attendance::Attended, Attendance::Unjudged, Attendance::Graceful]);
-    let parked = count(&[Attendance::Parked, Attendance::Paused, Attendance::Left]);
+    let attended =
+        count(&|it| matches!(it, Attendance::Attended | Attendance::Unjudged | Attendance::Graceful));
+    let parked = count(&|it| matches!(it, Attendance::Parked | Attendance::Paused | Attendance::Left));
     let heads = [
         texts.for_seconds,
         texts.chat_stands,

@@ -21,15 +21,6 @@ const EACH_WITHIN: &str = "set local statement_timeout = 600";
 /// How far back absences of conversations that ended are shown, and how many of them.
 const ENDED: Millis = Millis::seconds(3600);
 const MOST_ENDED: i64 = 20;
-/// Attendances of conversations that may have no agent, although no absence has begun.
-const UNSURE: [Attendance; 6] = [
-    Attendance::Awaited,
-    Attendance::Undecided,
-    Attendance::Waiting,
-    Attendance::Unattended,
-    Attendance::Unrouted,
-    Attendance::Woken,
-];
 
 impl Database {
     /// Reads it. A question that takes too long ends, and no connection is dropped for it: the engine has its own view of that.
@@ -143,7 +134,9 @@ async fn conversations(db: &mut AnyConnection, now: Millis, most: usize) -> Resu
     let most = i64::try_from(most).unwrap_or(i64::MAX);
     let open = "select state from conversations where absent is not null order by absent limit $1";
     let open = sqlx::query(open).bind(most).fetch_all(&mut *db).await?;
-    let names: Vec<String> = UNSURE.iter().map(|attendance| format!("'{}'", attendance.name())).collect();
+    // Although no absence has begun.
+    let unsure = Attendance::ALL.into_iter().filter(|attendance| attendance.may_have_nobody());
+    let names: Vec<String> = unsure.map(|attendance| format!("'{}'", attendance.name())).collect();
     let unsure = format!(
         "select state from conversations where absent is null and attendance in ({}) order by conversation limit $1",
         names.join(", ")
