@@ -11,7 +11,7 @@
 //! | `page`, `flex`, `wire`, `posts`, `shelf` | pages with the plugin's real machine of chats, what Flex and the SDK do, requests to our server, and the browser's storage |
 //! | `befalls` | what befalls pages and servers |
 //! | `desk` | what customers and agents do, and one who lies |
-//! | `rules`, `watch` | what must hold |
+//! | `rules`, `silence`, `watch` | what must hold |
 
 mod actions;
 mod befalls;
@@ -24,6 +24,7 @@ mod routing;
 mod rules;
 mod server;
 mod shelf;
+mod silence;
 mod twilio;
 mod watch;
 mod webhooks;

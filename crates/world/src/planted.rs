@@ -91,11 +91,13 @@ pub enum Planted {
     ChatPausesUnseen,
     /// Actions for conversations that have begun are lost in a restart.
     ChatActionsForgotten,
+    /// A look does not show what was said.
+    ChatMessagesUnseen,
 }
 
 impl Planted {
     /// All defects.
-    pub const ALL: [Self; 38] = [
+    pub const ALL: [Self; 39] = [
         Self::GraceZero,
         Self::MarksIgnored,
         Self::HellosDropped,
@@ -134,6 +136,7 @@ impl Planted {
         Self::ChatHellosForgotten,
         Self::ChatPausesUnseen,
         Self::ChatActionsForgotten,
+        Self::ChatMessagesUnseen,
     ];
 
     /// Changes the server's settings for this defect.

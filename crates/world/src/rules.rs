@@ -85,6 +85,8 @@ pub enum Rule {
     ChatGraceful,
     /// What a page claims does not make our server act on another chat.
     ChatClaims,
+    /// Nobody is alerted, and no chat closed, for a silence that is none.
+    ChatSilence,
     /// Every absence of a chat ends, and every message that waits is sent.
     ChatEnds,
 }
@@ -124,6 +126,7 @@ impl Rule {
             Self::ChatRefresh => "a reload is no absence",
             Self::ChatGraceful => "left on purpose is left alone",
             Self::ChatClaims => "a claim moves nothing",
+            Self::ChatSilence => "silence is silence",
             Self::ChatEnds => "every chat comes to its end",
         }
     }

@@ -1,14 +1,17 @@
 //! How an action is carried out at Twilio, request by request: it is repeated while Twilio does not answer, and one that may have
 //! been carried out already is looked for first.
 
+use super::routing::TaskStatus;
 use super::server::Begun;
+use super::silence::ALERT;
 use super::twilio::{Author, Refusal, Said};
 use super::{ChatWorld, Coming, Way};
 use crate::plan::{ChatFaultKind, FaultKind};
 use crate::planted::Planted;
 use crate::timeline::{Kind, Lane};
 use rejoin_conversations::{
-    Action, ChannelState, Event, LostReply, Message, Outcome, Place, Role, Seen, SeenTask, Sight, once_text,
+    Action, ChannelState, Event, LostReply, Message, Outcome, Place, Role, Seen, SeenTask, Sight, Telling,
+    once_text,
 };
 use rejoin_protocol::{ConversationSid, InviteSid, MemberSid, Millis, TaskSid, WorkflowSid};
 
@@ -315,10 +318,11 @@ impl ChatWorld {
             (_, Action::Look { .. }) => Reply::Refused(Refusal::Refused),
             (_, Action::Tell { what }) => {
                 self.check_telling(own, what, &wanted, began);
-                done(
-                    self.say(own, Author::System, "(our server) your agent is gone".into(), Some(wanted))
-                        .map(drop),
-                )
+                let text = match what {
+                    Telling::Idle { .. } => ALERT,
+                    Telling::AgentGone { .. } | Telling::Parked { .. } => "(our server) your agent is gone",
+                };
+                done(self.say(own, Author::System, text.into(), Some(wanted)).map(drop))
             }
             (_, Action::Invite { target, timeout, .. }) => {
                 if self.rooms[room].state == ChannelState::Closed {
@@ -340,7 +344,9 @@ impl ChatWorld {
                 done(self.update_channel(room, ChannelState::Inactive, false))
             }
             (_, Action::Close { .. }) => {
-                self.check_parking(own, room, began);
+                if !self.is_closed_for_silence(room, began) {
+                    self.check_parking(own, room, began);
+                }
                 done(self.update_channel(room, ChannelState::Closed, true))
             }
         }
@@ -362,6 +368,9 @@ impl ChatWorld {
     }
 
     fn newest_messages(&self, room: usize) -> Vec<Message> {
+        if self.planted == Some(Planted::ChatMessagesUnseen) {
+            return vec![];
+        }
         let all = self.rooms[room].messages.iter().enumerate().rev().take(MESSAGES);
         let read = |(index, said): (usize, &Said)| Message {
             index: u32::try_from(index).unwrap_or(u32::MAX),
@@ -380,6 +389,7 @@ impl ChatWorld {
         Some(SeenTask {
             task: task.sid.clone(),
             state: task.state(),
+            completed: task.status == TaskStatus::Completed,
             workflow: Some(WorkflowSid::numbered(1)),
         })
     }

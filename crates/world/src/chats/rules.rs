@@ -346,8 +346,8 @@ impl ChatWorld {
             return self
                 .broken(Rule::ChatToldOnce, format!("chat {room} was told the same thing {times} times"));
         }
-        if matches!(what, Telling::Idle { .. }) {
-            return;
+        if let Telling::Idle { step, .. } = what {
+            return self.check_alert(room, *step, began);
         }
         if std::mem::replace(&mut self.rules.room(room).is_told, true) {
             let what = format!("chat {room} was told again, and nobody has had it since");
@@ -379,8 +379,7 @@ impl ChatWorld {
     }
 
     fn check_place(&mut self, own: usize, room: usize) {
-        // Without a webhook that names the place, only pages do.
-        if own != room && !self.rules.room(own).is_missed {
+        if own != room {
             self.broken(Rule::ChatClaims, format!("chat {room} is acted on for chat {own}"));
         }
     }

@@ -63,7 +63,11 @@ pub(super) struct Servers {
 pub(super) struct NotTaken;
 
 pub(super) fn policy(setup: &ChatSetup) -> Policy {
+    let [alert, second_alert, close] = setup.silence.map(Millis);
     Policy {
+        alert,
+        second_alert,
+        close,
         goodbye: Millis(setup.goodbye),
         push_closed: Millis(setup.push_closed),
         polling_stopped: Millis(setup.push_closed),

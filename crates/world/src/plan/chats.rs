@@ -164,4 +164,7 @@ pub struct ChatSetup {
     pub own_task: bool,
     /// How long an agent who was set offline takes to become available again.
     pub back: u64,
+    /// `alert_ms`, `second_alert_ms` and `close_ms`; 0: off.
+    #[serde(default)]
+    pub silence: [u64; 3],
 }

@@ -6,6 +6,10 @@ use crate::chance::Chance;
 
 /// Lane of the generator.
 const LANE: u64 = 0xc4a7;
+/// Lane of the generator of session inactivity.
+const SILENCE: u64 = 0x511e;
+/// In how many of a thousand worlds with chats session inactivity is switched on.
+const WITH_SILENCE: u32 = 250;
 /// In how many of a thousand worlds that no scenario is asked of there are chats.
 const WITH_CHATS: u32 = 333;
 /// Maximum number of chats of an agent, as the account's capacity has it.
@@ -40,6 +44,13 @@ pub(super) fn add(plan: &mut Plan, asked: Option<Scenario>) {
         for _ in 0..chance.between(1, 3) {
             chats.faults.extend(fault(&mut chance, plan));
         }
+    }
+    // From another generator: the other chats stay what they are.
+    let mut silence = Chance::of(plan.seed, SILENCE, 0);
+    if silence.happens(WITH_SILENCE) {
+        let alert = silence.between(40_000, 120_000);
+        let second = alert + silence.between(30_000, 60_000);
+        chats.setup.silence = [alert, second, second + silence.between(30_000, 60_000)];
     }
     plan.chats = Some(chats);
 }
@@ -89,6 +100,7 @@ fn setup(chance: &mut Chance, asked: bool) -> ChatSetup {
         task: if chance.happens(150) { chance.between(20_000, 120_000) } else { 86_400_000 },
         own_task: !chance.happens(250),
         back: chance.between(1_000, 8_000),
+        silence: [0; 3],
     }
 }
 

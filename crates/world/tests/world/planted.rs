@@ -7,7 +7,7 @@ use rejoin_world::{Planted, Runner};
 /// The defect, the world that finds it, and the rule that it breaks there. `npm run simulate -- --planted all`
 /// searches from the first seed on: no seed here is above 24 except that of `NoDedup`, as the state itself absorbs
 /// almost all duplicates, that of `UntoldInQueue`, as most agents are not back before the words are due, and those of chats
-/// that need a server that dies, or a liar, at one moment.
+/// that need a server that dies, a liar, or a lost webhook, at one moment.
 const FOUND: [(Planted, Scenario, u64, Rule); Planted::ALL.len()] = [
     (Planted::GraceZero, Scenario::Others, 24, Rule::NoFalseRecovery),
     (Planted::MarksIgnored, Scenario::Graceful, 4, Rule::NoFalseRecovery),
@@ -46,6 +46,7 @@ const FOUND: [(Planted, Scenario, u64, Rule); Planted::ALL.len()] = [
     (Planted::ChatHellosForgotten, Scenario::Chats, 1, Rule::ChatRefresh),
     (Planted::ChatPausesUnseen, Scenario::Chats, 3, Rule::ChatGraceful),
     (Planted::ChatActionsForgotten, Scenario::Chats, 39, Rule::ChatLeftAlone),
+    (Planted::ChatMessagesUnseen, Scenario::Chats, 161, Rule::ChatSilence),
     (Planted::NoDedup, Scenario::Mixed, 715, Rule::NobodyIsDropped),
 ];
 
