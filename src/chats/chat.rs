@@ -223,11 +223,13 @@ impl Chat {
         });
     }
 
-    /// Forgets the draft that has become this message.
-    fn draft_becomes(&mut self, message: &Message, out: &mut Vec<Effect>) {
-        if self.draft.as_ref().is_some_and(|draft| draft.text.trim() == message.body) {
+    /// Forgets the draft that has become this message. True if there was one.
+    fn draft_becomes(&mut self, message: &Message, out: &mut Vec<Effect>) -> bool {
+        let is_it = self.draft.as_ref().is_some_and(|draft| draft.text.trim() == message.body);
+        if is_it {
             self.forget_draft(out);
         }
+        is_it
     }
 
     fn send(&mut self, message: Message, out: &mut Vec<Effect>) {
@@ -264,7 +266,9 @@ impl Chat {
         if self.place(&message.id).is_some() {
             return;
         }
-        self.draft_becomes(&message, out);
+        if self.draft_becomes(&message, out) {
+            self.clear_input(&message, out); // this tab still shows what another one has sent
+        }
         let at = self.queue.iter().position(|other| other.message.at > message.at);
         let at = at.unwrap_or(self.queue.len());
         self.queue.insert(at, Pending { message, stage: Stage::Waiting, kind: Kind::Failed });

@@ -160,6 +160,23 @@ fn a_message_of_an_earlier_page_is_searched_for_first() {
     assert_eq!(resent(&desk.found(&search, Some(false))), [id(1)]);
 }
 
+/// Both tabs show the draft; the other one sends it, and is gone.
+#[test]
+fn a_message_of_another_tab_is_not_left_in_the_input_of_this_one() {
+    let mut desk = Desk::with(vec![draft("Hello", START)]);
+    desk.handle(Event::Changed(facts("")));
+    assert_eq!(desk.inputs[&ch(1)], "Hello");
+    desk.handle(typed("Hello"));
+    desk.handle(Event::Left(message(1, "Hello")));
+    assert_eq!((desk.draft(), desk.inputs.get(&ch(1))), (None, None));
+    // Another text is the agent's.
+    let mut desk = Desk::in_a_chat();
+    desk.inputs.insert(ch(1), "Good morning".into());
+    desk.handle(typed("Good morning"));
+    desk.handle(Event::Left(message(1, "Hello")));
+    assert_eq!((desk.draft(), desk.inputs[&ch(1)].as_str()), (Some("Good morning"), "Good morning"));
+}
+
 #[test]
 fn messages_of_earlier_pages_go_in_their_order_before_those_of_this_one() {
     let mut desk = Desk::in_a_chat();
