@@ -5,6 +5,7 @@ import { randomBytes } from 'node:crypto';
 import { createWriteStream, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { nameServers, sendInteractions } from './account.mjs';
 import { startBalancer } from './balancer.mjs';
 import { newest } from './flex.mjs';
@@ -55,8 +56,9 @@ class Program {
   ) {
     this.name = name;
     this.args = args;
-    /** @type {Record<string, string>} */
-    this.env = { ...env };
+    this.env = env;
+    /** Variables that it has for now, over its own. @type {Record<string, string>} */
+    this.settings = {};
     this.log = path.join(dir, `${label}.log`);
     this.stopping = false;
     /** @type {import('node:child_process').ChildProcess | null} */
@@ -69,10 +71,10 @@ class Program {
 
   start() {
     this.stopping = false;
-    const { name, args, env } = this;
+    const { name, args, env, settings } = this;
     const level = process.env.RUST_LOG ?? 'info';
     const child = spawn(path.join(root, 'target/debug', name), args, {
-      env: { ...process.env, NO_COLOR: '1', RUST_LOG: level, REJOIN_LOG: level, ...env },
+      env: { ...process.env, NO_COLOR: '1', RUST_LOG: level, REJOIN_LOG: level, ...env, ...settings },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     this.child = child;
@@ -109,6 +111,14 @@ class Program {
   /** `SIGSTOP`: it stands still, and its connections stay. `SIGCONT`: it goes on. */
   signal(/** @type {NodeJS.Signals} */ signal) {
     this.child?.kill(signal);
+  }
+
+  /** Has these variables over its own, and no others: is started anew if it has others now. */
+  async has(/** @type {Record<string, string>} */ settings) {
+    if (isDeepStrictEqual(settings, this.settings)) return;
+    await this.stop();
+    this.settings = settings;
+    await this.start();
   }
 
   /** Stops it, and waits until it has ended. */

@@ -2,7 +2,7 @@
 // the same page again, from its back/forward cache, or load it again.
 
 import assert from 'node:assert/strict';
-import { isBackInPlace, withServer } from './in-place.mjs';
+import { isBackInPlace } from './in-place.mjs';
 import { isBack, isTold, nothingHappens, talk } from './steps.mjs';
 
 /** @typedef {import('./story.mjs').Story} Story */
@@ -34,19 +34,19 @@ export const backInPlace = {
 
 export const backThroughTheQueue = {
   title: 'An agent follows a link, the phone hangs up, the agent goes back, and the call comes back',
-  play: (/** @type {Story} */ story) =>
-    withServer(story, 'REJOIN_IN_PLACE', ['off', 'auto'], async () => {
-      const { ada, customer, task } = await onACallInAKeepingBrowser(story);
-      const { transcript } = customer.mark();
-      await story.step('the agent follows a link', () => ada.followsALink());
-      await isTold(story, customer, transcript);
-      await story.step('the agent goes back', () => ada.goesBack());
-      const { restored, why } = await story.step('to a page that is loaded again', () => ada.whatCameBack());
-      assert.equal(restored, false, 'Flex keeps the microphone after a call, and the browser no such page');
-      assert.ok(why?.includes('mediastream'), `because of the microphone: ${why}`);
-      await ada.ready();
-      await isBack(story, ada, customer, task);
-    }),
+  settings: { REJOIN_IN_PLACE: 'off' },
+  async play(/** @type {Story} */ story) {
+    const { ada, customer, task } = await onACallInAKeepingBrowser(story);
+    const { transcript } = customer.mark();
+    await story.step('the agent follows a link', () => ada.followsALink());
+    await isTold(story, customer, transcript);
+    await story.step('the agent goes back', () => ada.goesBack());
+    const { restored, why } = await story.step('to a page that is loaded again', () => ada.whatCameBack());
+    assert.equal(restored, false, 'Flex keeps the microphone after a call, and the browser no such page');
+    assert.ok(why?.includes('mediastream'), `because of the microphone: ${why}`);
+    await ada.ready();
+    await isBack(story, ada, customer, task);
+  },
 };
 
 export const restoredAndLoadedAnew = {

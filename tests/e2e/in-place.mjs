@@ -84,44 +84,22 @@ export const toneAtOnce = {
 
 export const backDuringAnnouncement = {
   title: 'An agent is back while the customer is being told, and is heard at once',
+  settings: { REJOIN_ANNOUNCE_AFTER_MS: '0' },
   async play(/** @type {Story} */ story) {
-    await withServer(story, 'REJOIN_ANNOUNCE_AFTER_MS', ['0', '1500'], async () => {
-      const { ada, customer, task } = await onACall(story);
-      const { transcript } = customer.mark();
-      await story.step('Ada refreshes the page', () => ada.refreshes());
-      await isTold(story, customer, transcript);
-      await isBackInPlace(story, ada, customer, task);
-      await story.step('the customer hears the agent for three seconds more', async () => {
-        for (const end = Date.now() + 3000; Date.now() < end; ) await customer.hearsAgent();
-      });
-      const heard = customer.transcript.said.slice(transcript).map((line) => line.heard ?? '');
-      const back = heard.findIndex((what, i) => /agent/.test(what) && heard.slice(0, i).some(isOurs));
-      assert.ok(back > 0, `first our audio, then the agent: ${heard}`);
-      assert.deepEqual(heard.slice(back).filter(isOurs), [], 'our audio is not heard over the agent');
+    const { ada, customer, task } = await onACall(story);
+    const { transcript } = customer.mark();
+    await story.step('Ada refreshes the page', () => ada.refreshes());
+    await isTold(story, customer, transcript);
+    await isBackInPlace(story, ada, customer, task);
+    await story.step('the customer hears the agent for three seconds more', async () => {
+      for (const end = Date.now() + 3000; Date.now() < end; ) await customer.hearsAgent();
     });
+    const heard = customer.transcript.said.slice(transcript).map((line) => line.heard ?? '');
+    const back = heard.findIndex((what, i) => /agent/.test(what) && heard.slice(0, i).some(isOurs));
+    assert.ok(back > 0, `first our audio, then the agent: ${heard}`);
+    assert.deepEqual(heard.slice(back).filter(isOurs), [], 'our audio is not heard over the agent');
   },
 };
-
-/** With this setting of the server, and then with that one again. */
-export async function withServer(
-  /** @type {Story} */ story,
-  /** @type {string} */ name,
-  /** @type {[string, string]} */ [now, afterwards],
-  /** @type {() => Promise<void>} */ play,
-) {
-  const { server } = story.demo;
-  const restart = async (/** @type {string} */ value) => {
-    await server.stop();
-    server.env[name] = value;
-    await server.start();
-  };
-  await restart(now);
-  try {
-    await play();
-  } finally {
-    await restart(afterwards);
-  }
-}
 
 const isOurs = (/** @type {string} */ heard) => /announcement|comfort/.test(heard);
 
@@ -315,7 +293,6 @@ export const onABreak = {
 };
 
 export const inPlaceOff = {
-  title: 'In place is turned off, and the call comes back through the queue',
-  play: (/** @type {Story} */ story) =>
-    withServer(story, 'REJOIN_IN_PLACE', ['off', 'auto'], () => secondRung('', async () => {}).play(story)),
+  ...secondRung('In place is turned off, and the call comes back through the queue', async () => {}),
+  settings: { REJOIN_IN_PLACE: 'off' },
 };

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { Film } from './film.mjs';
-import { isBackInPlace, withServer } from './in-place.mjs';
+import { isBackInPlace } from './in-place.mjs';
 import { WORKER } from './people.mjs';
 
 /** @typedef {import('./story.mjs').Story} Story */
@@ -38,9 +38,9 @@ async function hold(page, url, fits = () => true) {
 
 export const sideBySide = {
   title: 'A refresh, seen at the desktop of the agent and at the phone of the customer',
-  play: (/** @type {Story} */ story) =>
-    // Gives the screenshots time on a slow machine, before the call would go to the next agent.
-    withServer(story, 'REJOIN_PING_TTL_MS', ['60000', '15000'], () => play(story)),
+  // Gives the screenshots time on a slow machine, before the call would go to the next agent.
+  settings: { REJOIN_PING_TTL_MS: '60000' },
+  play,
 };
 
 async function play(/** @type {Story} */ story) {

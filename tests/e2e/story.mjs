@@ -114,22 +114,25 @@ export class Story {
 }
 
 /**
- * @typedef {{title: string, play: (story: Story) => Promise<void>, servers?: number}} Told `servers`: as many as it takes, if
- *   more than one
+ * @typedef {{title: string, play: (story: Story) => Promise<void>, servers?: number, settings?: Record<string, string>}} Told
+ *   `servers`: as many as it takes, if more than one. `settings`: what the servers have otherwise than for the other
+ *   stories, by their variables
  */
 /** @typedef {{title: string, at: string, why: string, evidence: string}} Miss a story that did not hold, and where */
 /** @typedef {{passed: number, missed: Miss[], again: Miss[]}} Outcome `again`: what held only when played again */
 
 /**
  * Plays a story once.
- * @param {{title: string, play: (story: Story) => Promise<void>}} what
+ * @param {Told} what
  * @param {Story} story
  * @returns {Promise<Miss | undefined>} how it failed, if it did
  */
-async function playOnce({ title, play }, story) {
+async function playOnce({ title, play, settings = {} }, story) {
   story.print(title);
   const begun = Date.now();
   try {
+    // Pages of an earlier story are closed by now: a server that is started anew waits for none of them.
+    for (const server of story.demo.servers) await server.has(settings);
     await play(story);
     story.print(`  held (${((Date.now() - begun) / 1000).toFixed(1)} s)\n`);
     return undefined;
@@ -147,7 +150,7 @@ async function playOnce({ title, play }, story) {
  * Plays stories, one after another on each demo. What did not hold is played once more after all others: eighty stories
  * with real sound on a machine that may be busy with something else are too many for none ever to be disturbed. What
  * holds only then is not hidden: the run names it at its end, with where it failed first.
- * @param {Array<{title: string, play: (story: Story) => Promise<void>}>} stories
+ * @param {Told[]} stories
  * @param {{demos: Demo[], browser: string, artefacts: string}} options
  * @returns {Promise<Outcome>}
  */
