@@ -29,6 +29,18 @@ test('every way down the ladder has a test that exists', () => {
   );
 });
 
+/** Titles in “quotes” that no test has. @returns {string[]} */
+const missingTitles = (/** @type {string} */ all, /** @type {string} */ text) =>
+  [...text.matchAll(/“(.+?)”(?= |;|,|$)/g)]
+    .map(([, title]) => title)
+    .filter((title) => !['"', "'", '`'].some((quote) => all.includes(quote + title + quote)));
+
+test('every story that the cases of conversations name exists', () => {
+  const [, cases] = read('docs/conversations.md').match(/## Cases and their tests\n([^]+?)\n## /) ?? [];
+  assert.ok(cases?.includes('“'), 'the table is not found');
+  assert.deepEqual(missingTitles(sources(), cases), []);
+});
+
 test('every test that proves a case exists', () => {
   const all = sources();
   const rows = read('docs/cases.md')
@@ -41,11 +53,11 @@ test('every test that proves a case exists', () => {
   );
   const missing = rows.flatMap(([number, , , proof]) =>
     [
-      ...[...proof.matchAll(/`(\w+)`/g)].filter(([, name]) => !new RegExp(`fn ${name}\\b`).test(all)),
-      ...[...proof.matchAll(/“(.+?)”(?= |;|,|$)/g)].filter(
-        ([, title]) => !['"', "'", '`'].some((quote) => all.includes(quote + title + quote)),
-      ),
-    ].map(([, name]) => `${number.trim()}: ${name}`),
+      ...[...proof.matchAll(/`(\w+)`/g)]
+        .map(([, name]) => name)
+        .filter((name) => !new RegExp(`fn ${name}\\b`).test(all)),
+      ...missingTitles(all, proof),
+    ].map((name) => `${number.trim()}: ${name}`),
   );
   assert.deepEqual(missing, []);
 });

@@ -27,23 +27,40 @@ export class Writer {
 
   writes = (/** @type {string} */ body) => post(`${this.url}/messages`, { body });
 
-  /** @returns {Promise<{status: string, attended: boolean, messages: Array<{from: string, body: string, attributes: string}>}>} */
+  /** @returns {Promise<{status: string, attended: boolean, messages: Array<{from: string, body: string, at: string, attributes: string}>}>} */
   sees = () => json(this.url);
 
   /** Everything that was said, by whom. @returns {Promise<string[]>} */
   transcript = async () => (await this.sees()).messages.map(({ from, body }) => `${from}: ${body}`);
 
+  /** What the system has told the customer. */
+  told = async () => (await this.sees()).messages.filter(({ from }) => !['customer', 'agent'].includes(from));
+
   /** Waits until the last message is this one. */
-  reads = (/** @type {string} */ body) =>
-    this.story.twilio.becomes(`the customer reads "${body}"`, async () => {
-      const { messages } = await this.sees();
-      return messages.at(-1)?.body === body;
-    });
+  reads = (/** @type {string} */ body, within = 20_000) =>
+    this.story.twilio.becomes(
+      `the customer reads "${body}"`,
+      async () => (await this.sees()).messages.at(-1)?.body === body,
+      within,
+    );
 
   /** A reply of an agent's message that is lost with its socket, or sockets through which nothing comes. */
   faults = (/** @type {{lostReplies?: number, silent?: string[]}} */ wanted) =>
     post(`${this.story.demo.twinUrl}/__twin/chats/faults`, wanted);
 }
+
+/** Waits until the server says this of the conversation, as it shows it to operators. */
+export const stands = (
+  /** @type {Story} */ story,
+  /** @type {Writer} */ { conversation },
+  /** @type {string} */ attendance,
+) =>
+  story.twilio.becomes(`it is ${attendance}`, async () => {
+    const { serverUrl, auth } = story.demo;
+    const headers = { authorization: `Bearer ${auth.REJOIN_OPERATOR_TOKEN}` };
+    const all = /** @type {any[]} */ (await json(`${serverUrl}/operator/conversations`, { headers }));
+    return all.find((it) => it.conversation === conversation)?.attendance === attendance;
+  });
 
 /** The customer at the chat page of the demo, as on a phone, in a browser of their own. */
 export async function atThePage(/** @type {Story} */ story, /** @type {object} */ options = {}) {

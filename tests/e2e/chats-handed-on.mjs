@@ -3,9 +3,8 @@
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import axe from 'axe-core';
-import { onAChat, sends, takes, types } from './chat-people.mjs';
+import { onAChat, sends, stands, takes, types } from './chat-people.mjs';
 import { opens } from './console.mjs';
-import { json } from './people.mjs';
 
 /** @typedef {import('./story.mjs').Story} Story */
 /** @typedef {import('./people.mjs').Agent} Agent */
@@ -13,31 +12,6 @@ import { json } from './people.mjs';
 
 /** What customers read when their agent is gone and another one is looked for. */
 const GONE = /connection to your agent/i;
-
-/** The conversation as the server shows it to operators; `undefined`: it does not know it. */
-async function shown(/** @type {Story} */ story, /** @type {Writer} */ customer) {
-  const { serverUrl, auth } = story.demo;
-  const headers = { authorization: `Bearer ${auth.REJOIN_OPERATOR_TOKEN}` };
-  const all = /** @type {any[]} */ (await json(`${serverUrl}/operator/conversations`, { headers }));
-  return all.find(({ conversation }) => conversation === customer.conversation);
-}
-
-/** Waits until the server says this of the conversation. */
-const stands = (
-  /** @type {Story} */ story,
-  /** @type {Writer} */ customer,
-  /** @type {string} */ attendance,
-  within = 20_000,
-) =>
-  story.twilio.becomes(
-    `it is ${attendance}`,
-    async () => (await shown(story, customer))?.attendance === attendance,
-    within,
-  );
-
-/** What the system has told the customer. */
-const told = async (/** @type {Writer} */ customer) =>
-  (await customer.sees()).messages.filter(({ from }) => !['customer', 'agent'].includes(from));
 
 /** The console, opened from the demo's page, with a chat that has nobody. */
 const supervises = async (
@@ -71,7 +45,7 @@ export const toTheNext = {
       await customer.writes('Are you still there?');
     });
     await story.step('the customer is told, once it is certain', () =>
-      story.twilio.becomes('told', async () => (await told(customer)).length === 1, 40_000),
+      story.twilio.becomes('told', async () => (await customer.told()).length === 1, 40_000),
     );
     const now = await story.step('a supervisor opens the console, which shows that nobody has the chat', () =>
       supervises(story, bo, customer),
@@ -95,7 +69,7 @@ export const toTheNext = {
       await customer.reads('I am. Ada had to leave.');
     });
     await story.step('the server has it with Bo', () => stands(story, customer, 'attended'));
-    const notices = await told(customer);
+    const notices = await customer.told();
     assert.equal(notices.length, 1);
     assert.match(notices[0].body, GONE);
     await story.step('Ada comes back, and has no chat', async () => {
@@ -124,7 +98,7 @@ export const backInTime = {
     // Longer than the time after which an agent who does not come back is gone.
     await story.step('nobody is told anything', async () => {
       await new Promise((done) => setTimeout(done, 20_000));
-      assert.deepEqual(await told(customer), []);
+      assert.deepEqual(await customer.told(), []);
     });
     await stands(story, customer, 'attended');
   },
@@ -138,7 +112,7 @@ export const backLate = {
     await story.step('the server knows whose chat it is', () => stands(story, customer, 'attended'));
     await story.step('Ada closes the tab, and the customer is told', async () => {
       await ada.closesTab();
-      await story.twilio.becomes('told', async () => (await told(customer)).length === 1, 40_000);
+      await story.twilio.becomes('told', async () => (await customer.told()).length === 1, 40_000);
     });
     await story.step('Ada opens Flex again, and answers', async () => {
       await ada.opens();
@@ -154,7 +128,7 @@ export const backLate = {
     await story.step('nobody else is offered it', async () => {
       await new Promise((done) => setTimeout(done, 20_000));
       assert.deepEqual(await bo.tasks(), []);
-      assert.equal((await told(customer)).length, 1);
+      assert.equal((await customer.told()).length, 1);
     });
   },
 };

@@ -222,8 +222,10 @@ export class Twilio {
       secondAgentLegRefused: false,
       presenceTtlMs: 30_000,
       retryPauseMs: 0,
+      leftChatInvitesItself: true,
     });
     await fetch(`${this.url}/__twin/phones`, { method: 'DELETE' });
+    await post(`${this.url}/__twin/chats/faults`);
     await this.features([]);
     for (const undo of this.undo.splice(0)) await undo();
     const { chats } = await this.state();

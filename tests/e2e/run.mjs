@@ -12,6 +12,8 @@ import * as callMessages from './call-messages.mjs';
 import * as chatDrafts from './chat-drafts.mjs';
 import * as chatMessages from './chat-messages.mjs';
 import * as chatsHandedOn from './chats-handed-on.mjs';
+import * as chatsIdle from './chats-idle.mjs';
+import * as chatsParked from './chats-parked.mjs';
 import * as chats from './chats.mjs';
 import * as operatorsConsole from './console.mjs';
 import * as desk from './desk.mjs';
@@ -60,6 +62,8 @@ const storiesOn = (/** @type {Flex} */ flex) =>
         ...chatMessages,
         ...chats,
         ...chatsHandedOn,
+        ...chatsIdle,
+        ...chatsParked,
         ...operatorsConsole,
         ...desk,
         ...events,
