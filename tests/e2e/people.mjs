@@ -439,7 +439,8 @@ export class Agent {
   async opens(address = `/flex?worker=${this.name}`) {
     this.page = await this.context.newPage();
     listen(this.page, this.name, this.diary);
-    await this.page.goto(this.origin + address);
+    // The first time in a browser all of Flex is compiled: on a busy machine that may take longer than Playwright waits.
+    await this.page.goto(this.origin + address, { timeout: 60_000 });
     await this.ready();
   }
 
@@ -721,6 +722,7 @@ export class Agent {
         sid: task.sid,
         taskSid: task.taskSid,
         status: task.status,
+        channel: task.taskChannelUniqueName,
         attributes: task.attributes,
       }));
     });

@@ -11,6 +11,7 @@ import * as away from './away.mjs';
 import * as callMessages from './call-messages.mjs';
 import * as chatDrafts from './chat-drafts.mjs';
 import * as chatMessages from './chat-messages.mjs';
+import * as chatsBesideCall from './chats-beside-call.mjs';
 import * as chatsHandedOn from './chats-handed-on.mjs';
 import * as chatsIdle from './chats-idle.mjs';
 import * as chatsParked from './chats-parked.mjs';
@@ -61,6 +62,7 @@ const storiesOn = (/** @type {Flex} */ flex) =>
         ...chatDrafts,
         ...chatMessages,
         ...chats,
+        ...chatsBesideCall,
         ...chatsHandedOn,
         ...chatsIdle,
         ...chatsParked,
