@@ -44,7 +44,7 @@ use crate::surroundings::Surroundings;
 use crate::switches::{Switch, Switches};
 use database::Database;
 use held_back::SetAside;
-use rejoin_conversations::Conversation;
+use rejoin_conversations::{Conversation, Desk};
 use rejoin_protocol::api::Push;
 use rejoin_protocol::{AccountSid, CallSid, ConferenceSid, ConversationSid, Millis, WorkerSid};
 use rejoin_recovery::{Call, Key};
@@ -723,6 +723,20 @@ impl Store {
             Place::Database(database) => database.answer(database.history(asked)).await,
             Place::Memory(_) => Ok(Sums::default()),
         }
+    }
+
+    /// Stores conversations and desks that were not those of this database: to fill one for measurements.
+    ///
+    /// # Errors
+    /// Nothing was stored.
+    pub async fn add_conversations(
+        &self,
+        saved: Vec<Conversation>,
+        desks: BTreeMap<WorkerSid, Desk>,
+    ) -> Result<(), Error> {
+        let changes = ConversationChanges { saved, desks, ..ConversationChanges::default() };
+        let batch = ConversationBatch::default();
+        self.transact_conversations(&batch, |_| Ok((changes.clone(), ()))).await.map(|_| ())
     }
 
     /// Adds recoveries to the history that were not those of this database: to fill one for measurements.

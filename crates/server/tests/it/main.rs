@@ -58,6 +58,7 @@ mod retries;
 mod settings;
 mod store;
 mod storm;
+mod stored_conversations;
 mod support;
 mod switches;
 mod test_call;

@@ -71,15 +71,22 @@ impl Sql {
             Dialect::Sqlite => "json_each($1)",
             Dialect::Postgres => "json_array_elements_text($1::json)",
         };
+        let found = format!(
+            "select conversation from conversation_keys where key {any} union select value from {each}"
+        );
+        // One array, or PostgreSQL reads all conversations there are.
+        let found = match d {
+            Dialect::Sqlite => format!("in ({found})"),
+            Dialect::Postgres => format!("= any(array({found}))"),
+        };
         Self {
             expect: sql(format!(
                 "insert into conversations (conversation, state) select value, '' from {each} where true
                  order by value on conflict (conversation) do nothing"
             )),
             lock: sql(format!(
-                "select conversation, state from conversations where conversation in (
-                     select conversation from conversation_keys where key {any}
-                 ) or conversation {any} order by conversation {update}"
+                "select conversation, state from conversations where conversation {found}
+                 order by conversation {update}"
             )),
             lock_desks: sql(format!(
                 "select worker, state from desks where worker {any} order by worker {update}"
