@@ -61,6 +61,9 @@ pub enum Action {
         /// is in the conversation and has it by their task.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         confirm: bool,
+        /// True if nothing waits for what it sees: it is for what webhooks may have missed, and all other requests go first.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        watch: bool,
     },
     /// `POST Conversations/{CH}/Messages`, by our system author, with `X-Twilio-Webhook-Enabled`.
     Tell {
@@ -123,8 +126,8 @@ impl Action {
     /// How the action is requested, repeated and looked up.
     pub fn traits(&self) -> Traits {
         match self {
-            Self::Look { .. } => Traits {
-                slot: Slot::Look,
+            Self::Look { watch, .. } => Traits {
+                slot: if *watch { Slot::Watch } else { Slot::Look },
                 once: None,
                 api: Api::Interactions,
                 tried_for: Millis::seconds(30),

@@ -65,6 +65,7 @@ impl Plan<'_> {
                 routing: false,
                 task: None,
                 confirm: true,
+                watch: false,
             });
         }
     }
@@ -78,8 +79,13 @@ impl Plan<'_> {
         self.of.now >= at
     }
 
-    /// A look, unless Twilio was asked a moment ago.
+    /// A look on which something depends.
     fn look(self, desired: &mut Desired) {
+        self.look_unless_just_asked(false, desired);
+    }
+
+    /// A look, unless Twilio was asked a moment ago.
+    fn look_unless_just_asked(self, watch: bool, desired: &mut Desired) {
         let Some(place) = self.of.facts.place() else { return };
         let last = self.of.facts.roster().asked_at();
         if last.is_some_and(|last| !self.is_due(last + LOOKS_APART, desired)) {
@@ -90,8 +96,9 @@ impl Plan<'_> {
             routing: self.of.absence.is_some() || self.of.agents().next().is_none(),
             task: self.of.routing_task().cloned(),
             confirm: false,
+            watch,
         };
-        if !desired.actions.contains(&look) {
+        if !desired.actions.iter().any(|action| matches!(action, Action::Look { .. })) {
             desired.actions.push(look);
         }
     }
@@ -105,9 +112,11 @@ impl Plan<'_> {
             return self.look(desired);
         }
         let confirms = self.requests.confirms_at().filter(|at| asked_at < Some(*at));
-        let due = [self.watched_at(asked_at), confirms];
-        if due.into_iter().flatten().any(|at| self.is_due(at, desired)) {
+        if confirms.is_some_and(|at| self.is_due(at, desired)) {
             self.look(desired);
+        }
+        if self.watched_at(asked_at).is_some_and(|at| self.is_due(at, desired)) {
+            self.look_unless_just_asked(true, desired);
         }
     }
 

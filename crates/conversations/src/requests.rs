@@ -149,6 +149,6 @@ impl Requests {
 fn is_confirmed_later(slot: &Slot) -> bool {
     match slot {
         Slot::Participant(_) | Slot::Channel => true,
-        Slot::Look | Slot::Tell | Slot::Invite => false,
+        Slot::Look | Slot::Watch | Slot::Tell | Slot::Invite => false,
     }
 }

@@ -78,7 +78,13 @@ pub fn outcome() -> impl Strategy<Value = Outcome> {
 
 pub fn action() -> impl Strategy<Value = Action> {
     prop_oneof![
-        any::<bool>().prop_map(|confirm| Action::Look { place: place(), routing: true, task: None, confirm }),
+        any::<(bool, bool)>().prop_map(|(confirm, watch)| Action::Look {
+            place: place(),
+            routing: true,
+            task: None,
+            confirm,
+            watch
+        }),
         Just(Action::Close { place: place() }),
         (0..3u32, 0..3u32).prop_map(|(message, invite)| Action::Park {
             place: place(),
@@ -189,7 +195,7 @@ fn a_look_names_the_workers_whose_desks_are_needed() {
         messages: vec![],
         task: None,
     };
-    let action = Action::Look { place: place(), routing: false, task: None, confirm: false };
+    let action = Action::Look { place: place(), routing: false, task: None, confirm: false, watch: false };
     let seen = Event::Done { conversation: conversation(), action, outcome: Outcome::Seen(sight) };
     assert_eq!(seen.workers(), [&worker(ADA), &worker(BO)]);
 }

@@ -238,3 +238,21 @@ fn pages_that_no_server_could_hear_have_the_time_of_a_reload() {
     room.page(ADA, PAGE + 1, PageEvent::PushOpened);
     assert_eq!(unattended_after(&room), None);
 }
+
+/// With thousands of conversations, looks that only watch wait for minutes.
+#[test]
+fn a_look_that_only_watches_delays_none_that_decides() {
+    let mut room = Room::chatting();
+    while room.pending.is_empty() {
+        assert!(room.fire(), "it is looked at after ten minutes");
+    }
+    assert!(matches!(room.pending[..], [Action::Look { watch: true, .. }]), "{:?}", room.pending);
+    room.ada_goes();
+    assert!(room.fire());
+    let Some(Action::Look { watch: false, .. }) = room.pending.get(1) else { panic!("{:?}", room.pending) };
+    let decides = room.pending[1].clone();
+    let seen = room.outcome(&decides);
+    room.finish(decides, seen);
+    assert_eq!(room.attendance(), Attendance::Unattended);
+    assert_eq!(room.acts(), ["tell", "invite"]);
+}

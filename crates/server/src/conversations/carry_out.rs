@@ -95,7 +95,7 @@ impl Executor {
             return Ok(found);
         }
         match action {
-            Action::Look { place, routing, task, confirm } => {
+            Action::Look { place, routing, task, confirm, watch: _ } => {
                 let path = path(place);
                 let there = self.who_is_there(client, conversation, &path).await?;
                 if *confirm && !self.is_of(client, conversation, &there).await? {
@@ -394,6 +394,8 @@ fn rank(action: &Action) -> Rank {
         | Action::Tell { .. }
         | Action::CloseParticipant { .. }
         | Action::Park { .. }
+        // With many conversations these wait for minutes, and what is wanted of others must not.
+        Action::Look { watch: true, .. } => Rank::LookUp,
         | Action::Close { .. } => Rank::Bookkeeping,
     }
 }
