@@ -10,6 +10,7 @@ mod known_agents;
 mod record;
 
 use crate::error::Error;
+use crate::failpoint;
 use crate::figures;
 use crate::store::{BegunAction, ConversationBatch, ConversationChanges, FoundConversations, Store};
 pub(crate) use carry_out::{Executor, role, state};
@@ -295,6 +296,9 @@ impl Engine {
             decided.map_err(|_| Error::Defect)
         };
         let (begun, happened) = self.store.transact_conversations(&batch, decide).await?;
+        for action in &begun {
+            failpoint::reach(|| format!("committed conversation {}", action.action.name()));
+        }
         for (conversation, happened) in happened {
             tell(&conversation, &happened);
         }

@@ -5,6 +5,7 @@ use super::failed;
 use super::known_agents::KnownAgents;
 use crate::chat_texts::Phrase;
 use crate::config::Config;
+use crate::failpoint;
 use crate::pace::{Rank, Turns};
 use crate::store::Store;
 use rejoin_conversations::{
@@ -68,7 +69,10 @@ impl Executor {
         let client = self.client.through(self.turns.of_request(rank(action), since));
         let (mut doubtful, mut pause) = (again, PAUSE);
         loop {
-            let error = match self.attempt(&client, conversation, action, doubtful).await {
+            failpoint::reach(|| format!("request for conversation {}", action.name()));
+            let attempt = self.attempt(&client, conversation, action, doubtful).await;
+            failpoint::reach(|| format!("answer to conversation {}", action.name()));
+            let error = match attempt {
                 Ok(outcome) => return outcome,
                 Err(error) => error,
             };
@@ -390,12 +394,12 @@ fn rank(action: &Action) -> Rank {
     match action {
         Action::Tell { what: Telling::AgentGone { .. } | Telling::Parked { .. } } => Rank::Announce,
         Action::Invite { .. } => Rank::NextAgent,
+        // With many conversations these wait for minutes, and what is wanted of others must not.
+        Action::Look { watch: true, .. } => Rank::LookUp,
         Action::Look { .. }
         | Action::Tell { .. }
         | Action::CloseParticipant { .. }
         | Action::Park { .. }
-        // With many conversations these wait for minutes, and what is wanted of others must not.
-        Action::Look { watch: true, .. } => Rank::LookUp,
         | Action::Close { .. } => Rank::Bookkeeping,
     }
 }

@@ -1,6 +1,8 @@
 //! Killed at every durable step of a recovery (case 18): at each step the program kills itself with SIGKILL; a first
 //! run without a kill finds the steps. It is restarted at once, and the recovery goes on.
 
+mod chat_servers;
+mod chat_steps;
 mod front;
 mod primary;
 mod replaced;
@@ -17,7 +19,7 @@ use rejoin_twin::flex::agent::Agent;
 use serde_json::Value;
 use sqlx::{AnyPool, Row as _};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -130,35 +132,13 @@ struct Killing {
 }
 
 impl Killing {
-    /// One run for each of the steps. Returns those at which it was killed, with the time until the program was ready
-    /// again, and those that it did not reach.
     async fn at_each(&self, steps: Vec<String>) -> (Vec<(String, Duration)>, Vec<String>) {
-        let room = Arc::new(Semaphore::new(AT_ONCE));
-        let mut runs = JoinSet::new();
-        for step in steps {
-            let (room, killing) = (Arc::clone(&room), self.clone());
-            runs.spawn(async move {
-                let _permit = room.acquire().await.unwrap();
-                let files = Files::of(&killing.folder, &step);
-                let kill = Some(step.clone());
-                let ended = tokio::spawn(async move { killing.run(kill).await }).await;
-                (step, ended.map(|(_, again)| again), files)
-            });
-        }
-        let (mut again, mut missed, mut failed) = (vec![], vec![], vec![]);
-        while let Some(ended) = runs.join_next().await {
-            match ended.unwrap() {
-                (step, Ok(Some(ready)), _) => again.push((step, ready)),
-                (step, Ok(None), _) => missed.push(step),
-                (step, Err(error), files) => {
-                    let log = std::fs::read_to_string(files.log()).unwrap_or_default();
-                    eprintln!("killed at {step}: {error}\n{log}");
-                    failed.push(step);
-                }
-            }
-        }
-        assert_eq!(failed, Vec::<String>::new());
-        (again, missed)
+        let killing = self.clone();
+        let run = move |step| {
+            let killing = killing.clone();
+            async move { killing.run(Some(step)).await.1 }
+        };
+        at_each(&self.folder, steps, run).await
     }
 
     /// One recovery from the loss to the end, killed at this step. Returns its steps without a kill, or the time
@@ -166,7 +146,8 @@ impl Killing {
     async fn run(&self, step: Option<String>) -> (Steps, Option<Duration>) {
         let database = if self.postgres { Database::postgres().await } else { Database::sqlite() };
         let files = Files::of(&self.folder, step.as_deref().unwrap_or("first"));
-        let (floor, again) = Box::pin(open(&database, self.rung, self.front, step, &files)).await;
+        let of_server = |arguments| settings(arguments, &database, self.rung);
+        let (floor, again) = Box::pin(open(of_server, self.front, step, &files)).await;
         let recovered = Box::pin(async {
             let talk = talks(&floor, self.rung).await;
             recovers(&floor, &database, self.rung, &files, &talk).await
@@ -176,6 +157,38 @@ impl Killing {
         let again = *again.borrow();
         (steps, again)
     }
+}
+
+/// One run for each of the steps. Returns those at which it was killed, with the time until the program was ready
+/// again, and those that it did not reach.
+async fn at_each<Ran: Future<Output = Option<Duration>> + Send + 'static>(
+    folder: &Path,
+    steps: Vec<String>,
+    run: impl Fn(String) -> Ran,
+) -> (Vec<(String, Duration)>, Vec<String>) {
+    let room = Arc::new(Semaphore::new(AT_ONCE));
+    let mut runs = JoinSet::new();
+    for step in steps {
+        let (room, files, ran) = (Arc::clone(&room), Files::of(folder, &step), run(step.clone()));
+        runs.spawn(async move {
+            let _permit = room.acquire().await.unwrap();
+            (step, tokio::spawn(ran).await, files)
+        });
+    }
+    let (mut again, mut missed, mut failed) = (vec![], vec![], vec![]);
+    while let Some(ended) = runs.join_next().await {
+        match ended.unwrap() {
+            (step, Ok(Some(ready)), _) => again.push((step, ready)),
+            (step, Ok(None), _) => missed.push(step),
+            (step, Err(error), files) => {
+                let log = std::fs::read_to_string(files.log()).unwrap_or_default();
+                eprintln!("killed at {step}: {error}\n{log}");
+                failed.push(step);
+            }
+        }
+    }
+    assert_eq!(failed, Vec::<String>::new());
+    (again, missed)
 }
 
 /// The steps of the recovery, and those of the start, each with its number among all. Of repeated steps the first is
@@ -197,8 +210,7 @@ type Steps = (Vec<String>, usize);
 
 /// A contact centre whose server is the program.
 async fn open(
-    database: &Database,
-    rung: Rung,
+    settings: impl FnOnce(Vec<String>) -> Vec<String>,
     front: Front,
     step: Option<String>,
     files: &Files,
@@ -208,7 +220,7 @@ async fn open(
         let config = read(&arguments);
         let listener = TcpListener::bind(config.listen).await.unwrap();
         let address = listener.local_addr().unwrap();
-        let arguments = settings(arguments, database, rung);
+        let arguments = settings(arguments);
         let server = front.open(listener);
         let mut there = server.subscribe();
         let (watched, again) = Watched::start(arguments, step, files, server);
@@ -221,18 +233,22 @@ async fn open(
 }
 
 /// The arguments of the program.
-fn settings(mut arguments: Vec<String>, database: &Database, rung: Rung) -> Vec<String> {
-    let mut set = |name: &str, value: &str| match arguments.iter().position(|known| known == name) {
-        Some(at) => value.clone_into(&mut arguments[at + 1]),
-        None => arguments.extend([name.to_owned(), value.to_owned()]),
-    };
-    set("--listen", "127.0.0.1:0");
-    set("--database-url", &database.url);
+fn settings(arguments: Vec<String>, database: &Database, rung: Rung) -> Vec<String> {
     let ttl = if rung == Rung::SameAgent { "15000" } else { "2500" };
-    set("--ping-ttl-ms", ttl);
     // A callback that finds no server is not repeated: the server has to poll.
-    set("--watch-call-ms", "1500");
-    set("--watch-recovery-ms", "1500");
+    let more = [("--ping-ttl-ms", ttl), ("--watch-call-ms", "1500"), ("--watch-recovery-ms", "1500")];
+    with(arguments, database, &more)
+}
+
+/// The arguments on this database, with these set.
+fn with(mut arguments: Vec<String>, database: &Database, more: &[(&str, &str)]) -> Vec<String> {
+    let always = [("--listen", "127.0.0.1:0"), ("--database-url", &*database.url)];
+    for (name, value) in always.iter().chain(more) {
+        match arguments.iter().position(|known| known == name) {
+            Some(at) => (*value).clone_into(&mut arguments[at + 1]),
+            None => arguments.extend([(*name).to_owned(), (*value).to_owned()]),
+        }
+    }
     arguments
 }
 

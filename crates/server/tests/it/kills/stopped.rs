@@ -21,11 +21,11 @@ use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinSet;
 
 /// Two servers on one database. The proxy leads to the first one.
-struct Two {
-    first: Child,
+pub(super) struct Two {
+    pub(super) first: Child,
     /// Address of the second one.
-    other: SocketAddr,
-    front: Server,
+    pub(super) other: SocketAddr,
+    pub(super) front: Server,
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -62,7 +62,12 @@ async fn run(folder: &Path, step: Option<&str>) -> (Steps, bool) {
     let database = Database::postgres().await;
     let files = Files::of(folder, step.unwrap_or("first"));
     let other = Files::of(folder, &format!("{} other", step.unwrap_or("first")));
-    let (floor, mut two) = Box::pin(open(&database, step, &files, &other)).await;
+    let list = files.list();
+    let steps = ("REJOIN_FAILPOINT_LOG", list.as_os_str());
+    let stop = step.map(|step| ("REJOIN_FAILPOINT_STOP", OsStr::new(step)));
+    let environment: Vec<_> = stop.into_iter().chain([steps]).collect();
+    let of_servers = |arguments| settings(arguments, &database, Rung::SameAgent);
+    let (floor, mut two) = Box::pin(open(of_servers, &environment, &files, &other)).await;
     let recovered = Box::pin(async {
         let talk = talks(&floor, Rung::SameAgent).await;
         recovers(&floor, &database, Rung::SameAgent, &files, &talk).await
@@ -96,20 +101,20 @@ async fn run(folder: &Path, step: Option<&str>) -> (Steps, bool) {
     (steps, true)
 }
 
-async fn open(database: &Database, step: Option<&str>, files: &Files, other: &Files) -> (Floor, Two) {
+/// A contact centre with two servers, the first one with this environment.
+pub(super) async fn open(
+    settings: impl FnOnce(Vec<String>) -> Vec<String>,
+    environment: &[(&str, &OsStr)],
+    files: &Files,
+    other: &Files,
+) -> (Floor, Two) {
     let (sender, two) = oneshot::channel();
     let floor = Floor::start(|arguments| async move {
         let config = read(&arguments);
         let listener = TcpListener::bind(config.listen).await.unwrap();
         let address = listener.local_addr().unwrap();
-        let arguments = settings(arguments, database, Rung::SameAgent);
-        let list = files.list();
-        let steps = ("REJOIN_FAILPOINT_LOG", list.as_os_str());
-        let environment = match step {
-            Some(step) => vec![("REJOIN_FAILPOINT_STOP", OsStr::new(step)), steps],
-            None => vec![steps],
-        };
-        let (first, at) = start(&arguments, environment, &files.log()).await;
+        let arguments = settings(arguments);
+        let (first, at) = start(&arguments, environment.iter().copied(), &files.log()).await;
         let (second, second_at) = start(&arguments, [], &other.log()).await;
         let (at, other) = (at.expect("it starts"), second_at.expect("it starts"));
         let front = Front::Repeats.open(listener);
