@@ -7,6 +7,7 @@ use crate::database::{Database, file};
 use crate::figure::{Outcome, ms, tell};
 use crate::server::Server;
 use crate::twilio::Twilio;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -26,31 +27,7 @@ pub async fn listen(options: &Options, database: &Database) -> Outcome<()> {
     let more = ["--connections", "100000", "--operator-token", OPERATOR];
     let server = Server::start(&options.program, &twilio, &database.url, &more).await?;
     let (before, begun) = (server.memory()?, Instant::now());
-    let next = Arc::new(AtomicU64::new(0));
-    let mut tasks = tokio::task::JoinSet::new();
-    for _ in 0..AT_ONCE {
-        let (next, address) = (Arc::clone(&next), server.address);
-        tasks.spawn(async move {
-            let mut open = vec![];
-            loop {
-                let number = next.fetch_add(1, Ordering::Relaxed);
-                if number >= wanted {
-                    return Outcome::Ok(open);
-                }
-                let mut connection = Connection::open(address).await?;
-                let request = format!(
-                    "GET /v1/push?epoch=1 HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {}\r\n\r\n",
-                    number + 1
-                );
-                connection.listen(request.as_bytes()).await?;
-                open.push(connection);
-            }
-        });
-    }
-    let mut open = vec![];
-    for connections in tasks.join_all().await {
-        open.extend(connections?);
-    }
+    let open = connect(server.address, wanted).await?;
     let took = begun.elapsed();
     let mut connection = Connection::open(server.address).await?;
     let request = format!("GET /metrics HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {OPERATOR}\r\n\r\n");
@@ -105,6 +82,36 @@ pub async fn register(options: &Options, database: &Database) -> Outcome<()> {
     let what = format!("start → ready with {} open calls", options.calls);
     tell(&what, "ms", &[ms(again.ready_after)], note);
     again.stop().await
+}
+
+/// The push channels of this number of desktops, each of an agent of its own.
+pub async fn connect(address: SocketAddr, wanted: u64) -> Outcome<Vec<Connection>> {
+    let next = Arc::new(AtomicU64::new(0));
+    let mut tasks = tokio::task::JoinSet::new();
+    for _ in 0..AT_ONCE {
+        let next = Arc::clone(&next);
+        tasks.spawn(async move {
+            let mut open = vec![];
+            loop {
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                if number >= wanted {
+                    return Outcome::Ok(open);
+                }
+                let mut connection = Connection::open(address).await?;
+                let request = format!(
+                    "GET /v1/push?epoch=1 HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {}\r\n\r\n",
+                    number + 1
+                );
+                connection.listen(request.as_bytes()).await?;
+                open.push(connection);
+            }
+        });
+    }
+    let mut open = vec![];
+    for connections in tasks.join_all().await {
+        open.extend(connections?);
+    }
+    Ok(open)
 }
 
 /// Open-file limit of this process, which the server inherits

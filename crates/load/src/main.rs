@@ -5,7 +5,9 @@
 //! so that only the server is measured. Generator, server and database share the machine.
 
 mod calls;
+mod chats;
 mod connection;
+mod conversations;
 #[allow(clippy::unwrap_used, clippy::expect_used, dead_code, unused_imports, unused_macros)]
 #[path = "../../server/tests/it/database.rs"]
 mod database;
@@ -21,6 +23,7 @@ mod twilio;
 mod webhooks;
 
 use clap::{Parser, ValueEnum};
+use conversations::Desktops;
 use database::Database;
 use figure::Outcome;
 use std::path::PathBuf;
@@ -46,6 +49,12 @@ struct Options {
     /// Number of registered calls on which nothing happens.
     #[arg(long, default_value = "100000")]
     calls: u64,
+    /// Number of active conversations, with a message each twelve seconds.
+    #[arg(long, default_value = "10000")]
+    conversations: u64,
+    /// Number of conversations that wait for their customers.
+    #[arg(long, default_value = "1000000")]
+    dormant: u64,
     /// Number of recoveries, one after the other, and of starts.
     #[arg(long, default_value = "20")]
     times: u64,
@@ -63,6 +72,8 @@ enum Part {
     Starts,
     Fallback,
     History,
+    Conversations,
+    Dormant,
 }
 
 #[tokio::main]
@@ -92,6 +103,15 @@ async fn measure(options: &Options) -> Outcome<()> {
         }
         if wanted(Part::History) {
             Box::pin(history::measure(options, name, &database().await)).await?;
+        }
+        if wanted(Part::Conversations) {
+            for desktops in Desktops::ALL {
+                let database = database().await;
+                Box::pin(conversations::active(options, name, &database, desktops)).await?;
+            }
+        }
+        if wanted(Part::Dormant) {
+            Box::pin(conversations::dormant(options, name, &database().await)).await?;
         }
     }
     if wanted(Part::Desktops) {

@@ -15,6 +15,9 @@ pub const AUTH_TOKEN: &str = "the auth token";
 /// The address by which Twilio knows it; signatures include it.
 pub const PUBLIC: &str = "https://rejoin.example.com";
 
+/// Unit of the kernel's statistics (`USER_HZ`).
+const TICK: Duration = Duration::from_millis(10);
+
 pub struct Server {
     child: Child,
     pub address: SocketAddr,
@@ -52,6 +55,23 @@ impl Server {
     /// The private memory that it has now, in bytes.
     pub fn memory(&self) -> Outcome<u64> {
         memory(&self.child, "RssAnon")
+    }
+
+    /// All memory that is resident now, in bytes, with what it maps of files.
+    pub fn resident(&self) -> Outcome<u64> {
+        memory(&self.child, "VmRSS")
+    }
+
+    /// The time that it has used processors since its start
+    /// (<https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html>).
+    pub fn processor_time(&self) -> Outcome<Duration> {
+        let id = self.child.id().ok_or("the program has ended")?;
+        let stat = std::fs::read_to_string(format!("/proc/{id}/stat"))?;
+        // The name of the program, in brackets, may contain spaces. After it the 12th and the 13th field.
+        let (_, fields) = stat.rsplit_once(") ").ok_or("no fields")?;
+        let mut fields = fields.split(' ').skip(11);
+        let mut next = || fields.next().ok_or("too few fields")?.parse::<u64>().map_err(|_| "no number");
+        Ok(TICK * u32::try_from(next()? + next()?)?)
     }
 
     pub async fn stop(mut self) -> Outcome<()> {

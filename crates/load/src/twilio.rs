@@ -1,11 +1,12 @@
 //! A stub of Twilio that answers after a fixed time and records every request with its time.
 
+use crate::chats::{Chat, identity};
 use crate::figure::Outcome;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
-use rejoin_protocol::{AccountSid, ReservationSid, TaskSid, WorkerSid, WorkflowSid};
+use rejoin_protocol::{AccountSid, ActivitySid, ReservationSid, TaskSid, WorkerSid, WorkflowSid};
 use rejoin_twilio::webhook;
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -88,6 +89,9 @@ async fn answer(State(twilio): State<Twilio>, request: Request<Body>) -> (Status
 fn said(what: &str, body: &[u8]) -> Value {
     let last = what.rsplit('/').next().unwrap_or_default();
     let task = |sid: &TaskSid, status: &str| json!({"sid": sid, "assignment_status": status, "attributes": "{}", "workflow_sid": WorkflowSid::numbered(1)});
+    if let Some(seen) = of_chat(what) {
+        return seen;
+    }
     match what {
         "POST Tokens/validate" => {
             let asked: Value = serde_json::from_slice(body).unwrap_or_default();
@@ -101,9 +105,31 @@ fn said(what: &str, body: &[u8]) -> Value {
         what if what.ends_with("/Reservations") => json!({"reservations": [{
             "sid": ReservationSid::numbered(1), "worker_sid": WorkerSid::numbered(1), "worker_name": "Agent",
             "reservation_status": "wrapping"}]}),
+        what if what.starts_with("GET Workers/") => {
+            let uri = WorkerSid::parse(last).map(|worker| format!("client:{}", identity(&worker)));
+            let attributes = json!({"contact_uri": uri.unwrap_or_default()}).to_string();
+            json!({"activity_sid": ActivitySid::numbered(1), "available": true, "attributes": attributes})
+        }
         what if what.starts_with("GET Tasks/") => {
             TaskSid::parse(last).map_or(Value::Null, |sid| task(&sid, "assigned"))
         }
         _ => json!({}),
+    }
+}
+
+/// What a look at a conversation asks for.
+fn of_chat(what: &str) -> Option<Value> {
+    let (_, asked) = what.strip_prefix("GET ")?.split_once("/v1/")?;
+    let parts: Vec<&str> = asked.split('/').collect();
+    match parts[..] {
+        ["Interactions", interaction, "Channels", _] => Some(Chat::of_interaction(interaction)?.seen_at("")),
+        ["Interactions", interaction, "Channels", _, list] => {
+            Some(Chat::of_interaction(interaction)?.seen_at(list))
+        }
+        ["Conversations", conversation, "Participants"] => {
+            Some(Chat::of_conversation(conversation)?.seen_at("Members"))
+        }
+        ["Conversations", conversation, list] => Some(Chat::of_conversation(conversation)?.seen_at(list)),
+        _ => None,
     }
 }

@@ -33,7 +33,7 @@ pub async fn measure(options: &Options, name: &str, database: &Database) -> Outc
 
     let mut rate = options.rate;
     loop {
-        let mut times = at_rate(server.address, &next, rate, time).await?;
+        let mut times = at_rate(server.address, &next, rate, time, webhook).await?;
         let answered = times.len() as f64 / time.as_secs_f64();
         if answered < KEPT * rate as f64 && rate > 100 {
             rate /= 2;
@@ -103,11 +103,12 @@ async fn flood(address: SocketAddr, next: &Arc<AtomicU64>, time: Duration) -> Ou
 
 /// The latency of each webhook since it was due, including the time it waited for the one before. Those that arrived
 /// after the end are left out.
-async fn at_rate(
+pub async fn at_rate(
     address: SocketAddr,
     next: &Arc<AtomicU64>,
     rate: u64,
     time: Duration,
+    webhook: impl Fn(u64) -> Vec<u8> + Copy + Send + 'static,
 ) -> Outcome<Vec<Duration>> {
     let begun = Instant::now() + Duration::from_millis(100);
     let mut tasks = tokio::task::JoinSet::new();
@@ -119,6 +120,9 @@ async fn at_rate(
             let mut number = first;
             loop {
                 let due = begun + Duration::from_secs_f64(number as f64 / rate as f64);
+                if due >= begun + time {
+                    return Outcome::Ok(times);
+                }
                 let request = webhook(next.fetch_add(1, Ordering::Relaxed));
                 // The generator's own timer wakes late: that is not the server's time.
                 let since = if Instant::now() < due {
@@ -127,7 +131,7 @@ async fn at_rate(
                 } else {
                     due
                 };
-                if due >= begun + time || Instant::now() >= begun + time {
+                if Instant::now() >= begun + time {
                     return Outcome::Ok(times);
                 }
                 connection.tell(&request).await?;
