@@ -55,6 +55,8 @@ pub struct Config {
     pub first_poll: Millis,
     /// Maximum delay between those polls.
     pub longest_poll: Millis,
+    /// The same while the agent has conversations. A server may take a page for gone of which it has not heard for 15 s.
+    pub chat_poll: Millis,
     /// How long a call waits for a browser that does not report whether there is a microphone.
     pub microphone_within: Millis,
     /// How often the plugin tries to accept a reservation of its own.
@@ -253,6 +255,7 @@ impl Config {
             keep_for: Millis::seconds(900),
             first_poll: Millis::seconds(5),
             longest_poll: Millis::seconds(60),
+            chat_poll: Millis::seconds(10),
             microphone_within: Millis::seconds(2),
             accept_attempts: 3,
         }

@@ -164,7 +164,8 @@ impl Agent {
             || self.recoveries.values().any(|recovery| !recovery.view.stage.is_final())
     }
 
-    /// Reports who acts, and polls with growing delays while the push channel is down and a call needs it.
+    /// Reports who acts, and polls while the push channel is down: with growing delays while a call needs it, and often enough
+    /// while the agent has conversations, whose server counts on hearing of the page.
     pub(super) fn settle_role(&mut self, now: Millis, out: &mut Vec<Effect>) {
         if self.me.is_none() {
             return;
@@ -174,12 +175,14 @@ impl Agent {
             self.role.told = Some(acts);
             out.push(Effect::Role { acts });
         }
-        let deaf = acts && self.push == Some(false) && self.is_busy();
+        let chats = self.claims.are_known();
+        let deaf = acts && self.push == Some(false) && (self.is_busy() || chats);
         let wanted = deaf || (self.role.superseded && self.may_ask());
-        match (wanted, self.poll.at) {
+        let is_late = |at: Millis| deaf && chats && at > now + self.config.chat_poll;
+        match (wanted, self.poll.at.filter(|at| !is_late(*at))) {
             (true, None) => {
                 let doubled = self.config.first_poll.0.saturating_mul(1 << self.poll.times.min(16));
-                let longest = self.config.longest_poll;
+                let longest = if deaf && chats { self.config.chat_poll } else { self.config.longest_poll };
                 let at = now + if deaf { Millis(doubled.min(longest.0)) } else { longest };
                 self.poll = Poll { at: Some(at), times: self.poll.times + 1 };
                 out.push(Effect::SetTimer { timer: Timer::Poll, at });

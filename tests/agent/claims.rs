@@ -44,6 +44,34 @@ fn gone(effects: &[Effect]) -> Vec<Option<u64>> {
     beacons.collect()
 }
 
+/// Otherwise the server would take the page for gone, and tell the customers so.
+#[test]
+fn without_a_push_channel_a_page_with_conversations_says_every_ten_seconds_that_it_is_there() {
+    let hellos = |desk: &mut Desk| {
+        let mut times = vec![];
+        for _ in 0..120 {
+            let effects = desk.wait(Millis::seconds(1));
+            if posts(&effects).iter().any(|(_, request)| matches!(request, Request::Hello(_))) {
+                times.push(desk.now);
+                desk.greeted(vec![]);
+            }
+        }
+        times.windows(2).map(|pair| pair[0].until(pair[1]).0 / 1000).collect::<Vec<_>>()
+    };
+    // With a call whose polls have become slow before.
+    for calls in [false, true] {
+        let mut desk = if calls { Desk::on_a_call() } else { Desk::idle() };
+        desk.handle(Event::PushState { up: false });
+        hellos(&mut desk);
+        let (id, _) = claim(&desk.handle(has(&[1])));
+        accepted(&mut desk, id);
+        let pauses = hellos(&mut desk);
+        assert!(pauses.len() > 9 && pauses.iter().all(|pause| *pause <= 10), "{pauses:?}");
+        desk.handle(Event::PushState { up: true });
+        assert!(hellos(&mut desk).is_empty());
+    }
+}
+
 #[test]
 fn each_change_is_told_once_and_the_last_one_counts() {
     let mut desk = Desk::idle();
