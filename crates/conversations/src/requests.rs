@@ -34,7 +34,8 @@ struct Requested {
     absence: u32,
     /// Number of the last invite.
     invite: u32,
-    /// The last silence (point in time), and the steps that the customer was told about, each with its point in time.
+    /// The last silence (point in time), and the steps that the customer was told about, each with the point in time at which it
+    /// was requested, or at which that request has ended.
     idle: (Millis, Vec<(Step, Millis)>),
 }
 
@@ -58,6 +59,15 @@ impl Requested {
             Once::Invite(number) => self.invite = number,
             Once::TellIdle(step, since) if since == self.idle.0 => self.idle.1.push((step, now)),
             Once::TellIdle(step, since) => self.idle = (since, vec![(step, now)]),
+        }
+    }
+
+    /// The request has ended: what comes next counts from now, however many attempts it took.
+    fn ended(&mut self, now: Millis, once: Once) {
+        if let Once::TellIdle(step, since) = once
+            && since == self.idle.0
+        {
+            self.idle.1.iter_mut().filter(|(it, _)| *it == step).for_each(|(_, at)| *at = now);
         }
     }
 }
@@ -100,7 +110,9 @@ impl Requests {
     pub(crate) fn ended(&mut self, now: Millis, action: &Action, ok: bool) -> bool {
         let Some(at) = self.in_flight.iter().position(|it| it == action) else { return false };
         self.in_flight.remove(at);
-        let slot = action.traits().slot;
+        let traits = action.traits();
+        traits.once.into_iter().for_each(|once| self.once.ended(now, once));
+        let slot = traits.slot;
         let before = self.waiting.iter().find(|it| it.slot == slot).map_or(0, |it| it.failures);
         self.waiting.retain(|it| it.slot != slot && now < it.since + CARRIED_OUT_WITHIN + LONGEST_PAUSE);
         if ok && is_confirmed_later(&slot) {

@@ -538,6 +538,7 @@ fn an_agent_who_came_back_and_leaves_by_flexs_button_is_left_alone() {
 fn a_next_agent_who_came_and_left_by_flexs_button_meanwhile_is_left_alone() {
     for taken in [true, false] {
         let mut room = Room::chatting_with(Policy { tell: false, ..Policy::default() });
+        room.writes(CUSTOMER);
         room.ada_goes();
         room.pass(70);
         let (task, _) =

@@ -45,6 +45,27 @@ fn alert_second_alert_close() {
     assert_eq!(room.machine.conversations().count(), 0);
 }
 
+/// Twilio does not answer at first: nobody is closed out right after the alert.
+#[test]
+fn what_follows_an_alert_counts_from_its_arrival() {
+    let mut room = Room::chatting_with(times());
+    room.writes(CUSTOMER);
+    room.pass(179);
+    room.fire();
+    while let Some(action) = room.pending.first().cloned() {
+        if matches!(action, Action::Tell { .. }) {
+            room.now = room.now + Millis::seconds(50);
+        }
+        let outcome = room.outcome(&action);
+        room.finish(action, outcome);
+    }
+    assert_eq!(steps(&room), [Step::Alert, Step::SecondAlert]);
+    room.pass(59);
+    assert_eq!(room.acts(), ["tell", "tell"]);
+    room.pass(1);
+    assert_eq!(room.acts(), ["tell", "tell", "close"]);
+}
+
 #[test]
 fn messages_and_joins_of_people_begin_it_anew_and_our_alerts_do_not() {
     let mut room = Room::chatting_with(times());

@@ -471,11 +471,12 @@ async fn a_sink_counts_when_it_leads_here_and_gets_all_types() {
 async fn the_webhook_of_conversations_counts_when_chats_are_watched() {
     let world = World::healthy().await;
     assert!(!world.checks(&[]).contains_key("conversations"));
-    let judged = |settings: &[(&str, &str)]| world.checks(settings)["conversations"].clone();
-    let nowhere = judged(&[("REJOIN_CONVERSATIONS", "on")]);
+    let judged = || world.checks(&[("REJOIN_CONVERSATIONS", "on")])["conversations"].clone();
+    let nowhere = judged();
     assert_eq!(nowhere["result"], "warning", "{nowhere}");
     world.provision(&["--conversations"]);
-    assert_eq!(judged(&[])["result"], "ok", "{:?}", judged(&[]));
+    let here = judged();
+    assert_eq!(here["result"], "ok", "{here}");
 }
 
 /// `rejoin fallback`, which ends with this value.
