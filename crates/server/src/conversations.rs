@@ -596,7 +596,13 @@ mod tests {
         };
         let place =
             Place { interaction: InteractionSid::numbered(1), channel: InteractionChannelSid::numbered(1) };
-        let action = rejoin_conversations::Action::Look { place, routing: false, task: None, confirm: false };
+        let action = rejoin_conversations::Action::Look {
+            place,
+            routing: false,
+            task: None,
+            confirm: false,
+            watch: false,
+        };
         let event = Event::Done { conversation: chat(), action, outcome: Outcome::Seen(sight) };
         let batch = concerned(&[Work { event, ends: None, reply: None }]);
         assert_eq!(batch.workers, [ada()].into());
