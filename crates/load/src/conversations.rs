@@ -24,8 +24,8 @@ use tokio::task::JoinSet;
 const OPERATOR: &str = "the token of an operator who measures";
 /// Seconds between two messages of an active conversation.
 const MESSAGE_EACH: u64 = 12;
-/// How often a desktop polls that has no push channel: as the plugin does at first.
-const POLLS_EACH: Duration = Duration::from_secs(5);
+/// How often a desktop polls that has conversations and no push channel (`chat_poll` of the plugin).
+const POLLS_EACH: Duration = Duration::from_secs(10);
 /// Number of connections that polling desktops share.
 const POLLERS: u64 = 64;
 /// Time before a measurement, in which desktops connect and what is due at the start is done.
