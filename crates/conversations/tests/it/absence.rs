@@ -512,14 +512,18 @@ fn an_agent_whose_page_polls_is_not_back_because_servers_were_away() {
     assert_eq!((room.told().len(), room.endings()), (1, vec![]));
 }
 
+/// The task of our invite that is open.
+fn invited_by(room: &Room) -> TaskSid {
+    let open = room.tasks.iter().find(|(_, state)| **state == TaskState::Waiting);
+    open.map(|(task, _)| task.clone()).expect("an invite's task")
+}
+
 #[test]
 fn an_agent_who_came_back_and_leaves_by_flexs_button_is_left_alone() {
     let mut room = Room::chatting_with(Policy { tell: false, ..Policy::default() });
     room.ada_goes();
     room.pass(70);
-    let (task, _) =
-        room.tasks.iter().find(|(_, state)| **state == TaskState::Waiting).expect("an invite's task");
-    let task = task.clone();
+    let task = invited_by(&room);
     room.tasks.insert(task.clone(), TaskState::Ended);
     room.handle(&Event::Task { task, state: TaskState::Ended });
     room.page(ADA, PAGE + 1, PageEvent::Heard);
@@ -541,9 +545,7 @@ fn a_next_agent_who_came_and_left_by_flexs_button_meanwhile_is_left_alone() {
         room.writes(CUSTOMER);
         room.ada_goes();
         room.pass(70);
-        let (task, _) =
-            room.tasks.iter().find(|(_, state)| **state == TaskState::Waiting).expect("an invite's task");
-        let task = task.clone();
+        let task = invited_by(&room);
         room.tasks.insert(task.clone(), TaskState::Ended);
         room.completed.extend(taken.then_some(task));
         room.there.retain(|it| it.role != Role::Agent);
@@ -560,9 +562,7 @@ fn a_next_agent_who_came_and_left_by_flexs_button_meanwhile_is_left_alone() {
 fn ada_is_back_unreported(room: &mut Room) {
     room.ada_goes();
     room.pass(70);
-    let (task, _) =
-        room.tasks.iter().find(|(_, state)| **state == TaskState::Waiting).expect("an invite's task");
-    let task = task.clone();
+    let task = invited_by(room);
     room.tasks.insert(task.clone(), TaskState::Assigned);
     room.there.retain(|it| it.role != Role::Agent);
     room.news(InteractionNews::Left(agent(ADA, 1)));

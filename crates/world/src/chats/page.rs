@@ -80,6 +80,8 @@ pub(super) struct Page {
     pub(super) is_greeted: bool,
     pub(super) is_posting: bool,
     pub(super) post_pause: u64,
+    /// True while a poll is due.
+    pub(super) polls: bool,
     pub(super) claimed: Vec<usize>,
     pub(super) loads: u64,
     /// What the plugin has told the agent could not be sent.
@@ -113,6 +115,7 @@ impl Page {
             is_greeted: false,
             is_posting: false,
             post_pause: POST_PAUSE,
+            polls: false,
             claimed: vec![],
             loads: 0,
             not_sent: String::new(),

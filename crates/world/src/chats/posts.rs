@@ -10,6 +10,8 @@ use rejoin_conversations::{Event as ServerEvent, PageEvent};
 /// The longest pauses.
 const PUSH_LONGEST: u64 = 8_000;
 const POST_LONGEST: u64 = 30_000;
+/// How often a page without a push channel says that it is there (`chat_poll` of the plugin).
+const POLLS_EACH: u64 = 10_000;
 /// How long a page waits for the answer to a request.
 const POST_WAITS: u64 = 5_000;
 
@@ -135,6 +137,7 @@ impl ChatWorld {
             it.pause = (it.pause * 2).min(PUSH_LONGEST);
             let (pause, attempt) = (it.pause, it.push);
             let pause = pause / 2 + chance.below(pause + 1);
+            self.begins_to_poll(page);
             return self.put(pause, Coming::PushOpens(page, attempt));
         };
         self.pages[page].pause = PUSH_PAUSE;
@@ -148,6 +151,27 @@ impl ChatWorld {
         self.transact(server, &ServerEvent::Page { worker, epoch, event: PageEvent::PushOpened }, None);
         if self.plan.faults.iter().any(|fault| fault.kind == FaultKind::PushCut) {
             self.put(10_000, Coming::PushShakes(page, attempt));
+        }
+    }
+
+    fn begins_to_poll(&mut self, page: PageId) {
+        if !std::mem::replace(&mut self.pages[page].polls, true) {
+            self.put(POLLS_EACH, Coming::Polls(page));
+        }
+    }
+
+    /// A page without a push channel says that it is there, as long as the agent has chats.
+    pub(super) fn polls(&mut self, page: PageId) {
+        self.pages[page].polls = false;
+        let it = &self.pages[page];
+        if self.servers.channels.contains_key(&page) || !it.is_alive || !it.is_up {
+            return;
+        }
+        self.begins_to_poll(page);
+        let it = &mut self.pages[page];
+        if it.is_greeted && !it.is_posting && !it.claimed.is_empty() {
+            it.is_greeted = false;
+            self.post_again(page);
         }
     }
 

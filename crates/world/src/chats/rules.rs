@@ -232,14 +232,17 @@ impl ChatWorld {
                     .broken(Rule::ChatMessageDoubled, format!("chat {room} has {word} {times} times"));
             }
         }
-        let page = MessageId::try_from(key).ok().and_then(|id| self.rules.pressed.get(&id).map(|it| it.page));
-        let Some(browser) = page.map(|page| self.pages[page].browser) else { return };
+        let pressed = MessageId::try_from(key).ok().and_then(|id| self.rules.pressed.get(&id));
+        let Some((page, at)) = pressed.map(|it| (it.page, it.at)) else { return };
+        let browser = self.pages[page].browser;
+        // Flex lets an agent write who is in the chat anew, whatever has become of what they sent before.
+        let is_anew = self.rooms[room].seats().any(|(guest, seat)| seat.agent == agent && guest.joined > at);
         // Each tab keeps an order of its own.
         let several = self.shelves.get(&browser).is_some_and(|shelf| shelf.has_tabs);
         let number = |word: &String| word.trim_start_matches('m').parse::<u128>().unwrap_or_default();
         let last = self.rules.room(room).last_word.get(&browser).copied().unwrap_or_default();
         let first = words.iter().map(number).min().unwrap_or_default();
-        if first < last && !several && !excused {
+        if first < last && !several && !excused && !is_anew {
             return self.broken(Rule::ChatOrder, format!("chat {room} has m{first} after m{last}"));
         }
         let newest = words.iter().map(number).max().unwrap_or_default().max(last);
@@ -349,7 +352,11 @@ impl ChatWorld {
         if let Telling::Idle { step, .. } = what {
             return self.check_alert(room, *step, began);
         }
-        if std::mem::replace(&mut self.rules.room(room).is_told, true) {
+        // Somebody may have been back while the words were on their way.
+        let was_back = self.rooms[room]
+            .seats()
+            .any(|(_, seat)| self.gone_for(seat.agent).is_some_and(|gone| began + gone < self.now));
+        if std::mem::replace(&mut self.rules.room(room).is_told, !was_back) {
             let what = format!("chat {room} was told again, and nobody has had it since");
             return self.broken(Rule::ChatToldOnce, what);
         }
