@@ -61,7 +61,10 @@ export const toTheNext = {
     });
     await story.shot(bo, 'taken');
     await story.step('the console shows that Bo has it', () =>
-      now.locator('#conversations td', { hasText: 'Another agent has it' }).waitFor({ timeout: 20_000 }),
+      now
+        .locator('#conversations tr', { hasText: customer.conversation })
+        .locator('td', { hasText: 'Another agent has it' })
+        .waitFor({ timeout: 20_000 }),
     );
     await story.step('Bo answers', async () => {
       await types(bo, 'I am. Ada had to leave.');
