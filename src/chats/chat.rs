@@ -439,7 +439,11 @@ impl Chat {
 
     fn not_sent(&mut self, now: Millis, messages: Vec<Pending>, out: &mut Vec<Effect>) {
         if !messages.is_empty() {
-            self.tell(now, SHOWN_FOR_LONG, Notice::NotSent { text: excerpts(&messages) }, out);
+            let mut text = excerpts(&messages);
+            if let Some(Notice::NotSent { text: before }) = &self.told {
+                text = joined(&[before, BETWEEN, &text]);
+            }
+            self.tell(now, SHOWN_FOR_LONG, Notice::NotSent { text }, out);
         }
         for Pending { message, .. } in messages {
             out.push(Effect::ForgetMessage(message.id));

@@ -224,6 +224,20 @@ fn a_conversation_that_comes_back_within_a_moment_has_never_been_left() {
     assert_eq!(searched(&desk.handle(Event::Changed(facts("")))), [id(1)]);
 }
 
+/// One is being searched for when the agent has to leave the conversation, and another one waits behind it.
+#[test]
+fn the_agent_is_told_of_each_message_that_goes_back() {
+    let mut desk = waiting();
+    desk.handle(Event::Send(message(2, "World")));
+    let search = desk.wait(SETTLE);
+    desk.handle(Event::Changed(Facts { open: false, ..facts("") }));
+    desk.wait(Millis::seconds(15));
+    desk.found(&search, None);
+    desk.wait(Millis::seconds(30));
+    let Some(Notice::NotSent { text }) = desk.notice() else { panic!("{:?}", desk.notice()) };
+    assert!(text.contains("Hello") && text.contains("World"), "{text}");
+}
+
 /// An agent who had to leave the conversation with a message that failed, has its text back, and is in it again.
 fn back_with_the_text() -> (Desk, Vec<Effect>) {
     let mut desk = waiting();
