@@ -55,7 +55,7 @@ pub struct Config {
     pub first_poll: Millis,
     /// Maximum delay between those polls.
     pub longest_poll: Millis,
-    /// The same while the agent has conversations. A server may take a page for gone of which it has not heard for 15 s.
+    /// The same while the agent has conversations. A server that has not heard of a page for 15 s may take the page for gone.
     pub chat_poll: Millis,
     /// How long a call waits for a browser that does not report whether there is a microphone.
     pub microphone_within: Millis,

@@ -19,7 +19,7 @@ pub enum Rank {
     MoveOthers,
     /// It can be done later as well.
     Bookkeeping,
-    /// A look-up of an unknown call that a page names, or a look at a conversation of which nothing is wanted. No action for a
+    /// A look-up of an unknown call that a page names, or a look at a conversation that is only watched. No action for a
     /// call has this rank. Any agent's page can cause such look-ups, so no request for a known call waits for one.
     LookUp,
 }

@@ -1,4 +1,4 @@
-//! A chat on the twin: a customer, Ada, whose page comes and goes, and whoever takes it next.
+//! A chat on the twin, with a customer and two agents: Ada, whose page comes and goes, and the agent who takes the chat next.
 
 use crate::database::Database;
 use crate::floor::Floor;

@@ -1,4 +1,4 @@
-//! Conversations at two servers on one database: both are there, or one of them is killed while nobody has a conversation.
+//! Conversations at two servers on one database: both run, or one of them is killed while a conversation has no agent.
 
 use super::chat_steps::{SETTINGS, comes, is_done_once, loses};
 use super::stopped::{self, Two};
