@@ -186,6 +186,10 @@ impl Call {
         if self.hold_customer(out, told) {
             return;
         }
+        if told && self.requests.is_announcing() {
+            // Comfort audio whose request arrives first would keep the words from being heard.
+            return self.set_timer(out, Timer::Announce, out.now + out.config.announce_after);
+        }
         if told {
             // No agent joined, and the announcement is over.
             return self.announce(out, Announcement::Comfort);

@@ -136,6 +136,24 @@ fn an_absence_is_announced_after_1500_ms_with_comfort_audio_until_the_hello() {
     assert!(desk.take_actions().is_empty(), "audio would play over the conversation");
 }
 
+/// Of two requests on their way the second one may arrive first, and an announcement waits for those before it.
+#[test]
+fn no_comfort_audio_overtakes_the_words() {
+    let mut desk = Desk::announcing();
+    desk.goodbye(ADA, EPOCH);
+    desk.hello_in_place(2);
+    desk.fire(1, Timer::Announce);
+    let words = desk.take_actions();
+    assert_eq!(words, [announce(Announcement::Interrupted)]);
+    desk.goodbye(ADA, 2);
+    assert!(desk.take_actions().is_empty());
+    desk.fire(1, Timer::Announce);
+    assert!(desk.take_actions().is_empty());
+    desk.finish(words[0].clone(), Outcome::Ok);
+    desk.fire(1, Timer::Announce);
+    assert_eq!(desk.take_actions(), [announce(Announcement::Comfort)]);
+}
+
 /// The push channel of the page that has the call is cut, and the agent goes on talking.
 #[test]
 fn a_page_in_another_browser_does_not_prove_the_leg_dead() {
