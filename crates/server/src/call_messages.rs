@@ -7,6 +7,7 @@
 //! call is asked, which disturbs nobody. An answer counts for all servers that share the database, and after a restart.
 
 use crate::config::Config;
+use crate::execute::CALL_NOT_IN_PROGRESS;
 use crate::push::Pushes;
 use crate::store::Store;
 use rejoin_protocol::call_message::{ANSWERS, ASKS, LONGEST};
@@ -111,7 +112,12 @@ impl CallMessages {
             if messages.was_answered_within(PROVED_AGAIN_AFTER).await {
                 return;
             }
-            if let Err(error) = messages.ask(&conference, &leg).await {
+            let asked = messages.ask(&conference, &leg).await;
+            if matches!(asked, Err(Error::Refused { code: CALL_NOT_IN_PROGRESS, .. })) {
+                // That call is over, which says nothing about messages: the page of the next one is asked.
+                messages.state.probed_at.store(0, Ordering::Relaxed);
+            }
+            if let Err(error) = asked {
                 tracing::info!(%error, "call messages are not used for now: customers are told of a crashed desktop when Twilio ends its leg");
             }
         }));

@@ -22,7 +22,7 @@ use std::sync::Arc;
 /// How often a task or a worker is read again when others write it at the same time.
 const CONFLICTS: u32 = 5;
 /// Twilio's code for a call that is not in progress (<https://www.twilio.com/docs/api/errors/21220>).
-const CALL_NOT_IN_PROGRESS: u32 = 21220;
+pub(crate) const CALL_NOT_IN_PROGRESS: u32 = 21220;
 
 /// Carries out actions. Cheap to clone.
 #[derive(Clone, Debug)]

@@ -141,6 +141,22 @@ async fn a_twilio_that_refuses_messages_changes_nothing_else() {
 }
 
 #[tokio::test]
+async fn a_call_that_is_over_at_once_proves_nothing_and_the_next_page_is_asked() {
+    let world = World::start_with(|config| config.timings.answer_within_ms = 100).await;
+    let refused = subscribe();
+    world.twilio.script(move |asked, before| {
+        let is_first = asked.what == refused && before == 0;
+        is_first.then(|| (400, vec![], json!({"code": 21220, "status": 400})))
+    });
+    world.desk.answering().await;
+    world.twilio.wait_for(&subscribe(), 1).await;
+    // The server may not have read that answer yet.
+    while world.twilio.asked(&ask()).is_empty() {
+        world.desk.register_as(true).await;
+    }
+}
+
+#[tokio::test]
 async fn what_is_not_the_pages_answer_changes_nothing() {
     let (world, page) = proven().await;
     drop(page);

@@ -485,7 +485,7 @@ impl Desk {
     }
 
     /// Registers the call. `answers`: the page answers call messages.
-    async fn register_as(&self, answers: bool) {
+    pub(crate) async fn register_as(&self, answers: bool) {
         let body = json!({
             "epoch": 1, "task": task(), "reservation": reservation(), "workflow": workflow(),
             "conference": conference(), "workerLeg": ada_leg(), "customerLeg": customer(), "workerName": "Ada",
