@@ -3,13 +3,14 @@
 use rejoin_twilio::{Sink, SubscribedEvent};
 
 /// The types that the server uses (docs/server.md, Event Streams), each in the version of its schema that it was written for.
-pub(crate) const TYPES: [(&str, u32); 7] = [
+pub(crate) const TYPES: [(&str, u32); 8] = [
     ("com.twilio.taskrouter.reservation.accepted", 1),
     ("com.twilio.taskrouter.reservation.rejected", 1),
     ("com.twilio.taskrouter.reservation.timeout", 1),
     ("com.twilio.taskrouter.reservation.canceled", 1),
     ("com.twilio.taskrouter.reservation.wrapup", 1),
     ("com.twilio.taskrouter.task.canceled", 1),
+    ("com.twilio.taskrouter.task.deleted", 1),
     ("com.twilio.taskrouter.task-queue.entered", 1),
 ];
 

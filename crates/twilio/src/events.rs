@@ -91,6 +91,8 @@ pub enum TaskNewsKind {
     EnteredQueue,
     /// `task.canceled`.
     Canceled,
+    /// `task.deleted`: a program has deleted it.
+    Deleted,
     /// `reservation.accepted`.
     Accepted,
     /// `reservation.rejected`.
@@ -108,6 +110,7 @@ impl TaskNewsKind {
         Some(match name {
             "task-queue.entered" => Self::EnteredQueue,
             "task.canceled" => Self::Canceled,
+            "task.deleted" => Self::Deleted,
             "reservation.accepted" => Self::Accepted,
             "reservation.rejected" => Self::Rejected,
             "reservation.timeout" => Self::TimedOut,
@@ -118,7 +121,7 @@ impl TaskNewsKind {
     }
 
     fn is_of_reservation(self) -> bool {
-        !matches!(self, Self::EnteredQueue | Self::Canceled)
+        !matches!(self, Self::EnteredQueue | Self::Canceled | Self::Deleted)
     }
 }
 

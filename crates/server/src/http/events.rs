@@ -61,7 +61,8 @@ fn ended_chat(app: &App, event: &StreamEvent) -> Option<rejoin_conversations::Ev
     let News::Task(news) = &event.news else { return None };
     let ours = news.workspace.as_ref().is_none_or(|workspace| *workspace == app.config.workspace);
     let is_chat = news.attributes.contains(CHAT);
-    (ours && is_chat && news.kind == TaskNewsKind::Canceled).then(|| rejoin_conversations::Event::Task {
+    let has_ended = matches!(news.kind, TaskNewsKind::Canceled | TaskNewsKind::Deleted);
+    (ours && is_chat && has_ended).then(|| rejoin_conversations::Event::Task {
         task: news.task.clone(),
         state: rejoin_conversations::TaskState::Ended,
     })
@@ -93,6 +94,7 @@ fn task(id: String, news: TaskNews) -> Option<TaskEvent> {
         TaskNewsKind::Canceled => {
             TaskEventKind::Canceled { hung_up: news.reason.as_deref() == Some(HUNG_UP) }
         }
+        TaskNewsKind::Deleted => return None, // what becomes of a customer in its queue is told by their call
         TaskNewsKind::Accepted => TaskEventKind::Accepted,
         TaskNewsKind::Rejected | TaskNewsKind::TimedOut => TaskEventKind::NotTaken,
         TaskNewsKind::ReservationCanceled => TaskEventKind::TakenBack,

@@ -139,12 +139,12 @@ impl Chat {
         assert_eq!(sent(&request).await.status(), 204);
     }
 
-    /// TaskRouter reports that the task of the chat is canceled.
-    pub(crate) async fn task_is_canceled(&self) {
+    /// TaskRouter reports that the task of the chat is canceled, or deleted.
+    pub(crate) async fn task_is(&self, event: &str) {
         let state = self.floor.twin.snapshot().await;
         let attributes = json!({ "conversationSid": self.conversation });
         let event = json!([{
-            "specversion": "1.0", "type": "com.twilio.taskrouter.task.canceled", "id": "EV1",
+            "specversion": "1.0", "type": format!("com.twilio.taskrouter.task.{event}"), "id": "EV1",
             "time": "2026-11-20T05:00:00.000Z",
             "data": {"payload": {
                 "workspace_sid": WorkspaceSid::numbered(1), "task_sid": self.of(&state).unwrap()["tasks"][0],

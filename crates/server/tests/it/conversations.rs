@@ -94,10 +94,12 @@ async fn a_page_that_claims_somebody_elses_conversation_on_another_channel_chang
 
 #[tokio::test]
 async fn a_task_that_is_canceled_under_its_agent_leaves_nobody() {
-    let chat = Chat::begins().await;
-    chat.task_is_canceled().await;
-    // Ada's page is there, but Ada has no task any more.
-    chat.stands("waiting").await;
+    for event in ["canceled", "deleted"] {
+        let chat = Chat::begins().await;
+        chat.task_is(event).await;
+        // Ada's page is there, but Ada has no task any more.
+        chat.stands("waiting").await;
+    }
 }
 
 /// Flex may make a task of its own for the customer's next message, or not: one agent is asked in either case.

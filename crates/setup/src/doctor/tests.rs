@@ -105,13 +105,14 @@ fn survey() -> Survey {
     }
 }
 
-const ALL: [&str; 7] = [
+const ALL: [&str; 8] = [
     "reservation.accepted",
     "reservation.rejected",
     "reservation.timeout",
     "reservation.canceled",
     "reservation.wrapup",
     "task.canceled",
+    "task.deleted",
     "task-queue.entered",
 ];
 

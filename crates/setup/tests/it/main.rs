@@ -185,7 +185,7 @@ async fn an_account_is_set_up_once_and_taken_back_without_a_trace() {
             "+ workflow \"Recovery Ping\" (everything goes to the queue \"Recovery Ping\")",
             "~ workflow \"Assign to Anyone\" (WW00000000000000000000000000000001): a filter before the others",
             "+ sink of Event Streams, to https://rejoin.example.com/webhooks/events",
-            "+ subscription of the sink, to 7 types",
+            "+ subscription of the sink, to 8 types",
             "~ Flex's configuration: ui_attributes.custom_data.rejoin",
         ]
     );
@@ -256,7 +256,7 @@ async fn a_set_up_of_more_workflows_keeps_what_each_was_before() {
         done,
         [
             "+ sink of Event Streams, to https://elsewhere.example.com/webhooks/events",
-            "+ subscription of the sink, to 7 types",
+            "+ subscription of the sink, to 8 types",
             "~ Flex's configuration: ui_attributes.custom_data.rejoin"
         ]
     );

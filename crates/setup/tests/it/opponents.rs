@@ -160,7 +160,7 @@ async fn a_sink_that_is_there_gets_the_missing_types() {
     client.create_subscription("ours", &sink.sid, &first).await.expect("a subscription");
     let before = world.account().await;
     let (_, done) = world.provision(&client, &wanted()).await.expect("a set-up");
-    assert!(done.contains(&"+ subscription of the sink, to 6 types".to_owned()), "{done:?}");
+    assert!(done.contains(&"+ subscription of the sink, to 7 types".to_owned()), "{done:?}");
     assert!(!done.iter().any(|line| line.contains("+ sink")), "{done:?}");
     assert_eq!(client.list_sinks().await.expect("sinks").len(), 2);
     world.unprovision(&client).await.expect("taken back");

@@ -108,6 +108,7 @@ impl Model {
             Request::DeleteTask { task, if_match } => {
                 self.check_version(&task, if_match.as_deref())?;
                 self.cancel_task(&task, "deleted");
+                self.stream_task(&task, "task.deleted");
                 self.forget_task(&task);
                 Ok(Reply { status: 204, body: Value::Null, etag: None, bridge: Value::Null })
             }
