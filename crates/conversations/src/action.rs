@@ -17,11 +17,15 @@ pub enum Telling {
     AgentGone {
         /// Number of the absence.
         absence: u32,
+        /// When it began (point in time).
+        began_at: Millis,
     },
     /// The agent is gone, and the conversation goes on when the customer writes. Once per absence.
     Parked {
         /// Number of the absence.
         absence: u32,
+        /// When it began (point in time).
+        began_at: Millis,
     },
     /// A step of session inactivity. Once per silence.
     Idle {
@@ -36,7 +40,7 @@ impl Telling {
     /// True if it tells of the absence with this number.
     pub(crate) fn is_about(self, number: u32) -> bool {
         match self {
-            Self::AgentGone { absence } | Self::Parked { absence } => absence == number,
+            Self::AgentGone { absence, .. } | Self::Parked { absence, .. } => absence == number,
             Self::Idle { .. } => false,
         }
     }
@@ -78,6 +82,8 @@ pub enum Action {
         place: Place,
         /// The invite's number in the conversation, from 1 on.
         number: u32,
+        /// When the absence began (point in time).
+        began_at: Millis,
         /// The task whose attributes are sent again.
         task: TaskSid,
         /// The workflow; that of the task if it is not known.
@@ -136,8 +142,8 @@ impl Action {
             Self::Tell { what } => Traits {
                 slot: Slot::Tell,
                 once: Some(match what {
-                    Telling::AgentGone { absence } | Telling::Parked { absence } => {
-                        Once::TellAbsence(*absence)
+                    Telling::AgentGone { absence, began_at } | Telling::Parked { absence, began_at } => {
+                        Once::TellAbsence(*absence, *began_at)
                     }
                     Telling::Idle { step, since } => Once::TellIdle(*step, *since),
                 }),
@@ -145,9 +151,9 @@ impl Action {
                 tried_for: Millis::seconds(60),
                 lost_reply: LostReply::FindMessage,
             },
-            Self::Invite { number, .. } => Traits {
+            Self::Invite { number, began_at, .. } => Traits {
                 slot: Slot::Invite,
-                once: Some(Once::Invite(*number)),
+                once: Some(Once::Invite(*number, *began_at)),
                 api: Api::Interactions,
                 tried_for: Millis::seconds(60),
                 lost_reply: LostReply::FindInvite,
@@ -171,11 +177,12 @@ impl Action {
 }
 
 /// The key under which an action is requested only once per conversation. Its text stays the same, because a message or an
-/// invite at Twilio carries it, by which a lost reply is looked up.
+/// invite at Twilio carries it, by which a lost reply is looked up. It has a point in time, because numbers begin anew when a
+/// conversation was forgotten.
 pub fn once_text(conversation: &ConversationSid, once: &Once) -> String {
     match once {
-        Once::TellAbsence(absence) => format!("{conversation} absence {absence}"),
+        Once::TellAbsence(absence, began_at) => format!("{conversation} absence {absence} {}", began_at.0),
         Once::TellIdle(step, since) => format!("{conversation} {step:?} {}", since.0),
-        Once::Invite(number) => format!("{conversation} invite {number}"),
+        Once::Invite(number, began_at) => format!("{conversation} invite {number} {}", began_at.0),
     }
 }

@@ -169,13 +169,13 @@ impl Plan<'_> {
         let number = absence.number;
         if is_judged && self.of.policy.tell && matches!(absence.cause, Cause::Unattended { .. }) {
             let what = match parks {
-                true => Telling::Parked { absence: number },
-                false => Telling::AgentGone { absence: number },
+                true => Telling::Parked { absence: number, began_at: absence.began_at },
+                false => Telling::AgentGone { absence: number, began_at: absence.began_at },
             };
             desired.actions.push(Action::Tell { what });
         }
         // A message makes an inactive conversation active, and none gets into a closed one: it comes first.
-        let is_told = self.requests.has_requested(Once::TellAbsence(number));
+        let is_told = self.requests.has_requested(Once::TellAbsence(number, absence.began_at));
         let is_telling = self.requests.is_busy(&Slot::Tell) || (!desired.actions.is_empty() && !is_told);
         match self.of.policy.at_deadline {
             _ if is_telling && (is_over || parks) => {}
@@ -218,7 +218,13 @@ impl Plan<'_> {
                 return;
             }
             Some(InviteState::Over { at }) if made > 0 => {
-                if !self.is_due(at + self.of.policy.pause_after(made), desired) {
+                let again_at = at + self.of.policy.pause_after(made);
+                if !self.is_due(again_at, desired) {
+                    return;
+                }
+                // An invite whose answer was lost may be open, and an agent may have come.
+                if !self.of.was_asked_since(Some(again_at)) {
+                    self.look(desired);
                     return;
                 }
             }
@@ -244,6 +250,7 @@ impl Plan<'_> {
         desired.actions.push(Action::Invite {
             place: place.clone(),
             number: self.of.facts.invites().last_number() + 1,
+            began_at: absence.began_at,
             task: task.clone(),
             workflow: self.of.facts.workflow().cloned(),
             target: absence.last_agent.clone().filter(|_| made == 0),

@@ -42,8 +42,8 @@ struct Requested {
 impl Requested {
     fn has(&self, once: Once) -> bool {
         match once {
-            Once::TellAbsence(number) => number <= self.absence,
-            Once::Invite(number) => number <= self.invite,
+            Once::TellAbsence(number, _) => number <= self.absence,
+            Once::Invite(number, _) => number <= self.invite,
             Once::TellIdle(step, since) => since < self.idle.0 || self.told_at(step, since).is_some(),
         }
     }
@@ -55,8 +55,8 @@ impl Requested {
 
     fn add(&mut self, now: Millis, once: Once) {
         match once {
-            Once::TellAbsence(number) => self.absence = number,
-            Once::Invite(number) => self.invite = number,
+            Once::TellAbsence(number, _) => self.absence = number,
+            Once::Invite(number, _) => self.invite = number,
             Once::TellIdle(step, since) if since == self.idle.0 => self.idle.1.push((step, now)),
             Once::TellIdle(step, since) => self.idle = (since, vec![(step, now)]),
         }

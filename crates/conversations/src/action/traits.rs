@@ -41,12 +41,12 @@ pub enum Slot {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Once {
-    /// The customer is told of this absence.
-    TellAbsence(u32),
+    /// The customer is told of the absence with this number, which began then (point in time).
+    TellAbsence(u32, Millis),
     /// The customer is alerted by this step, of the silence since then (point in time).
     TellIdle(Step, Millis),
-    /// The invite with this number is made.
-    Invite(u32),
+    /// The invite with this number is made, in the absence that began then (point in time).
+    Invite(u32, Millis),
 }
 
 /// A part of Twilio's API, with its own rate limits.

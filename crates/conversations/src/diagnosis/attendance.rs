@@ -154,6 +154,11 @@ pub const ATTENDANCE: &[Row] = &[
         holds: |it| it.facts.roster().asked_at().is_none(),
     },
     Row {
+        when: "It was paused, and an agent has joined since.",
+        attendance: Attendance::Undecided,
+        holds: |it| it.is(ChannelState::Paused) && it.has_joined_since_state(),
+    },
+    Row {
         when: "An agent has paused it.",
         attendance: Attendance::Paused,
         holds: |it| it.is(ChannelState::Paused),
@@ -288,6 +293,12 @@ impl Diagnosis<'_> {
         let seen = self.facts.roster().asked_at();
         let unknown = self.facts.unknown_at.map(|at| at.0);
         self.facts.place().is_none() || unknown.is_some_and(|at| seen.is_none_or(|seen| seen < at))
+    }
+
+    /// True if an agent has joined since the channel's state was seen: it may be another one by now.
+    fn has_joined_since_state(self) -> bool {
+        let newest = self.facts.roster().newest_agent().and_then(|(_, agent)| agent.joined_by());
+        newest.map(|joined| joined.at) > self.facts.channel().seen_at()
     }
 
     fn is(self, state: ChannelState) -> bool {

@@ -20,7 +20,15 @@ impl<'a> Diagnosis<'a> {
     /// Our last parking, if no agent has joined since.
     pub(crate) fn parking(self) -> Option<Parking> {
         let newest = self.facts.roster().newest_agent().and_then(|(_, agent)| agent.joined_by());
-        self.facts.parked().filter(|parking| newest.is_none_or(|joined| joined.at <= parking.at))
+        let parking =
+            self.facts.parked().filter(|parking| newest.is_none_or(|joined| joined.at <= parking.at));
+        parking.filter(|_| !self.has_unseen_agent_completed())
+    }
+
+    /// True if the newest task was completed by an agent whose coming and going nothing has reported.
+    fn has_unseen_agent_completed(self) -> bool {
+        let (tasks, roster) = (self.facts.tasks(), self.facts.roster());
+        tasks.newest().is_some_and(|task| tasks.is_completed(task) && !roster.came_by(task))
     }
 
     /// Our newest invite, if it was made after the last parking, and no agent has come by it. One of an absence that is over says
@@ -45,7 +53,7 @@ impl<'a> Diagnosis<'a> {
 
     fn state_of(self, invite: &Invite) -> InviteState {
         if let Some(at) = invite.refused_at() {
-            return InviteState::Over { at };
+            return self.state_of_refused(at);
         }
         let until = invite.made_at().unwrap_or_default() + self.policy.invite_within;
         match invite.task() {
@@ -55,6 +63,18 @@ impl<'a> Diagnosis<'a> {
             },
             None if self.now >= until + SLACK => InviteState::Over { at: until + SLACK },
             None => InviteState::Open { until: until + SLACK },
+        }
+    }
+
+    /// Only the answer may be lost: if Twilio has a newest task that waits since the refusal, it is that invite's.
+    fn state_of_refused(self, at: Millis) -> InviteState {
+        let tasks = self.facts.tasks();
+        let newest = tasks.newest();
+        match newest.and_then(|task| tasks.waiting_at(task)).filter(|waits_at| *waits_at >= at) {
+            Some(_) => InviteState::Open { until: at + self.policy.invite_within },
+            None => InviteState::Over {
+                at: newest.and_then(|task| tasks.ended_at(task)).max(Some(at)).unwrap_or(at),
+            },
         }
     }
 

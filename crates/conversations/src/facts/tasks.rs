@@ -67,6 +67,12 @@ impl Tasks {
         }
     }
 
+    /// When a task that looks for an agent was last seen doing so (point in time).
+    pub fn waiting_at(&self, task: &TaskSid) -> Option<Millis> {
+        let task = self.states.get(task).filter(|task| task.ended.is_none())?;
+        task.seen.filter(|Latest((_, state))| *state == TaskState::Waiting).map(|Latest((at, _))| at)
+    }
+
     /// When a task was first seen ended (point in time).
     pub fn ended_at(&self, task: &TaskSid) -> Option<Millis> {
         self.states.get(task)?.ended.map(|Earliest(at)| at)

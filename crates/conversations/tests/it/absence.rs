@@ -21,7 +21,7 @@ fn the_customer_is_told_and_the_last_agent_invited_by_the_workflow() {
     room.ada_goes();
     room.pass(60);
     assert_eq!(room.acts(), ["tell", "invite"]);
-    assert_eq!(room.told(), [Telling::AgentGone { absence: 1 }]);
+    assert!(matches!(room.told()[..], [Telling::AgentGone { absence: 1, .. }]));
     assert_eq!(room.invited(), [Some(worker(ADA))]);
     let Some(Action::Invite { task, timeout, .. }) = room.requested.last() else { panic!() };
     assert_eq!((task, *timeout), (&TaskSid::numbered(1), Millis::seconds(300)));
@@ -146,6 +146,58 @@ fn never_two_invites_at_a_time() {
 }
 
 #[test]
+fn an_invite_whose_answer_was_lost_is_found_and_no_other_one_is_made() {
+    let mut room = Room::chatting();
+    room.ada_goes();
+    while room.invited().is_empty() {
+        assert!(room.fire(), "stuck");
+        while let Some(action) = room.pending.first().cloned() {
+            // Twilio makes the invite, and nobody hears of it.
+            let outcome = match (&action, room.outcome(&action)) {
+                (Action::Invite { .. }, _) => Outcome::Failed { reason: "no answer in time".into() },
+                (_, outcome) => outcome,
+            };
+            room.finish(action, outcome);
+        }
+    }
+    room.pass(290);
+    assert_eq!((room.invited().len(), room.attendance()), (1, Attendance::Unattended));
+    room.task(0x101, TaskState::Ended);
+    room.pass(14);
+    assert_eq!(room.invited().len(), 1, "the pause counts from its end");
+    room.pass(1);
+    assert_eq!(room.invited().len(), 2);
+}
+
+/// An agent has left the conversation long ago, so that it was forgotten, and the numbers begin anew.
+#[test]
+fn what_is_asked_of_twilio_once_has_another_name_when_the_conversation_was_forgotten() {
+    let mut room = Room::chatting();
+    let mut names = std::collections::BTreeSet::new();
+    for task in [1, 2] {
+        room.joins(agent(ADA, task));
+        room.page(ADA, PAGE + u64::try_from(task).unwrap(), PageEvent::PushOpened);
+        room.pass(5);
+        room.page(ADA, PAGE + u64::try_from(task).unwrap(), PageEvent::PushClosed);
+        room.page(ADA, PAGE, PageEvent::PushClosed);
+        room.pass(70);
+        let once = room.requested.iter().filter_map(|action| action.traits().once);
+        names.extend(once.map(|once| once_text(&conversation(), &once)));
+        room.there.retain(|it| it.role != Role::Agent);
+        room.state = ChannelState::Inactive;
+        let newest = room.newest_task.clone().unwrap();
+        room.completed.insert(newest.clone());
+        room.tasks.insert(newest, TaskState::Ended);
+        room.news(InteractionNews::Status(ChannelState::Inactive));
+        room.pass(100_000);
+        assert!(room.machine.conversation(&conversation()).is_none(), "it is forgotten");
+        room.requested.clear();
+        room.state = ChannelState::Active;
+    }
+    assert_eq!(names.len(), 4, "{names:?}");
+}
+
+#[test]
 fn a_refused_invite_is_made_again_and_the_deadline_holds() {
     let policy = Policy { at_deadline: AtDeadline::Close, ..Policy::default() };
     let mut room = Room::chatting_with(policy);
@@ -174,7 +226,7 @@ fn parking_wakes_with_the_customers_next_message_by_one_invite_for_a_burst() {
     room.ada_goes();
     room.pass(70);
     assert_eq!((room.acts(), room.attendance()), (vec!["tell", "park"], Attendance::Parked));
-    assert_eq!(room.told(), [Telling::Parked { absence: 1 }]);
+    assert!(matches!(room.told()[..], [Telling::Parked { absence: 1, .. }]));
     room.pass(100_000);
     assert_eq!(room.acts(), ["tell", "park"]);
     room.state = ChannelState::Active;
@@ -214,7 +266,7 @@ fn a_customer_who_waits_for_an_answer_is_routed_and_not_parked() {
     room.ada_goes();
     room.pass(60);
     assert_eq!(room.acts(), ["tell", "invite"]);
-    assert_eq!(room.told(), [Telling::AgentGone { absence: 1 }]);
+    assert!(matches!(room.told()[..], [Telling::AgentGone { absence: 1, .. }]));
 }
 
 #[test]
@@ -436,7 +488,7 @@ fn a_left_conversation_whose_change_of_state_was_not_reported_is_looked_at() {
 
 #[test]
 fn a_pause_whose_end_was_not_reported_is_found() {
-    for claims in [true, false] {
+    for (told_by, within) in [("claim", 5), ("join", 5), ("nothing", 600)] {
         let mut room = Room::chatting();
         room.state = ChannelState::Paused;
         room.leaves(&agent(ADA, 1));
@@ -445,15 +497,17 @@ fn a_pause_whose_end_was_not_reported_is_found() {
         assert_eq!(room.attendance(), Attendance::Paused);
         room.state = ChannelState::Active;
         room.there.push(agent(ADA, 2));
-        if claims {
-            room.handle(&Event::Claimed {
+        match told_by {
+            "claim" => room.handle(&Event::Claimed {
                 worker: worker(ADA),
                 conversation: conversation(),
                 place: place(),
-            });
+            }),
+            "join" => room.news(InteractionNews::Joined(agent(ADA, 2))),
+            _ => {}
         }
-        room.pass(if claims { 5 } else { 600 });
-        assert_eq!(room.attendance(), Attendance::Attended);
+        room.pass(within);
+        assert_eq!(room.attendance(), Attendance::Attended, "{told_by}");
     }
 }
 
@@ -555,6 +609,26 @@ fn a_next_agent_who_came_and_left_by_flexs_button_meanwhile_is_left_alone() {
         if taken {
             assert_eq!((room.attendance(), room.endings()), (Attendance::Left, vec![Ending::Graceful]));
         }
+    }
+}
+
+#[test]
+fn an_agent_who_came_to_a_parked_chat_and_left_it_unreported_is_left_alone() {
+    for taken in [true, false] {
+        let mut room =
+            Room::chatting_with(Policy { when_unattended: WhenUnattended::Park, ..Policy::default() });
+        room.ada_goes();
+        room.pass(70);
+        assert_eq!(room.attendance(), Attendance::Parked);
+        // Flex's own task, which Bo has completed, or a program has canceled.
+        let task = TaskSid::numbered(0x50);
+        room.newest_task = Some(task.clone());
+        room.tasks.insert(task.clone(), TaskState::Ended);
+        room.completed.extend(taken.then_some(task));
+        room.writes(CUSTOMER);
+        room.pass(60);
+        assert_eq!(room.invited().len(), usize::from(!taken));
+        assert_eq!(room.attendance() == Attendance::Left, taken);
     }
 }
 

@@ -94,6 +94,7 @@ pub fn action() -> impl Strategy<Value = Action> {
         (1..25u32).prop_map(|number| Action::Invite {
             place: place(),
             number,
+            began_at: Millis(1),
             task: TaskSid::numbered(1),
             workflow: None,
             target: None,

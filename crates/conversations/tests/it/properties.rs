@@ -125,7 +125,7 @@ fn check(room: &Room) -> Result<(), TestCaseError> {
     // The customer is told at most once per absence, and each invite is made once.
     let told = room.told();
     let absences = told.iter().filter_map(|what| match what {
-        Telling::AgentGone { absence } | Telling::Parked { absence } => Some(absence),
+        Telling::AgentGone { absence, .. } | Telling::Parked { absence, .. } => Some(absence),
         Telling::Idle { .. } => None,
     });
     let mut absences: Vec<_> = absences.collect();

@@ -112,6 +112,12 @@ fn each_row_decides_somewhere() {
         room.news(InteractionNews::Status(state));
         all.extend(rows(&mut room, &[|_| (), |room| pass(60)(room), |room| room.writes(CUSTOMER)]));
     }
+    // A pause whose end is not reported.
+    let mut room = Room::chatting();
+    room.state = ChannelState::Paused;
+    room.leaves(&agent(ADA, 1));
+    room.news(InteractionNews::Status(ChannelState::Paused));
+    all.extend(rows(&mut room, &[|room| pass(60)(room), |room| room.joins(agent(ADA, 2))]));
     // A conversation that is not Flex's, and an agent who leaves.
     let mut room = Room::new(Policy::default());
     room.handle(&Event::Claimed { worker: worker(BO), conversation: conversation(), place: place() });

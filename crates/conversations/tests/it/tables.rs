@@ -325,10 +325,11 @@ fn the_states_and_events_are_drawn() {
 
 #[test]
 fn a_lost_reply_is_looked_up_where_a_repetition_would_show() {
-    let tell = Action::Tell { what: Telling::AgentGone { absence: 1 } };
+    let tell = Action::Tell { what: Telling::AgentGone { absence: 1, began_at: Millis(7) } };
     let invite = Action::Invite {
         place: place(),
         number: 1,
+        began_at: Millis(7),
         task: TaskSid::numbered(1),
         workflow: None,
         target: None,
@@ -336,8 +337,8 @@ fn a_lost_reply_is_looked_up_where_a_repetition_would_show() {
     };
     let close = Action::CloseParticipant { place: place(), participant: ParticipantSid::numbered(1) };
     for (action, lost_reply, key) in [
-        (tell, LostReply::FindMessage, Some("CH00000000000000000000000000000001 absence 1")),
-        (invite, LostReply::FindInvite, Some("CH00000000000000000000000000000001 invite 1")),
+        (tell, LostReply::FindMessage, Some("CH00000000000000000000000000000001 absence 1 7")),
+        (invite, LostReply::FindInvite, Some("CH00000000000000000000000000000001 invite 1 7")),
         (close, LostReply::Repeat, None),
         (Action::Close { place: place() }, LostReply::Repeat, None),
     ] {
