@@ -66,6 +66,7 @@ fn message(text: &str, at: u64) -> Message {
         attributes: rejoin_plugin::boundary::Value::Object([].into_iter().collect()),
         files: vec![],
         after: None,
+        returned: false,
     }
 }
 

@@ -76,6 +76,7 @@ pub fn message(mut said: Fields) -> Result<Message, Unfit> {
         attributes: attributes.into(),
         files: names(&mut said),
         after: said.whole("after").ok(),
+        returned: said.flag("returned").unwrap_or_default(),
     })
 }
 
@@ -144,6 +145,7 @@ pub fn told_message(message: &Message) -> Value {
         .with("attributes", message.attributes.clone())
         .with("files", told_names(&message.files))
         .with("after", message.after.map_or(Value::Nothing, |after| Value::Number(after as f64)))
+        .with("returned", Value::Flag(message.returned))
         .into()
 }
 

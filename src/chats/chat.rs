@@ -28,6 +28,8 @@ pub(super) struct Chat {
     pub(super) facts: Option<Facts>,
     /// What is kept, as far as this page knows.
     pub(super) draft: Option<Draft>,
+    /// True when a text went back into the input while this page did not show it.
+    unseen: bool,
     /// Messages on their way, in their order.
     queue: Vec<Pending>,
     /// Failures since the last success.
@@ -50,6 +52,7 @@ impl Chat {
             conversation,
             facts: None,
             draft: None,
+            unseen: false,
             queue: Vec::new(),
             failures: 0,
             due: Millis(0),
@@ -109,10 +112,14 @@ impl Chat {
             Due::Gone => {
                 self.leaving = false;
                 if !self.is_open() {
-                    let waiting = self.queue.iter().filter(|pending| pending.waits()).cloned();
-                    let returned: Vec<_> =
-                        waiting.map(|pending| Pending { kind: Kind::Returned, ..pending }).collect();
+                    let mut returned: Vec<_> =
+                        self.queue.iter().filter(|pending| pending.waits()).cloned().collect();
                     self.give_back(now, None, out);
+                    self.unseen = !self.is_loaded();
+                    for Pending { message, kind, .. } in &mut returned {
+                        (*kind, message.returned) = (Kind::Returned, true);
+                        out.push(Effect::KeepMessage(message.clone())); // the next page looks for it, too
+                    }
                     self.queue.extend(returned);
                 }
             }
@@ -159,18 +166,49 @@ impl Chat {
 
     fn recalled(&mut self, now: Millis, draft: Option<Draft>, out: &mut Vec<Effect>) {
         self.draft = draft;
-        let waits = |facts: &Facts| {
-            facts.loaded && facts.text.is_empty() && facts.status == ReservationStatus::Accepted
-        };
-        let Some(draft) = self.draft.clone().filter(|_| self.facts.as_ref().is_some_and(waits)) else {
-            return;
-        };
+        let waits = |facts: &&Facts| facts.loaded && facts.status == ReservationStatus::Accepted;
+        let Some(facts) = self.facts.as_ref().filter(waits) else { return };
+        if !facts.text.is_empty() {
+            let (typed, files) = (facts.text.clone(), facts.files.clone());
+            return self.typed_before(now, &typed, files, out);
+        }
+        if std::mem::take(&mut self.unseen) {
+            self.bring_back(now, out);
+        }
+        let Some(draft) = self.draft.clone() else { return };
         if !draft.text.is_empty() {
             self.set_input(&draft, out);
         }
         if !draft.files.is_empty() {
             self.tell(now, SHOWN_FOR_LONG, Notice::Files { names: listed(", ", &draft.files) }, out);
             self.keep(now, draft.text, draft.start, draft.end, Vec::new(), out); // said once
+        }
+    }
+
+    /// The agent was faster than the plugin: what was kept comes before what they have typed.
+    fn typed_before(&mut self, now: Millis, typed: &str, files: Vec<String>, out: &mut Vec<Effect>) {
+        let kept = self.draft.as_ref().map(|draft| draft.text.clone()).unwrap_or_default();
+        if kept == typed {
+            return;
+        }
+        let text = if typed.contains(&kept) { typed.to_owned() } else { beside(kept, "\n", typed) };
+        let end = units(&text);
+        self.keep(now, shortened(text), end, end, files, out);
+        if let Some(draft) = self.draft.clone().filter(|draft| draft.text != typed) {
+            self.set_input(&draft, out);
+        }
+    }
+
+    /// Another tab may have kept its own draft over what went back into the input here.
+    fn bring_back(&mut self, now: Millis, out: &mut Vec<Effect>) {
+        let (there, files) = self.draft.clone().map(|draft| (draft.text, draft.files)).unwrap_or_default();
+        let is_gone = |it: &&Pending| it.kind == Kind::Returned && !there.contains(&it.message.body);
+        let text = self.queue.iter().filter(is_gone);
+        let text = text.fold(String::new(), |all, it| beside(all, "\n", &it.message.body));
+        if !text.is_empty() {
+            let text = beside(text, "\n", &there);
+            let end = units(&text);
+            self.keep(now, shortened(text), end, end, files, out);
         }
     }
 
@@ -266,17 +304,26 @@ impl Chat {
         if self.place(&message.id).is_some() {
             return;
         }
-        if self.draft_becomes(&message, out) {
+        let kind = if message.returned { Kind::Returned } else { Kind::Failed };
+        if kind == Kind::Returned {
+            if self.draft.is_none() {
+                // Another tab, which is gone, had its text.
+                out.push(Effect::Recall { conversation: self.conversation.clone() });
+            }
+        } else if self.draft_becomes(&message, out) {
             self.clear_input(&message, out); // this tab still shows what another one has sent
         }
         let at = self.queue.iter().position(|other| other.message.at > message.at);
         let at = at.unwrap_or(self.queue.len());
-        self.queue.insert(at, Pending { message, stage: Stage::Waiting, kind: Kind::Failed });
+        self.queue.insert(at, Pending { message, stage: Stage::Waiting, kind });
         self.due = self.due.max(now + SETTLE);
     }
 
     /// Puts a message back into the input that an earlier page has left behind.
     pub(super) fn take_back(&mut self, now: Millis, message: Message, out: &mut Vec<Effect>) {
+        if message.returned {
+            return out.push(Effect::ForgetMessage(message.id));
+        }
         self.left(now, message, out);
         self.give_back(now, None, out);
         self.settle_notice(out);
@@ -404,6 +451,13 @@ impl Chat {
         taken
     }
 
+    /// Looks no longer for messages whose text went back into the input.
+    fn forget_returned(&mut self, which: impl Fn(&Pending) -> bool, out: &mut Vec<Effect>) {
+        let is_over = |pending: &mut Pending| pending.kind == Kind::Returned && which(pending);
+        let over = self.queue.extract_if(.., is_over);
+        out.extend(over.map(|pending| Effect::ForgetMessage(pending.message.id)));
+    }
+
     /// Puts a message that cannot be sent back into the input, before what is in it; or all that wait.
     fn give_back(&mut self, now: Millis, id: Option<&MessageId>, out: &mut Vec<Effect>) {
         let given = self.take(id);
@@ -432,7 +486,7 @@ impl Chat {
     /// The agent is done with the conversation.
     fn ended(&mut self, now: Millis, out: &mut Vec<Effect>) {
         self.forget_draft(out);
-        self.queue.retain(|pending| pending.kind != Kind::Returned);
+        self.forget_returned(|_| true, out);
         let over = self.take(None);
         self.not_sent(now, over, out);
     }
@@ -453,7 +507,7 @@ impl Chat {
     /// Goes on with the first message that waits.
     fn pump(&mut self, now: Millis, connected: bool, out: &mut Vec<Effect>) {
         let is_late = |pending: &Pending| pending.message.at.until(now) >= UNSENT_FOR;
-        self.queue.retain(|pending| pending.kind != Kind::Returned || !is_late(pending));
+        self.forget_returned(is_late, out);
         let is_old = |pending: &Pending| pending.waits() && is_late(pending);
         while let Some(id) = self.queue.iter().find(|it| is_old(it)).map(|it| it.message.id.clone()) {
             self.give_back(now, Some(&id), out);

@@ -45,4 +45,6 @@ pub struct Message {
     pub files: Vec<String>,
     /// Index of the last message of the conversation that was known then: this one has a higher index.
     pub after: Option<u64>,
+    /// True if its text went back into the input: it is looked for, and never sent again.
+    pub returned: bool,
 }

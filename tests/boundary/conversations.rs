@@ -70,7 +70,8 @@ fn other_messages_are_left_alone() {
 #[test]
 fn kept_messages_and_drafts_survive_a_round_trip() {
     let message = message_of(payload());
-    for message in [Message { after: None, ..message.clone() }, message] {
+    let returned = Message { returned: true, ..message.clone() };
+    for message in [Message { after: None, ..message.clone() }, returned, message] {
         assert_eq!(stored_message(told_message(&message)), Ok(message));
     }
     let draft = Draft {

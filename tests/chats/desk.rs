@@ -40,6 +40,7 @@ pub(crate) fn message(number: u32, body: &str) -> Message {
         attributes: Value::Object([].into_iter().collect()),
         files: vec![],
         after: Some(7),
+        returned: false,
     }
 }
 
@@ -193,6 +194,11 @@ impl Desk {
         let (id, search) = searched.expect("a search");
         self.handle(Event::Searched { id, search, found })
     }
+}
+
+/// The numbers of the kept messages that are still to be sent.
+pub(crate) fn to_send(desk: &Desk) -> Vec<&MessageId> {
+    desk.kept.values().filter(|message| !message.returned).map(|message| &message.id).collect()
 }
 
 /// Messages that are sent again.

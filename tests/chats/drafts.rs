@@ -28,12 +28,20 @@ fn a_draft_is_put_back_when_its_conversation_is_loaded_with_an_empty_input() {
     assert_eq!(effects, [], "what Flex reports of it is not written again");
 }
 
+/// The agent typed before the plugin was there.
 #[test]
-fn a_draft_is_not_put_over_another_text() {
-    let mut desk = Desk::with(vec![draft("Good mor", START)]);
-    desk.handle(Event::Changed(facts("Hello")));
-    assert!(desk.inputs.is_empty());
-    assert_eq!(desk.draft(), Some("Good mor"), "it is not forgotten for that");
+fn a_draft_is_put_before_another_text_and_both_are_kept() {
+    for (kept, typed, both) in [
+        ("Good mor", "Hello", "Good mor\nHello"),
+        ("Good mor", "Good morning", "Good morning"),
+        ("", "Hello", "Hello"),
+    ] {
+        let drafts = (!kept.is_empty()).then(|| draft(kept, START));
+        let mut desk = Desk::with(drafts.into_iter().collect());
+        desk.handle(Event::Changed(facts(typed)));
+        assert_eq!(desk.draft(), Some(both));
+        assert_eq!(desk.inputs.get(&ch(1)).map_or(typed, String::as_str), both);
+    }
 }
 
 /// Flex sets an input by itself before it says so, and an agent who empties an input wants it empty.

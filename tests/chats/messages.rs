@@ -200,7 +200,7 @@ fn a_message_to_a_closed_conversation_goes_back_into_the_input() {
     assert_eq!((searched(&effects), resent(&effects)), (vec![], vec![]));
     assert_eq!(desk.inputs[&ch(1)], "Hello\nand more");
     assert_eq!(desk.draft(), Some("Hello\nand more"));
-    assert!(desk.kept.is_empty());
+    assert!(to_send(&desk).is_empty());
     assert_eq!(desk.notice(), Some(&Notice::NotSent { text: "Hello".into() }));
 }
 
@@ -210,7 +210,7 @@ fn a_message_to_a_conversation_that_the_agent_has_left_becomes_a_draft() {
     desk.handle(Event::Gone { conversation: ch(1) });
     desk.wait(Millis::seconds(20));
     assert_eq!(desk.draft(), Some("Hello"));
-    assert!(desk.kept.is_empty());
+    assert!(to_send(&desk).is_empty());
     let header = desk.notices.get(&None);
     assert_eq!(header, Some(&Notice::NotSent { text: "Hello".into() }), "the conversation is not shown");
 }
@@ -263,6 +263,105 @@ fn a_message_that_went_back_into_the_input_and_was_not_stored_is_the_agents_to_s
     assert_eq!(resent(&desk.found(&effects, Some(false))), []);
     desk.wait(UNSENT_FOR);
     assert_eq!((desk.draft(), desk.inputs[&ch(1)].as_str()), (Some("Hello"), "Hello"));
+}
+
+/// The page is loaded again before the agent is in the conversation again.
+fn reloaded_with_the_text(resends: bool) -> Desk {
+    let mut before = waiting();
+    before.handle(Event::Changed(Facts { open: false, ..facts("") }));
+    before.wait(Millis::seconds(15));
+    let mut desk = Desk::of(Chats::new(resends));
+    (desk.now, desk.drafts, desk.kept) = (before.now, before.drafts, before.kept);
+    let drafts = desk.drafts.values().cloned().collect();
+    desk.handle(Event::Started { drafts, selected: None, shown: None, tasks: vec![] });
+    desk.handle(Event::Connection { up: true });
+    for message in desk.kept.clone().into_values() {
+        desk.handle(Event::Left(message));
+    }
+    desk.handle(Event::Changed(facts("")));
+    assert_eq!((desk.draft(), desk.inputs[&ch(1)].as_str()), (Some("Hello"), "Hello"));
+    desk
+}
+
+#[test]
+fn a_message_that_went_back_is_looked_for_by_the_next_page_too() {
+    for stored in [true, false] {
+        let mut desk = reloaded_with_the_text(true);
+        let effects = desk.wait(SETTLE);
+        assert_eq!(searched(&effects), [id(1)]);
+        assert_eq!(resent(&desk.found(&effects, Some(stored))), []);
+        let text = if stored { "" } else { "Hello" };
+        assert_eq!((desk.draft().unwrap_or_default(), desk.inputs[&ch(1)].as_str()), (text, text));
+        assert!(desk.kept.is_empty());
+    }
+}
+
+/// It went back into the input of another tab, which is gone.
+#[test]
+fn a_message_that_went_back_in_another_tab_is_in_the_input_of_this_one() {
+    let returned = Message { returned: true, ..message(1, "Hello") };
+    for own in ["", "Good morning"] {
+        let mut desk = Desk::in_a_chat();
+        desk.drafts.insert(ch(1), draft("Hello", START));
+        if !own.is_empty() {
+            desk.handle(typed(own));
+            desk.inputs.insert(ch(1), own.into());
+        }
+        desk.handle(Event::Left(returned.clone()));
+        assert_eq!(desk.inputs[&ch(1)], if own.is_empty() { "Hello" } else { own });
+    }
+    // What this tab keeps later does not overwrite it.
+    let mut desk = waiting();
+    desk.handle(Event::Gone { conversation: ch(1) });
+    desk.drafts.insert(ch(1), draft("And?", START));
+    desk.handle(Event::Left(Message { returned: true, ..message(2, "And?") }));
+    desk.wait(Millis::seconds(15));
+    assert_eq!(desk.draft(), Some("Hello\nAnd?"));
+}
+
+#[test]
+fn a_draft_that_another_tab_keeps_does_not_lose_what_went_back() {
+    let mut desk = waiting();
+    desk.handle(Event::Gone { conversation: ch(1) });
+    desk.wait(Millis::seconds(15));
+    assert_eq!(desk.draft(), Some("Hello"));
+    desk.drafts.insert(ch(1), draft("Good morning", desk.now));
+    desk.inputs.clear();
+    desk.handle(Event::Changed(facts("")));
+    assert_eq!(desk.inputs[&ch(1)], "Hello\nGood morning");
+    assert_eq!(desk.draft(), Some("Hello\nGood morning"));
+    // From then on it is the agent's, who may have sent it as a part of another message.
+    desk.handle(Event::Gone { conversation: ch(1) });
+    desk.drafts.clear();
+    desk.inputs.clear();
+    desk.handle(Event::Changed(facts("")));
+    assert_eq!((desk.draft(), desk.inputs.get(&ch(1))), (None, None));
+}
+
+#[test]
+fn a_message_that_went_back_does_not_come_back_twice() {
+    let mut desk = reloaded_with_the_text(false);
+    assert_eq!(searched(&desk.wait(UNSENT_FOR)), []);
+    assert_eq!((desk.draft(), desk.inputs[&ch(1)].as_str()), (Some("Hello"), "Hello"));
+    assert!(desk.kept.is_empty());
+}
+
+#[test]
+fn a_message_that_went_back_is_forgotten_after_a_day_and_with_its_conversation() {
+    for event in [None, Some(Event::Ended { conversation: ch(1) }), Some(Event::SignedOut)] {
+        let mut desk = waiting();
+        desk.handle(Event::Changed(Facts { open: false, ..facts("") }));
+        desk.wait(Millis::seconds(15));
+        assert!(desk.kept.contains_key(&id(1)));
+        match event {
+            Some(event) => drop(desk.handle(event)),
+            None => {
+                desk.now = desk.now + UNSENT_FOR;
+                desk.handle(Event::Changed(Facts { open: false, ..facts("") }));
+            }
+        }
+        assert!(desk.kept.is_empty());
+    }
 }
 
 #[test]

@@ -182,9 +182,9 @@ impl World {
     /// What came back is the agent's from now on, who changes it.
     fn edits(&mut self, chat: u128) {
         let stored = self.stored.get(&chat).cloned().unwrap_or_default();
-        let kept = &self.desk.kept;
+        let desk = &self.desk;
         if let Some(wanted) = self.wanted.get_mut(&chat) {
-            wanted.retain(|id| stored.contains(id) || kept.contains_key(id));
+            wanted.retain(|id| stored.contains(id) || to_send(desk).contains(&id));
         }
     }
 
@@ -237,6 +237,8 @@ impl World {
                 }
                 self.desk.inputs.remove(&ch(chat));
                 self.wanted.remove(&chat);
+                // The agent is done with it: what is on its way has no order any more.
+                self.late.retain(|message| message.conversation != ch(chat));
             }
             Step::Type(..) | Step::Send(..) => {}
         }
@@ -300,8 +302,11 @@ impl World {
             let stored = self.stored.get(chat).cloned().unwrap_or_default();
             let draft = self.desk.drafts.get(&ch(*chat)).map(|draft| draft.text.clone()).unwrap_or_default();
             for id in wanted {
-                let there = stored.contains(id) || self.desk.kept.contains_key(id);
-                assert!(there || draft.contains(self.bodies[id].as_str()), "{id:?} is lost");
+                let body = &self.bodies[id];
+                // A text that went back into the input, and was sent again, may have been stored the first time.
+                let is_stored = stored.iter().any(|it| it == id || self.bodies[it] == *body);
+                let there = is_stored || to_send(&self.desk).contains(&id);
+                assert!(there || draft.contains(body.as_str()), "{id:?} is lost");
             }
         }
         for chat in &self.here {
