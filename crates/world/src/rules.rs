@@ -178,6 +178,10 @@ pub(crate) struct Rules {
     pub(super) completed: BTreeSet<ReservationSid>,
     /// How often each leg was sent to each destination.
     pub(super) moved: BTreeMap<(CallSid, String), u32>,
+    /// True once a page has answered a question over its call: before that, silence says nothing to a server.
+    pub(crate) has_answer: bool,
+    /// Legs of agents that a page has registered at our server.
+    pub(crate) registered: BTreeSet<CallSid>,
     /// Customers whom our server keeps on hold.
     pub(super) our_holds: BTreeSet<CallSid>,
     /// When our server last ended a customer's hold, its own or an agent's.

@@ -133,15 +133,14 @@ impl ChatWorld {
         self.presses_send(page, room);
     }
 
-    /// What the input says. With several tabs the agent sees there what was sent in another one, and deletes it.
+    /// What the input says. With several tabs the agent sees there what was sent in another one, or is on its way, and
+    /// deletes it.
     fn still_to_send(&self, page: PageId, room: usize) -> String {
         let it = &self.pages[page];
         let text = it.tabs.get(&room).map(|tab| tab.text.clone()).unwrap_or_default();
-        if !self.shelves.get(&it.browser).is_some_and(|shelf| shelf.has_tabs) {
-            return text;
-        }
+        let Some(shelf) = self.shelves.get(&it.browser).filter(|shelf| shelf.has_tabs) else { return text };
         let left = text.lines().filter(|word| {
-            !self.words_of(room, it.agent).any(|said| said == *word) && !self.rules.is_sent(room, word)
+            !self.words_of(room, it.agent).any(|said| said == *word) && !shelf.will_send(word)
         });
         left.collect::<Vec<_>>().join("\n")
     }

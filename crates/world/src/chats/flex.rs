@@ -144,7 +144,16 @@ impl ChatWorld {
         let skew = self.plan.agents[self.pages[page].agent].skew;
         let at = Millis(self.wall().0.saturating_add_signed(skew));
         let attributes = rejoin_plugin::value::Value::Nothing;
-        let message = Message { id: id.clone(), conversation, at, body, attributes, files: vec![], after };
+        let message = Message {
+            id: id.clone(),
+            conversation,
+            at,
+            body,
+            attributes,
+            files: vec![],
+            after,
+            returned: false,
+        };
         self.rules.sends(id, page, room, &message.body, self.now);
         if self.pages[page].plugin.is_some() {
             self.handle(page, Event::Send(message));

@@ -333,7 +333,9 @@ impl ChatWorld {
         self.note(self.page_lane(page), None, Kind::Does, || {
             format!("chat {room}: the input says “{}”", text.replace('\n', " · "))
         });
-        self.shelf(page).inputs.insert(room, text.clone());
+        let shelf = self.shelf(page);
+        shelf.inputs.insert(room, text.clone());
+        shelf.writers.entry(room).or_default().insert(page);
         let end = u32::try_from(text.len()).unwrap_or(u32::MAX);
         self.handle(page, Event::Typed { conversation, text, start: end, end });
         self.tells_facts(page);

@@ -37,8 +37,12 @@ pub(super) struct Watched {
     pub(super) left: Option<(u64, ChatAct)>,
     /// When two agents were in it last.
     two_at: Option<u64>,
+    /// When somebody was in it last who is not any more.
+    gone_at: u64,
     /// True if a webhook that names its place was lost.
     pub(super) is_missed: bool,
+    /// When Twilio was last asked in vain to tell the customer something.
+    telling_refused: Option<u64>,
     /// The number of the last message's word of each agent in each browser.
     pub(super) last_word: BTreeMap<usize, u128>,
 }
@@ -93,6 +97,16 @@ impl Rules {
         self.rooms.get(&room).is_some_and(|it| it.is_missed)
     }
 
+    /// When an agent was last seen leaving this chat.
+    pub(super) fn last_left(&self, room: usize) -> u64 {
+        self.rooms.get(&room).map_or(0, |it| it.gone_at)
+    }
+
+    /// When Twilio was last asked in vain to tell the customer of this chat something.
+    pub(super) fn telling_refused(&self, room: usize) -> Option<u64> {
+        self.rooms.get(&room)?.telling_refused
+    }
+
     /// A webhook did not arrive.
     pub(super) fn missed(&mut self, room: usize, event: &Event) {
         self.room(room).is_missed |= matches!(event, Event::Interaction { .. });
@@ -114,11 +128,6 @@ impl Rules {
     /// A message that was sent off: its chat, and its text.
     pub(super) fn sent(&self, id: &MessageId) -> Option<(usize, String)> {
         self.pressed.get(id).map(|it| (it.room, it.body.clone()))
-    }
-
-    /// True if a message with this word was sent off.
-    pub(super) fn is_sent(&self, room: usize, word: &str) -> bool {
-        self.pressed.values().any(|it| it.room == room && it.body.lines().any(|line| line == word))
     }
 
     pub(super) fn is_not_kept(&mut self, id: &MessageId) {
@@ -186,6 +195,11 @@ impl ChatWorld {
             return Some(0);
         }
         self.rules.there_until.get(&agent).map(|at| self.now - at)
+    }
+
+    /// An agent has left.
+    pub(super) fn has_left(&mut self, room: usize) {
+        self.rules.room(room).gone_at = self.now;
     }
 
     /// An agent has joined.
@@ -262,19 +276,16 @@ impl ChatWorld {
         let Some(tab) = self.pages[page].tabs.get(&room) else { return };
         let (there, status) = (tab.text.clone(), tab.status);
         let accepted = status == rejoin_plugin::agent::ReservationStatus::Accepted;
-        if self.pages[page].plugin.is_none() || !accepted || self.shelf(page).has_failed {
+        let shelf = self.shelf(page);
+        let is_excused = shelf.has_failed || shelf.is_torn(room);
+        if self.pages[page].plugin.is_none() || !accepted || is_excused {
             return;
         }
         // What was sent meanwhile is not in the input any more.
         let agent = self.pages[page].agent;
         let lost = wanted.lines().find(|word| {
-            let on_its_way = |id: &MessageId| {
-                self.rules.pressed.get(id).is_some_and(|it| it.body.lines().any(|line| line == *word))
-            };
-            let waits = self
-                .shelves
-                .get(&self.pages[page].browser)
-                .is_some_and(|it| it.messages.keys().any(on_its_way));
+            let waits =
+                self.shelves.get(&self.pages[page].browser).is_some_and(|shelf| shelf.will_send(word));
             !there.lines().any(|line| line == *word)
                 && !self.words_of(room, agent).any(|it| it == *word)
                 && !waits
@@ -305,6 +316,7 @@ impl ChatWorld {
         match note {
             Note::Ended { ending, .. } => *self.counts.endings.entry(ending.name()).or_default() += 1,
             Note::Began { cause: Cause::Unattended { .. }, .. } => self.check_absence(room, known),
+            Note::Refused { action: "tell" } => self.rules.room(room).telling_refused = Some(self.now),
             Note::Began { .. } | Note::Refused { .. } => {}
         }
         if let Some(known) = known.filter(|it| it.absence().is_some() && it.timer().is_none())
@@ -383,6 +395,11 @@ impl ChatWorld {
             let what = format!("an agent {} {} ms before", act.name(), began - at);
             self.broken(Rule::ChatGraceful, format!("chat {room} is not left alone: {what}"));
         }
+    }
+
+    /// An alert arrives. An agent who leaves while it is on its way leaves a chat that it makes active again.
+    pub(super) fn alert_arrives(&mut self, room: usize, began: u64) {
+        self.rules.room(room).left.take_if(|(at, _)| *at + 5_000 >= began);
     }
 
     fn check_place(&mut self, own: usize, room: usize) {

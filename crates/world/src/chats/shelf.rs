@@ -3,7 +3,7 @@
 use crate::page::PageId;
 use rejoin_plugin::chats::{Draft, Message, MessageId};
 use rejoin_protocol::{ConversationSid, Millis};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The storage of a browser, shared by all its pages; it outlives crashes.
 #[derive(Debug, Default)]
@@ -14,6 +14,8 @@ pub(super) struct Shelf {
     pub(super) locks: BTreeMap<MessageId, PageId>,
     /// What each input said last, as the agent has seen it: what has to come back.
     pub(super) inputs: BTreeMap<usize, String>,
+    /// The pages whose input of a chat has said something.
+    pub(super) writers: BTreeMap<usize, BTreeSet<PageId>>,
     /// True once two tabs were open at a time.
     pub(super) has_tabs: bool,
     /// True once the storage has failed: it has less than it should.
@@ -38,6 +40,16 @@ impl Shelf {
         if self.drafts.get(conversation).is_some_and(|draft| draft.at <= at) {
             self.drafts.remove(conversation);
         }
+    }
+
+    /// True if several tabs have typed in this chat: each has an input of its own, and one draft is kept.
+    pub(super) fn is_torn(&self, room: usize) -> bool {
+        self.has_tabs && self.writers.get(&room).is_some_and(|pages| pages.len() > 1)
+    }
+
+    /// True if a message with this word is on its way.
+    pub(super) fn will_send(&self, word: &str) -> bool {
+        self.messages.values().any(|it| !it.returned && it.body.lines().any(|line| line == word))
     }
 
     /// Forgets everything.

@@ -14,6 +14,7 @@ impl ChatWorld {
     /// An alert arrives at Twilio. `began`: when our server decided on it.
     pub(super) fn check_alert(&mut self, room: usize, step: Step, began: u64) {
         let [alert, second_alert, _] = self.of.setup.silence;
+        self.alert_arrives(room, began);
         let silence = match step {
             Step::Alert => alert,
             Step::SecondAlert => second_alert,
@@ -23,7 +24,8 @@ impl ChatWorld {
         self.check_silence(room, silence, began, "is alerted");
     }
 
-    /// A chat is closed. True if it is for its silence, which is checked: the customer was alerted twice since they wrote.
+    /// A chat is closed. True if it is for its silence, which is checked: the customer was alerted twice since they wrote, or
+    /// Twilio took no alert.
     pub(super) fn is_closed_for_silence(&mut self, room: usize, began: u64) -> bool {
         let [_, second_alert, close] = self.of.setup.silence;
         let it = &self.rooms[room];
@@ -38,8 +40,12 @@ impl ChatWorld {
         let since =
             it.messages.iter().rev().filter(|said| said.author == Author::System || !is_late(said.at));
         let since = since.take_while(|said| said.author == Author::System);
-        let alerts: Vec<u64> = since.filter(|said| said.body == ALERT).map(|said| said.at).collect();
-        let Some(newest) = alerts.first().filter(|_| alerts.len() > 1) else { return false };
+        let alerts = since.filter(|said| said.body == ALERT).map(|said| said.at);
+        let last = it.messages.iter().rev().filter(|said| said.author != Author::System && !is_late(said.at));
+        let last = last.map(|said| said.at).next().unwrap_or_default();
+        let refused = self.rules.telling_refused(room).filter(|at| *at > last);
+        let alerts: Vec<u64> = alerts.chain(refused).collect();
+        let Some(newest) = alerts.iter().max().filter(|_| alerts.len() > 1) else { return false };
         if newest + (close - second_alert) > began + 1_000 {
             let what =
                 format!("chat {room} is closed {} ms after the second alert", began.saturating_sub(*newest));

@@ -284,6 +284,7 @@ impl ChatWorld {
                 "is out of the chat".into()
             });
             self.stir_agent(seat.agent);
+            self.has_left(room);
         }
         let left = Seen { role: Role::Other, task: None, ..self.webhook_seen(&guest) };
         self.interaction(room, InteractionNews::Left(left));

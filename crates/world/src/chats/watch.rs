@@ -3,7 +3,7 @@
 use super::{ChatWorld, Coming};
 use crate::plan::FaultKind;
 use crate::rules::Rule;
-use rejoin_conversations::ChannelState;
+use rejoin_conversations::{Attendance, ChannelState, Conversation};
 use rejoin_plugin::agent::ReservationStatus;
 use rejoin_plugin::chats::MessageId;
 
@@ -54,14 +54,18 @@ impl ChatWorld {
             && !seats.is_empty()
             && gone.iter().all(|gone| gone.is_some_and(|gone| gone > 0));
         let known = self.servers.store.conversations.get(&it.conversation);
+        // Of one that only a liar has named, no server knows where it is.
+        let known = known.filter(|known| known.facts().place().is_some());
         // A chat whose webhooks are all lost, and whose agent's page could not say that it is there, is not known.
-        let is_cared_for = known.map_or(self.rules.is_missed(room), |known| known.absence().is_some());
+        let is_missed = self.rules.is_missed(room);
+        let is_cared_for =
+            known.map_or(is_missed, |known| known.absence().is_some() || (is_missed && is_parked(known)));
         if !is_alone || is_cared_for {
             return;
         }
         let last = gone.into_iter().flatten().min().unwrap_or_default();
         let joined = self.rooms[room].seats().map(|(guest, _)| guest.joined).max().unwrap_or_default();
-        let since = (self.now - last.min(self.now)).max(joined);
+        let since = (self.now - last.min(self.now)).max(joined).max(self.rules.last_left(room));
         let waits = self.of.setup.goodbye.max(self.of.setup.push_closed).max(15_000) + 30_000;
         let skew = self.plan.setup.skew.unsigned_abs();
         if self.now > self.quiet_since(since) + waits + skew {
@@ -109,7 +113,8 @@ impl ChatWorld {
             let mut seats = it.seats();
             let gone = seats.any(|(_, seat)| self.gone_for(seat.agent).is_some_and(|gone| gone > 0))
                 && !it.seats().any(|(_, seat)| self.gone_for(seat.agent).is_none_or(|gone| gone == 0));
-            if it.state == ChannelState::Active && gone && known.is_some() {
+            let is_hidden = known.is_none_or(|known| self.rules.is_missed(room) && is_parked(known));
+            if it.state == ChannelState::Active && gone && !is_hidden {
                 return Some(format!("the agents of chat {room} are gone"));
             }
         }
@@ -140,7 +145,8 @@ impl ChatWorld {
         let lost = self.rules.pressed.iter().find(|(id, pressed)| {
             let page = &self.pages[pressed.page];
             let Some(shelf) = self.shelves.get(&page.browser) else { return false };
-            if pressed.is_excused || shelf.has_failed || shelf.messages.contains_key(*id) {
+            let waits = shelf.messages.get(*id).is_some_and(|it| !it.returned);
+            if pressed.is_excused || shelf.has_failed || waits {
                 return false;
             }
             let found = |word: &str| {
@@ -164,4 +170,10 @@ impl ChatWorld {
             self.broken(Rule::ChatMessageLost, what);
         }
     }
+}
+
+/// True if our servers take the chat for parked. They do not look at it: one that goes on while none listens is found when its
+/// customer writes again.
+fn is_parked(known: &Conversation) -> bool {
+    known.judged().is_some_and(|(row, ..)| row.attendance == Attendance::Parked)
 }

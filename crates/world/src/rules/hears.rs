@@ -100,13 +100,14 @@ impl World {
             }
             let is_alone = room.as_ref().is_some_and(|room| self.is_alone_with_one(room));
             let stands = room.and_then(|room| self.stands(&room));
+            let is_known = stands.as_ref().is_some_and(|(leg, _)| self.rules.registered.contains(leg));
             let customer = &mut self.customers[number];
             if customer.stood != stands {
                 // The silence can be noticed from now on, or it is about another leg.
                 customer.silent_since = None;
                 customer.stood.clone_from(&stands);
             }
-            let stands = stands.map(|(_, unsaid)| (unsaid, is_alone));
+            let stands = stands.map(|(_, unsaid)| (unsaid, is_alone && is_known));
             // A silence that was noticed late stays so when the customer is moved.
             customer.silent_untold = untold || (customer.silent_since.is_some() && customer.silent_untold);
             let untold = customer.silent_untold;
@@ -119,7 +120,10 @@ impl World {
                 continue;
             }
             let bound = self.silence(number, stands) + if untold { UNTOLD } else { 0 };
-            if now.saturating_sub(since) > bound && !self.is_unheard_of(number) {
+            if now.saturating_sub(since) > bound && self.is_unheard_of(number) {
+                // It counts from when a page can tell a server of the call.
+                self.customers[number].silent_since = Some(now);
+            } else if now.saturating_sub(since) > bound {
                 let what =
                     format!("customer {number} has heard nothing for {:.1} s", (now - since) as f64 / 1000.0);
                 self.broken(Rule::NoDeadAir, what);
@@ -191,8 +195,8 @@ impl World {
         self.twilio.model.participants(room).filter(|it| !listens(it)).count() == 2
     }
 
-    /// True when our server asks the page of the agent whom this customer had, once its push channel is lost. A page that ends
-    /// before its call is registered cannot be asked, and one whose leg stands for too long after its customer was told is taken to
+    /// True when our server asks the page of the agent whom this customer had, if they are alone with that agent, whose leg is
+    /// registered, once its push channel is lost. A page that ends before its call is registered cannot be asked, and one whose leg stands for too long after its customer was told is taken to
     /// live. A server believes in silence only once an answer has come back, not when more pages than three are lost within seconds,
     /// and not after a refused transfer, whose mark stands until the page withdraws it.
     fn is_asked_for(&self, number: usize) -> bool {
@@ -203,6 +207,7 @@ impl World {
         setup.in_place
             && setup.customer_hold
             && !cut
+            && self.rules.has_answer
             && (setup.dead_leg < STANDS || is_untold)
             && self.agents.len() <= 3
             && self.rules.refused.is_empty()

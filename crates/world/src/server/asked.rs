@@ -13,7 +13,7 @@ use axum::http;
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
 use rejoin_plugin::agent::PostId;
-use rejoin_protocol::Millis;
+use rejoin_protocol::{CallSid, Millis};
 use tokio::task::AbortHandle;
 
 /// How long the previous token is still valid when Flex gets the next one.
@@ -107,6 +107,9 @@ impl World {
             }
             return;
         }
+        if path == "/v1/calls" {
+            self.leg_is_registered(&body);
+        }
         let kind = if path == "/v1/goodbye" { "text/plain;charset=UTF-8" } else { "application/json" };
         let request = http::Request::post(path).header("content-type", kind);
         let request = if path == "/v1/goodbye" {
@@ -118,6 +121,13 @@ impl World {
             let place = self.way_in();
             self.ask_server(place, request, page.map_or(Reply::Nobody, |(page, id)| Reply::Page(page, id)));
         }
+    }
+
+    /// A page registers its call: our server can ask over this leg whether that page lives.
+    fn leg_is_registered(&mut self, body: &str) {
+        let said: serde_json::Value = serde_json::from_str(body).unwrap_or_default();
+        let leg = said.get("workerLeg").and_then(|leg| CallSid::parse(leg.as_str()?).ok());
+        self.rules.registered.extend(leg);
     }
 
     /// The Flex user's current token.
