@@ -1,6 +1,6 @@
 use crate::agent::ReservationStatus;
 use crate::chats::draft::{shortened, units};
-use crate::chats::pending::{BETWEEN, Kind, Pending, Stage, beside, excerpt, excerpts, listed};
+use crate::chats::pending::{BETWEEN, Kind, Pending, Stage, beside, excerpt, excerpts, has, listed};
 use crate::chats::{
     Draft, Due, Effect, Event, Facts, Message, MessageId, Notice, Outcome, Timer, UNSENT_FOR,
 };
@@ -185,26 +185,35 @@ impl Chat {
         }
     }
 
+    /// Text and files of the draft.
+    fn kept(&self) -> (String, Vec<String>) {
+        self.draft.as_ref().map(|draft| (draft.text.clone(), draft.files.clone())).unwrap_or_default()
+    }
+
     /// The agent was faster than the plugin: what was kept comes before what they have typed.
     fn typed_before(&mut self, now: Millis, typed: &str, files: Vec<String>, out: &mut Vec<Effect>) {
-        let kept = self.draft.as_ref().map(|draft| draft.text.clone()).unwrap_or_default();
+        let (kept, _) = self.kept();
         if kept == typed {
             return;
         }
-        let text = if typed.contains(&kept) { typed.to_owned() } else { beside(kept, "\n", typed) };
+        let has_it = has(typed, &kept);
+        let text = if has_it { typed.to_owned() } else { beside(kept, "\n", typed) };
         let end = units(&text);
         self.keep(now, shortened(text), end, end, files, out);
-        if let Some(draft) = self.draft.clone().filter(|draft| draft.text != typed) {
-            self.set_input(&draft, out);
+        if !has_it && let Some(draft) = &self.draft {
+            self.set_input(draft, out);
         }
     }
 
     /// Another tab may have kept its own draft over what went back into the input here.
     fn bring_back(&mut self, now: Millis, out: &mut Vec<Effect>) {
-        let (there, files) = self.draft.clone().map(|draft| (draft.text, draft.files)).unwrap_or_default();
-        let is_gone = |it: &&Pending| it.kind == Kind::Returned && !there.contains(&it.message.body);
-        let text = self.queue.iter().filter(is_gone);
-        let text = text.fold(String::new(), |all, it| beside(all, "\n", &it.message.body));
+        let (there, files) = self.kept();
+        let mut text = String::new();
+        for Pending { message, kind, .. } in &self.queue {
+            if *kind == Kind::Returned && !has(&there, &message.body) {
+                text = beside(text, "\n", &message.body);
+            }
+        }
         if !text.is_empty() {
             let text = beside(text, "\n", &there);
             let end = units(&text);
@@ -440,27 +449,26 @@ impl Chat {
         out.push(Effect::SetInput { conversation, text, start: end, end });
     }
 
-    /// Takes a message out of the queue, or all that wait.
-    fn take(&mut self, id: Option<&MessageId>) -> Vec<Pending> {
+    /// Takes messages out of the queue.
+    fn take(&mut self, which: &dyn Fn(&Pending) -> bool) -> Vec<Pending> {
         let (mut taken, mut rest) = (Vec::new(), Vec::new());
         for pending in std::mem::take(&mut self.queue) {
-            let taking = id.map_or(pending.waits(), |id| pending.message.id == *id);
-            if taking { &mut taken } else { &mut rest }.push(pending);
+            if which(&pending) { &mut taken } else { &mut rest }.push(pending);
         }
         self.queue = rest;
         taken
     }
 
     /// Looks no longer for messages whose text went back into the input.
-    fn forget_returned(&mut self, which: impl Fn(&Pending) -> bool, out: &mut Vec<Effect>) {
-        let is_over = |pending: &mut Pending| pending.kind == Kind::Returned && which(pending);
-        let over = self.queue.extract_if(.., is_over);
-        out.extend(over.map(|pending| Effect::ForgetMessage(pending.message.id)));
+    fn forget_returned(&mut self, which: &dyn Fn(&Pending) -> bool, out: &mut Vec<Effect>) {
+        for over in self.take(&|pending| pending.kind == Kind::Returned && which(pending)) {
+            out.push(Effect::ForgetMessage(over.message.id));
+        }
     }
 
     /// Puts a message that cannot be sent back into the input, before what is in it; or all that wait.
     fn give_back(&mut self, now: Millis, id: Option<&MessageId>, out: &mut Vec<Effect>) {
-        let given = self.take(id);
+        let given = self.take(&|it| id.map_or(it.waits(), |id| it.message.id == *id));
         let (mut text, mut files) = (String::new(), Vec::new());
         for Pending { message, .. } in &given {
             text = beside(text, "\n", &message.body);
@@ -486,8 +494,8 @@ impl Chat {
     /// The agent is done with the conversation.
     fn ended(&mut self, now: Millis, out: &mut Vec<Effect>) {
         self.forget_draft(out);
-        self.forget_returned(|_| true, out);
-        let over = self.take(None);
+        self.forget_returned(&|_| true, out);
+        let over = self.take(&Pending::waits);
         self.not_sent(now, over, out);
     }
 
@@ -507,7 +515,7 @@ impl Chat {
     /// Goes on with the first message that waits.
     fn pump(&mut self, now: Millis, connected: bool, out: &mut Vec<Effect>) {
         let is_late = |pending: &Pending| pending.message.at.until(now) >= UNSENT_FOR;
-        self.forget_returned(is_late, out);
+        self.forget_returned(&is_late, out);
         let is_old = |pending: &Pending| pending.waits() && is_late(pending);
         while let Some(id) = self.queue.iter().find(|it| is_old(it)).map(|it| it.message.id.clone()) {
             self.give_back(now, Some(&id), out);

@@ -66,3 +66,8 @@ pub(super) fn listed(between: &str, texts: &[String]) -> String {
 pub(super) fn beside(text: String, between: &str, other: &str) -> String {
     if text.is_empty() || other.is_empty() { text + other } else { joined(&[&text, between, other]) }
 }
+
+/// True if the text has this in it. The search of the standard library is some kilobytes of WebAssembly.
+pub(super) fn has(text: &str, part: &str) -> bool {
+    part.is_empty() || text.as_bytes().windows(part.len()).any(|it| it == part.as_bytes())
+}
