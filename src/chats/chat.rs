@@ -347,6 +347,7 @@ impl Chat {
     }
 
     fn sent(&mut self, now: Millis, id: &MessageId, outcome: Outcome, out: &mut Vec<Effect>) {
+        let open = self.is_open();
         let Some(pending) = self.place(id).and_then(|at| self.queue.get_mut(at)) else { return };
         let stage = pending.stage;
         let under_way = matches!(stage, Stage::Sending | Stage::Resending);
@@ -367,6 +368,10 @@ impl Chat {
                     self.clear_input(&message, out);
                 }
                 self.failed(now);
+            }
+            Outcome::Refused if stage == Stage::Resending && !open => {
+                // Twilio refuses it because the agent is out, and may be in again in a moment: the order is kept.
+                pending.stage = Stage::Waiting;
             }
             Outcome::Refused if under_way => {
                 self.give_back(now, Some(id), out);

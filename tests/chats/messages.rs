@@ -414,6 +414,20 @@ fn a_refused_message_goes_back_into_the_input_and_the_next_one_goes_on() {
     assert_eq!(desk.kept.keys().collect::<Vec<_>>(), [&id(2)]);
 }
 
+/// The agent is taken out of the conversation while it is sent again, and is in it again within a moment.
+#[test]
+fn a_message_that_is_refused_because_the_agent_is_out_keeps_its_place() {
+    let mut desk = waiting();
+    desk.handle(Event::Send(message(2, "And?")));
+    let search = desk.wait(SETTLE);
+    assert_eq!(resent(&desk.found(&search, Some(false))), [id(1)]);
+    desk.handle(Event::Gone { conversation: ch(1) });
+    desk.sent(1, Outcome::Refused);
+    let effects = desk.handle(Event::Changed(facts("")));
+    assert_eq!(searched(&effects), [id(1)], "before the second one");
+    assert_eq!(desk.inputs.get(&ch(1)), None);
+}
+
 #[test]
 fn a_message_goes_back_into_the_input_after_a_day() {
     let mut desk = Desk::in_a_chat();

@@ -3,7 +3,7 @@
 //! in flight is requested; the timer is set.
 
 use crate::absence::{Absence, Cause, Ending};
-use crate::action::Action;
+use crate::action::{Action, Telling};
 use crate::desk::Desk;
 use crate::diagnosis::{ATTENDANCE, Attendance, Diagnosis, Row};
 use crate::effect::{Effect, Note};
@@ -111,6 +111,21 @@ impl Conversation {
     /// When its timer is due (point in time).
     pub fn timer(&self) -> Option<Millis> {
         self.timer
+    }
+
+    /// True if an action that was requested is still to be carried out. What is said or done because nobody is there is not, once
+    /// somebody is: Twilio may have taken none of the attempts until then.
+    pub fn wants(&self, action: &Action) -> bool {
+        let is_open = |begun: Millis| self.absence.as_ref().is_some_and(|absence| absence.began_at == begun);
+        match action {
+            Action::Tell { what: Telling::AgentGone { began_at, .. } | Telling::Parked { began_at, .. } }
+            | Action::Invite { began_at, .. } => is_open(*began_at),
+            Action::Park { .. } => self.absence.is_some(),
+            Action::Tell { what: Telling::Idle { .. } }
+            | Action::Look { .. }
+            | Action::CloseParticipant { .. }
+            | Action::Close { .. } => true,
+        }
     }
 
     /// Its settings.

@@ -50,6 +50,8 @@ pub(crate) struct Customer {
     pub(crate) held_since: Option<u64>,
     /// True when an agent has put the customer on hold.
     pub(crate) agent_holds: bool,
+    /// True if the customer was told of the loss before the agent whom they have.
+    pub(crate) was_told: bool,
     /// The agent who was lost, while the customer has none.
     pub(crate) lost: Option<Lost>,
     /// What the customer hears, as last written to the timeline.
@@ -94,6 +96,7 @@ impl Customer {
             talking_since: None,
             room_since: 0,
             met_unseen: false,
+            was_told: false,
             lost: None,
             losses: 0,
             had: BTreeSet::new(),

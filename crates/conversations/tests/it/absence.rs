@@ -169,6 +169,31 @@ fn an_invite_whose_answer_was_lost_is_found_and_no_other_one_is_made() {
     assert_eq!(room.invited().len(), 2);
 }
 
+/// Twilio takes neither the words nor the invite, and the agent is back meanwhile.
+#[test]
+fn what_is_requested_because_nobody_is_there_is_not_wanted_once_somebody_is() {
+    let mut room = Room::chatting();
+    room.ada_goes();
+    for _ in 0..20 {
+        if !room.invited().is_empty() {
+            break;
+        }
+        assert!(room.fire(), "stuck");
+        let looks: Vec<_> = room.pending.iter().filter(|it| it.name() == "look").cloned().collect();
+        for look in looks {
+            let outcome = room.outcome(&look);
+            room.finish(look, outcome);
+        }
+    }
+    let wanted = |room: &Room| {
+        let known = room.machine.conversation(&conversation()).expect("it is known");
+        room.pending.iter().map(|action| (action.name(), known.wants(action))).collect::<Vec<_>>()
+    };
+    assert_eq!(wanted(&room), [("tell", true), ("invite", true)]);
+    room.page(ADA, PAGE + 1, PageEvent::PushOpened);
+    assert_eq!(wanted(&room), [("tell", false), ("invite", false)]);
+}
+
 /// An agent has left the conversation long ago, so that it was forgotten, and the numbers begin anew.
 #[test]
 fn what_is_asked_of_twilio_once_has_another_name_when_the_conversation_was_forgotten() {

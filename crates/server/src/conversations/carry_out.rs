@@ -68,7 +68,12 @@ impl Executor {
         let since = self.store.now();
         let client = self.client.through(self.turns.of_request(rank(action), since));
         let (mut doubtful, mut pause) = (again, PAUSE);
+        let mut is_repeated = again;
         loop {
+            if is_repeated && !self.is_wanted(conversation, action).await {
+                return failed("it is not wanted any more");
+            }
+            is_repeated = true;
             failpoint::reach(|| format!("request for conversation {}", action.name()));
             let attempt = self.attempt(&client, conversation, action, doubtful).await;
             failpoint::reach(|| format!("answer to conversation {}", action.name()));
@@ -85,6 +90,17 @@ impl Executor {
             }
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(LONGEST);
+        }
+    }
+
+    /// True unless the conversation does not want the action any more. One that cannot be read may want it.
+    async fn is_wanted(&self, conversation: &ConversationSid, action: &Action) -> bool {
+        match self.store.conversation(conversation).await {
+            Ok(known) => known.is_some_and(|known| known.wants(action)),
+            Err(error) => {
+                tracing::debug!(%conversation, %error, "whether an action is still wanted cannot be read");
+                true
+            }
         }
     }
 

@@ -57,6 +57,31 @@ async fn a_chat_whose_agent_is_gone_is_told_once_and_goes_to_another_agent() {
 }
 
 #[tokio::test]
+async fn what_twilio_did_not_take_is_dropped_once_the_agent_is_back() {
+    let chat = Chat::begins().await;
+    let unavailable = |path| json!({"method": "POST", "path": path, "answer": "unavailable"});
+    chat.floor.faults(json!({"requests": [unavailable("Messages"), unavailable("Invites")]}));
+    chat.page_goes().await;
+    chat.stands("unattended").await;
+    // Both were tried once.
+    let is_refused = |line: &String, what| line.contains(what) && line.contains("with a fault");
+    while !["Messages", "Invites"]
+        .iter()
+        .all(|what| chat.floor.twin.log_lines().iter().any(|line| is_refused(line, *what)))
+    {
+        crate::support::look_again().await;
+    }
+    chat.page_comes().await;
+    chat.stands("attended").await;
+    chat.floor.faults(json!({}));
+    while chat.shown().await["requested"] != json!([]) {
+        crate::support::look_again().await;
+    }
+    assert_eq!(chat.told().await, 0, "{:?}", chat.transcript().await);
+    assert_eq!(chat.invites().await.len(), 1, "the task by which it began");
+}
+
+#[tokio::test]
 async fn without_the_webhook_of_interactions_what_the_page_says_is_enough() {
     let chat = Chat::begins_on(Chat::floor(|_| ()).await).await;
     takes_chats(&chat.floor, Agent::Bo);

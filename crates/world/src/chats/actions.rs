@@ -67,6 +67,8 @@ pub(super) struct Doing {
     pub(super) conversation: ConversationSid,
     action: Action,
     until: Millis,
+    /// True from the second attempt on.
+    is_repeated: bool,
     doubtful: bool,
     pause: u64,
     sight: Sight,
@@ -96,6 +98,7 @@ impl ChatWorld {
             conversation: begun.conversation,
             action: begun.action,
             until: begun.until,
+            is_repeated: again,
             doubtful: again && self.planted != Some(Planted::ChatToldAgain),
             pause: PAUSE,
             sight,
@@ -108,6 +111,11 @@ impl ChatWorld {
     pub(super) fn attempts(&mut self, id: u64, run: u64) {
         let now = self.server_now();
         let Some(doing) = self.doing.get_mut(&id).filter(|it| it.run == run) else { return };
+        let known = self.servers.store.conversations.get(&doing.conversation);
+        if doing.is_repeated && !known.is_some_and(|known| known.wants(&doing.action)) {
+            return self.ended(id, Outcome::Failed { reason: "it is not wanted any more".into() });
+        }
+        doing.is_repeated = true;
         doing.sight.asked_at = now;
         let looks_first = doing.doubtful && doing.action.traits().lost_reply != LostReply::Repeat;
         let step = if looks_first && self.planted != Some(Planted::ChatRepeatedUnasked) {

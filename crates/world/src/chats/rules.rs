@@ -361,6 +361,7 @@ impl ChatWorld {
             return self
                 .broken(Rule::ChatToldOnce, format!("chat {room} was told the same thing {times} times"));
         }
+        self.telling_arrives(room, began);
         if let Telling::Idle { step, .. } = what {
             return self.check_alert(room, *step, began);
         }
@@ -397,8 +398,8 @@ impl ChatWorld {
         }
     }
 
-    /// An alert arrives. An agent who leaves while it is on its way leaves a chat that it makes active again.
-    pub(super) fn alert_arrives(&mut self, room: usize, began: u64) {
+    /// Words of ours arrive. An agent who leaves while they are on their way leaves a chat that they make active again.
+    fn telling_arrives(&mut self, room: usize, began: u64) {
         self.rules.room(room).left.take_if(|(at, _)| *at + 5_000 >= began);
     }
 

@@ -14,7 +14,6 @@ impl ChatWorld {
     /// An alert arrives at Twilio. `began`: when our server decided on it.
     pub(super) fn check_alert(&mut self, room: usize, step: Step, began: u64) {
         let [alert, second_alert, _] = self.of.setup.silence;
-        self.alert_arrives(room, began);
         let silence = match step {
             Step::Alert => alert,
             Step::SecondAlert => second_alert,

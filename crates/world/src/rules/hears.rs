@@ -242,7 +242,8 @@ impl World {
                 }
                 customer.had_for = customer.talking_since.map_or(0, |since| now - since);
                 customer.had.insert(worker.clone());
-                if let Some(Lost { at, from, heard, .. }) = customer.lost.take() {
+                if let Some(Lost { at, from, heard, told, .. }) = customer.lost.take() {
+                    customer.was_told = told;
                     let end = if from == worker { End::Same } else { End::Other };
                     self.losses.push(Loss { heard, end, after: now - at });
                 }
@@ -258,7 +259,8 @@ impl World {
                             from,
                             calls: None,
                             heard: None,
-                            told: false,
+                            // Nobody repeats it for an agent who was there for a moment.
+                            told: customer.was_told && customer.had_for < YOUNG,
                             untold_since: None,
                             nobodys: None,
                         });
