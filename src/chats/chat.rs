@@ -196,7 +196,7 @@ impl Chat {
         if kept == typed {
             return;
         }
-        let has_it = has(typed, &kept);
+        let has_it = typed.starts_with(&kept) || has(typed, &kept);
         let text = if has_it { typed.to_owned() } else { beside(kept, "\n", typed) };
         let end = units(&text);
         self.keep(now, shortened(text), end, end, files, out);
@@ -481,8 +481,11 @@ impl Chat {
         }
         let facts = self.facts.as_ref().filter(|facts| facts.loaded);
         let there = self.draft.as_ref().map(|draft| &draft.text).or(facts.map(|facts| &facts.text));
-        if let Some(there) = there.filter(|there| there.trim() != text) {
-            text = beside(text, "\n", there);
+        match there {
+            Some(there) if has(there, &text) => text.clone_from(there),
+            // Another tab has sent what this one has typed.
+            Some(there) if !has(&text, there.trim()) => text = beside(text, "\n", there),
+            _ => {}
         }
         let end = units(&text);
         if !given.is_empty() {

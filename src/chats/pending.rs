@@ -67,7 +67,8 @@ pub(super) fn beside(text: String, between: &str, other: &str) -> String {
     if text.is_empty() || other.is_empty() { text + other } else { joined(&[&text, between, other]) }
 }
 
-/// True if the text has this in it. The search of the standard library is some kilobytes of WebAssembly.
-pub(super) fn has(text: &str, part: &str) -> bool {
-    part.is_empty() || text.as_bytes().windows(part.len()).any(|it| it == part.as_bytes())
+/// True if the text has these lines in it. The search of the standard library is some kilobytes of WebAssembly.
+pub(super) fn has(text: &str, lines: &str) -> bool {
+    let [text, lines] = [text, lines].map(|it| joined(&["\n", it, "\n"]));
+    text.as_bytes().windows(lines.len()).any(|it| it == lines.as_bytes())
 }

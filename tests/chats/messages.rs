@@ -338,6 +338,26 @@ fn a_draft_that_another_tab_keeps_does_not_lose_what_went_back() {
     assert_eq!((desk.draft(), desk.inputs.get(&ch(1))), (None, None));
 }
 
+/// The agent typed the same in two tabs, and sent it in the one that is gone.
+#[test]
+fn what_goes_back_does_not_double_what_is_in_the_input() {
+    for (typed_here, both) in [
+        ("Hello", "Hello\nthere"),
+        ("there", "Hello\nthere"),
+        ("Hello\nthere", "Hello\nthere"),
+        ("More:\nHello\nthere", "More:\nHello\nthere"),
+        ("Hell", "Hello\nthere\nHell"),
+    ] {
+        let mut desk = Desk::in_a_chat();
+        desk.handle(typed(typed_here));
+        desk.handle(Event::Left(message(1, "Hello\nthere")));
+        let here = desk.draft().unwrap_or_default().to_owned();
+        desk.handle(Event::Changed(Facts { open: false, ..facts(&here) }));
+        desk.wait(Millis::seconds(30));
+        assert_eq!(desk.draft(), Some(both), "{typed_here}");
+    }
+}
+
 #[test]
 fn a_message_that_went_back_does_not_come_back_twice() {
     let mut desk = reloaded_with_the_text(false);

@@ -114,17 +114,18 @@ impl Conversation {
     }
 
     /// True if an action that was requested is still to be carried out. What is said or done because nobody is there is not, once
-    /// somebody is: Twilio may have taken none of the attempts until then.
+    /// somebody is, and the lost agent's participant is left alone when the next agent has gone. Twilio may have taken none of the
+    /// attempts until then.
     pub fn wants(&self, action: &Action) -> bool {
         let is_open = |begun: Millis| self.absence.as_ref().is_some_and(|absence| absence.began_at == begun);
         match action {
             Action::Tell { what: Telling::AgentGone { began_at, .. } | Telling::Parked { began_at, .. } }
             | Action::Invite { began_at, .. } => is_open(*began_at),
             Action::Park { .. } => self.absence.is_some(),
-            Action::Tell { what: Telling::Idle { .. } }
-            | Action::Look { .. }
-            | Action::CloseParticipant { .. }
-            | Action::Close { .. } => true,
+            Action::CloseParticipant { participant, .. } => {
+                self.facts.roster().agents().any(|(sid, _)| sid != participant)
+            }
+            Action::Tell { what: Telling::Idle { .. } } | Action::Look { .. } | Action::Close { .. } => true,
         }
     }
 

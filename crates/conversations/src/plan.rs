@@ -206,6 +206,10 @@ impl Plan<'_> {
 
     /// The last agent first, then any: never two invites at a time.
     fn for_invite(self, absence: &Absence, place: &Place, is_judged: bool, desired: &mut Desired) {
+        // Only looks of an absence read who is invited.
+        if self.of.may_have_lost_invite() && !self.of.was_asked_since(Some(absence.began_at + Millis(1))) {
+            return self.look(desired);
+        }
         let made = self.of.facts.invites().last_number().saturating_sub(absence.after_invite);
         match self.of.invite_state() {
             Some(InviteState::Open { until }) => {

@@ -78,6 +78,12 @@ impl<'a> Diagnosis<'a> {
         }
     }
 
+    /// True if Twilio may have made our newest invite although it has not said so, and an agent may take it now.
+    pub(crate) fn may_have_lost_invite(self) -> bool {
+        let newest = self.facts.invites().newest_after(0).and_then(|(_, invite)| invite.refused_at());
+        newest.is_some_and(|at| self.now < at + self.policy.invite_within)
+    }
+
     /// True while our newest invite may still be taken.
     pub(crate) fn has_open_invite(self) -> bool {
         matches!(self.invite_state(), Some(InviteState::Open { .. }))

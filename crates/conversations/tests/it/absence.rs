@@ -223,6 +223,32 @@ fn what_is_asked_of_twilio_once_has_another_name_when_the_conversation_was_forgo
 }
 
 #[test]
+fn an_invite_whose_answer_was_lost_is_found_by_the_next_absence() {
+    let mut room = Room::chatting();
+    room.ada_goes();
+    while room.invited().is_empty() {
+        assert!(room.fire(), "stuck");
+        while let Some(action) = room.pending.first().cloned() {
+            let outcome = match (&action, room.outcome(&action)) {
+                (Action::Invite { .. }, _) => Outcome::Failed { reason: "no answer in time".into() },
+                (_, outcome) => outcome,
+            };
+            room.finish(action, outcome);
+        }
+    }
+    room.page(ADA, PAGE + 1, PageEvent::PushOpened);
+    assert_eq!(room.endings(), [Ending::Back]);
+    room.pass(1);
+    room.page(ADA, PAGE + 1, PageEvent::PushClosed);
+    room.pass(120);
+    assert!(room.is_absent());
+    assert_eq!(room.invited().len(), 1, "that one is open yet");
+    room.task(0x101, TaskState::Ended);
+    room.pass(15);
+    assert_eq!(room.invited().len(), 2);
+}
+
+#[test]
 fn a_refused_invite_is_made_again_and_the_deadline_holds() {
     let policy = Policy { at_deadline: AtDeadline::Close, ..Policy::default() };
     let mut room = Room::chatting_with(policy);
