@@ -207,7 +207,7 @@ impl World {
         setup.in_place
             && setup.customer_hold
             && !cut
-            && self.rules.has_answer
+            && (self.rules.has_answer || self.silences.asked == 0)
             && (setup.dead_leg < STANDS || is_untold)
             && self.agents.len() <= 3
             && self.rules.refused.is_empty()
