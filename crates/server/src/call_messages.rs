@@ -7,12 +7,11 @@
 //! call is asked, which disturbs nobody. An answer counts for all servers that share the database, and after a restart.
 
 use crate::config::Config;
-use crate::execute::CALL_NOT_IN_PROGRESS;
 use crate::push::Pushes;
 use crate::store::Store;
 use rejoin_protocol::call_message::{ANSWERS, ASKS, LONGEST};
 use rejoin_protocol::{CallSid, ConferenceSid, Millis};
-use rejoin_twilio::{Client, Error};
+use rejoin_twilio::{CALL_NOT_IN_PROGRESS, Client, Error};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

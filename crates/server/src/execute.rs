@@ -15,14 +15,14 @@ use rejoin_recovery::{
     Action, Announcement, Call, LookUpAnswer, LostReply, Machine, Outcome, PollAnswer, Sent,
 };
 use rejoin_twilio::twiml::{Conference, Document, INLINE_LIMIT};
-use rejoin_twilio::{Client, Error, Gate, NewTask, ParticipantChange, Task, TaskEnd, Witness, encoded};
+use rejoin_twilio::{
+    CALL_NOT_IN_PROGRESS, Client, Error, Gate, NewTask, ParticipantChange, Task, TaskEnd, Witness, encoded,
+};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
 /// How often a task or a worker is read again when others write it at the same time.
 const CONFLICTS: u32 = 5;
-/// Twilio's code for a call that is not in progress (<https://www.twilio.com/docs/api/errors/21220>).
-pub(crate) const CALL_NOT_IN_PROGRESS: u32 = 21220;
 
 /// Carries out actions. Cheap to clone.
 #[derive(Clone, Debug)]

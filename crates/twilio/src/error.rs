@@ -5,6 +5,9 @@ use serde::Deserialize;
 use std::time::Duration;
 use thiserror::Error;
 
+/// Code for a call that is not in progress (<https://www.twilio.com/docs/api/errors/21220>).
+pub const CALL_NOT_IN_PROGRESS: u32 = 21220;
+
 /// Why a request failed. No message repeats what was sent or answered, which may be personal data.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Error {

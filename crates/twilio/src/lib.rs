@@ -30,7 +30,7 @@ pub use client::{
 pub use conversation::{
     Conversation, InteractionChannel, InteractionParticipant, Invite, Member, Message, RoutingProperties,
 };
-pub use error::Error;
+pub use error::{CALL_NOT_IN_PROGRESS, Error};
 pub use gate::{Answer, Family, Gate, Pass, Passing};
 pub use hosted::{
     Asset, AssetVersion, Build, ConfiguredPlugin, Environment, FunctionVersion, PluginConfiguration,
