@@ -113,6 +113,9 @@ pub enum Action {
     Close {
         /// The channel.
         place: Place,
+        /// If it is closed for its silence: since when customer and agent are silent (point in time).
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        silent_since: Option<Millis>,
     },
 }
 

@@ -5,7 +5,7 @@
 use crate::absence::{Absence, Cause, Ending};
 use crate::action::{Action, Telling};
 use crate::desk::Desk;
-use crate::diagnosis::{ATTENDANCE, Attendance, Diagnosis, Row};
+use crate::diagnosis::{ATTENDANCE, Attendance, Diagnosis, Row, idle_since};
 use crate::effect::{Effect, Note};
 use crate::event::{Event, Outcome};
 use crate::facts::Facts;
@@ -114,18 +114,21 @@ impl Conversation {
     }
 
     /// True if an action that was requested is still to be carried out. What is said or done because nobody is there is not, once
-    /// somebody is, and the lost agent's participant is left alone when the next agent has gone. Twilio may have taken none of the
-    /// attempts until then.
+    /// somebody is; the lost agent's participant is left alone when the next agent has gone; a silence ends with a word. Twilio may
+    /// have taken none of the attempts until then.
     pub fn wants(&self, action: &Action) -> bool {
         let is_open = |begun: Millis| self.absence.as_ref().is_some_and(|absence| absence.began_at == begun);
+        let is_silent = |since: Millis| idle_since(&self.facts, self.last.map(|(_, at)| at)) <= Some(since);
         match action {
             Action::Tell { what: Telling::AgentGone { began_at, .. } | Telling::Parked { began_at, .. } }
             | Action::Invite { began_at, .. } => is_open(*began_at),
-            Action::Park { .. } => self.absence.is_some(),
+            Action::Park { .. } | Action::Close { silent_since: None, .. } => self.absence.is_some(),
+            Action::Tell { what: Telling::Idle { since, .. } }
+            | Action::Close { silent_since: Some(since), .. } => is_silent(*since),
             Action::CloseParticipant { participant, .. } => {
                 self.facts.roster().agents().any(|(sid, _)| sid != participant)
             }
-            Action::Tell { what: Telling::Idle { .. } } | Action::Look { .. } | Action::Close { .. } => true,
+            Action::Look { .. } => true,
         }
     }
 

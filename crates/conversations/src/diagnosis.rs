@@ -8,8 +8,8 @@ mod session;
 pub use attendance::{ATTENDANCE, Attendance, Row};
 pub(crate) use presence::Presence;
 pub(crate) use routing::InviteState;
-pub(crate) use session::Session;
 pub use session::Step;
+pub(crate) use session::{Session, idle_since};
 
 use crate::absence::Absence;
 use crate::desk::Desk;

@@ -179,7 +179,9 @@ impl Plan<'_> {
         let is_telling = self.requests.is_busy(&Slot::Tell) || (!desired.actions.is_empty() && !is_told);
         match self.of.policy.at_deadline {
             _ if is_telling && (is_over || parks) => {}
-            AtDeadline::Close if is_over => desired.actions.push(Action::Close { place: place.clone() }),
+            AtDeadline::Close if is_over => {
+                desired.actions.push(Action::Close { place: place.clone(), silent_since: None });
+            }
             AtDeadline::Park if is_over => desired.actions.push(self.parking(place)),
             _ if parks => desired.actions.push(self.parking(place)),
             _ => self.for_invite(absence, place, is_judged, desired),
@@ -302,7 +304,8 @@ impl Plan<'_> {
             match step {
                 Step::Close | Step::AsyncClose if self.requests.is_busy(&Slot::Tell) => {}
                 Step::Close | Step::AsyncClose => {
-                    desired.actions.push(Action::Close { place: place.clone() });
+                    let silent_since = Some(self.session.idle_since);
+                    desired.actions.push(Action::Close { place: place.clone(), silent_since });
                 }
                 Step::Alert | Step::SecondAlert | Step::AsyncAlert => {
                     let what = Telling::Idle { step, since: self.session.idle_since };

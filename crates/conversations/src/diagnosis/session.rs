@@ -1,6 +1,7 @@
 //! Session inactivity: a customer and an agent who are both there, and say nothing. Off unless times are set.
 
 use super::{Attendance, Diagnosis};
+use crate::facts::Facts;
 use rejoin_protocol::Millis;
 use serde::{Deserialize, Serialize};
 
@@ -33,14 +34,7 @@ pub(crate) struct Session {
 impl Diagnosis<'_> {
     /// Session inactivity. It is paused while the conversation is unattended, and begins anew when that is over.
     pub(crate) fn session(self, absent_until: Option<Millis>) -> Session {
-        let began = self.facts.began_at().unwrap_or(self.now);
-        let events = [
-            self.facts.messages().last_at(),
-            self.facts.roster().last_change_at(),
-            absent_until,
-            Some(began),
-        ];
-        let idle_since = events.into_iter().flatten().max().unwrap_or(self.now);
+        let idle_since = idle_since(self.facts, absent_until).unwrap_or(self.now);
         let policy = self.policy;
         let both = [
             (Step::Alert, policy.alert),
@@ -81,6 +75,13 @@ impl Diagnosis<'_> {
             | Attendance::Woken => false,
         }
     }
+}
+
+/// Since when a conversation is silent (point in time), whose last absence ended then; `None` if nothing is known of it.
+pub(crate) fn idle_since(facts: &Facts, absent_until: Option<Millis>) -> Option<Millis> {
+    let events =
+        [facts.messages().last_at(), facts.roster().last_change_at(), absent_until, facts.began_at()];
+    events.into_iter().flatten().max()
 }
 
 /// The steps that are switched on.

@@ -85,7 +85,7 @@ pub fn action() -> impl Strategy<Value = Action> {
             confirm,
             watch
         }),
-        Just(Action::Close { place: place() }),
+        Just(Action::Close { place: place(), silent_since: None }),
         (0..3u32, 0..3u32).prop_map(|(message, invite)| Action::Park {
             place: place(),
             after_message: Some(message),

@@ -17,7 +17,7 @@ fn news_of_unknown_conversations_is_ignored() {
         Event::Task { task: TaskSid::numbered(7), state: TaskState::Ended },
         Event::Done {
             conversation: unknown(),
-            action: Action::Close { place: place() },
+            action: Action::Close { place: place(), silent_since: None },
             outcome: Outcome::Ok,
         },
     ] {

@@ -66,6 +66,32 @@ fn what_follows_an_alert_counts_from_its_arrival() {
     assert_eq!(room.acts(), ["tell", "tell", "close"]);
 }
 
+/// Twilio has taken neither an alert nor the end yet when the customer writes.
+#[test]
+fn a_word_ends_what_was_requested_for_silence() {
+    for (passed, name) in [(119, "tell"), (239, "close")] {
+        let mut room = Room::chatting_with(times());
+        room.writes(CUSTOMER);
+        room.pass(passed);
+        while !room.pending.iter().any(|action| action.name() == name) {
+            assert!(room.fire(), "stuck");
+            let looks: Vec<_> = room.pending.iter().filter(|it| it.name() == "look").cloned().collect();
+            for look in looks {
+                let outcome = room.outcome(&look);
+                room.finish(look, outcome);
+            }
+        }
+        let pending = room.pending.clone();
+        let action = pending.iter().find(|action| action.name() == name).expect("it was requested");
+        let wants =
+            |room: &Room| room.machine.conversation(&conversation()).is_some_and(|known| known.wants(action));
+        assert!(wants(&room));
+        room.now = room.now + Millis(1);
+        room.writes(CUSTOMER);
+        assert!(!wants(&room), "{name}");
+    }
+}
+
 #[test]
 fn messages_and_joins_of_people_begin_it_anew_and_our_alerts_do_not() {
     let mut room = Room::chatting_with(times());

@@ -340,7 +340,7 @@ fn a_lost_reply_is_looked_up_where_a_repetition_would_show() {
         (tell, LostReply::FindMessage, Some("CH00000000000000000000000000000001 absence 1 7")),
         (invite, LostReply::FindInvite, Some("CH00000000000000000000000000000001 invite 1 7")),
         (close, LostReply::Repeat, None),
-        (Action::Close { place: place() }, LostReply::Repeat, None),
+        (Action::Close { place: place(), silent_since: None }, LostReply::Repeat, None),
     ] {
         let traits = action.traits();
         assert_eq!(traits.lost_reply, lost_reply, "{action:?}");

@@ -162,7 +162,7 @@ impl Executor {
                 client.end_channel(&path(place), ChannelEnd::Parked).await?;
                 Ok(Outcome::Ok)
             }
-            Action::Close { place } => {
+            Action::Close { place, .. } => {
                 client.end_channel(&path(place), ChannelEnd::Closed).await?;
                 Ok(Outcome::Ok)
             }

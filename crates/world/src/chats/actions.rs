@@ -286,7 +286,7 @@ impl ChatWorld {
             | Action::Invite { place, .. }
             | Action::CloseParticipant { place, .. }
             | Action::Park { place, .. }
-            | Action::Close { place } => Some(place),
+            | Action::Close { place, .. } => Some(place),
             Action::Tell { .. } => None,
         };
         let room = match place.map_or(Ok(own), |place| at(self, place)) {
