@@ -1,5 +1,5 @@
 use crate::agent::ReservationStatus;
-use crate::chats::draft::{shortened, units};
+use crate::chats::draft::{LONGEST, shortened, units};
 use crate::chats::pending::{BETWEEN, Kind, Pending, Stage, beside, excerpt, excerpts, has, listed};
 use crate::chats::{
     Draft, Due, Effect, Event, Facts, Message, MessageId, Notice, Outcome, Timer, UNSENT_FOR,
@@ -198,6 +198,9 @@ impl Chat {
         }
         let has_it = typed.starts_with(&kept) || has(typed, &kept);
         let text = if has_it { typed.to_owned() } else { beside(kept, "\n", typed) };
+        if !has_it && text.len() > LONGEST {
+            return; // it would be cut
+        }
         let end = units(&text);
         self.keep(now, shortened(text), end, end, files, out);
         if !has_it && let Some(draft) = &self.draft {

@@ -44,6 +44,15 @@ fn a_draft_is_put_before_another_text_and_both_are_kept() {
     }
 }
 
+#[test]
+fn nothing_is_cut_from_what_the_agent_types_for_a_long_draft() {
+    let long = "x".repeat(LONGEST);
+    let mut desk = Desk::with(vec![draft(&long, START)]);
+    desk.handle(Event::Changed(facts("Hello")));
+    assert!(desk.inputs.is_empty());
+    assert_eq!(desk.draft(), Some(long.as_str()));
+}
+
 /// Flex sets an input by itself before it says so, and an agent who empties an input wants it empty.
 #[test]
 fn an_input_that_becomes_empty_later_stays_so() {

@@ -18,6 +18,7 @@ pub enum Telling {
         /// Number of the absence.
         absence: u32,
         /// When it began (point in time).
+        #[serde(default)]
         began_at: Millis,
     },
     /// The agent is gone, and the conversation goes on when the customer writes. Once per absence.
@@ -25,6 +26,7 @@ pub enum Telling {
         /// Number of the absence.
         absence: u32,
         /// When it began (point in time).
+        #[serde(default)]
         began_at: Millis,
     },
     /// A step of session inactivity. Once per silence.
@@ -83,6 +85,7 @@ pub enum Action {
         /// The invite's number in the conversation, from 1 on.
         number: u32,
         /// When the absence began (point in time).
+        #[serde(default)]
         began_at: Millis,
         /// The task whose attributes are sent again.
         task: TaskSid,
