@@ -201,8 +201,7 @@ impl Chat {
         if !has_it && text.len() > LONGEST {
             return; // it would be cut
         }
-        let end = units(&text);
-        self.keep(now, shortened(text), end, end, files, out);
+        self.keep_text(now, text, files, out);
         if !has_it && let Some(draft) = &self.draft {
             self.set_input(draft, out);
         }
@@ -218,9 +217,7 @@ impl Chat {
             }
         }
         if !text.is_empty() {
-            let text = beside(text, "\n", &there);
-            let end = units(&text);
-            self.keep(now, shortened(text), end, end, files, out);
+            self.keep_text(now, beside(text, "\n", &there), files, out);
         }
     }
 
@@ -232,6 +229,12 @@ impl Chat {
         if !self.queue.iter().any(sending) {
             self.keep(now, shortened(text), start, end, files, out);
         }
+    }
+
+    /// Keeps a text with the cursor at its end.
+    fn keep_text(&mut self, now: Millis, text: String, files: Vec<String>, out: &mut Vec<Effect>) {
+        let end = units(&text);
+        self.keep(now, shortened(text), end, end, files, out);
     }
 
     fn keep(
@@ -363,8 +366,7 @@ impl Chat {
                     // The next page would send it.
                     out.push(Effect::ForgetMessage(message.id));
                     if let Some(Facts { text, files, .. }) = self.facts.clone() {
-                        let end = units(&text);
-                        self.keep(now, text, end, end, files, out);
+                        self.keep_text(now, text, files, out);
                     }
                 } else if message.files.is_empty() && stage == Stage::Sending {
                     // Flex has put it back. Later the same text there is another one.
@@ -490,9 +492,8 @@ impl Chat {
             Some(there) if !has(&text, there.trim()) => text = beside(text, "\n", there),
             _ => {}
         }
-        let end = units(&text);
         if !given.is_empty() {
-            self.keep(now, shortened(text), end, end, files, out);
+            self.keep_text(now, text, files, out);
             if self.is_loaded()
                 && let Some(draft) = &self.draft
             {
