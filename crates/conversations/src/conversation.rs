@@ -8,7 +8,7 @@ use crate::desk::Desk;
 use crate::diagnosis::{ATTENDANCE, Attendance, Diagnosis, Row, idle_since};
 use crate::effect::{Effect, Note};
 use crate::event::{Event, Outcome};
-use crate::facts::Facts;
+use crate::facts::{ChannelState, Facts};
 use crate::format::Format;
 use crate::plan::{Desired, Plan};
 use crate::policy::{Policies, Policy};
@@ -122,7 +122,11 @@ impl Conversation {
         match action {
             Action::Tell { what: Telling::AgentGone { began_at, .. } | Telling::Parked { began_at, .. } }
             | Action::Invite { began_at, .. } => is_open(*began_at),
-            Action::Park { .. } | Action::Close { silent_since: None, .. } => self.absence.is_some(),
+            // One whose answer was lost has ended the absence.
+            Action::Park { .. } => {
+                self.absence.is_some() || self.facts.channel().state() == ChannelState::Inactive
+            }
+            Action::Close { silent_since: None, .. } => self.absence.is_some(),
             Action::Tell { what: Telling::Idle { since, .. } }
             | Action::Close { silent_since: Some(since), .. } => is_silent(*since),
             Action::CloseParticipant { participant, .. } => {

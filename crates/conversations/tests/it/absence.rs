@@ -194,6 +194,32 @@ fn what_is_requested_because_nobody_is_there_is_not_wanted_once_somebody_is() {
     assert_eq!(wanted(&room), [("tell", false), ("invite", false)]);
 }
 
+/// Twilio has carried it out, and its answer is lost: webhooks report the channel before the next attempt.
+#[test]
+fn a_parking_whose_answer_was_lost_is_confirmed() {
+    let mut room = Room::chatting_with(Policy { when_unattended: WhenUnattended::Park, ..Policy::default() });
+    room.ada_goes();
+    for _ in 0..20 {
+        if room.pending.iter().any(|action| action.name() == "park") {
+            break;
+        }
+        assert!(!room.pending.is_empty() || room.fire(), "stuck");
+        if let Some(action) = room.pending.iter().find(|action| action.name() != "park").cloned() {
+            let outcome = room.outcome(&action);
+            room.finish(action, outcome);
+        }
+    }
+    let park = room.pending.iter().find(|action| action.name() == "park").cloned().expect("a request");
+    let outcome = room.outcome(&park);
+    room.news(InteractionNews::Left(agent(ADA, 1)));
+    room.news(InteractionNews::Status(ChannelState::Inactive));
+    let known = room.machine.conversation(&conversation()).expect("it is known");
+    assert!(known.wants(&park));
+    room.finish(park, outcome);
+    room.pass(10);
+    assert_eq!(room.attendance(), Attendance::Parked);
+}
+
 /// An agent has left the conversation long ago, so that it was forgotten, and the numbers begin anew.
 #[test]
 fn what_is_asked_of_twilio_once_has_another_name_when_the_conversation_was_forgotten() {
