@@ -172,7 +172,16 @@ export const messageOver = {
     );
     await story.shot(ada, 'not-sent');
     assert.deepEqual(await customer.transcript(), BEFORE);
-    assert.ok(!(await kept(ada)).includes('unsent'));
+    await story.step('it is looked for, and never sent, until Ada completes the task', async () => {
+      const returned = await ada.page.evaluate(() =>
+        Object.entries(localStorage)
+          .filter(([key]) => key.startsWith('rejoin.unsent.'))
+          .map(([, value]) => JSON.parse(value).returned),
+      );
+      assert.deepEqual(returned, [true]);
+      await ada.completes();
+      await story.twilio.becomes('forgotten', async () => !(await kept(ada)).includes('unsent'));
+    });
   },
 };
 
