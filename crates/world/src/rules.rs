@@ -178,8 +178,8 @@ pub(crate) struct Rules {
     pub(super) completed: BTreeSet<ReservationSid>,
     /// How often each leg was sent to each destination.
     pub(super) moved: BTreeMap<(CallSid, String), u32>,
-    /// True once a page has answered a question over its call: before that, silence says nothing to a server.
-    pub(crate) has_answer: bool,
+    /// When a page first answered a question over its call: before that, silence says nothing to a server.
+    pub(crate) answered_at: Option<u64>,
     /// Legs of agents that a page has registered at our server.
     pub(crate) registered: BTreeSet<CallSid>,
     /// Customers whom our server keeps on hold.

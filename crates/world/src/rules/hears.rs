@@ -203,11 +203,12 @@ impl World {
         let (setup, customer) = (&self.plan.setup, &self.customers[number]);
         let faults = &self.coverage.faults;
         let cut = [FaultKind::PushCut, FaultKind::AnswerLost].iter().any(|kind| faults.contains_key(kind));
+        let answered = self.rules.answered_at.is_some_and(|at| Some(at) < customer.silent_since);
         let is_untold = customer.lost.as_ref().is_none_or(|lost| lost.heard.is_none());
         setup.in_place
             && setup.customer_hold
             && !cut
-            && (self.rules.has_answer || self.silences.asked == 0)
+            && (answered || self.silences.asked == 0)
             && (setup.dead_leg < STANDS || is_untold)
             && self.agents.len() <= 3
             && self.rules.refused.is_empty()
