@@ -145,14 +145,11 @@ fn never_two_invites_at_a_time() {
     assert_eq!(room.endings(), [Ending::Parked]);
 }
 
-#[test]
-fn an_invite_whose_answer_was_lost_is_found_and_no_other_one_is_made() {
-    let mut room = Room::chatting();
-    room.ada_goes();
+/// Twilio makes the first invite, and its answer is lost.
+fn is_invited_unheard(room: &mut Room) {
     while room.invited().is_empty() {
         assert!(room.fire(), "stuck");
         while let Some(action) = room.pending.first().cloned() {
-            // Twilio makes the invite, and nobody hears of it.
             let outcome = match (&action, room.outcome(&action)) {
                 (Action::Invite { .. }, _) => Outcome::Failed { reason: "no answer in time".into() },
                 (_, outcome) => outcome,
@@ -160,6 +157,13 @@ fn an_invite_whose_answer_was_lost_is_found_and_no_other_one_is_made() {
             room.finish(action, outcome);
         }
     }
+}
+
+#[test]
+fn an_invite_whose_answer_was_lost_is_found_and_no_other_one_is_made() {
+    let mut room = Room::chatting();
+    room.ada_goes();
+    is_invited_unheard(&mut room);
     room.pass(290);
     assert_eq!((room.invited().len(), room.attendance()), (1, Attendance::Unattended));
     room.task(0x101, TaskState::Ended);
@@ -252,16 +256,7 @@ fn what_is_asked_of_twilio_once_has_another_name_when_the_conversation_was_forgo
 fn an_invite_whose_answer_was_lost_is_found_by_the_next_absence() {
     let mut room = Room::chatting();
     room.ada_goes();
-    while room.invited().is_empty() {
-        assert!(room.fire(), "stuck");
-        while let Some(action) = room.pending.first().cloned() {
-            let outcome = match (&action, room.outcome(&action)) {
-                (Action::Invite { .. }, _) => Outcome::Failed { reason: "no answer in time".into() },
-                (_, outcome) => outcome,
-            };
-            room.finish(action, outcome);
-        }
-    }
+    is_invited_unheard(&mut room);
     room.page(ADA, PAGE + 1, PageEvent::PushOpened);
     assert_eq!(room.endings(), [Ending::Back]);
     room.pass(1);
