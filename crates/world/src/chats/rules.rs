@@ -37,7 +37,7 @@ pub(super) struct Watched {
     pub(super) left: Option<(u64, ChatAct)>,
     /// When two agents were in it last.
     two_at: Option<u64>,
-    /// When somebody was in it last who is not any more.
+    /// When an agent last left it.
     gone_at: u64,
     /// True if a webhook that names its place was lost.
     pub(super) is_missed: bool,

@@ -195,10 +195,11 @@ impl World {
         self.twilio.model.participants(room).filter(|it| !listens(it)).count() == 2
     }
 
-    /// True when our server asks the page of the agent whom this customer had, if they are alone with that agent, whose leg is
-    /// registered, once its push channel is lost. A page that ends before its call is registered cannot be asked, and one whose leg stands for too long after its customer was told is taken to
-    /// live. A server believes in silence only once an answer has come back, not when more pages than three are lost within seconds,
-    /// and not after a refused transfer, whose mark stands until the page withdraws it.
+    /// True when our server asks the page of the agent whom this customer had, once its push channel is lost. They are alone, and
+    /// the agent's leg is registered: a page that ends before its call is registered cannot be asked. One whose leg stands for too
+    /// long after its customer was told is taken to live. A server believes in silence only once an answer has come back, not when
+    /// more pages than three are lost within seconds, and not after a refused transfer, whose mark stands until the page withdraws
+    /// it.
     fn is_asked_for(&self, number: usize) -> bool {
         let (setup, customer) = (&self.plan.setup, &self.customers[number]);
         let faults = &self.coverage.faults;
