@@ -17,6 +17,8 @@ const MAY_BE_BACK: u64 = 1_500;
 /// How long it takes, without faults, to ask a page whose push channel is lost over its leg, to wait for an answer, and to put the
 /// customer on hold.
 const ASKED: u64 = 5_500;
+/// How long after a page is back its next push channel is open, without faults: a pause of at most 0.75 s, and two messages.
+const CONNECTS: u64 = 1_600;
 /// A leg that stands for so long has somebody at it, as our server sees it: it ends the customer's hold.
 const STANDS: u64 = 60_000;
 /// How long a customer may be in a queue before they hear words, without faults: the request for a document and its answer, twice.
@@ -199,7 +201,7 @@ impl World {
     /// the agent's leg is registered: a page that ends before its call is registered cannot be asked. One whose leg stands for too
     /// long after its customer was told is taken to live. A server believes in silence only once an answer has come back, not when
     /// more pages than three are lost within seconds, and not after a refused transfer, whose mark stands until the page withdraws
-    /// it.
+    /// it. A page that was heard after its channel ended is not asked: it may live without one.
     fn is_asked_for(&self, number: usize) -> bool {
         let (setup, customer) = (&self.plan.setup, &self.customers[number]);
         let faults = &self.coverage.faults;
@@ -212,9 +214,18 @@ impl World {
             && (answered || self.silences.asked == 0)
             && (setup.dead_leg < STANDS || is_untold)
             && self.agents.len() <= 3
+            && !self.was_back_for_a_moment(number)
             && self.rules.refused.is_empty()
             && customer.agent_has_one_page
             && customer.had_for >= YOUNG
+    }
+
+    /// True when a page of the agent whom this customer had was away, and away again before it had a push channel.
+    fn was_back_for_a_moment(&self, number: usize) -> bool {
+        let customer = &self.customers[number];
+        let from = customer.with.as_ref().or(customer.lost.as_ref().map(|lost| &lost.from));
+        let mut pages = self.pages.iter().filter(|it| Some(&self.agents[it.agent].worker) == from);
+        pages.any(|it| it.away_at.is_some_and(|at| it.here_since <= at && at < it.here_since + CONNECTS))
     }
 
     /// How long a silence may last (milliseconds).
