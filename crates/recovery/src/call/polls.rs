@@ -184,9 +184,12 @@ impl Call {
         let gone = |leg: &&CallSid| roster.is_reported_joined(leg) && !seen.participants.contains_key(*leg);
         for leg in roster.participants.keys().filter(gone).cloned().collect::<Vec<_>>() {
             // A customer who is on the line, but not here, was moved, or their conference has ended. The same holds for a
-            // leg for which Twilio fetches our action URL before it is known as the customer's.
-            let fetched_for = customer.is_none() && self.stranding.fetched_for.as_ref() == Some(&leg);
-            let on_line = fetched_for || (customer.as_ref() == Some(&leg) && seen.on_line == Some(true));
+            // leg for which Twilio fetches our action URL before the poll shows, or can show, whether it is on the line.
+            let is_fetched = self.stranding.fetched_for.as_ref() == Some(&leg);
+            let on_line = match &customer {
+                Some(customer) => *customer == leg && seen.on_line.unwrap_or(is_fetched),
+                None => is_fetched,
+            };
             if on_line {
                 self.facts.roster.move_inferred_at = Some(now);
             }

@@ -365,6 +365,31 @@ fn a_stranded_customer_waits_until_a_registration_is_confirmed() {
     }
 }
 
+/// A poll that was sent before the customer was known does not show whether they are on the line. Twilio's fetch does.
+#[test]
+fn a_stranded_customer_whom_the_poll_did_not_ask_about_is_recovered() {
+    let mut desk = Desk::new();
+    let mut recorded = Desk::new();
+    recorded.register(1, ADA, ADA_LEG, 1);
+    let registered =
+        recorded.events.iter().find(|event| matches!(event, Event::Registered { .. })).expect("it is");
+    desk.sequence += 1; // the callback of the customer's join is lost
+    desk.join(1, ADA_LEG, false);
+    desk.handle(registered.clone());
+    deliver(&mut desk, Report::AgentLeft);
+    deliver(&mut desk, Report::ActionUrl);
+    for action in desk.take_actions() {
+        let answer = match action {
+            Action::LookUpTask { .. } => crate::late_events::look_up_answer(),
+            _ => Outcome::Polled(Box::default()), // nobody is there any more
+        };
+        desk.finish(action, answer);
+    }
+    desk.fire(1, Timer::Grace);
+    desk.finish_all();
+    assert_eq!(next(&desk), requeue_document());
+}
+
 #[test]
 fn a_customer_polled_gone_long_ago_or_left_gracefully_is_not_recovered() {
     let mut desk = Desk::new();
