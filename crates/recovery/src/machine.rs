@@ -176,6 +176,12 @@ impl Machine {
             out.heard = self.is_news_from(worker, &conference);
             self.with(out, &conference, |call, out| call.hello(out, worker, hello, older_page_connected));
         }
+        let is_claimed = |call: &Call| !call.facts.ownership.proven && held.contains(&call.task);
+        for conference in self.calls_that(|call| is_claimed(call) && call.awaits_proof_of(worker)) {
+            self.with(out, &conference, |call, _| {
+                call.hello_before_proof(worker, hello, older_page_connected);
+            });
+        }
     }
 
     fn goodbye(&mut self, out: &mut Out<'_>, worker: &WorkerSid, goodbye: &Goodbye) {

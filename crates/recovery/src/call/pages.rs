@@ -17,12 +17,8 @@ impl Call {
         older_page_connected: bool,
     ) {
         self.page_lives(out, worker, hello.epoch);
-        let own = |holding: &&Holding| {
-            holding.task == self.task && !self.is_foreign_reservation(worker, &holding.reservation)
-        };
-        let holding = hello.holdings.iter().find(own);
-        // The pages of another browser are unknown: such a page may live although its push channel is down.
-        let older_may_live = older_page_connected || holding.is_some_and(|holding| holding.other_browser);
+        let holding = self.holding(worker, hello);
+        let older_may_live = may_live(holding, older_page_connected);
         if let Some(holding) = holding {
             self.page_finds_task(out, worker, hello.epoch, holding, older_may_live);
         }
@@ -43,6 +39,28 @@ impl Call {
         if holding.is_none_or(|holding| holding.wrapping) {
             self.page_outlived_its_leg(out, worker, hello.epoch);
         }
+    }
+
+    /// A page has loaded while Twilio has not confirmed yet that its worker has a reservation of this call, as an older page says.
+    /// What the page found counts once it has.
+    pub(crate) fn hello_before_proof(
+        &mut self,
+        worker: &WorkerSid,
+        hello: &Hello,
+        older_page_connected: bool,
+    ) {
+        if let Some(holding) = self.holding(worker, hello) {
+            let older_may_live = may_live(Some(holding), older_page_connected);
+            self.facts.pages.finds_task(worker, hello.epoch, holding, older_may_live);
+        }
+    }
+
+    /// What this page says about the call.
+    fn holding<'a>(&self, worker: &WorkerSid, hello: &'a Hello) -> Option<&'a Holding> {
+        let own = |holding: &&Holding| {
+            holding.task == self.task && !self.is_foreign_reservation(worker, &holding.reservation)
+        };
+        hello.holdings.iter().find(own)
     }
 
     /// The page has found the task, and has no call for it.
@@ -275,4 +293,10 @@ impl Call {
             self.goodbye(out, worker, said);
         }
     }
+}
+
+/// True if an older page than the one that says this may live. The pages of another browser are unknown: such a page may live
+/// although its push channel is down.
+fn may_live(holding: Option<&Holding>, older_page_connected: bool) -> bool {
+    older_page_connected || holding.is_some_and(|holding| holding.other_browser)
 }

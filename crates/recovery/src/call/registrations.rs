@@ -44,6 +44,11 @@ impl Call {
         });
     }
 
+    /// True if a page of this worker has registered the call, and the registration does not count yet.
+    pub(crate) fn awaits_proof_of(&self, worker: &WorkerSid) -> bool {
+        self.facts.ownership.registrations.iter().any(|kept| kept.worker == *worker)
+    }
+
     /// Takes the waiting registrations that count by now: the owner's own, about legs that Twilio has shown.
     pub(super) fn settle_registrations(&mut self, out: &mut Out<'_>) {
         for kept in std::mem::take(&mut self.facts.ownership.registrations) {

@@ -182,6 +182,42 @@ fn a_pending_registration_counts_once_twilio_names_the_owner() {
     }
 }
 
+/// The agent accepts the call, and the page crashes, before Twilio has said whose the reservation is. The agent's next page, or
+/// another tab that was there, says hello once.
+#[test]
+fn a_hello_counts_that_comes_before_the_registration_does() {
+    for (older_page_connected, stage) in [(false, Some(Stage::InPlace)), (true, None)] {
+        let mut desk = Desk::new();
+        assert_eq!(registers(&mut desk, ADA, &registration(ADA, 1)), Right::Unknown);
+        desk.fire(1, Timer::Owners);
+        assert_eq!(desk.take_actions(), [find(Some(conference(1)))]);
+        desk.hello_with(EPOCH + 1, false, older_page_connected, true);
+        desk.restart();
+        desk.finish(find(Some(conference(1))), owners(1).1);
+        let [look] = &desk.take_actions()[..] else { panic!("expected a poll") };
+        desk.finish(look.clone(), poll_of(&[CUSTOMER, ADA_LEG]));
+        assert_eq!(desk.stage(), stage, "older page connected: {older_page_connected}");
+    }
+}
+
+/// Bo's page claims Ada's reservation, and that Bo's own next page has found it.
+#[test]
+fn a_hello_of_somebody_who_only_claims_the_call_changes_nothing() {
+    let mut desk = Desk::new();
+    assert_eq!(registers(&mut desk, ADA, &registration(ADA, 1)), Right::Unknown);
+    let claimed = Registration { reservation: reservation_of(ADA, 1), ..registration(BO, 1) };
+    assert_eq!(registers(&mut desk, BO, &claimed), Right::Unknown);
+    desk.fire(1, Timer::Owners);
+    desk.take_actions();
+    desk.hello_of(BO, EPOCH + 1, false, false, true);
+    desk.finish(find(Some(conference(1))), owners(1).1);
+    let [look] = &desk.take_actions()[..] else { panic!("expected a poll") };
+    desk.finish(look.clone(), poll_of(&[CUSTOMER, ADA_LEG]));
+    assert_eq!(desk.stage(), None);
+    assert_eq!(desk.stage_of(BO), None);
+    assert!(desk.take_actions().is_empty());
+}
+
 /// The reservation is newer than the query, or Twilio does not answer.
 #[test]
 fn owners_are_queried_again_for_a_reservation_missing_in_the_answer() {
