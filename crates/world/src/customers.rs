@@ -67,8 +67,8 @@ pub(crate) struct Lost {
     /// When the customer was last seen in a queue.
     pub(crate) queued: Option<u64>,
     pub(crate) from: WorkerSid,
-    /// When that agent was last on another call, waited for an outbound call to be answered, or had a colleague with
-    /// the customer as far as our server could know.
+    /// When that agent was last on another call, in an activity that receives no tasks, waited for an outbound call to be
+    /// answered, or had a colleague with the customer as far as our server could know.
     pub(crate) calls: Option<u64>,
     /// After how long the customer heard something.
     pub(crate) heard: Option<u64>,

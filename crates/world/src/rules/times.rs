@@ -71,7 +71,7 @@ impl World {
             let busy = if self.seems_to_have_another(number, &from) {
                 Some(self.now + AWAITED) // the other agent is awaited first
             } else {
-                self.is_on_the_phone(&from).then_some(self.now)
+                (self.is_on_the_phone(&from) || self.takes_no_calls(&from)).then_some(self.now)
             };
             if let Some(lost) = self.customers[number].lost.as_mut().filter(|_| busy.is_some()) {
                 lost.calls = busy;
@@ -128,6 +128,11 @@ impl World {
             it.begun && self.is_connected(*page) && it.here_since < lost + AWAITED - 2_000
         };
         pages.find(here).map(|(_, page)| page.here_since.max(lost))
+    }
+
+    /// True when this agent is in an activity of their own choice that receives no tasks.
+    fn takes_no_calls(&self, worker: &WorkerSid) -> bool {
+        self.agents.iter().any(|agent| agent.worker == *worker && agent.unavailable)
     }
 
     /// True when this agent's phone is busy.
