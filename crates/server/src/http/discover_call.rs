@@ -12,21 +12,50 @@ use rejoin_recovery::{Event, Key, UnreportedCall};
 use rejoin_twilio::{Error as TwilioError, Reservation, Task};
 use serde_json::Value;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A call that this worker's page names: by its task and the worker's reservation.
 pub(super) type Named = (TaskSid, ReservationSid);
 
-/// Looks up those of these calls that are not known, in the background.
-pub(super) fn look_up(app: &Arc<App>, worker: &WorkerSid, named: Vec<Named>) {
+/// Pause before a look-up is repeated that Twilio did not answer; it doubles.
+const PAUSE: Duration = Duration::from_secs(2);
+/// The longest of these pauses, after which the look-up is given up: 30 s in all.
+const LONGEST_PAUSE: Duration = Duration::from_secs(16);
+
+/// Looks up those of these calls that are not known, in the background, one after the other.
+pub(super) fn look_up(app: &Arc<App>, worker: &WorkerSid, mut named: Vec<Named>) {
     let (app, worker) = (Arc::clone(app), worker.clone());
     let surroundings = app.store.surroundings().clone();
     tokio::spawn(surroundings.task(async move {
-        for (task, reservation) in named {
-            if let Err(error) = register(&app, &worker, &task, &reservation).await {
-                tracing::warn!(%error, %task, "a call that a page named could not be looked up");
+        let mut pause = PAUSE;
+        loop {
+            named = unanswered(&app, &worker, named).await;
+            if named.is_empty() {
+                return;
             }
+            if pause > LONGEST_PAUSE {
+                return tracing::warn!(
+                    calls = named.len(),
+                    "Twilio did not answer about calls that a page named: they are not protected until a page names them again"
+                );
+            }
+            tokio::time::sleep(pause).await;
+            pause *= 2;
         }
     }));
+}
+
+/// Looks up these calls. Returns those about which Twilio did not answer.
+async fn unanswered(app: &App, worker: &WorkerSid, named: Vec<Named>) -> Vec<Named> {
+    let mut unanswered = vec![];
+    for (task, reservation) in named {
+        match register(app, worker, &task, &reservation).await {
+            Ok(()) => {}
+            Err(Error::Twilio(error)) if error.is_passing() => unanswered.push((task, reservation)),
+            Err(error) => tracing::warn!(%error, %task, "a call that a page named could not be looked up"),
+        }
+    }
+    unanswered
 }
 
 async fn register(

@@ -15,16 +15,18 @@ fn holding(number: u128) -> Value {
 
 /// Twilio knows Bo's task, and none of the others.
 fn only_bos(world: &World) {
-    world.twilio.script(|asked, _| {
-        let what = asked.what.strip_prefix("GET Tasks/")?;
-        if what == format!("{}/Reservations", TaskSid::numbered(BOS)) {
-            let own = json!({"sid": ReservationSid::numbered(BOS), "worker_sid": WorkerSid::numbered(0xb0),
-                             "worker_name": "Bo", "reservation_status": "accepted"});
-            return Some((200, vec![], json!({"reservations": [own]})));
-        }
-        let is_bos = what == TaskSid::numbered(BOS).as_str();
-        (!is_bos).then(|| (404, vec![], json!({"code": 20404, "status": 404})))
-    });
+    world.twilio.script(|asked, _| answer_about_tasks(asked));
+}
+
+fn answer_about_tasks(asked: &Asked) -> Option<Answer> {
+    let what = asked.what.strip_prefix("GET Tasks/")?;
+    if what == format!("{}/Reservations", TaskSid::numbered(BOS)) {
+        let own = json!({"sid": ReservationSid::numbered(BOS), "worker_sid": WorkerSid::numbered(0xb0),
+                         "worker_name": "Bo", "reservation_status": "accepted"});
+        return Some((200, vec![], json!({"reservations": [own]})));
+    }
+    let is_bos = what == TaskSid::numbered(BOS).as_str();
+    (!is_bos).then(|| (404, vec![], json!({"code": 20404, "status": 404})))
 }
 
 /// The first request of a look-up of this call.
@@ -111,6 +113,19 @@ async fn given_a_look_up_in_progress_the_same_call_is_not_looked_up_again() {
     world.twilio.wait_for_many(2, is_look_up).await;
     assert_eq!(look_ups(&world.twilio), [look_up(0x1000), look_up(0x1001)]);
     world.twilio.let_go();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_look_up_that_twilio_does_not_answer_is_repeated() {
+    let world = World::start().await;
+    world.twilio.script(|asked, before| {
+        let fails = asked.what == look_up(BOS) && before == 0;
+        if fails { Some((503, vec![], json!({"status": 503}))) } else { answer_about_tasks(asked) }
+    });
+    let hello = json!({"epoch": 1, "holdings": [holding(BOS)]});
+    assert_eq!(world.desk.plugin("/v1/hello", "bo", hello).await.status(), 200);
+    world.twilio.wait_for(&look_up(BOS), 2).await;
+    world.twilio.wait_for(&format!("GET Tasks/{}", TaskSid::numbered(BOS)), 1).await;
 }
 
 /// Pages of twelve agents name unknown calls.
