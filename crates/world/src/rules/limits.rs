@@ -86,7 +86,9 @@ impl World {
                 // A callback that cannot be stored is not heard: our server polls when it can.
                 let stored =
                     self.store_fails_until().map_or(0, |until| until - self.now + ASKED_AGAIN_WITHIN);
-                let within = late.map_or(LOOKS, |late| LOOKS.min(stored.max(late + UNDONE_WITHIN)));
+                // A server that Twilio asks for fewer requests has pauses between them.
+                let undone = if self.is_throttled() { ASKED_AGAIN_WITHIN } else { UNDONE_WITHIN };
+                let within = late.map_or(LOOKS, |late| LOOKS.min(stored.max(late + undone)));
                 self.rules.flagged.insert(flagged, self.now + within);
             }
             Some((flagged, false)) => _ = self.rules.flagged.remove(&flagged),
@@ -191,6 +193,12 @@ impl World {
     /// True while the database refuses almost everything, so that our server does nothing.
     pub(super) fn is_store_away(&self) -> bool {
         self.fails_mostly(&[FaultKind::StoreRefuses, FaultKind::StoreStalls])
+    }
+
+    /// True while Twilio asks for fewer requests, now and then or always.
+    fn is_throttled(&self) -> bool {
+        let mut faults = self.plan.faults.iter();
+        faults.any(|it| it.kind == FaultKind::Throttled && it.from <= self.now && self.now < it.to)
     }
 
     fn fails_mostly(&self, kinds: &[FaultKind]) -> bool {
