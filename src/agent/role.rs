@@ -180,7 +180,9 @@ impl Agent {
         let wanted = deaf || (self.role.superseded && self.may_ask());
         let is_late = |at: Millis| deaf && chats && at > now + self.config.chat_poll;
         match (wanted, self.poll.at.filter(|at| !is_late(*at))) {
-            (true, None) => {
+            // Counted from the reply: browsers put off timers of hidden tabs that are set by timers, up to a minute each
+            // (https://developer.chrome.com/blog/timer-throttling-in-chrome-88), but not those that follow a reply.
+            (true, None) if self.hello.under_way.is_none() => {
                 let doubled = self.config.first_poll.0.saturating_mul(1 << self.poll.times.min(16));
                 let longest = if deaf && chats { self.config.chat_poll } else { self.config.longest_poll };
                 let at = now + if deaf { Millis(doubled.min(longest.0)) } else { longest };
@@ -191,7 +193,7 @@ impl Agent {
                 self.poll = Poll::default();
                 out.push(Effect::ClearTimer { timer: Timer::Poll });
             }
-            (true, Some(_)) => {}
+            (true, _) => {}
             (false, None) => self.poll.times = 0,
         }
     }

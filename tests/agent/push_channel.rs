@@ -38,6 +38,19 @@ fn while_it_is_down_a_desktop_with_a_call_asks_slower_and_slower() {
     assert_eq!(hellos(&mut desk, 1), [5, 10, 20], "the delays start again");
 }
 
+/// Browsers put off timers that are set by timers, in tabs that are hidden for long: up to a minute each.
+#[test]
+fn the_next_poll_counts_from_the_reply() {
+    let mut desk = Desk::on_a_call();
+    desk.handle(up(false));
+    assert_eq!(posts(&desk.wait(Millis::seconds(5))).len(), 1);
+    assert!(!desk.timers.contains_key(&Timer::Poll), "set by the poll's timer");
+    desk.wait(Millis::seconds(4));
+    desk.greeted(vec![]);
+    assert!(desk.timers.contains_key(&Timer::Poll), "set by the reply");
+    assert_eq!(hellos(&mut desk, 1), [10, 20]);
+}
+
 #[test]
 fn a_channel_that_never_opened_counts_as_down() {
     let mut desk = Desk::idle();
