@@ -71,6 +71,7 @@ export const PARTS = [
   },
   { name: 'lines of the shim', runs: 'always', needs: [BUILD], command: node('tests/shim.test.mjs') },
   inBrowsers('the built plugin in a browser', 'tests/plugin.test.mjs'),
+  inBrowsers('a hidden tab', 'tests/hidden.test.mjs'),
   inBrowsers('the Voice SDKs', 'tests/voice-sdk.test.mjs'),
   inBrowsers('the dialog', 'tests/dialog.test.mjs'),
   inBrowsers('the console', 'tests/console.test.mjs'),
