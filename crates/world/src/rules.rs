@@ -178,7 +178,7 @@ pub(crate) struct Rules {
     pub(super) completed: BTreeSet<ReservationSid>,
     /// How often each leg was sent to each destination.
     pub(super) moved: BTreeMap<(CallSid, String), u32>,
-    /// When a page first answered a question over its call: before that, silence says nothing to a server.
+    /// When the first answer of a page over its call reaches our server: before that, silence says nothing to it.
     pub(crate) answered_at: Option<u64>,
     /// Legs of agents that a page has registered at our server.
     pub(crate) registered: BTreeSet<CallSid>,

@@ -86,7 +86,6 @@ impl World {
     pub(crate) fn answers_message(&mut self, page: PageId, leg: CallSid, question: &str) {
         let is_here = self.pages[page].flex.call.as_ref().is_some_and(|call| call.leg == leg);
         if is_here {
-            self.rules.answered_at.get_or_insert(self.now);
             let content = serde_json::json!({ ANSWERS: question }).to_string();
             let sid = format!("KX{:032x}", self.now);
             self.twilio_hears(page, rejoin_twin::model::Event::Message { call: leg, content, sid });

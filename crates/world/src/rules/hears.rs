@@ -25,6 +25,8 @@ const STANDS: u64 = 60_000;
 const TOLD: u64 = 2_500;
 /// A younger call our server may have to discover first, which it does by itself after 3 s.
 const YOUNG: u64 = 4_000;
+/// How long a page waits for the answer to a request, before it sends the next one.
+const GIVEN_UP: u64 = 10_000;
 /// How late a poll may notice what was missed, when callbacks were lost, or Twilio or our server did not work.
 pub(super) const LOOKS: u64 = 330_000;
 /// From the end of an agent's hold to the beginning of ours: a round trip to Twilio and one message more.
@@ -309,7 +311,10 @@ impl World {
             self.customers[number].held_since = None;
         }
         let since = *self.customers[number].held_since.get_or_insert(self.now);
-        let bound = if self.is_slow() { LOOKS } else { NOTICE + YOUNG };
+        // The page says that it has the call after what it says of the call before.
+        let waits = self.coverage.faults.contains_key(&FaultKind::AnswerLost);
+        let unanswered = if waits { GIVEN_UP } else { 0 };
+        let bound = if self.is_slow() { LOOKS } else { NOTICE + YOUNG + unanswered };
         if self.now - since > bound {
             let what = format!("customer {number} is on our hold, and the agent is there");
             self.broken(Rule::HeardAgain, what);

@@ -59,6 +59,7 @@ impl World {
         let way = (Lane::Twilio, Some(self.server_lane()));
         self.message_noted(way, Kind::Webhook, lost, || "a call message of the page".into());
         if !lost {
+            self.rules.answered_at.get_or_insert(self.now + after);
             let delivery = Delivery { in_json: true, ..self.delivery(None, url, method, params) };
             self.put(after, Coming::Attempt(Box::new(delivery)));
         }
