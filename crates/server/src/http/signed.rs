@@ -19,6 +19,17 @@ const BATCH: usize = 1024 * 1024;
 /// Maximum size of a form, in bytes. Its signature covers all of it, so all of it is read before the sender is
 /// verified. Twilio's have one or two thousand; SIP headers add to that.
 pub(super) const FORM: usize = 16 * 1024;
+/// Maximum size of a form about a conversation, in bytes. A chat's message has up to 32 kB, and its attributes up to 4 kB
+/// (<https://www.twilio.com/docs/conversations/conversations-limits>); a form has up to three bytes for each.
+const CHAT_FORM: usize = 128 * 1024;
+
+/// Maximum size of a form that is posted to this path, in bytes.
+fn longest_form(path: &str) -> usize {
+    match path {
+        "/webhooks/conversations" | "/webhooks/interactions" => CHAT_FORM,
+        _ => FORM,
+    }
+}
 
 /// The parameters of a request that Twilio has signed.
 #[derive(Debug)]
@@ -31,7 +42,7 @@ impl FromRequest<Arc<App>> for Signed {
         let (parts, body) = request.into_parts();
         let is_form = is_of_kind(&parts.headers, "application/x-www-form-urlencoded");
         let params = if announces_hash(&parts) {
-            let body = hashed(app, &parts, body, FORM).await?;
+            let body = hashed(app, &parts, body, longest_form(parts.uri.path())).await?;
             if is_form { webhook::form(&body) } else { vec![] }
         } else if is_form {
             form(app, &parts, body).await?
@@ -112,7 +123,8 @@ async fn form(app: &App, parts: &Parts, body: Body) -> Result<Vec<(String, Strin
     if !parts.headers.contains_key(signature::HEADER) {
         return Err(Problem::SignatureInvalid);
     }
-    let body = body::read(&app.config.limits, body, FORM, parts.extensions.get()).await?;
+    let limit = longest_form(parts.uri.path());
+    let body = body::read(&app.config.limits, body, limit, parts.extensions.get()).await?;
     let params = webhook::form(&body);
     validate(app, parts, &params)?;
     Ok(params)

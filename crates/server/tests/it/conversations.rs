@@ -127,8 +127,10 @@ async fn a_task_that_is_canceled_under_its_agent_leaves_nobody() {
     }
 }
 
+const BURST: [&str; 3] = ["Are you there?", "Hello?", "My parcel is late."];
+
 /// Flex may make a task of its own for the customer's next message, or not: one agent is asked in either case.
-async fn is_parked_and_woken(flex_invites: bool) {
+async fn is_parked_and_woken(flex_invites: bool, bodies: &[&str]) {
     let chat = Chat::begins_with(|settings| settings.unattended = Unattended::Park).await;
     let left_chat_invites_itself = Some(flex_invites);
     chat.floor.twin.tell(Event::Assume(Assumptions { left_chat_invites_itself, ..Assumptions::default() }));
@@ -140,7 +142,7 @@ async fn is_parked_and_woken(flex_invites: bool) {
     takes_chats(&chat.floor, Agent::Bo);
     chat.floor.is(Agent::Ada, "Offline").await;
     chat.floor.is(Agent::Bo, "Available").await;
-    for body in ["Are you there?", "Hello?", "My parcel is late."] {
+    for body in bodies {
         chat.customer_writes(body).await;
     }
     chat.is_with(Agent::Bo).await;
@@ -151,12 +153,20 @@ async fn is_parked_and_woken(flex_invites: bool) {
 
 #[tokio::test]
 async fn a_parked_chat_is_woken_by_one_invite_for_a_burst() {
-    Box::pin(is_parked_and_woken(false)).await;
+    Box::pin(is_parked_and_woken(false, &BURST)).await;
 }
 
 #[tokio::test]
 async fn a_parked_chat_that_flex_routes_itself_gets_no_second_invite() {
-    Box::pin(is_parked_and_woken(true)).await;
+    Box::pin(is_parked_and_woken(true, &BURST)).await;
+}
+
+/// 32 kB, which is all that a chat's message can have, and one emoji.
+#[tokio::test]
+async fn the_longest_message_and_the_shortest_wake_a_parked_chat() {
+    for body in ["\u{1f600}".repeat(8 * 1024), "\u{1f600}".to_owned()] {
+        Box::pin(is_parked_and_woken(false, &[&body])).await;
+    }
 }
 
 #[tokio::test]
