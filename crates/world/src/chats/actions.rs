@@ -22,7 +22,7 @@ const LONGEST: u64 = 8_000;
 /// How long a request waits for Twilio's answer.
 const WAITS: u64 = 10_000;
 /// Number of messages that a look reads, and among which a message of ours is looked for.
-const MESSAGES: usize = 50;
+const MESSAGES: usize = 16;
 
 /// A request of an action.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
