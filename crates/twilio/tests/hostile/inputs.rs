@@ -2,8 +2,9 @@
 //! The test beside it and the fuzz targets (`fuzz/`) share it.
 
 use rejoin_protocol::WorkflowSid;
-use rejoin_protocol::api::{Beacon, GracefulMark, Hello, Push, Registration};
+use rejoin_protocol::api::{Beacon, Conversations, GracefulMark, Hello, Push, Registration};
 use rejoin_twilio::TokenInfo;
+use rejoin_twilio::conversation_webhook::{ConversationCallback, InteractionCallback};
 use rejoin_twilio::events::Batch;
 use rejoin_twilio::signature::{self, Signed};
 use rejoin_twilio::twiml::{Document, Enqueue};
@@ -33,6 +34,12 @@ pub fn webhook(bytes: &[u8]) {
     if let Ok(request) = VoiceRequest::parse(&params) {
         assert!(params.iter().any(|(_, value)| value == request.call.as_str()));
     }
+    if let Ok(callback) = ConversationCallback::parse(&params) {
+        assert!(params.iter().any(|(_, value)| value == callback.conversation.as_str()));
+    }
+    if let Ok(callback) = InteractionCallback::parse(&params) {
+        assert!(params.iter().any(|(_, value)| value == callback.channel.as_str()));
+    }
 }
 
 /// A batch of events.
@@ -56,6 +63,7 @@ pub fn plugin(bytes: &[u8]) {
     again::<GracefulMark>(bytes);
     again::<Beacon>(bytes);
     again::<Push>(bytes);
+    again::<Conversations>(bytes);
 }
 
 /// Lines: a token, a URL, a signature, and the body. Only what was signed with the token is valid.
