@@ -10,6 +10,9 @@ use std::collections::BTreeSet;
 /// How long before the end of the wait the steps that precede the requeue begin, if the leg has stood until then.
 pub(crate) const AHEAD: Millis = Millis::seconds(1);
 
+/// How long a page has at least to join in place: for its phone to ring and answer, and to register.
+const JOINS_WITHIN: Millis = Millis::seconds(3);
+
 /// How often a customer who waits in the queue in silence is sent there again. With the pauses, that takes over eight
 /// minutes.
 const SILENT_AT_MOST: u32 = 6;
@@ -229,10 +232,12 @@ impl Ending {
 }
 
 impl Absence {
-    /// The agent is back and joins in place. The limit holds however often the page is loaded again.
+    /// The agent is back and joins in place. The limit holds however often the page is loaded again. A page that comes just before
+    /// it has the time to join all the same: its phone would ring when the customer is sent on, and take no other call.
     pub(crate) fn joins_in_place(&mut self, now: Millis, config: &Config) {
         let latest = self.lost_at + config.ping_ttl;
-        self.deadline = latest.min(now + config.in_place_within).max(now);
+        let least = if now < latest { now + JOINS_WITHIN.min(config.in_place_within) } else { now };
+        self.deadline = latest.min(now + config.in_place_within).max(least);
         self.back = true;
     }
 

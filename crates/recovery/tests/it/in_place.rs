@@ -360,6 +360,29 @@ fn a_rejoin_in_place_that_takes_8_seconds_leads_to_a_requeue() {
     assert_eq!(desk.take_actions(), [requeue(Some(ADA))]);
 }
 
+/// Refreshed again and again: the page that comes just before the end of the wait may join, those after it may not.
+#[test]
+fn a_page_that_is_back_just_before_the_wait_ends_has_three_seconds_to_join() {
+    let mut desk = Desk::away();
+    let lost = desk.now;
+    desk.now = lost + Millis::seconds(10);
+    desk.hello_in_place(2);
+    desk.now = lost + Millis(14_600);
+    desk.hello_in_place(3);
+    let began = desk.now;
+    let mut late = desk.clone();
+    desk.fire(1, Timer::Rejoin);
+    assert_eq!(desk.now - began, Millis::seconds(3));
+    assert_eq!(desk.finish_all()[0], remove(ADA_LEG));
+    assert_eq!(desk.take_actions(), [requeue(Some(ADA))]);
+
+    late.now = lost + Millis(15_100);
+    late.hello_in_place(4);
+    let began = late.now;
+    late.fire(1, Timer::Rejoin);
+    assert_eq!(late.now, began, "the limit holds");
+}
+
 #[test]
 fn a_customer_is_not_requeued_from_an_agent_whose_registration_is_late() {
     let mut desk = Desk::away();
