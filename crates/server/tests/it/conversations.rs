@@ -127,7 +127,7 @@ async fn a_task_that_is_canceled_under_its_agent_leaves_nobody() {
     }
 }
 
-const BURST: [&str; 3] = ["Are you there?", "Hello?", "My parcel is late."];
+const BURST: [&str; 3] = ["Are you there?", "\u{1f600}", "My parcel is late."];
 
 /// Flex may make a task of its own for the customer's next message, or not: one agent is asked in either case.
 async fn is_parked_and_woken(flex_invites: bool, bodies: &[&str]) {
@@ -161,12 +161,10 @@ async fn a_parked_chat_that_flex_routes_itself_gets_no_second_invite() {
     Box::pin(is_parked_and_woken(true, &BURST)).await;
 }
 
-/// 32 kB, which is all that a chat's message can have, and one emoji.
+/// 32 kB, which is all that a chat's message can have.
 #[tokio::test]
-async fn the_longest_message_and_the_shortest_wake_a_parked_chat() {
-    for body in ["\u{1f600}".repeat(8 * 1024), "\u{1f600}".to_owned()] {
-        Box::pin(is_parked_and_woken(false, &[&body])).await;
-    }
+async fn the_longest_message_wakes_a_parked_chat() {
+    Box::pin(is_parked_and_woken(false, &[&"\u{1f600}".repeat(8 * 1024)])).await;
 }
 
 #[tokio::test]
