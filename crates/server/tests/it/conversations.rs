@@ -4,8 +4,8 @@ use crate::chat::{Chat, customer_begins, takes_chats};
 use crate::console::{Browser, Following};
 use crate::database::{Database, on_both};
 use crate::explain::{explain_on, in_order};
-use crate::support::{Events, OPERATOR_TOKEN};
-use rejoin_protocol::ConversationSid;
+use crate::support::{Events, OPERATOR_TOKEN, World};
+use rejoin_protocol::{ConversationSid, MessageSid};
 use rejoin_server::config::Unattended;
 use rejoin_twin::flex::agent::Agent;
 use rejoin_twin::model::{Assumptions, Event};
@@ -127,10 +127,8 @@ async fn a_task_that_is_canceled_under_its_agent_leaves_nobody() {
     }
 }
 
-const BURST: [&str; 3] = ["Are you there?", "\u{1f600}", "My parcel is late."];
-
 /// Flex may make a task of its own for the customer's next message, or not: one agent is asked in either case.
-async fn is_parked_and_woken(flex_invites: bool, bodies: &[&str]) {
+async fn is_parked_and_woken(flex_invites: bool) {
     let chat = Chat::begins_with(|settings| settings.unattended = Unattended::Park).await;
     let left_chat_invites_itself = Some(flex_invites);
     chat.floor.twin.tell(Event::Assume(Assumptions { left_chat_invites_itself, ..Assumptions::default() }));
@@ -142,7 +140,7 @@ async fn is_parked_and_woken(flex_invites: bool, bodies: &[&str]) {
     takes_chats(&chat.floor, Agent::Bo);
     chat.floor.is(Agent::Ada, "Offline").await;
     chat.floor.is(Agent::Bo, "Available").await;
-    for body in bodies {
+    for body in ["Are you there?", "\u{1f600}", "My parcel is late."] {
         chat.customer_writes(body).await;
     }
     chat.is_with(Agent::Bo).await;
@@ -153,18 +151,33 @@ async fn is_parked_and_woken(flex_invites: bool, bodies: &[&str]) {
 
 #[tokio::test]
 async fn a_parked_chat_is_woken_by_one_invite_for_a_burst() {
-    Box::pin(is_parked_and_woken(false, &BURST)).await;
+    Box::pin(is_parked_and_woken(false)).await;
 }
 
 #[tokio::test]
 async fn a_parked_chat_that_flex_routes_itself_gets_no_second_invite() {
-    Box::pin(is_parked_and_woken(true, &BURST)).await;
+    Box::pin(is_parked_and_woken(true)).await;
 }
 
-/// 32 kB, which is all that a chat's message can have.
+/// 32 kB, which is all that a chat's message can have, in characters of which a form needs three bytes for each of theirs.
 #[tokio::test]
-async fn the_longest_message_wakes_a_parked_chat() {
-    Box::pin(is_parked_and_woken(false, &[&"\u{1f600}".repeat(8 * 1024)])).await;
+async fn a_webhook_about_the_longest_message_is_read() {
+    let world = World::start().await;
+    let (conversation, message) = (ConversationSid::numbered(1), MessageSid::numbered(1));
+    let said = async |path: &str, body: &str| {
+        let params = [
+            ("EventType", "onMessageAdded"),
+            ("ConversationSid", conversation.as_str()),
+            ("MessageSid", message.as_str()),
+            ("Index", "7"),
+            ("Body", body),
+        ];
+        world.desk.signed(path, &params).await.status()
+    };
+    let longest = "\u{1f600}".repeat(8 * 1024);
+    assert_eq!(said("/webhooks/conversations", &longest).await, 204);
+    assert_eq!(said("/webhooks/conversations", &longest.repeat(2)).await, 413);
+    assert_eq!(said("/webhooks/conference", &longest).await, 413, "no call's webhook is so long");
 }
 
 #[tokio::test]
