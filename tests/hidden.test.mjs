@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { chromium } from 'playwright-core';
 import { bundle, flexStub, react, sid } from './flex-stub.mjs';
 
-/** Chromium begins with the fifth timer in a row: hellos until it must have shown, of which the first comes as the page loads. */
+/** Chromium throttles a page from the fifth timer on that a timer has set: a page that is throttled makes a long pause before this hello. */
 const HELLOS = 9;
 /** Between two hellos: the page polls every 10 s, and Chromium rounds up. */
 const AT_MOST = 25_000;

@@ -29,7 +29,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// The longest.
 const LONGEST: Duration = Duration::from_secs(8);
 /// Number of messages that a look reads, and among which a message of ours is looked for: the newest. A message has up to 32 kB, and
-/// its attributes 4 kB; with six bytes for each, as JSON may need, so many stay below the limit of an answer (4 MB).
+/// its attributes up to 4 kB. JSON needs six bytes for some of these bytes: 16 such messages stay below the limit of an answer (4 MB).
 const MESSAGES: u32 = 16;
 /// Number of invites, the newest, whose tasks are read.
 const INVITES: usize = 5;

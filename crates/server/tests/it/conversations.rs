@@ -159,7 +159,7 @@ async fn a_parked_chat_that_flex_routes_itself_gets_no_second_invite() {
     Box::pin(is_parked_and_woken(true)).await;
 }
 
-/// 32 kB, which is all that a chat's message can have, in characters of which a form needs three bytes for each of theirs.
+/// A chat's message has at most 32 kB. A form needs three bytes for each byte of an emoji.
 #[tokio::test]
 async fn a_webhook_about_the_longest_message_is_read() {
     let world = World::start().await;
