@@ -226,7 +226,9 @@ impl Chat {
         let Some(facts) = &self.facts else { return }; // it is not the worker's
         let files = facts.files.clone();
         let sending = |it: &Pending| it.stage == Stage::Sending && it.message.body == text.trim();
-        if !self.queue.iter().any(sending) {
+        if self.queue.iter().any(sending) {
+            self.forget_draft(out); // Flex may report the last keys after the message that has them
+        } else {
             self.keep(now, shortened(text), start, end, files, out);
         }
     }
@@ -276,9 +278,10 @@ impl Chat {
         });
     }
 
-    /// Forgets the draft that has become this message. True if there was one.
-    fn draft_becomes(&mut self, message: &Message, out: &mut Vec<Effect>) -> bool {
-        let is_it = self.draft.as_ref().is_some_and(|draft| draft.text.trim() == message.body);
+    /// Forgets the draft that has become this message. True if there was one. `now`: Flex may not have reported the last keys yet.
+    fn draft_becomes(&mut self, message: &Message, now: bool, out: &mut Vec<Effect>) -> bool {
+        let text = self.draft.as_ref().map_or("", |draft| draft.text.trim());
+        let is_it = text == message.body || (now && !text.is_empty() && message.body.starts_with(text));
         if is_it {
             self.forget_draft(out);
         }
@@ -302,7 +305,7 @@ impl Chat {
             return out.push(Effect::Hold(id));
         }
         out.push(Effect::KeepMessage(message.clone()));
-        self.draft_becomes(&message, out);
+        self.draft_becomes(&message, true, out);
         let stage = if first {
             out.push(Effect::Dispatch(id));
             Stage::Sending
@@ -325,7 +328,7 @@ impl Chat {
                 // Another tab, which is gone, had its text.
                 out.push(Effect::Recall { conversation: self.conversation.clone() });
             }
-        } else if self.draft_becomes(&message, out) {
+        } else if self.draft_becomes(&message, false, out) {
             self.clear_input(&message, out); // this tab still shows what another one has sent
         }
         let at = self.queue.iter().position(|other| other.message.at > message.at);

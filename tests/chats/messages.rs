@@ -35,6 +35,26 @@ fn a_message_is_kept_before_it_is_sent_in_place_of_its_draft() {
     assert_eq!(desk.handle(typed("Hello")), [], "Flex clears its input only when the message was sent");
 }
 
+/// On a busy machine Flex reports the last keys after the message that has them, or never.
+#[test]
+fn what_was_kept_before_the_last_keys_of_a_message_is_no_draft() {
+    let mut desk = Desk::in_a_chat();
+    desk.handle(typed("It is in Gra"));
+    desk.handle(Event::Send(message(1, "It is in Graz.")));
+    assert_eq!(desk.draft(), None);
+    desk.handle(typed("It is in Graz"));
+    desk.handle(typed("It is in Graz."));
+    assert_eq!(desk.draft(), None);
+}
+
+#[test]
+fn a_draft_beside_a_message_that_another_plugin_sends_stays() {
+    let mut desk = Desk::in_a_chat();
+    desk.handle(typed("Let me see"));
+    desk.handle(Event::Send(message(1, "Good morning!")));
+    assert_eq!(desk.draft(), Some("Let me see"));
+}
+
 #[test]
 fn a_message_that_was_sent_is_forgotten() {
     let mut desk = sending(1, "Hello");
