@@ -278,10 +278,11 @@ impl Chat {
         });
     }
 
-    /// Forgets the draft that has become this message. True if there was one. `now`: Flex may not have reported the last keys yet.
-    fn draft_becomes(&mut self, message: &Message, now: bool, out: &mut Vec<Effect>) -> bool {
+    /// Forgets the draft that has become this message. True if there was one. `is_new`: the agent sends it now, and Flex may not have
+    /// reported the last keys yet.
+    fn draft_becomes(&mut self, message: &Message, is_new: bool, out: &mut Vec<Effect>) -> bool {
         let text = self.draft.as_ref().map_or("", |draft| draft.text.trim());
-        let is_it = text == message.body || (now && !text.is_empty() && message.body.starts_with(text));
+        let is_it = text == message.body || (is_new && !text.is_empty() && message.body.starts_with(text));
         if is_it {
             self.forget_draft(out);
         }
