@@ -283,7 +283,7 @@ impl Plan<'_> {
             let is_later = next.joined_by() > agent.joined_by();
             let is_ours = next.task().is_some_and(|task| self.of.facts.invites().brought(task));
             let is_lost = self.lost.contains_key(sid) && !self.lost.contains_key(other);
-            (is_again && is_later && is_ours) || (is_lost && !self.of.may_be_there(agent))
+            (is_again && is_later && is_ours) || (is_lost && self.of.is_away(agent))
         })
     }
 }

@@ -238,7 +238,8 @@ pub const ATTENDANCE: &[Row] = &[
         holds: |it| it.has_page_there(),
     },
     Row {
-        when: "No page of an agent on it was ever here, or Twilio names no worker: that agent may have no plugin.",
+        when: "No page of an agent on it was ever here, or all had gone before they came, or Twilio names no worker: that agent may \
+               have no plugin, or their page does not reach us.",
         attendance: Attendance::Unjudged,
         holds: |it| it.has_agent_without_page(),
     },
@@ -323,7 +324,7 @@ impl Diagnosis<'_> {
     }
 
     fn has_agent_who_is(self, is: impl Fn(Presence) -> bool) -> bool {
-        self.agents().any(|(_, agent)| is(agent.worker().map_or(Presence::Unknown, |it| self.presence(it))))
+        self.agents().any(|(_, agent)| is(self.presence_of(agent)))
     }
 
     fn gone_at(self) -> Option<Millis> {

@@ -2,7 +2,7 @@
 
 use super::Diagnosis;
 use crate::desk::Reach;
-use crate::facts::{Participant, TaskState};
+use crate::facts::{Participant, Source, TaskState};
 use crate::policy::RELOAD;
 use crate::way::Way;
 use rejoin_protocol::{Millis, ParticipantSid, WorkerSid};
@@ -10,7 +10,7 @@ use rejoin_protocol::{Millis, ParticipantSid, WorkerSid};
 /// Whether an agent can be reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Presence {
-    /// No page of theirs was ever here: the plugin may not be there.
+    /// No page of theirs was ever here, or each had gone before they came: they work at a page that we do not hear.
     Unknown,
     /// One of their pages is there. Without news it counts as gone at this point in time.
     There(Option<Millis>),
@@ -25,8 +25,8 @@ impl<'a> Diagnosis<'a> {
         self.facts.roster().agents().filter(move |(_, agent)| !agent.task().is_some_and(has_ended))
     }
 
-    /// Whether this worker can be reached.
-    pub(crate) fn presence(self, worker: &WorkerSid) -> Presence {
+    /// Whether this worker can be reached, as far as their pages say.
+    fn presence(self, worker: &WorkerSid) -> Presence {
         let Some(desk) = self.desks.get(worker).filter(|desk| !desk.is_unknown()) else {
             return Presence::Unknown;
         };
@@ -61,10 +61,29 @@ impl<'a> Diagnosis<'a> {
         }
     }
 
-    /// True if this participant's agent can be reached, or if nothing is known of their pages.
-    pub(crate) fn may_be_there(self, participant: &Participant) -> bool {
-        let presence = participant.worker().map(|worker| self.presence(worker));
-        !matches!(presence, Some(Presence::Away { .. }))
+    /// Whether this agent can be reached.
+    pub(crate) fn presence_of(self, agent: &Participant) -> Presence {
+        let Some(worker) = agent.worker() else { return Presence::Unknown };
+        match self.presence(worker) {
+            // Only somebody at a page takes a task.
+            Presence::Away { gone_at, .. } if self.came_after(agent) >= Some(gone_at) => Presence::Unknown,
+            presence => presence,
+        }
+    }
+
+    /// A point in time at which this agent did not have the conversation yet, so that they have come since; `None`: not known. A look
+    /// finds an agent who may have been there long before, and so does a late webhook if their page had claimed the conversation.
+    fn came_after(self, agent: &Participant) -> Option<Millis> {
+        let invited_at = agent.task().and_then(|task| self.facts.invites().made_at(task));
+        let mut claims = self.facts.statements().claims();
+        let has_claimed = claims.any(|(worker, _)| agent.worker() == Some(worker));
+        let told = agent.joined_by().filter(|it| it.source == Source::Webhook && !has_claimed);
+        invited_at.max(told.map(|it| it.at))
+    }
+
+    /// True if all pages of this agent are away.
+    pub(crate) fn is_away(self, agent: &Participant) -> bool {
+        matches!(self.presence_of(agent), Presence::Away { .. })
     }
 
     /// True if this agent has said that they leave, not too long ago, and no page of theirs claims the conversation since.
@@ -81,7 +100,7 @@ impl<'a> Diagnosis<'a> {
     /// How the agents on the conversation are away who have not said that they leave: the last of them decides.
     pub(crate) fn away(self) -> Option<(Way, Millis, Millis)> {
         let staying = self.agents().filter(move |(_, agent)| !self.is_leaving(agent));
-        let away = staying.filter_map(|(_, agent)| match self.presence(agent.worker()?) {
+        let away = staying.filter_map(|(_, agent)| match self.presence_of(agent) {
             Presence::Away { way, since, gone_at } => Some((gone_at, since, way)),
             Presence::Unknown | Presence::There(_) => None,
         });
@@ -92,11 +111,11 @@ impl<'a> Diagnosis<'a> {
     pub(crate) fn presence_changes(self) -> impl Iterator<Item = Millis> {
         self.agents().flat_map(move |(_, agent)| {
             let worker = agent.worker();
-            let presence = worker.and_then(|worker| match self.presence(worker) {
+            let presence = match self.presence_of(agent) {
                 Presence::There(until) => until,
                 Presence::Away { gone_at, .. } => Some(gone_at),
                 Presence::Unknown => None,
-            });
+            };
             let leaving = worker.and_then(|worker| self.leaves_until(worker));
             [presence, leaving].into_iter().flatten()
         })

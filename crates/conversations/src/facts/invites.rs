@@ -83,6 +83,11 @@ impl Invites {
         self.by_number.values().filter_map(Invite::task)
     }
 
+    /// When Twilio made the one with this task (point in time).
+    pub fn made_at(&self, task: &TaskSid) -> Option<Millis> {
+        self.by_number.values().find(|invite| invite.task() == Some(task))?.made_at()
+    }
+
     /// True if this task is one of theirs.
     pub fn brought(&self, task: &TaskSid) -> bool {
         self.by_number.values().any(|invite| invite.task() == Some(task))

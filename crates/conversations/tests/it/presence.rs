@@ -114,10 +114,7 @@ fn a_message_that_no_webhook_reported_is_found_before_the_customer_is_told() {
     room.writes_unreported(ADA);
     room.joins(agent(BO, 2));
     room.pass(120);
-    assert_eq!(
-        room.row(),
-        "No page of an agent on it was ever here, or Twilio names no worker: that agent may have no plugin."
-    );
+    assert_eq!(room.attendance(), Attendance::Unjudged);
     assert!(room.told().is_empty());
 }
 
@@ -162,6 +159,62 @@ fn an_agent_without_the_plugin_is_never_taken_for_gone() {
     room.pass(36_000);
     assert_eq!(room.attendance(), Attendance::Unjudged);
     assert_eq!(room.acts(), [""; 0]);
+}
+
+/// Their page may be cut off from us alone: only an agent at a page takes a task.
+#[test]
+fn an_agent_who_takes_our_invite_at_a_page_that_we_do_not_hear_keeps_the_conversation() {
+    for is_reported in [true, false] {
+        let mut room = Room::chatting();
+        room.ada_goes();
+        room.pass(70);
+        assert_eq!(room.acts(), ["tell", "invite"]);
+        if is_reported {
+            room.joins(agent(ADA, 0x101));
+        } else {
+            room.tasks.insert(agent(ADA, 0x101).task.unwrap(), TaskState::Assigned);
+            room.there.push(agent(ADA, 0x101));
+        }
+        room.pass(3600);
+        assert_eq!(room.attendance(), Attendance::Unjudged);
+        assert_eq!(room.acts(), ["tell", "invite", "close-participant"]);
+        assert_eq!(room.there, [customer(), agent(ADA, 0x101)]);
+        assert_eq!(room.endings(), [Ending::SameAgent]);
+        // Once a page of theirs is heard, it is judged as ever.
+        room.page(ADA, PAGE + 1, PageEvent::PushOpened);
+        room.pass(1);
+        room.page(ADA, PAGE + 1, PageEvent::PushClosed);
+        assert_eq!(unattended_after(&room), Some(60));
+    }
+}
+
+#[test]
+fn an_agent_whose_pages_had_all_gone_before_is_not_judged_by_them() {
+    let mut room = Room::new(Policy::default());
+    room.page(ADA, PAGE, PageEvent::PushOpened);
+    room.pass(1);
+    room.page(ADA, PAGE, PageEvent::PushClosed);
+    room.pass(3600);
+    room.joins(agent(ADA, 1));
+    room.writes(CUSTOMER);
+    room.pass(3600);
+    assert_eq!(room.attendance(), Attendance::Unjudged);
+    assert_eq!(room.acts(), [""; 0]);
+}
+
+/// Twilio's webhook may be later than the page's end.
+#[test]
+fn an_agent_whose_page_has_claimed_a_conversation_is_judged_though_their_join_is_told_late() {
+    let mut room = Room::new(Policy::default());
+    room.page(ADA, PAGE, PageEvent::PushOpened);
+    room.pass(1);
+    room.handle(&Event::Claimed { worker: worker(ADA), conversation: conversation(), place: place() });
+    room.page(ADA, PAGE, PageEvent::PushClosed);
+    room.pass(70);
+    room.pending.clear();
+    room.joins(agent(ADA, 1));
+    room.pass(70);
+    assert_eq!(room.attendance(), Attendance::Unattended);
 }
 
 #[test]
