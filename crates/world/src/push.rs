@@ -29,6 +29,8 @@ pub(crate) struct PushChannel {
     pause: u64,
     heard_at: u64,
     last_id: Option<String>,
+    /// The token of the current attempt, and the one that the server has last refused.
+    token: String,
     refused: Option<String>,
     parser: Parser,
     stream: Option<AbortHandle>,
@@ -73,7 +75,7 @@ impl World {
         push.heard_at = self.now;
         let attempt = push.attempt;
         let (epoch, last) = (push.epoch, push.last_id.clone());
-        push.refused = Some(token.clone());
+        push.token.clone_from(&token);
         self.put(SILENCE, Coming::PushSilence(page, attempt));
         let mut chance = self.chance(Way::Push, page);
         if self.pages[page].offline || self.goes_wrong(&mut chance, FaultKind::PushCut) {
@@ -124,15 +126,11 @@ impl World {
                 self.handle(page, Event::PushState { up: true });
             }
             PushNews::Opened(status) => {
-                if status != 401 {
-                    self.pages[page].push.refused = None;
-                }
+                let push = &mut self.pages[page].push;
+                push.refused = (status == 401).then(|| push.token.clone());
                 self.push_ended(page);
             }
-            PushNews::Ended => {
-                self.pages[page].push.refused = None;
-                self.push_ended(page);
-            }
+            PushNews::Ended => self.push_ended(page),
             PushNews::Said(bytes) => {
                 let text = String::from_utf8_lossy(&bytes).into_owned();
                 let messages = self.pages[page].push.parser.feed(&text);

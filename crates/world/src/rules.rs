@@ -77,6 +77,8 @@ pub enum Rule {
     ChatHasDeadline,
     /// No invite of ours is made while another one is open.
     ChatOneInvite,
+    /// No chat is offered again and again to agents who take it.
+    ChatInCircles,
     /// No agent is removed from a chat before another one has joined.
     ChatRemoved,
     /// A page that is gone for less than the time of a reload is no absence.
@@ -122,6 +124,7 @@ impl Rule {
             Self::ChatToldTruly => "nobody is told who has an agent",
             Self::ChatHasDeadline => "every absence has a deadline",
             Self::ChatOneInvite => "one invite at a time",
+            Self::ChatInCircles => "no chat goes in circles",
             Self::ChatRemoved => "no agent is removed before another one has joined",
             Self::ChatRefresh => "a reload is no absence",
             Self::ChatGraceful => "left on purpose is left alone",

@@ -74,9 +74,11 @@ impl ChatWorld {
             }
         };
         let taken = events.iter().all(|event| self.server_takes(event).is_ok());
-        if taken && post != Post::Goodbye {
-            let agent = self.pages[page].agent;
-            self.heard_of(agent);
+        let agent = self.pages[page].agent;
+        match post {
+            Post::Goodbye if taken => self.goodbye_of(agent),
+            Post::Hello | Post::Claim(_) if taken => self.heard_of(agent),
+            _ => {}
         }
         if post == Post::Goodbye {
             return;

@@ -1,6 +1,7 @@
 //! What must hold in chats, checked on Twilio's model as each thing happens; `watch` checks what must not last.
 
 use super::ChatWorld;
+use super::routing::{Task, TaskStatus};
 use super::twilio::Author;
 use crate::fates::{Fate, Fates};
 use crate::page::PageId;
@@ -12,6 +13,9 @@ use rejoin_plugin::chats::MessageId;
 use rejoin_protocol::{ConversationSid, Millis, ParticipantSid};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// No chat is invited for again when agents have taken this many invites of ours within this time (milliseconds).
+const OFTEN: usize = 3;
+const CIRCLE: u64 = 60_000;
 /// How much later than a page our server may hear of it.
 const SLACK: u64 = 1_000;
 
@@ -179,6 +183,11 @@ impl ChatWorld {
         let now = self.now;
         self.rules.there_until.insert(agent, now);
         self.is_there(agent);
+    }
+
+    /// A server has heard that a page of this agent goes: it was there until now.
+    pub(super) fn goodbye_of(&mut self, agent: usize) {
+        self.rules.there_until.insert(agent, self.now);
     }
 
     fn is_there(&mut self, agent: usize) {
@@ -415,6 +424,16 @@ impl ChatWorld {
         if open.count() > 0 {
             return self
                 .broken(Rule::ChatOneInvite, format!("chat {room} has an open invite of ours already"));
+        }
+        let is_taken = |task: &&Task| matches!(task.status, TaskStatus::Assigned | TaskStatus::Completed);
+        let lately = self.tasks.iter().filter(|task| {
+            task.room == room && task.key.is_some() && task.made + CIRCLE > self.now && is_taken(task)
+        });
+        if lately.count() >= OFTEN {
+            return self.broken(
+                Rule::ChatInCircles,
+                format!("agents have taken {OFTEN} invites of ours into chat {room} within {CIRCLE} ms, and there is one more"),
+            );
         }
         self.check_left_alone(room, began);
     }
