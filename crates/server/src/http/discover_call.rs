@@ -3,7 +3,7 @@
 //! has ended, the server asks Twilio for what that page would have registered.
 
 use super::App;
-use super::look_ups::Claim;
+use super::look_ups::{Claim, LookUp};
 use crate::error::Error;
 use crate::pace::Rank;
 use rejoin_protocol::api::Registration;
@@ -23,19 +23,30 @@ const PAUSE: Duration = Duration::from_secs(2);
 const LONGEST_PAUSE: Duration = Duration::from_secs(16);
 
 /// Looks up those of these calls that are not known, in the background, one after the other.
-pub(super) fn look_up(app: &Arc<App>, worker: &WorkerSid, mut named: Vec<Named>) {
+pub(super) fn look_up(app: &Arc<App>, worker: &WorkerSid, named: Vec<Named>) {
     let (app, worker) = (Arc::clone(app), worker.clone());
     let surroundings = app.store.surroundings().clone();
     tokio::spawn(surroundings.task(async move {
+        let mut left = vec![];
+        for (task, reservation) in named {
+            match is_known(&app, &task).await {
+                Ok(true) => {}
+                Ok(false) => {
+                    let now = app.store.surroundings().now();
+                    left.extend(app.look_ups.begin((worker.clone(), task, reservation), now));
+                }
+                Err(error) => cannot(&error, &task),
+            }
+        }
         let mut pause = PAUSE;
         loop {
-            named = unanswered(&app, &worker, named).await;
-            if named.is_empty() {
+            left = unanswered(&app, left).await;
+            if left.is_empty() {
                 return;
             }
             if pause > LONGEST_PAUSE {
                 return tracing::warn!(
-                    calls = named.len(),
+                    calls = left.len(),
                     "Twilio did not answer about calls that a page named: they are not protected until a page names them again"
                 );
             }
@@ -45,32 +56,35 @@ pub(super) fn look_up(app: &Arc<App>, worker: &WorkerSid, mut named: Vec<Named>)
     }));
 }
 
+fn cannot(error: &Error, task: &TaskSid) {
+    tracing::warn!(%error, %task, "a call that a page named could not be looked up");
+}
+
+async fn is_known(app: &App, task: &TaskSid) -> Result<bool, Error> {
+    app.engine.look([Key::Task(task.clone())], |machine| machine.knows(task)).await
+}
+
 /// Looks up these calls. Returns those about which Twilio did not answer.
-async fn unanswered(app: &App, worker: &WorkerSid, named: Vec<Named>) -> Vec<Named> {
+async fn unanswered<'a>(app: &App, left: Vec<LookUp<'a>>) -> Vec<LookUp<'a>> {
     let mut unanswered = vec![];
-    for (task, reservation) in named {
-        match register(app, worker, &task, &reservation).await {
+    for look_up in left {
+        match register(app, &look_up).await {
             Ok(()) => {}
-            Err(Error::Twilio(error)) if error.is_passing() => unanswered.push((task, reservation)),
-            Err(error) => tracing::warn!(%error, %task, "a call that a page named could not be looked up"),
+            Err(Error::Twilio(error)) if error.is_passing() => unanswered.push(look_up),
+            Err(error) => cannot(&error, &look_up.claim.1),
         }
     }
     unanswered
 }
 
-async fn register(
-    app: &App,
-    worker: &WorkerSid,
-    task: &TaskSid,
-    reservation: &ReservationSid,
-) -> Result<(), Error> {
-    if app.engine.look([Key::Task(task.clone())], |machine| machine.knows(task)).await? {
+async fn register(app: &App, look_up: &LookUp<'_>) -> Result<(), Error> {
+    let _place = look_up.place().await;
+    let (worker, task, _) = &look_up.claim;
+    // Its agent's page may have registered it meanwhile.
+    if is_known(app, task).await? {
         return Ok(());
     }
-    let now = app.store.surroundings().now();
-    let claim = (worker.clone(), task.clone(), reservation.clone());
-    let Some(look_up) = app.look_ups.begin(&claim, now).await else { return Ok(()) };
-    let registration = match ask(app, &claim).await {
+    let registration = match ask(app, &look_up.claim).await {
         Ok(Answer::Left(registration)) => *registration,
         Ok(Answer::NotLeft) => return Ok(()),
         Ok(Answer::Unfounded) | Err(TwilioError::Gone) => {

@@ -34,11 +34,10 @@ struct State {
     unfounded: HashMap<Claim, Millis>,
 }
 
-/// Permission to look up one call.
+/// Permission to look up one call, as often as it takes until Twilio answers. Until it is dropped nobody else looks it up.
 pub(super) struct LookUp<'a> {
     of: &'a LookUps,
-    claim: Claim,
-    _permit: Option<SemaphorePermit<'a>>,
+    pub(super) claim: Claim,
 }
 
 impl Default for LookUps {
@@ -48,26 +47,20 @@ impl Default for LookUps {
 }
 
 impl LookUps {
-    /// Waits for a place. `None`: the call is being looked up, was found not to be the worker's, or the worker has
-    /// reached the limit.
-    pub(super) async fn begin(&self, claim: &Claim, now: Millis) -> Option<LookUp<'_>> {
-        {
-            let mut state = self.state();
-            let is_unfounded = state.unfounded.get(claim).is_some_and(|until| now < *until);
-            if is_unfounded || state.under_way.contains(claim) {
-                return None;
-            }
-            if self.budget.check(claim.0.as_str().as_bytes()).is_err() {
-                tracing::warn!(worker = %claim.0, "no look-up for a call that a page named: the worker has named too many");
-                metrics::counter!(crate::figures::LOOK_UPS_REFUSED).increment(1);
-                return None;
-            }
-            state.under_way.insert(claim.clone());
+    /// `None`: the call is being looked up, was found not to be the worker's, or the worker has reached the limit.
+    pub(super) fn begin(&self, claim: Claim, now: Millis) -> Option<LookUp<'_>> {
+        let mut state = self.state();
+        let is_unfounded = state.unfounded.get(&claim).is_some_and(|until| now < *until);
+        if is_unfounded || state.under_way.contains(&claim) {
+            return None;
         }
-        let mut begun = LookUp { of: self, claim: claim.clone(), _permit: None };
-        // The semaphore is never closed.
-        begun._permit = self.permits.acquire().await.ok();
-        Some(begun)
+        if self.budget.check(claim.0.as_str().as_bytes()).is_err() {
+            tracing::warn!(worker = %claim.0, "no look-up for a call that a page named: the worker has named too many");
+            metrics::counter!(crate::figures::LOOK_UPS_REFUSED).increment(1);
+            return None;
+        }
+        state.under_way.insert(claim.clone());
+        Some(LookUp { of: self, claim })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -76,6 +69,12 @@ impl LookUps {
 }
 
 impl LookUp<'_> {
+    /// Waits for a place among those that ask Twilio.
+    pub(super) async fn place(&self) -> Option<SemaphorePermit<'_>> {
+        // The semaphore is never closed.
+        self.of.permits.acquire().await.ok()
+    }
+
     /// Twilio says that the call is not the worker's, or no longer.
     pub(super) fn is_unfounded(&self, now: Millis) {
         let mut state = self.of.state();

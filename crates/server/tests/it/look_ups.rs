@@ -128,6 +128,28 @@ async fn a_look_up_that_twilio_does_not_answer_is_repeated() {
     world.twilio.wait_for(&format!("GET Tasks/{}", TaskSid::numbered(BOS)), 1).await;
 }
 
+/// Twilio does not answer at first, and the page names its calls with each hello.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_repeats_of_a_look_up_do_not_count_as_further_calls() {
+    let world = World::start().await;
+    world.twilio.script(|asked, before| {
+        let fails = asked.what.ends_with("/Reservations") && before == 0;
+        if fails { Some((503, vec![], json!({"status": 503}))) } else { answer_about_tasks(asked) }
+    });
+    let calls: Vec<_> = (0x1000..0x1003).map(holding).collect();
+    for epoch in 1..=5 {
+        says_hello(&world, "ada", epoch, calls.clone()).await;
+    }
+    for call in 0x1000..0x1003 {
+        world.twilio.wait_for(&look_up(call), 2).await;
+    }
+    // With these three it is ten calls, which an agent may name in a minute.
+    for call in 0x2000..0x2007 {
+        says_hello(&world, "ada", 6, vec![holding(call)]).await;
+        world.twilio.wait_for(&look_up(call), 1).await;
+    }
+}
+
 /// Pages of twelve agents name unknown calls.
 #[tokio::test(flavor = "multi_thread")]
 async fn given_look_ups_without_an_answer_a_lost_agent_is_pinged() {
