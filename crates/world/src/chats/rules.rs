@@ -2,7 +2,7 @@
 
 use super::ChatWorld;
 use super::routing::{Task, TaskStatus};
-use super::twilio::Author;
+use super::twilio::{Author, Guest, Seat};
 use crate::fates::{Fate, Fates};
 use crate::page::PageId;
 use crate::plan::{ChatAct, FaultKind, Plan};
@@ -204,6 +204,14 @@ impl ChatWorld {
             return Some(0);
         }
         self.rules.there_until.get(&agent).map(|at| self.now - at)
+    }
+
+    /// The same of an agent in a chat. `None` also: all their pages had gone when they came, and none was heard since, so that no server
+    /// can know of the one at which they took it.
+    pub(super) fn has_been_gone_for(&self, guest: &Guest, seat: Seat) -> Option<u64> {
+        let gone = self.gone_for(seat.agent)?;
+        let last = self.now - gone;
+        (gone == 0 || guest.joined < last + RELOAD.0).then_some(gone)
     }
 
     /// An agent has left.

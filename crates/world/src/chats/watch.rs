@@ -47,11 +47,11 @@ impl ChatWorld {
     /// All agents of a chat are gone: something begins within the times of the policy.
     fn check_alone(&mut self, room: usize) {
         let it = &self.rooms[room];
-        let seats: Vec<usize> = it.seats().map(|(_, seat)| seat.agent).collect();
         // Of an agent without the plugin nobody knows.
-        let gone: Vec<Option<u64>> = seats.iter().map(|agent| self.gone_for(*agent)).collect();
+        let gone: Vec<Option<u64>> =
+            it.seats().map(|(guest, seat)| self.has_been_gone_for(guest, seat)).collect();
         let is_alone = it.state == ChannelState::Active
-            && !seats.is_empty()
+            && !gone.is_empty()
             && gone.iter().all(|gone| gone.is_some_and(|gone| gone > 0));
         let known = self.servers.store.conversations.get(&it.conversation);
         // Of one that only a liar has named, no server knows where it is.
@@ -110,9 +110,8 @@ impl ChatWorld {
             if known.is_some_and(|known| known.absence().is_some()) {
                 return Some(format!("an absence of chat {room} is open"));
             }
-            let mut seats = it.seats();
-            let gone = seats.any(|(_, seat)| self.gone_for(seat.agent).is_some_and(|gone| gone > 0))
-                && !it.seats().any(|(_, seat)| self.gone_for(seat.agent).is_none_or(|gone| gone == 0));
+            let mut gone = it.seats().map(|(guest, seat)| self.has_been_gone_for(guest, seat)).peekable();
+            let gone = gone.peek().is_some() && gone.all(|gone| gone.is_some_and(|gone| gone > 0));
             let is_hidden = known.is_none_or(|known| self.rules.is_missed(room) && is_parked(known));
             if it.state == ChannelState::Active && gone && !is_hidden {
                 return Some(format!("the agents of chat {room} are gone"));
