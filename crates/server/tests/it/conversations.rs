@@ -56,6 +56,23 @@ async fn a_chat_whose_agent_is_gone_is_told_once_and_goes_to_another_agent() {
     assert_eq!(chat.invites().await.len(), 2, "one invite beside the first task");
 }
 
+/// Flex reaches Twilio, and the plugin does not reach the server any more: Ada takes what TaskRouter offers.
+#[tokio::test]
+async fn an_agent_whose_page_is_cut_off_from_the_server_alone_keeps_the_chat_that_they_take() {
+    let chat = Chat::begins().await;
+    chat.page_goes().await;
+    chat.floor
+        .until("Ada has taken our invite", |state| {
+            let there = chat.of(state)?["participants"].as_array()?.iter();
+            (there.filter(|it| it["kind"] == "agent").count() > 1).then_some(())
+        })
+        .await;
+    let shown = chat.stands("unjudged").await;
+    assert_eq!((&shown["absence"], &shown["last"]), (&Value::Null, &json!("same agent")));
+    chat.is_with(Agent::Ada).await;
+    assert_eq!((chat.told().await, chat.invites().await.len()), (1, 2), "{:?}", chat.transcript().await);
+}
+
 #[tokio::test]
 async fn what_twilio_did_not_take_is_dropped_once_the_agent_is_back() {
     let chat = Chat::begins().await;
