@@ -6,6 +6,7 @@
 //! for what may have been done already. No conversation is kept in memory.
 
 mod carry_out;
+mod cut_off;
 mod known_agents;
 mod record;
 
@@ -14,6 +15,7 @@ use crate::failpoint;
 use crate::figures;
 use crate::store::{BegunAction, ConversationBatch, ConversationChanges, FoundConversations, Store};
 pub(crate) use carry_out::{Executor, role, state};
+use cut_off::CutOff;
 use record::{Record, Was};
 use rejoin_conversations::{
     Desk, Effect, Event, Key, Machine, Note, Outcome, PageEvent, Policies, Reach, Way,
@@ -36,6 +38,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How often desks are compared with the push channels that are open: a server that is gone cannot tell that its channels
 /// are closed, and one without its database could not store that they were opened.
 const SWEEP_EVERY: Duration = Duration::from_secs(15);
+/// Of how many lost agents other servers are asked whether their pages are there.
+const SOME: usize = 16;
 /// Pause after the store could not be asked.
 const PAUSE: Millis = Millis(500);
 /// How long a conversation is left alone whose timer cannot be handled.
@@ -51,6 +55,9 @@ pub(crate) trait Connected: Send + Sync + std::fmt::Debug {
 
     /// The pages that are connected to this server, with their epochs.
     fn pages(&self) -> Vec<(WorkerSid, u64)>;
+
+    /// True if any is.
+    fn has_pages(&self) -> bool;
 }
 
 enum Input {
@@ -127,6 +134,9 @@ pub(crate) struct Engine {
     listening_since: Millis,
     /// How often the lease had ended: while the server was suspended it heard nothing.
     leases_lost: u64,
+    cut_off: CutOff,
+    /// When other servers are next asked for the pages that this one has lost.
+    elsewhere_at: Instant,
 }
 
 /// An event of a batch.
@@ -152,6 +162,8 @@ impl Engine {
             store,
             listening_since,
             leases_lost,
+            cut_off: CutOff::default(),
+            elsewhere_at: Instant::now(),
             executor: Arc::new(executor),
             connected,
             inputs,
@@ -288,6 +300,7 @@ impl Engine {
 
     /// One transaction.
     async fn attempt(&mut self, works: &[Work]) -> Result<Vec<BegunAction>, Error> {
+        self.hears(works).await;
         let batch = concerned(works);
         let (policies, now, listening_since) = (&self.policies, self.store.now(), self.listening_since);
         let decide = |found: FoundConversations| {
@@ -305,6 +318,28 @@ impl Engine {
         // Timers may have been set.
         self.look_at = Millis(0);
         Ok(begun)
+    }
+
+    /// The silence of pages says nothing while none can reach this server, nor another one.
+    async fn hears(&mut self, works: &[Work]) {
+        let now = self.store.now();
+        for work in works {
+            self.cut_off.observe(now, &work.event);
+        }
+        let was_cut_off = self.cut_off.was_so();
+        if self.cut_off.is_so(now, self.connected.has_pages()) && Instant::now() >= self.elsewhere_at {
+            self.elsewhere_at = Instant::now() + LOOK_EVERY;
+            let some: Vec<WorkerSid> = self.cut_off.agents().take(SOME).cloned().collect();
+            for worker in some {
+                if self.connected.is_connected(worker).await.unwrap_or(false) {
+                    self.cut_off.have_moved(now);
+                    break;
+                }
+            }
+        }
+        if was_cut_off || self.cut_off.was_so() {
+            self.listening_since = now;
+        }
     }
 
     fn begin(&mut self, begun: Vec<BegunAction>, again: bool) {

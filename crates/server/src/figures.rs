@@ -60,6 +60,9 @@ pub(crate) const UNKNOWN_ITEMS: &str = "rejoin_unknown_items_total";
 /// Look-ups that were refused, because the worker's pages had named too many calls.
 pub(crate) const LOOK_UPS_REFUSED: &str = "rejoin_look_ups_refused_total";
 
+/// How often the server took itself for cut off from all pages.
+pub(crate) const CUT_OFF: &str = "rejoin_cut_off_total";
+
 /// New certificates while the server ran, by result.
 pub(crate) const CERTIFICATES: &str = "rejoin_tls_certificates_total";
 
@@ -127,6 +130,7 @@ fn begin() {
         }
     }
     metrics::counter!(LOOK_UPS_REFUSED).increment(0);
+    metrics::counter!(CUT_OFF).increment(0);
     metrics::counter!(LEASES_LOST).increment(0);
     for (what, cause) in Cause::ALL.map(Cause::names) {
         metrics::counter!(SWITCHES, "what" => what, "cause" => cause).increment(0);
@@ -371,6 +375,7 @@ fn describe() {
     describe_gauge!("rejoin_recoveries_open", "Open recoveries of all servers on the database, by step");
     describe_gauge!("rejoin_conversations", "Conversations of all servers on the database, by attendance");
     describe_gauge!("rejoin_conversations_absent", "Conversations that have nobody");
+    describe_counter!(CUT_OFF, "How often no page reached this server any more, of many that did");
     describe_counter!(CHAT_ABSENCES, "Absences of conversations that began, by cause");
     describe_counter!(CHAT_ENDINGS, "Absences of conversations that ended, by ending");
     describe_counter!(CHAT_REQUESTS, "Requests to Twilio for conversations, by action and result");

@@ -202,6 +202,11 @@ impl Pushes {
         self.lock().pages()
     }
 
+    /// True if a page is connected to this server.
+    pub(crate) fn has_channels(&self) -> bool {
+        self.lock().has_open_ones()
+    }
+
     /// True if more pages were lost in the last seconds than crash at once: the fault is on the way to this server, or in it.
     pub(crate) fn are_many_lost(&self) -> bool {
         self.lock().are_many_lost(Instant::now())

@@ -152,6 +152,10 @@ impl Connected for Pushes {
     fn pages(&self) -> Vec<(WorkerSid, u64)> {
         Self::pages(self)
     }
+
+    fn has_pages(&self) -> bool {
+        self.has_channels()
+    }
 }
 
 impl Parts {

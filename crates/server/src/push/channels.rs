@@ -251,7 +251,16 @@ impl Channels {
 
     /// Number of connected pages.
     pub(super) fn open_ones(&self) -> usize {
-        self.of.values().flatten().filter(|channel| !channel.sender.is_closed()).count()
+        self.connected().count()
+    }
+
+    /// True if a page is connected.
+    pub(super) fn has_open_ones(&self) -> bool {
+        self.connected().next().is_some()
+    }
+
+    fn connected(&self) -> impl Iterator<Item = &Channel> {
+        self.of.values().flatten().filter(|channel| !channel.sender.is_closed())
     }
 
     /// Closes channels of a worker: those for which `stays` is false, and those that are not read.

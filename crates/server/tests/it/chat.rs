@@ -2,12 +2,18 @@
 
 use crate::database::Database;
 use crate::floor::Floor;
-use crate::support::{AUTH_TOKEN, OPERATOR_TOKEN};
-use rejoin_protocol::{AccountSid, ConversationSid, InteractionSid, InviteSid, ReservationSid, WorkspaceSid};
+use crate::support::{AUTH_TOKEN, Events, OPERATOR_TOKEN};
+use rejoin_protocol::{
+    AccountSid, ConversationSid, InteractionSid, InviteSid, ReservationSid, WorkerSid, WorkspaceSid,
+};
 use rejoin_server::config::{ConversationSettings, Switch};
 use rejoin_twilio::signature;
-use rejoin_twin::flex::agent::Agent;
+use rejoin_twin::flex::{
+    agent::Agent,
+    token::{self, TokenClaims},
+};
 use rejoin_twin::model::{ChatRequest, NewMessage, Request};
+use rejoin_twin::shell_now;
 use reqwest::{RequestBuilder, Response};
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -137,6 +143,20 @@ impl Chat {
         let beacon = json!({ "token": self.floor.token(), "gone": self.epoch() }).to_string();
         let request = self.floor.desk.http.post(url).header("content-type", "text/plain").body(beacon);
         assert_eq!(sent(&request).await.status(), 204);
+    }
+
+    /// The push channel of a page, with the epoch of Ada's.
+    pub(crate) async fn channel(&self, token: &str) -> Events {
+        Events::open(&self.floor.desk, &format!("/v1/push?epoch={}", self.epoch()), token).await
+    }
+
+    /// A token of a worker without a name.
+    pub(crate) fn token_of_worker(&self, number: u128) -> String {
+        let (account, workspace) = (AccountSid::numbered(1), WorkspaceSid::numbered(1));
+        let claims = Agent::Bo.claims(account, workspace, shell_now());
+        let claims =
+            TokenClaims { worker: WorkerSid::numbered(number), roles: vec!["agent".into()], ..claims };
+        token::issue(AUTH_TOKEN, &claims)
     }
 
     /// TaskRouter reports that the task of the chat is canceled, or deleted.

@@ -1,15 +1,17 @@
 //! Conversations on the twin: pages that go, agents who come back or do not, and what the customer reads.
 
-use crate::chat::{Chat, customer_begins, takes_chats};
+use crate::chat::{Chat, SOON, customer_begins, takes_chats};
 use crate::console::{Browser, Following};
 use crate::database::{Database, on_both};
 use crate::explain::{explain_on, in_order};
-use crate::support::{Events, OPERATOR_TOKEN, World};
+use crate::support::{Events, OPERATOR_TOKEN, World, look_again};
 use rejoin_protocol::{ConversationSid, MessageSid};
 use rejoin_server::config::Unattended;
 use rejoin_twin::flex::agent::Agent;
 use rejoin_twin::model::{Assumptions, Event};
+use rejoin_twin::shell_now;
 use serde_json::{Value, json};
+use std::time::{Duration, Instant};
 
 on_both!(supervisors_see_a_conversation_that_has_nobody_and_its_story,);
 
@@ -71,6 +73,33 @@ async fn an_agent_whose_page_is_cut_off_from_the_server_alone_keeps_the_chat_tha
     assert_eq!((&shown["absence"], &shown["last"]), (&Value::Null, &json!("same agent")));
     chat.is_with(Agent::Ada).await;
     assert_eq!((chat.told().await, chat.invites().await.len()), (1, 2), "{:?}", chat.transcript().await);
+}
+
+/// What is in front of the server breaks, so that no page reaches it any more, while Twilio does: all agents are still there.
+#[tokio::test]
+async fn while_no_page_reaches_the_server_no_customer_is_told_that_their_agent_is_gone() {
+    let chat = Chat::begins().await;
+    let (mut pages, others) = (vec![chat.channel(&chat.floor.token()).await], 1..4);
+    for number in others.clone() {
+        pages.push(chat.channel(&chat.token_of_worker(number)).await);
+    }
+    drop(pages);
+    chat.stands("awaited").await;
+    // Twice the time after which Ada would count as gone.
+    let until = Instant::now() + 2 * Duration::from_millis(SOON);
+    while Instant::now() < until {
+        assert_eq!(chat.shown().await["absence"], Value::Null);
+        look_again().await;
+    }
+    assert_eq!((chat.told().await, chat.invites().await.len()), (0, 1));
+    // The pages of two agents reach it again. Ada's does not: it has gone meanwhile.
+    let (heard_at, mut pages) = (shell_now(), vec![]);
+    for number in others.take(2) {
+        pages.push(chat.channel(&chat.token_of_worker(number)).await);
+    }
+    chat.is_told().await;
+    let since = chat.shown().await["absence"]["since"].as_u64().unwrap();
+    assert!(since >= heard_at.0 + SOON, "each page has the time of a reload: {heard_at:?} {since}");
 }
 
 #[tokio::test]
