@@ -141,8 +141,12 @@ pub struct LookUp {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Poll {
-    /// When the last evidence about the call arrived (point in time).
+    /// When the last evidence about the call arrived (point in time), but for hellos of pages.
     pub heard_at: Millis,
+    /// When a page of an agent said hello last, since then (point in time). One that polls does so every few seconds, whatever has
+    /// become of the call: it does not put off the watchdog.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub said_at: Option<Millis>,
     /// When the watchdog is due (point in time), while it is set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub watch_at: Option<Millis>,

@@ -173,8 +173,12 @@ impl Machine {
             (call.facts.ownership.proven && held.contains(&call.task)) || call.facts.roster.has_worker(worker)
         };
         for conference in self.calls_that(is_concerned) {
-            out.heard = self.is_news_from(worker, &conference);
-            self.with(out, &conference, |call, out| call.hello(out, worker, hello, older_page_connected));
+            let is_news = self.is_news_from(worker, &conference);
+            out.heard = false;
+            self.with(out, &conference, |call, out| {
+                call.poll.said_at = call.poll.said_at.max(is_news.then_some(out.now));
+                call.hello(out, worker, hello, older_page_connected);
+            });
         }
         let is_claimed = |call: &Call| !call.facts.ownership.proven && held.contains(&call.task);
         for conference in self.calls_that(|call| is_claimed(call) && call.awaits_proof_of(worker)) {

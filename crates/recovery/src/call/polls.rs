@@ -115,11 +115,13 @@ impl Call {
         if !self.is_answer_of_use() {
             return;
         }
-        if self.poll.heard_at > begun && self.poll.heard_at <= out.now {
+        let said_at = self.poll.said_at.filter(|at| *at <= out.now); // a clock was set back
+        let heard = self.poll.heard_at.max(said_at.unwrap_or_default());
+        if heard > begun && heard <= out.now {
             return self.poll_again(out);
         }
         self.poll.may_have_missed = false;
-        let heard = std::mem::replace(&mut self.poll.heard_at, out.now);
+        (self.poll.heard_at, self.poll.said_at) = (out.now, None);
         self.take_poll(out, seen);
         self.remove_dead_legs(out, seen);
         self.our_hold_seen();

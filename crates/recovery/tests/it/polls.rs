@@ -3,7 +3,7 @@
 use crate::desk::*;
 use crate::late_events::look_up_answer;
 use crate::marks_in_task::hang_up_in_task;
-use rejoin_protocol::api::{Failure, GracefulReason, Stage};
+use rejoin_protocol::api::{Failure, GracefulReason, Hello, Stage};
 use rejoin_protocol::{Millis, ReservationSid, TaskSid, WorkerSid, WorkflowSid};
 use rejoin_recovery::{
     Action, Announcement, ConferenceEventKind, Config, CustomerHold, Effect, Event, HandedOver, Holder,
@@ -101,6 +101,25 @@ fn pages_of_other_workers_do_not_put_off_the_poll_of_a_call() {
         desk.finish(asked, Outcome::Polled(Box::new(gone)));
         assert_eq!(desk.stage(), Some(Stage::Interrupted), "{number}");
     }
+}
+
+/// A page without a push channel says hello every few seconds. It does not know that its agent's leg has left: no callback was
+/// received.
+#[test]
+fn the_hellos_of_the_agents_page_do_not_put_off_the_poll_of_a_call() {
+    let mut desk = Desk::talking();
+    let (began, call) =
+        (desk.now, |desk: &Desk| desk.machine.call(&conference(1)).expect("the call").clone());
+    for _ in 0..29 {
+        desk.now = desk.now + Millis::seconds(10);
+        let hello = Hello { epoch: 1, holdings: vec![], unavailable: false };
+        desk.handle(Event::Hello { worker: WorkerSid::numbered(ADA), hello, older_page_connected: false });
+    }
+    let asked = desk.fire_watchdog().expect("a poll");
+    assert!(desk.now <= began + Millis::seconds(300), "five minutes after the last callback");
+    assert_eq!(call(&desk).poll.since, Some(desk.now));
+    desk.finish(asked, Outcome::Polled(Box::new(present(&[CUSTOMER]))));
+    assert_eq!(desk.stage(), Some(Stage::Interrupted));
 }
 
 /// The answer is older than a callback that could not be stored.
