@@ -154,7 +154,8 @@ pub(crate) async fn all(State(app): State<Arc<App>>, _: Operator) -> Result<Json
     let machine = Machine::new(policies, found.conversations, found.desks);
     let now = app.store.now();
     let shown = machine.conversations().filter_map(|it| {
-        let row = machine.row(now, it.sid())?;
+        // As the engine saw it, which knows whether pages could be heard.
+        let row = it.judged().map(|(row, ..)| row).or_else(|| machine.row(now, it.sid()))?;
         let absence = it.absence().map(|absence| ShownAbsence {
             number: absence.number,
             cause: absence.cause.name(),

@@ -88,7 +88,8 @@ async fn while_no_page_reaches_the_server_no_customer_is_told_that_their_agent_i
     // Twice the time after which Ada would count as gone.
     let until = Instant::now() + 2 * Duration::from_millis(SOON);
     while Instant::now() < until {
-        assert_eq!(chat.shown().await["absence"], Value::Null);
+        let shown = chat.shown().await;
+        assert_eq!((&shown["attendance"], &shown["absence"]), (&json!("awaited"), &Value::Null));
         look_again().await;
     }
     assert_eq!((chat.told().await, chat.invites().await.len()), (0, 1));
