@@ -88,6 +88,19 @@ export class Twilio {
     return conferences.find((/** @type {any} */ conference) => conference.friendlyName === task);
   }
 
+  /** Ends a task that nobody has, as a workflow does in which nobody is left to ask. */
+  async cancels(/** @type {string} */ task) {
+    const response = await fetch(
+      `${this.url}/__tw/taskrouter.twilio.com/v1/Workspaces/${this.auth.workspaceSid}/Tasks/${task}`,
+      {
+        method: 'POST',
+        headers: { authorization: this.authorization() },
+        body: new URLSearchParams({ AssignmentStatus: 'canceled', Reason: 'Nobody is left' }),
+      },
+    );
+    if (!response.ok) throw new Error(`Twilio refuses: ${response.status} ${await response.text()}`);
+  }
+
   /** Sets uncertain assumptions about Twilio, to test them both ways. */
   assume = (/** @type {object} */ assumptions) => post(`${this.url}/__twin/assume`, assumptions);
 
@@ -223,6 +236,7 @@ export class Twilio {
       presenceTtlMs: 30_000,
       retryPauseMs: 0,
       leftChatInvitesItself: true,
+      transferKeepsAgent: false,
     });
     await fetch(`${this.url}/__twin/phones`, { method: 'DELETE' });
     await post(`${this.url}/__twin/chats/faults`);

@@ -15,6 +15,7 @@ import * as chatsBesideCall from './chats-beside-call.mjs';
 import * as chatsHandedOn from './chats-handed-on.mjs';
 import * as chatsIdle from './chats-idle.mjs';
 import * as chatsParked from './chats-parked.mjs';
+import * as chatsTransferred from './chats-transferred.mjs';
 import * as chats from './chats.mjs';
 import * as operatorsConsole from './console.mjs';
 import * as desk from './desk.mjs';
@@ -66,6 +67,7 @@ const storiesOn = (/** @type {Flex} */ flex) =>
         ...chatsHandedOn,
         ...chatsIdle,
         ...chatsParked,
+        ...chatsTransferred,
         ...operatorsConsole,
         ...desk,
         ...events,

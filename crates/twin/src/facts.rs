@@ -219,6 +219,11 @@ pub struct Facts {
     /// `onChannelStatusUpdated` names active and closed
     /// (<https://www.twilio.com/docs/flex/developer/conversations/interactions-api/interaction-webhooks>).
     pub inactive_is_told: bool,
+    /// True when an agent who transfers a conversation stays a participant of its channel until the next one has joined.
+    /// *Assumed*: false, they leave at once. Flex 2.17.1 lets go of the conversation as soon as the transfer is accepted,
+    /// and looks for the participant among all, not only the active ones, when the agent completes the task (*read* in
+    /// `@twilio/flex-ui` 2.17.1).
+    pub transfer_keeps_agent: bool,
     /// Maximum length of TwiML in a parameter, in characters. *Read* for creating calls
     /// (<https://www.twilio.com/docs/voice/api/call-resource>); *assumed* for updating them.
     pub twiml_limit: usize,
@@ -264,6 +269,7 @@ impl Default for Facts {
             message_callback_is_form: false,
             left_chat_invites_itself: true,
             inactive_is_told: true,
+            transfer_keeps_agent: false,
             twiml_limit: 4000,
             document_limit: 65_536,
             event_delay: Millis(300),

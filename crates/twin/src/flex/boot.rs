@@ -20,6 +20,7 @@ pub(super) fn routes() -> Router<Flex> {
         .route("/@flex-api.twilio.com/v1/Accounts/{account}/Tokens/Info", post(token_info))
         .route("/@flex-api.twilio.com/v1/Instances/{instance}/Teams/Context", get(nothing))
         .route("/@flex-api.twilio.com/v1/account/provision/status", get(inactive))
+        .route("/@flex-api.twilio.com/v3/Instances/{instance}/TransferSettings", get(transfer_settings))
         .route("/@flex.twilio.com/api/v1/Session", get(session))
         .route("/@status.twilio.com/api/v2/summary.json", get(status))
         // Flex throws for anything but a list.
@@ -156,6 +157,13 @@ async fn session(State(flex): State<Flex>, headers: HeaderMap) -> Result<Json<Va
     Ok(Json(
         json!({ "features": features, "insights_active": false, "plugins": [], "segment": {}, "datadog": {} }),
     ))
+}
+
+/// Transfers of chats. Flex asks when the feature `new-transfer-experience` is on (*read* in `@twilio/flex-ui` 2.17.1).
+async fn transfer_settings() -> Json<Value> {
+    Json(json!({ "transfer_settings": [
+        { "enabled": true, "transfer_notes_enabled": false, "ai_summary_enabled": false }
+    ] }))
 }
 
 async fn status() -> Json<Value> {

@@ -51,6 +51,12 @@ pub fn translate(rpc: &Rpc, workspace: &WorkspaceSid, worker: &WorkerSid) -> Res
                 ["Workers", sid, rest @ ..] if *sid == worker.as_str() => {
                     own(worker, &rpc.method, rest, params)
                 }
+                // Flex's directory, whose filters are not looked at, and the names of other agents.
+                ["Workers"] if rpc.method == "GET" => Ok(Request::ListWorkers { friendly_name: None }),
+                ["TaskQueues"] if rpc.method == "GET" => Ok(Request::ListTaskQueues),
+                ["Workers", sid] if rpc.method == "GET" => {
+                    Ok(Request::FetchWorker(WorkerSid::parse(sid).map_err(|_| Refusal::Unknown)?))
+                }
                 ["Workers", ..] => Err(Refusal::Foreign),
                 ["Activities"] if rpc.method == "GET" => Ok(Request::ListActivities),
                 ["Tasks"] if rpc.method == "POST" => outbound_task(worker, params),
@@ -61,6 +67,9 @@ pub fn translate(rpc: &Rpc, workspace: &WorkspaceSid, worker: &WorkerSid) -> Res
         }
         ["v1", "Interactions", interaction, "Channels", rest @ ..] => {
             interaction_channel(worker, &rpc.method, interaction, rest, params)
+        }
+        ["v1", "Instances", _, "Interactions", interaction, "Channels", _, "Transfers"] => {
+            transfers(worker, &rpc.method, interaction, params)
         }
         ["v1", "Channels"] if rpc.method == "GET" => {
             Ok(Request::Chat(ChatRequest::ListPaused { worker: worker.clone() }))
@@ -211,6 +220,9 @@ fn interaction_channel(
     let interaction = InteractionSid::parse(interaction).map_err(|_| Refusal::Unknown)?;
     let request = match (method, path) {
         ("GET", []) => Request::ListChannels(task),
+        ("GET", [_, "Participants"]) if params.text("status").as_deref() == Some("all") => {
+            Request::Chat(ChatRequest::ListAllParticipants(interaction))
+        }
         ("GET", [_, "Participants"]) => Request::ListChannelParticipants(task),
         ("GET", [_]) => Request::Chat(ChatRequest::FetchChannel(interaction)),
         ("POST", [_]) if params.text("status").as_deref() == Some("active") => {
@@ -245,6 +257,29 @@ fn interaction_channel(
         _ => return Err(Refusal::Unknown),
     };
     Ok(request)
+}
+
+/// Transfers of a chat. Flex offers cold ones only.
+fn transfers(
+    worker: &WorkerSid,
+    method: &str,
+    interaction: &str,
+    params: Params<'_>,
+) -> Result<Request, Refusal> {
+    let interaction = InteractionSid::parse(interaction).map_err(|_| Refusal::Unknown)?;
+    match method {
+        "GET" => Ok(Request::Chat(ChatRequest::ListTransfers(interaction))),
+        "POST" if params.text("type").as_deref() == Some("cold") => {
+            Ok(Request::Chat(ChatRequest::Transfer {
+                interaction,
+                worker: worker.clone(),
+                from: params.sid("from", ParticipantSid::parse)?,
+                to: params.text("to").ok_or(Refusal::Parameter("to"))?,
+            }))
+        }
+        "POST" => Err(Refusal::Parameter("type")),
+        _ => Err(Refusal::Unknown),
+    }
 }
 
 /// Flex's "Join Call", or a third party.
@@ -443,6 +478,20 @@ mod tests {
         let request = ask("POST", &url, params).expect("known");
         assert!(matches!(request, Request::UpdateTransfer { status, .. } if status == "canceled"));
         assert_eq!(ask("POST", &url, json!({})).err(), Some(Refusal::Parameter("TransferStatus")));
+    }
+
+    #[test]
+    fn a_chat_is_transferred_by_its_participant() {
+        let digits = TaskSid::numbered(0xabc).digits().to_owned();
+        let url = format!("v1/Instances/GO{digits}/Interactions/KD{digits}/Channels/UO{digits}/Transfers");
+        let from = ParticipantSid::numbered(3);
+        let params =
+            json!({ "type": "cold", "from": from, "to": WorkerSid::numbered(0xb0), "noteSid": null });
+        let request = ask("POST", &url, params).expect("known");
+        assert!(matches!(request, Request::Chat(ChatRequest::Transfer { from: of, .. }) if of == from));
+        assert_eq!(ask("POST", &url, json!({ "type": "warm" })).err(), Some(Refusal::Parameter("type")));
+        let request = ask("GET", &url, Value::Null).expect("known");
+        assert!(matches!(request, Request::Chat(ChatRequest::ListTransfers(_))));
     }
 
     #[test]

@@ -162,6 +162,8 @@ pub struct Assumptions {
     pub left_chat_invites_itself: Option<bool>,
     /// [`crate::facts::Facts::inactive_is_told`].
     pub inactive_is_told: Option<bool>,
+    /// [`crate::facts::Facts::transfer_keeps_agent`].
+    pub transfer_keeps_agent: Option<bool>,
 }
 
 /// An event of TaskRouter.

@@ -95,6 +95,28 @@ impl Model {
         })
     }
 
+    /// All workers and all queues, for Flex's directory. Lists that are asked for in an order have a token instead of
+    /// `after_sid` (*read* in `twilio-taskrouter`).
+    pub(super) fn bridge_workers(&self) -> Value {
+        let workers: Vec<Value> =
+            self.workers.iter().map(|(sid, worker)| self.bridge_worker(sid, worker)).collect();
+        json!({ "contents": workers, "after_sid": null, "meta": { "next_token": null } })
+    }
+
+    pub(super) fn bridge_queues(&self) -> Value {
+        let queues = self.account.queues.iter().map(|queue| {
+            json!({
+                "sid": queue.sid, "account_sid": self.account.sid, "workspace_sid": self.account.workspace,
+                "friendly_name": queue.name, "target_workers": queue.target_workers, "task_order": "FIFO",
+                "max_reserved_workers": 1, "assignment_activity_sid": null, "assignment_activity_name": null,
+                "reservation_activity_sid": null, "reservation_activity_name": null,
+                "lifo_queue": false, "date_created": seconds(Millis(0)), "date_updated": seconds(Millis(0)),
+            })
+        });
+        let queues: Vec<Value> = queues.collect();
+        json!({ "contents": queues, "after_sid": null, "meta": { "next_token": null } })
+    }
+
     pub(super) fn bridge_channels(&self, task: &TaskSid) -> Value {
         json!({"channels": [self.bridge_channel(task)]})
     }

@@ -182,6 +182,7 @@ impl Model {
                 message_callback_is_form,
                 left_chat_invites_itself,
                 inactive_is_told,
+                transfer_keeps_agent,
             }) => {
                 let facts = &mut self.facts;
                 facts.dead_leg_after = dead_leg_after_ms.map_or(facts.dead_leg_after, Millis);
@@ -198,6 +199,7 @@ impl Model {
                 facts.left_chat_invites_itself =
                     left_chat_invites_itself.unwrap_or(facts.left_chat_invites_itself);
                 facts.inactive_is_told = inactive_is_told.unwrap_or(facts.inactive_is_told);
+                facts.transfer_keeps_agent = transfer_keeps_agent.unwrap_or(facts.transfer_keeps_agent);
             }
             Event::Timer(timer) => {
                 if let Some(due) = self.timers.remove(&timer) {

@@ -504,7 +504,7 @@ impl Model {
             .filter(|(_, worker)| name.is_none_or(|name| worker.name == name))
             .map(|(sid, worker)| self.rest_worker(sid, worker))
             .collect();
-        ok(list("workers", workers), Value::Null)
+        ok(list("workers", workers), self.bridge_workers())
     }
 
     fn update_worker(

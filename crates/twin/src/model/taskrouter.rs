@@ -340,6 +340,7 @@ impl Model {
         for reservation in pending {
             self.set_reservation(&reservation, ReservationStatus::Canceled);
         }
+        self.chat_transfer_fails(sid);
     }
 
     /// Ends a task that a worker has.

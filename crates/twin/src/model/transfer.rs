@@ -118,7 +118,7 @@ impl Model {
         self.transfer_reply(sid)
     }
 
-    fn target(&self, to: &str) -> Option<TransferTo> {
+    pub(super) fn target(&self, to: &str) -> Option<TransferTo> {
         let worker = WorkerSid::parse(to).ok().filter(|sid| self.workers.contains_key(sid));
         let queue = || {
             let sid = TaskQueueSid::parse(to).ok()?;
@@ -128,7 +128,7 @@ impl Model {
     }
 
     /// True when the worker is available and has capacity.
-    fn could_take(&self, worker: &WorkerSid, channel: usize) -> bool {
+    pub(super) fn could_take(&self, worker: &WorkerSid, channel: usize) -> bool {
         self.workers.get(worker).is_some_and(|state| self.is_available(state))
             && self.free_capacity(worker, channel) > 0
     }

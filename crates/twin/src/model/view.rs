@@ -286,7 +286,7 @@ impl Model {
             })
             .collect();
         let body = list("task_queues", items);
-        Reply { status: 200, body, etag: None, bridge: Value::Null }
+        Reply { status: 200, body, etag: None, bridge: self.bridge_queues() }
     }
 
     pub(super) fn channel_list(&self, sid: &WorkerSid) -> Result<Reply, ApiError> {

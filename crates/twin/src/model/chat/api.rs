@@ -98,6 +98,8 @@ pub enum ChatRequest {
     },
     /// `GET Interactions/{KD}/Channels/{UO}/Participants`.
     ListParticipants(InteractionSid),
+    /// Flex: the same with `status` `all`: also those who have left.
+    ListAllParticipants(InteractionSid),
     /// `POST Interactions/{KD}/Channels/{UO}/Participants/{UT}`.
     UpdateParticipant {
         /// The interaction.
@@ -107,6 +109,19 @@ pub enum ChatRequest {
         /// `Status`: `closed` or `wrapup`.
         status: String,
     },
+    /// Flex: `POST Instances/{GO}/Interactions/{KD}/Channels/{UO}/Transfers`.
+    Transfer {
+        /// The interaction.
+        interaction: InteractionSid,
+        /// The requesting worker.
+        worker: WorkerSid,
+        /// `from`: the worker's participant.
+        from: ParticipantSid,
+        /// `to`: a worker or a queue.
+        to: String,
+    },
+    /// Flex: `GET Instances/{GO}/Interactions/{KD}/Channels/{UO}/Transfers`.
+    ListTransfers(InteractionSid),
     /// Sets the webhooks of the account's conversations and interactions.
     Webhooks(WebhookSettings),
 }

@@ -52,6 +52,7 @@ impl Model {
             participants: vec![],
             invites: BTreeMap::new(),
             paused: None,
+            transfers: vec![],
             read: BTreeMap::new(),
         };
         self.chats.insert(conversation.clone(), chat);

@@ -12,6 +12,7 @@ mod pause;
 mod routing;
 mod state;
 mod sync;
+mod transfers;
 mod view;
 mod webhooks;
 
@@ -88,6 +89,18 @@ impl Model {
             ChatRequest::ListParticipants(interaction) => {
                 let chat = self.chat_of(&interaction)?;
                 Ok(self.participants_reply(&chat))
+            }
+            ChatRequest::ListAllParticipants(interaction) => {
+                let chat = self.chat_of(&interaction)?;
+                Ok(self.all_participants_reply(&chat))
+            }
+            ChatRequest::Transfer { interaction, worker, from, to } => {
+                let chat = self.chat_of(&interaction)?;
+                self.transfer_chat(&chat, &worker, &from, &to)
+            }
+            ChatRequest::ListTransfers(interaction) => {
+                let chat = self.chat_of(&interaction)?;
+                Ok(self.transfer_list(&chat))
             }
             ChatRequest::UpdateParticipant { interaction, participant, status } => {
                 let chat = self.chat_of(&interaction)?;

@@ -18,7 +18,7 @@ impl Model {
         self.tell_interaction(conversation, &Told::Joined(participant));
     }
 
-    fn leaves(&mut self, conversation: &ConversationSid, sid: &ParticipantSid) {
+    pub(super) fn leaves(&mut self, conversation: &ConversationSid, sid: &ParticipantSid) {
         let now = self.now;
         let Some(chat) = self.chats.get_mut(conversation) else { return };
         let here = chat.participants.iter_mut().find(|it| it.sid == *sid && it.left.is_none());
@@ -37,7 +37,7 @@ impl Model {
     }
 
     /// Tells every agent of the conversation, and the participant themselves.
-    fn tell_agents(&mut self, conversation: &ConversationSid, about: &Participant, event: &str) {
+    pub(super) fn tell_agents(&mut self, conversation: &ConversationSid, about: &Participant, event: &str) {
         let Some(chat) = self.chats.get(conversation) else { return };
         let seats = chat.present().chain([about]).filter_map(|participant| participant.agent.as_ref());
         let mut workers: Vec<WorkerSid> = seats.map(|seat| seat.worker.clone()).collect();
@@ -106,6 +106,9 @@ impl Model {
             "wrapup" => ReservationStatus::Wrapping,
             _ => return Err(ApiError::bad_request("Invalid parameter Status")),
         };
+        if after == ReservationStatus::Completed && self.completes_transferred(conversation, sid) {
+            return Ok(self.chat_participant_reply(conversation, sid));
+        }
         let chat = self.chat(conversation)?;
         let here = chat.present().find(|participant| participant.sid == *sid);
         let seat = here.ok_or_else(|| missing("participant"))?.agent.clone();

@@ -123,5 +123,6 @@ impl Model {
         };
         self.set_status(conversation, ChannelStatus::Active);
         self.joins(conversation, agent);
+        self.transfer_is_taken(conversation, task);
     }
 }

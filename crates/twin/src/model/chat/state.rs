@@ -28,6 +28,8 @@ pub(in crate::model) struct Chat {
     pub(super) invites: BTreeMap<InviteSid, TaskSid>,
     /// Who has paused it, and the attributes of their task: a JSON object as text.
     pub(super) paused: Option<(WorkerSid, String)>,
+    /// Transfers by Flex's own button, the oldest first.
+    pub(super) transfers: Vec<ChatTransfer>,
     /// Index of the last message that each user has read.
     pub(super) read: BTreeMap<String, u64>,
 }
@@ -40,6 +42,8 @@ pub(super) enum ChannelStatus {
     Inactive,
     /// Its agent has paused it.
     Paused,
+    /// Its agent has transferred it, and nobody has taken it yet.
+    Transferring,
     Closed,
 }
 
@@ -49,13 +53,51 @@ impl ChannelStatus {
             Self::Active => "active",
             Self::Inactive => "inactive",
             Self::Paused => "pause",
+            Self::Transferring => "transfer",
             Self::Closed => "closed",
         }
     }
 
-    /// The state of the conversation: a paused one goes on.
+    /// The state of the conversation: one that is paused or transferred goes on.
     pub(super) fn state(self) -> &'static str {
-        if self == Self::Paused { Self::Active.as_str() } else { self.as_str() }
+        match self {
+            Self::Paused | Self::Transferring => Self::Active.as_str(),
+            Self::Active | Self::Inactive | Self::Closed => self.as_str(),
+        }
+    }
+}
+
+/// A transfer by Flex's own button.
+#[derive(Clone, Debug)]
+pub(super) struct ChatTransfer {
+    /// `UX…`.
+    pub(super) sid: String,
+    /// The participant who transfers.
+    pub(super) from: ParticipantSid,
+    /// A worker or a queue.
+    pub(super) to: String,
+    pub(super) status: ChatTransferStatus,
+    /// The task by which the next agent is asked.
+    pub(super) task: TaskSid,
+    pub(super) created: Millis,
+    pub(super) updated: Millis,
+}
+
+/// As in `status` of a transfer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ChatTransferStatus {
+    Active,
+    Completed,
+    Failed,
+}
+
+impl ChatTransferStatus {
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+        }
     }
 }
 

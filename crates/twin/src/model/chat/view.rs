@@ -2,7 +2,7 @@
 
 use super::{
     InviteRouting,
-    state::{Chat, Message, Participant},
+    state::{Chat, ChatTransfer, Message, Participant},
 };
 use crate::{
     dates::iso,
@@ -93,6 +93,34 @@ impl Model {
         let Some(chat) = self.chats.get(sid) else { return ok(Value::Null, Value::Null) };
         let rest = chat.present().map(|participant| rest_participant(chat, participant)).collect();
         ok(list("participants", rest), self.bridge_chat_participants(sid))
+    }
+
+    /// Also those who have left.
+    pub(super) fn all_participants_reply(&self, sid: &ConversationSid) -> Reply {
+        let all = self.chats.get(sid).into_iter().flat_map(|chat| {
+            chat.participants.iter().map(|participant| of_participant(sid, chat, participant))
+        });
+        let all: Vec<Value> = all.collect();
+        ok(Value::Null, json!({ "channel_type": "web", "participants": all }))
+    }
+
+    pub(super) fn transfer_list(&self, sid: &ConversationSid) -> Reply {
+        let transfers =
+            self.chats.get(sid).into_iter().flat_map(|chat| {
+                chat.transfers.iter().map(|transfer| self.bridge_chat_transfer(chat, transfer))
+            });
+        let transfers: Vec<Value> = transfers.collect();
+        ok(Value::Null, json!(transfers))
+    }
+
+    pub(super) fn bridge_chat_transfer(&self, chat: &Chat, transfer: &ChatTransfer) -> Value {
+        json!({
+            "sid": transfer.sid, "account_sid": self.account.sid,
+            "instance_sid": format!("GO{}", self.account.sid.digits()), "interaction_sid": chat.interaction,
+            "channel_sid": chat.channel, "type": "cold", "from": transfer.from, "to": transfer.to,
+            "status": transfer.status.as_str(), "note_sid": null, "summary_sid": null,
+            "date_created": iso(transfer.created), "date_updated": iso(transfer.updated),
+        })
     }
 
     pub(super) fn chat_participant_reply(

@@ -368,3 +368,137 @@ fn a_paused_chat_comes_back_to_its_agent_alone_and_without_being_accepted() {
     assert_eq!((world.status(&chat).as_str(), world.members(&chat).len()), ("active", 2));
     assert!(world.chat(resume(ada())).is_err(), "once");
 }
+
+impl World {
+    fn transfers(
+        &mut self,
+        chat: &Chat,
+        worker: &WorkerSid,
+        from: &ParticipantSid,
+        to: &str,
+    ) -> Result<Reply, ApiError> {
+        let (worker, from, to) = (worker.clone(), from.clone(), to.to_owned());
+        self.chat(ChatRequest::Transfer { interaction: chat.interaction.clone(), worker, from, to })
+    }
+
+    /// How the last transfer of the chat stands.
+    fn transfer(&mut self, chat: &Chat) -> String {
+        let all = self.chat(ChatRequest::ListTransfers(chat.interaction.clone())).expect("a list").bridge;
+        let last = all.as_array().and_then(|all| all.last()).expect("a transfer");
+        last["status"].as_str().expect("a status").to_owned()
+    }
+
+    /// The participant of this kind who joined first.
+    fn first(&mut self, chat: &Chat, kind: &str) -> ParticipantSid {
+        let all = self.participants(chat);
+        let first = all.as_array().and_then(|all| all.iter().find(|it| it["type"] == kind)).expect("one");
+        ParticipantSid::parse(first["sid"].as_str().expect("a sid")).expect("a sid")
+    }
+
+    fn status_of(&self, reservation: &ReservationSid) -> ReservationStatus {
+        self.model.reservations.get(reservation).expect("a reservation").status
+    }
+}
+
+#[test]
+fn a_transfer_asks_the_other_agent_while_the_first_one_wraps_up_and_has_left() {
+    let (mut world, chat, (reservation, task)) = chats();
+    world.available(&bo());
+    let from = world.first(&chat, "agent");
+    world.webhooks();
+    let settings = WebhookSettings {
+        interactions: Some("http://x/".into()),
+        interaction_events: vec![
+            "onParticipantLeft".into(),
+            "onParticipantJoined".into(),
+            "onChannelStatusUpdated".into(),
+        ],
+        ..WebhookSettings::default()
+    };
+    world.chat(ChatRequest::Webhooks(settings)).expect("set");
+    let made = world.transfers(&chat, &ada(), &from, bo().as_str()).expect("transferred");
+    assert_eq!((made.status, &made.bridge["status"]), (201, &json!("active")));
+    assert_eq!((world.status(&chat), world.transfer(&chat)), ("transfer".into(), "active".into()));
+    assert_eq!(world.members(&chat), [CUSTOMER]);
+    assert_eq!(world.status_of(&reservation), ReservationStatus::Wrapping);
+
+    let offer = world.reservation_of(&bo());
+    let attributes = world.model.tasks.get(&offer.1).expect("a task").attributes.clone();
+    assert_eq!(attributes["transfer_sid"], made.bridge["sid"]);
+    assert_eq!(attributes["name"], "Customer");
+    assert_ne!(offer.1, task);
+    world.answers(&chat, &bo(), &offer, true).expect("accepted");
+    assert_eq!((world.status(&chat), world.transfer(&chat)), ("active".into(), "completed".into()));
+    assert_eq!(world.members(&chat).len(), 2);
+    let told: Vec<String> = world.webhooks().into_iter().map(|(event, _)| event).collect();
+    assert_eq!(
+        told,
+        ["onChannelStatusUpdated", "onParticipantLeft", "onChannelStatusUpdated", "onParticipantJoined"]
+    );
+
+    // The first one is found among all, and is removed as Flex completes the task.
+    let all = world.chat(ChatRequest::ListAllParticipants(chat.interaction.clone())).expect("all").bridge;
+    assert_eq!(all["participants"].as_array().map(Vec::len), Some(3));
+    let close = ChatRequest::UpdateParticipant {
+        interaction: chat.interaction.clone(),
+        participant: from,
+        status: "closed".into(),
+    };
+    world.chat(close).expect("removed");
+    assert_eq!(world.status_of(&reservation), ReservationStatus::Completed);
+    assert_eq!(world.status(&chat), "active");
+}
+
+#[test]
+fn a_transfer_that_is_declined_goes_on_to_the_next_agent_and_never_back_by_itself() {
+    let (mut world, chat, _) = chats();
+    world.available(&bo());
+    let from = world.first(&chat, "agent");
+    world.transfers(&chat, &ada(), &from, bo().as_str()).expect("transferred");
+    let offer = world.reservation_of(&bo());
+    world.answers(&chat, &bo(), &offer, false).expect("declined");
+    assert_eq!(world.transfer(&chat), "active");
+    // Nobody else is in the workflow but the agent who has transferred it.
+    let again = world.reservation_of(&ada());
+    assert_eq!(again.1, offer.1);
+    world.answers(&chat, &ada(), &again, true).expect("accepted");
+    assert_eq!((world.status(&chat), world.transfer(&chat)), ("active".into(), "completed".into()));
+    assert_eq!(world.members(&chat), [CUSTOMER, ADA]);
+}
+
+#[test]
+fn a_transfer_that_nobody_takes_fails_and_leaves_the_customer_alone() {
+    let (mut world, chat, (reservation, _)) = chats();
+    let from = world.first(&chat, "agent");
+    world.activity(&ada(), 0);
+    world.transfers(&chat, &ada(), &from, bo().as_str()).expect("transferred");
+    world.pass(Millis::seconds(86_400));
+    assert_eq!((world.status(&chat), world.transfer(&chat)), ("active".into(), "failed".into()));
+    assert_eq!(world.members(&chat), [CUSTOMER]);
+    assert_eq!(world.status_of(&reservation), ReservationStatus::Wrapping);
+}
+
+#[test]
+fn an_agent_transfers_only_their_own_chat_and_only_once_at_a_time() {
+    let (mut world, chat, _) = chats();
+    let (agent, customer) = (world.first(&chat, "agent"), world.first(&chat, "customer"));
+    assert!(world.transfers(&chat, &bo(), &agent, bo().as_str()).is_err());
+    assert!(world.transfers(&chat, &ada(), &customer, bo().as_str()).is_err());
+    assert!(world.transfers(&chat, &ada(), &agent, "WK00").is_err());
+    world.transfers(&chat, &ada(), &agent, bo().as_str()).expect("transferred");
+    assert!(world.transfers(&chat, &ada(), &agent, bo().as_str()).is_err());
+}
+
+#[test]
+fn an_agent_who_transfers_may_stay_until_the_next_one_has_joined() {
+    let (mut world, chat, _) = chats();
+    world.available(&bo());
+    let transfer_keeps_agent = Some(true);
+    world.tell(Event::Assume(Assumptions { transfer_keeps_agent, ..Assumptions::default() }));
+    let from = world.first(&chat, "agent");
+    world.transfers(&chat, &ada(), &from, bo().as_str()).expect("transferred");
+    assert_eq!(world.members(&chat), [CUSTOMER, ADA]);
+    let offer = world.reservation_of(&bo());
+    world.answers(&chat, &bo(), &offer, true).expect("accepted");
+    assert!(!world.members(&chat).contains(&ADA.to_owned()));
+}
