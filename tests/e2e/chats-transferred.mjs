@@ -102,11 +102,10 @@ export const toAnotherAgent = {
   },
 };
 
-export const andClosesTheTab = {
-  title:
-    'An agent transfers a chat and closes the tab, and nobody is told or invited before the next agent takes it',
+const closesTheTab = (/** @type {string} */ title, /** @type {object} */ assumed) => ({
+  title,
   async play(/** @type {Story} */ story) {
-    const { ada, bo, customer } = await transferred(story);
+    const { ada, bo, customer } = await transferred(story, assumed);
     await story.step('Ada closes the tab', () => ada.closesTab());
     await story.step('nobody is told or invited', async () => {
       await passes(LONG);
@@ -115,7 +114,17 @@ export const andClosesTheTab = {
     });
     await goesOn(story, bo, customer);
   },
-};
+});
+
+export const andClosesTheTab = closesTheTab(
+  'An agent transfers a chat and closes the tab, and nobody is told or invited before the next agent takes it',
+  {},
+);
+
+export const andStaysOnIt = closesTheTab(
+  'An agent who transfers a chat stays on it until the next one takes it, closes the tab, and nobody is told or invited',
+  { transferKeepsAgent: true, inactiveIsTold: false },
+);
 
 export const andIsDeclined = {
   title: 'An agent transfers a chat and closes the tab, the next agent declines it, and it is offered again',
@@ -128,7 +137,9 @@ export const andIsDeclined = {
         async () => (await story.twilio.worker('ada')).activity === 'Offline',
       );
     });
-    await story.step('Bo declines it', () => bo.act('RejectTask'));
+    await story.step('Bo declines it, by the button of Flex', () =>
+      bo.page.locator('.Twilio-TaskButton-Reject').first().click({ timeout: 20_000 }),
+    );
     await story.step('the workflow finds nobody', async () => {
       const { tasks } = await chat(story, customer);
       await stands(story, customer, 'waiting');

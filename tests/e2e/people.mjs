@@ -236,6 +236,7 @@ export class Twilio {
       presenceTtlMs: 30_000,
       retryPauseMs: 0,
       leftChatInvitesItself: true,
+      inactiveIsTold: true,
       transferKeepsAgent: false,
     });
     await fetch(`${this.url}/__twin/phones`, { method: 'DELETE' });

@@ -79,7 +79,7 @@ pub struct Absence {
     pub deadline: Millis,
     /// The agents who were on it, by their participants.
     pub lost: BTreeMap<ParticipantSid, WorkerSid>,
-    /// The agent who had it last, and is invited first.
+    /// The agent who had it last, and is invited first; `None` if they have sent it to others.
     pub last_agent: Option<WorkerSid>,
     /// The task whose attributes are sent again.
     pub task: Option<TaskSid>,

@@ -8,7 +8,7 @@ use crate::desk::Desk;
 use crate::diagnosis::{ATTENDANCE, Attendance, Diagnosis, Row, idle_since};
 use crate::effect::{Effect, Note};
 use crate::event::{Event, Outcome};
-use crate::facts::{ChannelState, Facts};
+use crate::facts::{ChannelState, Facts, Participant};
 use crate::format::Format;
 use crate::plan::{Desired, Plan};
 use crate::policy::{Policies, Policy};
@@ -323,13 +323,15 @@ impl Conversation {
         let lost: BTreeMap<_, _> =
             of.agents().filter_map(|(sid, agent)| Some((sid.clone(), agent.worker()?.clone()))).collect();
         let newest = self.facts.roster().newest_agent().map(|(_, agent)| agent);
+        // The agent who has sent it to others is not asked first.
+        let staying = newest.filter(|agent| cause != Cause::Unrouted || !self.is_sent_on(agent));
         let absence = Absence {
             number: self.absences + 1,
             cause,
             began_at: now,
             deadline: now + policy.deadline,
             lost,
-            last_agent: newest.and_then(|agent| agent.worker()).cloned(),
+            last_agent: staying.and_then(|agent| agent.worker()).cloned(),
             task: newest.and_then(|agent| agent.task()).cloned(),
             told_at: None,
             after_invite: self.facts.invites().last_number(),
@@ -337,6 +339,13 @@ impl Conversation {
         self.absences = absence.number;
         self.note(effects, Note::Began { absence: absence.number, cause, row });
         self.absence = Some(absence);
+    }
+
+    /// True if a later task than this agent's, and none of ours, has looked for another agent: Flex's transfer, or a program's
+    /// invite.
+    fn is_sent_on(&self, agent: &Participant) -> bool {
+        let newest = self.facts.tasks().newest().filter(|task| !self.facts.invites().brought(task));
+        newest.is_some_and(|newest| agent.task().is_some_and(|own| own != newest))
     }
 
     /// True if the conversation has an agent, or needs none, or something happens by itself.

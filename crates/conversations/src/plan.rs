@@ -4,7 +4,7 @@
 use crate::absence::{Absence, Cause};
 use crate::action::{Action, Once, Slot, Telling};
 use crate::diagnosis::{Attendance, Diagnosis, InviteState, Session, Step};
-use crate::facts::{Participant, Place};
+use crate::facts::{ChannelState, Participant, Place};
 use crate::policy::{AtDeadline, WhenUnattended};
 use crate::requests::Requests;
 use rejoin_protocol::{Millis, ParticipantSid, WorkerSid};
@@ -91,9 +91,10 @@ impl Plan<'_> {
         if last.is_some_and(|last| !self.is_due(last + LOOKS_APART, desired)) {
             return;
         }
+        let is_transferred = self.of.facts.channel().state() == ChannelState::Transferring;
         let look = Action::Look {
             place: place.clone(),
-            routing: self.of.absence.is_some() || self.of.agents().next().is_none(),
+            routing: self.of.absence.is_some() || is_transferred || self.of.agents().next().is_none(),
             task: self.of.routing_task().cloned(),
             confirm: false,
             watch,

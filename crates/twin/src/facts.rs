@@ -215,7 +215,7 @@ pub struct Facts {
     /// anybody. *Read* for Flex's own "leave"
     /// (<https://www.twilio.com/docs/flex/end-user-guide/leave-and-pause>), *assumed* for the same by REST.
     pub left_chat_invites_itself: bool,
-    /// True when the interaction's webhook tells that a channel is inactive. *Assumed*: the documentation of
+    /// True when the interaction's webhook tells that a channel is inactive or transferred. *Assumed*: the documentation of
     /// `onChannelStatusUpdated` names active and closed
     /// (<https://www.twilio.com/docs/flex/developer/conversations/interactions-api/interaction-webhooks>).
     pub inactive_is_told: bool,

@@ -3,7 +3,7 @@
 
 use super::{Diagnosis, InviteState, Presence};
 use crate::facts::{ChannelState, TaskState};
-use rejoin_protocol::Millis;
+use rejoin_protocol::{Millis, TaskSid};
 
 /// By default Flex itself makes a task for the customer's next message into an inactive conversation. It is there within this
 /// time, or not at all.
@@ -154,14 +154,26 @@ pub const ATTENDANCE: &[Row] = &[
         holds: |it| it.facts.roster().asked_at().is_none(),
     },
     Row {
-        when: "It was paused, and an agent has joined since.",
+        when: "It was paused or transferred, and an agent has joined since.",
         attendance: Attendance::Undecided,
-        holds: |it| it.is(ChannelState::Paused) && it.has_joined_since_state(),
+        holds: |it| {
+            (it.is(ChannelState::Paused) || it.is(ChannelState::Transferring)) && it.has_joined_since_state()
+        },
     },
     Row {
         when: "An agent has paused it.",
         attendance: Attendance::Paused,
         holds: |it| it.is(ChannelState::Paused),
+    },
+    Row {
+        when: "An agent transfers it, and Twilio was not asked for its newest task since.",
+        attendance: Attendance::Undecided,
+        holds: |it| it.is(ChannelState::Transferring) && !it.was_asked_for_task(),
+    },
+    Row {
+        when: "An agent transfers it; its newest task is open, and nobody has come by it.",
+        attendance: Attendance::Waiting,
+        holds: |it| it.is(ChannelState::Transferring) && it.has_untaken_task(),
     },
     Row {
         when: "No agent is on it; our invite is open.",
@@ -352,6 +364,18 @@ impl Diagnosis<'_> {
     fn was_asked_after_message(self) -> bool {
         let asked_at = self.facts.roster().asked_at();
         asked_at >= self.own_task_by() && asked_at >= self.facts.channel().seen_at()
+    }
+
+    /// True if Twilio has named the newest task since the channel's state was seen, or has named none.
+    fn was_asked_for_task(self) -> bool {
+        let named_at = self.facts.tasks().newest_at().or(self.facts.roster().asked_at());
+        named_at >= self.facts.channel().seen_at()
+    }
+
+    fn has_untaken_task(self) -> bool {
+        let (tasks, roster) = (self.facts.tasks(), self.facts.roster());
+        let is_open = |task: &&TaskSid| tasks.state(task) != Some(TaskState::Ended);
+        tasks.newest().filter(is_open).is_some_and(|task| !roster.came_by(task))
     }
 
     fn has_waiting_task(self) -> bool {

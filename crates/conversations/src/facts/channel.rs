@@ -21,6 +21,8 @@ pub enum ChannelState {
     Active,
     /// An agent has paused it in Flex, and gets it back.
     Paused,
+    /// An agent transfers it in Flex, and another one is asked.
+    Transferring,
     /// No agent is on it until the customer writes: an agent has left it in Flex, or it is parked.
     Inactive,
     /// It is over, for good (<https://www.twilio.com/docs/flex/developer/conversations/interactions-api>).

@@ -58,6 +58,11 @@ impl Tasks {
         self.newest.as_ref().map(|Latest((_, task))| task)
     }
 
+    /// When the newest task was last named as such (point in time).
+    pub fn newest_at(&self) -> Option<Millis> {
+        self.newest.as_ref().map(|Latest((at, _))| *at)
+    }
+
     /// The newest state of a task; `None` if it is unknown.
     pub fn state(&self, task: &TaskSid) -> Option<TaskState> {
         let task = self.states.get(task)?;

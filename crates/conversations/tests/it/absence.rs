@@ -583,6 +583,67 @@ fn a_pause_whose_end_was_not_reported_is_found() {
     }
 }
 
+/// Ada transfers it by Flex's button, which makes task 2, and closes the tab. `stays`: Ada is a participant until the next agent has
+/// joined; `told`: the channel's state is reported. Neither is documented.
+fn transferred(stays: bool, told: bool) -> Room {
+    let mut room = Room::chatting();
+    room.state = ChannelState::Transferring;
+    room.tasks.insert(TaskSid::numbered(2), TaskState::Waiting);
+    room.newest_task = Some(TaskSid::numbered(2));
+    if told {
+        room.news(InteractionNews::Status(ChannelState::Transferring));
+    }
+    if !stays {
+        room.leaves(&agent(ADA, 1));
+    }
+    room.ada_goes();
+    room
+}
+
+#[test]
+fn while_a_transfer_looks_for_the_next_agent_nothing_is_said_or_done() {
+    for (stays, told) in [(false, false), (false, true), (true, false), (true, true)] {
+        let mut room = transferred(stays, told);
+        room.pass(3600);
+        assert_eq!((room.acts(), room.attendance()), (vec![], Attendance::Waiting), "{stays} {told}");
+        room.state = ChannelState::Active;
+        room.there.retain(|it| it.worker != Some(worker(ADA)));
+        room.bo_takes(2);
+        room.pass(600);
+        assert_eq!((room.acts(), room.attendance()), (vec![], Attendance::Attended), "{stays} {told}");
+    }
+}
+
+#[test]
+fn a_transfer_that_nobody_takes_is_routed_and_not_to_the_agent_who_transferred_it() {
+    for told in [false, true] {
+        let mut room = transferred(false, told);
+        room.pass(60);
+        room.state = ChannelState::Active;
+        room.task(2, TaskState::Ended);
+        room.pass(40);
+        assert_eq!((room.acts(), room.invited()), (vec!["invite"], vec![None]));
+        // An agent who stays is lost as others are.
+        let mut room = transferred(true, told);
+        room.pass(70);
+        room.task(2, TaskState::Ended);
+        room.pass(10);
+        assert_eq!(room.acts(), ["tell", "invite"]);
+    }
+}
+
+#[test]
+fn an_agent_lost_after_a_transfer_whose_end_was_not_reported_is_found() {
+    let mut room = transferred(false, true);
+    room.bo_takes(2);
+    room.pass(60);
+    assert_eq!(room.attendance(), Attendance::Attended);
+    room.page(BO, PAGE, PageEvent::Goodbye);
+    room.page(BO, PAGE, PageEvent::PushClosed);
+    room.pass(120);
+    assert_eq!((room.acts(), room.invited()), (vec!["tell", "invite"], vec![Some(worker(BO))]));
+}
+
 #[test]
 fn nothing_is_parked_before_the_customer_is_told() {
     for (is_told, told) in [(true, Outcome::Ok), (false, Outcome::Failed { reason: "refused".into() })] {

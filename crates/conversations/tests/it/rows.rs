@@ -112,6 +112,12 @@ fn each_row_decides_somewhere() {
         room.news(InteractionNews::Status(state));
         all.extend(rows(&mut room, &[|_| (), |room| pass(60)(room), |room| room.writes(CUSTOMER)]));
     }
+    let mut room = Room::chatting();
+    room.state = ChannelState::Transferring;
+    room.tasks.insert(TaskSid::numbered(2), TaskState::Waiting);
+    room.newest_task = Some(TaskSid::numbered(2));
+    let transfers: fn(&mut Room) = |room| room.news(InteractionNews::Status(ChannelState::Transferring));
+    all.extend(rows(&mut room, &[transfers, |room| pass(10)(room), |room| room.joins(agent(BO, 2))]));
     // A pause whose end is not reported.
     let mut room = Room::chatting();
     room.state = ChannelState::Paused;

@@ -34,12 +34,14 @@ const MESSAGES: u32 = 16;
 /// Number of invites, the newest, whose tasks are read.
 const INVITES: usize = 5;
 /// What Twilio or Flex write anew into the attributes of each task.
-const NOT_COPIED: [&str; 5] = [
+const NOT_COPIED: [&str; 6] = [
     "flexInteractionSid",
     "flexInteractionChannelSid",
     "flexChannelInviteSid",
     "conversations",
     "conference",
+    // Flex shows a task that has it as a transfer.
+    "transfer_sid",
 ];
 
 /// Carries actions out.
@@ -436,6 +438,23 @@ pub(crate) fn state(status: &str) -> ChannelState {
         "closed" | "failed" => ChannelState::Closed,
         "inactive" => ChannelState::Inactive,
         "pause" => ChannelState::Paused,
+        "transfer" => ChannelState::Transferring,
         _ => ChannelState::Active,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn an_invite_takes_over_what_flex_does_not_write_anew() {
+        let before = json!({
+            "name": "Customer", "flexChannelInviteSid": "KG1", "transfer_sid": "UX1", "isReconnect": true,
+        });
+        let Value::Object(before) = before else { panic!("no object") };
+        let after: Value = serde_json::from_str(&attributes(before, "key".into(), None)).expect("JSON");
+        assert_eq!(after, json!({ "name": "Customer", KEY: "key" }));
     }
 }

@@ -7,7 +7,7 @@
 //! their participant, and waits for `participant.removed`. *Assumed*: the next agent is asked by an invite whose task has the
 //! attributes of the one before and is of the same workflow; the channel's status is `transfer` meanwhile, which the
 //! interaction's webhook tells (`transfer` is *read* as one of its values in Twilio's OpenAPI description, `twilio_flex_v1.json`);
-//! and when nobody is found the channel is active again, and the agent who has transferred it does not get it back.
+//! and when nobody is found the channel is active again, and nobody is on it.
 
 use super::{
     InviteRouting,

@@ -121,8 +121,9 @@ impl Model {
             Told::Left(_) => "onParticipantLeft",
             Told::Status(_) => "onChannelStatusUpdated",
         };
-        // Not known: whether Twilio tells that a channel is inactive.
-        let silent = matches!(told, Told::Status(ChannelStatus::Inactive)) && !self.facts.inactive_is_told;
+        // Not known: whether Twilio tells that a channel is inactive or transferred.
+        let unsure = matches!(told, Told::Status(ChannelStatus::Inactive | ChannelStatus::Transferring));
+        let silent = unsure && !self.facts.inactive_is_told;
         if silent || !events.iter().any(|wanted| wanted == event) {
             return;
         }

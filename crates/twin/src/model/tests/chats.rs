@@ -6,8 +6,8 @@ use crate::model::{
     SyncChange, WebhookSettings, state::ReservationStatus,
 };
 use rejoin_protocol::{
-    ConversationSid, InteractionSid, InviteSid, Millis, ParticipantSid, ReservationSid, TaskSid, WorkerSid,
-    WorkflowSid,
+    ConversationSid, InteractionSid, InviteSid, Millis, ParticipantSid, ReservationSid, TaskQueueSid,
+    TaskSid, WorkerSid, WorkflowSid,
 };
 use serde_json::{Value, json};
 
@@ -450,7 +450,7 @@ fn a_transfer_asks_the_other_agent_while_the_first_one_wraps_up_and_has_left() {
 }
 
 #[test]
-fn a_transfer_that_is_declined_goes_on_to_the_next_agent_and_never_back_by_itself() {
+fn a_transfer_that_is_declined_goes_on_to_the_next_agent_in_the_workflow() {
     let (mut world, chat, _) = chats();
     world.available(&bo());
     let from = world.first(&chat, "agent");
@@ -458,12 +458,23 @@ fn a_transfer_that_is_declined_goes_on_to_the_next_agent_and_never_back_by_itsel
     let offer = world.reservation_of(&bo());
     world.answers(&chat, &bo(), &offer, false).expect("declined");
     assert_eq!(world.transfer(&chat), "active");
-    // Nobody else is in the workflow but the agent who has transferred it.
+    // Who may be the agent who has transferred it.
     let again = world.reservation_of(&ada());
     assert_eq!(again.1, offer.1);
     world.answers(&chat, &ada(), &again, true).expect("accepted");
     assert_eq!((world.status(&chat), world.transfer(&chat)), ("active".into(), "completed".into()));
     assert_eq!(world.members(&chat), [CUSTOMER, ADA]);
+}
+
+#[test]
+fn a_transfer_to_a_queue_goes_there_directly() {
+    let (mut world, chat, _) = chats();
+    let from = world.first(&chat, "agent");
+    let queue = TaskQueueSid::numbered(3);
+    let made = world.transfers(&chat, &ada(), &from, queue.as_str()).expect("transferred").bridge;
+    assert_eq!(made["to"], queue.as_str());
+    let next = world.model.tasks.values().find(|task| task.attributes["transfer_sid"] == made["sid"]);
+    assert_eq!(next.and_then(|task| task.queue.clone()), Some(queue));
 }
 
 #[test]
