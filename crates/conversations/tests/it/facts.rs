@@ -7,7 +7,7 @@ use rejoin_protocol::{ConversationSid, InviteSid, MemberSid, Millis, Participant
 
 fn state() -> impl Strategy<Value = ChannelState> {
     use ChannelState::*;
-    prop_oneof![Just(Active), Just(Paused), Just(Inactive), Just(Closed)]
+    prop_oneof![Just(Active), Just(Paused), Just(Transferring), Just(Inactive), Just(Closed)]
 }
 
 fn task_state() -> impl Strategy<Value = TaskState> {

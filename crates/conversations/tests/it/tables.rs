@@ -69,10 +69,11 @@ fn the_decision_table_is_drawn() {
 #[test]
 fn the_tests_that_the_document_names_exist() {
     let page = std::fs::read_to_string(docs("conversations.md")).unwrap();
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it");
-    let files =
-        std::fs::read_dir(folder).unwrap().map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap());
-    let code: String = files.collect();
+    let crates = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let folders = ["conversations/tests/it", "server/tests/it", "server/src/conversations"];
+    let files = folders.iter().flat_map(|folder| std::fs::read_dir(crates.join(folder)).unwrap());
+    let files = files.map(|file| file.unwrap().path()).filter(|path| path.is_file());
+    let code: String = files.map(|path| std::fs::read_to_string(path).unwrap()).collect();
     let (_, cases) = page.split_once("## Cases and their tests").unwrap();
     let (cases, _) = cases.split_once("\n## ").unwrap();
     let rows = cases.lines().filter(|line| line.starts_with("| ")).skip(1);
@@ -217,6 +218,7 @@ const EVENTS: &[(&str, Tell)] = &[
     ("the agent's participant leaves", |room| room.leaves(&agent(ADA, 1))),
     ("the customer leaves", |room| room.leaves(&customer())),
     ("the channel is paused", |room| status(room, ChannelState::Paused)),
+    ("the channel is transferred", |room| status(room, ChannelState::Transferring)),
     ("the channel is inactive", |room| status(room, ChannelState::Inactive)),
     ("the channel is closed", |room| status(room, ChannelState::Closed)),
     ("the agent's task is canceled", |room| room.task(1, TaskState::Ended)),
