@@ -1,6 +1,6 @@
-//! Whether pages reach this server at all. When none does any more, of many that did a moment ago, something in front of the server
-//! (a proxy, a certificate, a network) is likelier to be broken than so many browsers at once. The server still reaches Twilio then,
-//! and would tell every customer that their agent is gone.
+//! Whether pages reach this server at all. When the pages of many agents are lost together, and no other page reaches the server, a fault
+//! in front of the server (a proxy, a certificate, a network) is more probable than the loss of all these browsers. The server may still
+//! reach Twilio then, and would tell every customer that their agent is gone.
 
 use crate::figures;
 use rejoin_conversations::{Event, PageEvent};
