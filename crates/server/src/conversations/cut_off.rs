@@ -62,13 +62,15 @@ impl CutOff {
     pub(super) fn is_so(&mut self, now: Millis, has_pages: bool) -> bool {
         if has_pages {
             self.reached_at = now;
+            self.ends(now);
+            return false;
         }
         let since = self.reached_at;
         let (all, closed) = self
             .lost()
             .fold((0, 0), |(all, closed), (_, sign)| (all + 1, closed + usize::from(sign.has_closed)));
         let is_silent = now >= since + SILENT || closed == all;
-        if has_pages || now >= since + AT_MOST || all < MANY || !is_silent {
+        if now >= since + AT_MOST || all < MANY || !is_silent {
             self.ends(now);
             return false;
         }
