@@ -212,6 +212,11 @@ impl Pushes {
         self.lock().are_many_lost(Instant::now())
     }
 
+    /// Asks this page, if it is connected to this server, to repeat its hello. One that polls does so by itself.
+    pub(crate) fn ask_again(&self, worker: &WorkerSid, epoch: u64) {
+        self.lock().ask_again(worker, epoch);
+    }
+
     /// A page has sent a request: it lives, whether or not its channel is open.
     pub(crate) fn heard(&self, worker: &WorkerSid, epoch: u64) {
         self.lock().heard(worker, epoch);

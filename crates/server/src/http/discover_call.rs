@@ -22,8 +22,9 @@ const PAUSE: Duration = Duration::from_secs(2);
 /// The longest of these pauses, after which the look-up is given up: 30 s in all.
 const LONGEST_PAUSE: Duration = Duration::from_secs(16);
 
-/// Looks up those of these calls that are not known, in the background, one after the other.
-pub(super) fn look_up(app: &Arc<App>, worker: &WorkerSid, named: Vec<Named>) {
+/// Looks up those of these calls that are not known, in the background, one after the other. The page that names one that becomes known
+/// is asked to repeat what it said of it: it may be back at a call that its agent is lost from.
+pub(super) fn look_up(app: &Arc<App>, (worker, epoch): (&WorkerSid, u64), named: Vec<Named>) {
     let (app, worker) = (Arc::clone(app), worker.clone());
     let surroundings = app.store.surroundings().clone();
     tokio::spawn(surroundings.task(async move {
@@ -40,7 +41,7 @@ pub(super) fn look_up(app: &Arc<App>, worker: &WorkerSid, named: Vec<Named>) {
         }
         let mut pause = PAUSE;
         loop {
-            left = unanswered(&app, left).await;
+            left = unanswered(&app, epoch, left).await;
             if left.is_empty() {
                 return;
             }
@@ -65,11 +66,12 @@ async fn is_known(app: &App, task: &TaskSid) -> Result<bool, Error> {
 }
 
 /// Looks up these calls. Returns those about which Twilio did not answer.
-async fn unanswered<'a>(app: &App, left: Vec<LookUp<'a>>) -> Vec<LookUp<'a>> {
+async fn unanswered<'a>(app: &App, epoch: u64, left: Vec<LookUp<'a>>) -> Vec<LookUp<'a>> {
     let mut unanswered = vec![];
     for look_up in left {
         match register(app, &look_up).await {
-            Ok(()) => {}
+            Ok(true) => app.pushes.ask_again(&look_up.claim.0, epoch),
+            Ok(false) => {}
             Err(Error::Twilio(error)) if error.is_passing() => unanswered.push(look_up),
             Err(error) => cannot(&error, &look_up.claim.1),
         }
@@ -77,23 +79,25 @@ async fn unanswered<'a>(app: &App, left: Vec<LookUp<'a>>) -> Vec<LookUp<'a>> {
     unanswered
 }
 
-async fn register(app: &App, look_up: &LookUp<'_>) -> Result<(), Error> {
+/// True if the call has become known.
+async fn register(app: &App, look_up: &LookUp<'_>) -> Result<bool, Error> {
     let _place = look_up.place().await;
     let (worker, task, _) = &look_up.claim;
     // Its agent's page may have registered it meanwhile.
     if is_known(app, task).await? {
-        return Ok(());
+        return Ok(false);
     }
     let registration = match ask(app, &look_up.claim).await {
         Ok(Answer::Left(registration)) => *registration,
-        Ok(Answer::NotLeft) => return Ok(()),
+        Ok(Answer::NotLeft) => return Ok(false),
         Ok(Answer::Unfounded) | Err(TwilioError::Gone) => {
             look_up.is_unfounded(app.store.surroundings().now());
-            return Ok(());
+            return Ok(false);
         }
         Err(error) => return Err(error.into()),
     };
-    app.engine.event(Event::Registered { worker: worker.clone(), registration }).await
+    app.engine.event(Event::Registered { worker: worker.clone(), registration }).await?;
+    Ok(true)
 }
 
 /// Twilio's answer about a call that a page has named.

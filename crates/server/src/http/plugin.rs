@@ -106,7 +106,7 @@ pub(crate) async fn hello(
         app.engine.event_then(event, move |machine| machine.views(surroundings.now(), &worker)).await?;
     if !hello.holdings.is_empty() && !older_page_connected {
         let named = hello.holdings.into_iter().map(|holding| (holding.task, holding.reservation));
-        discover_call::look_up(&app, &agent.worker, named.collect());
+        discover_call::look_up(&app, (&agent.worker, hello.epoch), named.collect());
     }
     let in_place = app.config.in_place == InPlace::Auto;
     // With an address of the operators' own, the console is not where Flex's users come.
@@ -174,7 +174,8 @@ pub(crate) async fn graceful(
     agent: Agent,
     Posted(ReadMark(mark)): Posted<ReadMark>,
 ) -> Result<StatusCode, Problem> {
-    check_epochs(&app, mark.id.map(|id| id.epoch))?;
+    let epoch = mark.id.map(|id| id.epoch);
+    check_epochs(&app, epoch)?;
     tracing::info!(worker = %agent.worker, task = %mark.task, reason = ?mark.reason, "leaves on purpose");
     let named = (mark.task.clone(), mark.reservation.clone());
     let event = Event::Graceful { worker: agent.worker.clone(), mark };
@@ -187,7 +188,7 @@ pub(crate) async fn graceful(
     if !known {
         // The registration was lost, or refused. If the agent does not leave after all, or leaves the customer
         // behind, nothing else reports it.
-        discover_call::look_up(&app, &agent.worker, vec![named]);
+        discover_call::look_up(&app, (&agent.worker, epoch.unwrap_or_default()), vec![named]);
     }
     Ok(StatusCode::NO_CONTENT)
 }

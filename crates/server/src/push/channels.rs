@@ -141,6 +141,15 @@ impl Channels {
         older
     }
 
+    /// Asks this page to repeat its hello: more is known now of what it said. One without a channel yet is asked when it has one.
+    pub(super) fn ask_again(&mut self, worker: &WorkerSid, epoch: u64) {
+        if epoch != 0 {
+            let waits = self.wait.entry(worker.clone()).or_default();
+            *waits = epoch.max(*waits);
+            self.ask_who_waits(worker);
+        }
+    }
+
     pub(super) fn has_older(&self, worker: &WorkerSid, epoch: u64) -> bool {
         self.epochs(worker).any(|other| other != 0 && other < epoch)
     }

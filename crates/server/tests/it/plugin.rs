@@ -1,6 +1,7 @@
 //! The plugin's requests, its push channel, and operators.
 
 use crate::support::*;
+use rejoin_protocol::CallSid;
 use serde_json::json;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -345,11 +346,16 @@ async fn a_call_is_registered_when_twilio_has_said_whose_it_is() {
 
 /// This call was never reported, and its customer is alone in the conference.
 fn alone_untold(world: &World) {
-    world.twilio.script(|asked, _| {
+    untold_with(world, &[customer()]);
+}
+
+/// This call was never reported, and these legs are in the conference.
+fn untold_with(world: &World, legs: &[CallSid]) {
+    let participant = |leg: &CallSid| json!({"call_sid": leg, "hold": false, "muted": false, "coaching": false, "end_conference_on_exit": false});
+    let there = json!({ "participants": legs.iter().map(participant).collect::<Vec<_>>() });
+    world.twilio.script(move |asked, _| {
         if asked.what.starts_with(&format!("GET Conferences/{}/Participants", conference())) {
-            let alone = json!({"call_sid": customer(), "hold": false, "muted": false, "coaching": false,
-                               "end_conference_on_exit": false});
-            return Some((200, vec![], json!({"participants": [alone]})));
+            return Some((200, vec![], there.clone()));
         }
         (asked.what == format!("GET Tasks/{}", task())).then(|| {
             let legs = json!({"worker": ada_leg(), "customer": customer()});
@@ -370,6 +376,27 @@ async fn an_unreported_call_is_discovered_by_the_next_page() {
         pings[0].param("Attributes").unwrap().contains(recovery().as_str()),
         "the agent counts as missing"
     );
+}
+
+/// The leg of a page that crashed stands for up to two minutes. That the next page can join in place was said before the server
+/// knew the call.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_that_names_an_unreported_call_is_asked_to_repeat_its_hello_and_joins_in_place() {
+    let world = World::start().await;
+    untold_with(&world, &[customer(), ada_leg()]);
+    let mut page = Events::open(&world.desk, "/v1/push?epoch=2", "ada").await;
+    let holding = json!({"task": task(), "reservation": reservation(), "wrapping": false, "canJoin": true});
+    let hello = json!({"epoch": 2, "holdings": [holding]});
+    assert_eq!(world.desk.plugin("/v1/hello", "ada", hello.clone()).await.status(), 200);
+    while page.next().await.expect("the channel goes on") != json!({"push": "ask"}) {}
+    assert_eq!(world.desk.plugin("/v1/hello", "ada", hello).await.status(), 200);
+    let stage = loop {
+        let said = page.next().await.expect("the channel goes on");
+        if said["push"] == "recovery" {
+            break said["recovery"]["stage"]["name"].clone();
+        }
+    };
+    assert_eq!(stage, "inPlace");
 }
 
 /// The registration was refused, and the agent has hung up on a customer who is still there.
