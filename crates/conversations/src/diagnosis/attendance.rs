@@ -171,7 +171,7 @@ pub const ATTENDANCE: &[Row] = &[
         holds: |it| it.is(ChannelState::Transferring) && !it.was_asked_for_task(),
     },
     Row {
-        when: "An agent transfers it; its newest task is open, and nobody has come by it.",
+        when: "An agent transfers it; its newest task is open, and no agent has joined by it.",
         attendance: Attendance::Waiting,
         holds: |it| it.is(ChannelState::Transferring) && it.has_untaken_task(),
     },

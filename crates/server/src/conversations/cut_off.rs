@@ -25,6 +25,7 @@ pub(super) struct CutOff {
     signs: BTreeMap<WorkerSid, Sign>,
     /// Since when the server takes itself for cut off (point in time).
     cut_off_at: Option<Millis>,
+    /// True once the log has said so.
     is_told: bool,
 }
 
@@ -131,7 +132,7 @@ mod tests {
         START + Millis::seconds(seconds)
     }
 
-    /// Pages of so many agents have been here for an hour.
+    /// A server that the pages of this number of agents reach.
     fn with(agents: usize, event: PageEvent) -> CutOff {
         let mut cut_off = CutOff::default();
         for agent in 0..agents {
