@@ -54,13 +54,18 @@ export const stands = (
   /** @type {Story} */ story,
   /** @type {Writer} */ { conversation },
   /** @type {string} */ attendance,
+  within = 20_000,
 ) =>
-  story.twilio.becomes(`it is ${attendance}`, async () => {
-    const { serverUrl, auth } = story.demo;
-    const headers = { authorization: `Bearer ${auth.REJOIN_OPERATOR_TOKEN}` };
-    const all = /** @type {any[]} */ (await json(`${serverUrl}/operator/conversations`, { headers }));
-    return all.find((it) => it.conversation === conversation)?.attendance === attendance;
-  });
+  story.twilio.becomes(
+    `it is ${attendance}`,
+    async () => {
+      const { serverUrl, auth } = story.demo;
+      const headers = { authorization: `Bearer ${auth.REJOIN_OPERATOR_TOKEN}` };
+      const all = /** @type {any[]} */ (await json(`${serverUrl}/operator/conversations`, { headers }));
+      return all.find((it) => it.conversation === conversation)?.attendance === attendance;
+    },
+    within,
+  );
 
 /** The customer at the chat page of the demo, as on a phone, in a browser of their own. */
 export async function atThePage(/** @type {Story} */ story, /** @type {object} */ options = {}) {

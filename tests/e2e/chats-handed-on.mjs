@@ -135,3 +135,35 @@ export const backLate = {
     });
   },
 };
+
+export const withoutThePlugin = {
+  title: 'An agent reloads Flex without the plugin, and keeps the chat: TaskRouter knows that they are there',
+  // Flex sets nobody offline while the page loads.
+  settings: { REJOIN_CONVERSATION_OFFLINE_AFTER_MS: '2000', REJOIN_CONVERSATION_GOODBYE_MS: '33000' },
+  async play(/** @type {Story} */ story) {
+    await story.twilio.assume({ presenceTtlMs: 15_000 });
+    const { ada, customer } = await onAChat(story);
+    const bo = await story.step('Bo is available', () => story.agent('bo'));
+    await story.step('the server knows whose chat it is', () => stands(story, customer, 'attended'));
+    await story.step('Ada reloads Flex, which does not load the plugin any more', async () => {
+      await ada.context.route('**/plugin-rejoin.js*', (route) => route.abort());
+      await ada.page.reload();
+      await ada.page.getByText('How can I help?').first().waitFor({ timeout: 30_000 });
+    });
+    await story.step('the page that had the plugin is away', () => stands(story, customer, 'awaited'));
+    await story.step('when its time is over, the chat is still Ada’s', () =>
+      stands(story, customer, 'unjudged', 60_000),
+    );
+    await story.shot(ada, 'without-the-plugin');
+    await story.step('the customer writes, and Ada answers', async () => {
+      await customer.writes('My parcel is late.');
+      await ada.page.getByText('My parcel is late.').first().waitFor({ timeout: 20_000 });
+      await types(ada, 'I will look.');
+      await sends(ada);
+      await customer.reads('I will look.');
+    });
+    assert.deepEqual(await customer.told(), [], 'nobody is told that Ada is gone');
+    assert.deepEqual(await bo.tasks(), [], 'nobody else is offered it');
+    await stands(story, customer, 'unjudged');
+  },
+};

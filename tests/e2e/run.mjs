@@ -48,7 +48,11 @@ import * as transfers from './transfers.mjs';
  * A desktop on a busy machine takes longer than any that an agent sits at. What a story says of an agent who is back in
  * place must not become what it would say of one who was too slow, which is right then, too.
  */
-const UNHURRIED = { REJOIN_IN_PLACE_WITHIN_MS: '14000' };
+const UNHURRIED = {
+  REJOIN_IN_PLACE_WITHIN_MS: '14000',
+  // Stories change how long Flex takes to set an agent offline, which a server reads every ten minutes.
+  REJOIN_CONVERSATION_OFFLINE_AFTER_MS: '30000',
+};
 
 /** A story waits most of its time, for sound that is played, or for what happens only after seconds. */
 const LANES = Math.min(2, availableParallelism());

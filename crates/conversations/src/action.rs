@@ -54,8 +54,8 @@ impl Telling {
 #[serde(rename_all = "kebab-case", tag = "name")]
 pub enum Action {
     /// `GET Interactions/{KD}/Channels/{UO}`, `GET …/Participants`, `GET Conversations/{CH}/Messages?Order=desc`; with
-    /// `routing`, `GET …/Invites` and `GET Tasks/{WT}` of the newest; with `confirm`, `GET Tasks/{WT}` of its agents. Outcome:
-    /// `Seen`, `NotFound`, or `Unconfirmed`.
+    /// `routing`, `GET …/Invites` and `GET Tasks/{WT}` of the newest; with `confirm`, `GET Tasks/{WT}` of its agents; with `workers`,
+    /// `GET Workers/{WK}` of its agents. Outcome: `Seen`, `NotFound`, or `Unconfirmed`.
     Look {
         /// The channel.
         place: Place,
@@ -70,6 +70,9 @@ pub enum Action {
         /// True if nothing waits for what it sees: it is for what webhooks may have missed, and all other requests go first.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         watch: bool,
+        /// True if the pages of an agent are away: TaskRouter is asked whether they are available.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        workers: bool,
     },
     /// `POST Conversations/{CH}/Messages`, by our system author, with `X-Twilio-Webhook-Enabled`.
     Tell {

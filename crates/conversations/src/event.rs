@@ -8,6 +8,7 @@ use rejoin_protocol::{
     WorkflowSid,
 };
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// News of a conversation, of a worker's page, or of a task.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -188,6 +189,10 @@ pub struct Sight {
     pub kind: Option<String>,
     /// Everybody who is on it.
     pub participants: Vec<Seen>,
+    /// If TaskRouter was asked for its agents: since when at the latest each is at a desktop (point in time); `None`: they are not
+    /// available. Without those of whom that cannot be said, and empty for an account in which Flex sets nobody offline.
+    #[serde(default)]
+    pub workers: BTreeMap<WorkerSid, Option<Millis>>,
     /// The newest messages.
     pub messages: Vec<Message>,
     /// The newest task by which an agent was looked for, if it was asked for.

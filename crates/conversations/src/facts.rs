@@ -1,6 +1,7 @@
 //! The facts about one conversation: what Twilio and the pages of agents have reported, and never an opinion. What an event
 //! says is a set of facts, too, and is merged in: `observe` is nothing but that.
 
+mod availability;
 mod channel;
 mod claims;
 mod invites;
@@ -11,6 +12,7 @@ mod roster;
 mod statements;
 mod tasks;
 
+pub use availability::Availability;
 pub use channel::{Channel, ChannelState, Place};
 pub use claims::Claims;
 pub use invites::{Invite, Invites};
@@ -42,6 +44,8 @@ pub struct Facts {
     pub(crate) roster: Roster,
     pub(crate) messages: Messages,
     pub(crate) tasks: Tasks,
+    #[serde(skip_serializing_if = "Availability::is_empty")]
+    pub(crate) availability: Availability,
     pub(crate) invites: Invites,
     pub(crate) statements: Statements,
     pub(crate) parked: Parked,
@@ -61,6 +65,7 @@ impl Facts {
         self.roster.forget_old();
         let (roster, invites) = (&self.roster, &self.invites);
         self.tasks.keep(|task| roster.has_task(task) || invites.brought(task));
+        self.availability.keep(|worker| roster.knows(worker));
         match self.place() {
             Some(_) => self.claims.forget_claims(),
             None => self.claims.forget_old(),
@@ -112,6 +117,11 @@ impl Facts {
         &self.tasks
     }
 
+    /// Which of its agents TaskRouter holds for available.
+    pub fn availability(&self) -> &Availability {
+        &self.availability
+    }
+
     /// Our invites.
     pub fn invites(&self) -> &Invites {
         &self.invites
@@ -149,6 +159,7 @@ impl Join for Facts {
         self.roster.join(other.roster);
         self.messages.join(other.messages);
         self.tasks.join(other.tasks);
+        self.availability.join(other.availability);
         self.invites.join(other.invites);
         self.statements.join(other.statements);
         self.parked.join(other.parked);

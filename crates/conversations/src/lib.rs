@@ -38,8 +38,8 @@ pub use diagnosis::{ATTENDANCE, Attendance, Row, Step};
 pub use effect::{Effect, Note};
 pub use event::{Event, InteractionNews, Message, Outcome, Seen, SeenTask, Sight};
 pub use facts::{
-    Channel, ChannelState, Earliest, Evidence, Facts, Invite, Invites, Latest, Leaving, Messages, Parking,
-    Participant, Place, Role, Roster, Source, Statements, TaskState, Tasks,
+    Availability, Channel, ChannelState, Earliest, Evidence, Facts, Invite, Invites, Latest, Leaving,
+    Messages, Parking, Participant, Place, Role, Roster, Source, Statements, TaskState, Tasks,
 };
 pub use format::Format;
 pub use keys::Key;

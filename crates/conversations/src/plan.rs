@@ -14,6 +14,10 @@ use std::collections::BTreeMap;
 const LOOKS_APART: Millis = Millis::seconds(5);
 /// The time between two looks at something that should have ended by now.
 const LOOK_AGAIN: Millis = Millis::seconds(60);
+/// How much longer than usual Flex may take to set an agent offline: it has to notice that a network is cut. For so long an invite waits.
+const STILL_AVAILABLE: Millis = Millis::seconds(60);
+/// The time between two looks in that time.
+const ASK_AGAIN: Millis = Millis::seconds(15);
 /// The shortest timeout of an invite.
 const SHORTEST_INVITE: Millis = Millis::seconds(1);
 
@@ -66,6 +70,7 @@ impl Plan<'_> {
                 task: None,
                 confirm: true,
                 watch: false,
+                workers: false,
             });
         }
     }
@@ -98,6 +103,7 @@ impl Plan<'_> {
             task: self.of.routing_task().cloned(),
             confirm: false,
             watch,
+            workers: self.of.asks_for_workers(),
         };
         if !desired.actions.iter().any(|action| matches!(action, Action::Look { .. })) {
             desired.actions.push(look);
@@ -244,6 +250,20 @@ impl Plan<'_> {
         let is_offline_at = self.of.away().map(|(_, since, _)| since + self.of.policy.offline_within);
         if is_offline_at.is_some_and(|at| !self.is_due(at, desired)) {
             return;
+        }
+        if self.of.asks_for_workers() {
+            if !self.of.was_asked_since(is_offline_at) {
+                return self.look(desired);
+            }
+            // TaskRouter would offer the invite to them, and to nobody else until the reservation times out.
+            let latest = is_offline_at.map(|at| at + STILL_AVAILABLE);
+            if self.of.has_available_agent() && latest.is_some_and(|at| !self.is_due(at, desired)) {
+                let asked_at = self.of.facts.roster().asked_at().unwrap_or_default();
+                if self.is_due(asked_at + ASK_AGAIN, desired) {
+                    self.look(desired);
+                }
+                return;
+            }
         }
         let tasks = self.of.facts.tasks();
         let Some(task) = absence.task.as_ref().or_else(|| tasks.newest()) else {

@@ -69,6 +69,9 @@ settings! {
     /// <https://www.twilio.com/docs/flex/admin-guide/setup/logout-settings>). Before that, TaskRouter offers the invite to the
     /// agent who is gone, and to nobody else until the reservation times out. Default 35 s.
     offline_within as "offline_within_ms": Millis = Millis::seconds(35);
+    /// How long an agent whose pages are away, and whom TaskRouter holds for available, may leave the customer without an answer: they
+    /// work at a page that does not reach us, as behind a network that blocks only Rejoin. 0: TaskRouter is not asked. Default 5 min.
+    available_unanswered as "available_unanswered_ms": Millis = Millis::seconds(300);
     /// True to tell the customer, once, that their agent is gone. Default: true.
     tell as "tell": bool = true;
     /// What happens to an unattended conversation. Default: it is routed.

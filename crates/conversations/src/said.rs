@@ -3,8 +3,8 @@
 use crate::action::Action;
 use crate::event::{Event, InteractionNews, Message, Outcome, Seen, Sight};
 use crate::facts::{
-    Channel, Claims, Earliest, Evidence, Facts, Invite, Invites, Join, Latest, Messages, Parking,
-    Participant, Place, Roster, Source, Statements, Tasks,
+    Availability, Channel, Claims, Earliest, Evidence, Facts, Invite, Invites, Join, Latest, Messages,
+    Parking, Participant, Place, Roster, Source, Statements, Tasks,
 };
 use rejoin_protocol::Millis;
 
@@ -114,6 +114,7 @@ fn seen(now: Millis, sight: &Sight) -> Facts {
         kind: sight.kind.clone().map(Latest),
         channel: Channel::seen(at, sight.state),
         roster: Roster::listed(at, listed.collect()),
+        availability: Availability::answered(at, &sight.workers),
         ..Facts::default()
     };
     for message in &sight.messages {

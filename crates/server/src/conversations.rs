@@ -5,6 +5,7 @@
 //! server that has begun it, until its outcome is stored; when that server is gone another one takes it over, and looks first
 //! for what may have been done already. No conversation is kept in memory.
 
+mod availability;
 mod carry_out;
 mod cut_off;
 mod known_agents;
@@ -586,6 +587,7 @@ mod tests {
             participants: vec![seen],
             messages: vec![],
             task: None,
+            workers: BTreeMap::new(),
         };
         let action = looks.expect("Twilio is asked who is there");
         handle(Event::Done { conversation: chat(), action, outcome: Outcome::Seen(sight) });
@@ -628,6 +630,7 @@ mod tests {
             participants: vec![seen],
             messages: vec![],
             task: None,
+            workers: BTreeMap::new(),
         };
         let place =
             Place { interaction: InteractionSid::numbered(1), channel: InteractionChannelSid::numbered(1) };
@@ -637,6 +640,7 @@ mod tests {
             task: None,
             confirm: false,
             watch: false,
+            workers: false,
         };
         let event = Event::Done { conversation: chat(), action, outcome: Outcome::Seen(sight) };
         let batch = concerned(&[Work { event, ends: None, reply: None }]);

@@ -18,7 +18,7 @@ use crate::{
     webhooks::{Format, Webhooks},
 };
 use rejoin_protocol::{CallSid, Millis, WorkerSid};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::{
     collections::{BTreeSet, HashMap, HashSet, VecDeque},
     net::SocketAddr,
@@ -222,6 +222,11 @@ impl Twin {
 
     /// Sends an event to the model.
     pub fn tell(&self, event: Event) {
+        // Flex's configuration says it, too, in seconds.
+        if let Event::Assume(Assumptions { presence_ttl_ms: Some(ms), .. }) = event {
+            let offline = json!({ "presence": true, "presence_ttl": ms.div_ceil(1000) });
+            self.configure([("offline_config".to_owned(), offline)].into_iter().collect());
+        }
         self.input(Input::Event(event));
     }
 

@@ -26,7 +26,7 @@ pub enum Attendance {
     Parked,
     /// A task or an invite of ours looks for an agent.
     Waiting,
-    /// An agent without a known page has it.
+    /// An agent has it who is at no page that reaches us.
     Unjudged,
     /// The page of an agent is there.
     Attended,
@@ -261,6 +261,12 @@ pub const ATTENDANCE: &[Row] = &[
         holds: |it| it.agents().all(|(_, agent)| it.is_leaving(agent)),
     },
     Row {
+        when: "All pages of an agent on it are away, and TaskRouter has said since that they are available, in an account that sets \
+               lost agents offline: they work at a page that does not reach us.",
+        attendance: Attendance::Unjudged,
+        holds: |it| it.has_agent_elsewhere(),
+    },
+    Row {
         when: "All pages of its agents are away; the time of one is not over.",
         attendance: Attendance::Awaited,
         holds: |it| it.gone_at().is_none_or(|at| it.now < at),
@@ -333,6 +339,10 @@ impl Diagnosis<'_> {
 
     fn has_agent_without_page(self) -> bool {
         self.has_agent_who_is(|presence| presence == Presence::Unknown)
+    }
+
+    fn has_agent_elsewhere(self) -> bool {
+        self.has_agent_who_is(|presence| matches!(presence, Presence::Elsewhere { .. }))
     }
 
     fn has_agent_who_is(self, is: impl Fn(Presence) -> bool) -> bool {

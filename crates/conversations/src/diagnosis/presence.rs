@@ -7,6 +7,10 @@ use crate::policy::RELOAD;
 use crate::way::Way;
 use rejoin_protocol::{Millis, ParticipantSid, WorkerSid};
 
+/// The shortest and the longest time for which TaskRouter's answer counts. In between it counts for as long as the agent is known to have
+/// worked without a page: it is asked ever more rarely.
+const ASK_AFTER: (Millis, Millis) = (Millis::seconds(15), Millis::seconds(300));
+
 /// Whether an agent can be reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Presence {
@@ -14,6 +18,9 @@ pub(crate) enum Presence {
     Unknown,
     /// One of their pages is there. Without news it counts as gone at this point in time.
     There(Option<Millis>),
+    /// All of their pages are away, and TaskRouter has said since that they are available: they work at a page that we do not hear. It is
+    /// asked again at this point in time.
+    Elsewhere { until: Millis },
     /// All of their pages are away; the last one in this way since then, and it counts as gone at that point in time.
     Away { way: Way, since: Millis, gone_at: Millis },
 }
@@ -43,8 +50,7 @@ impl<'a> Diagnosis<'a> {
         });
         let last_heard = heard.max();
         // An absence ends with a new sign of the page, not since the customer wrote again, or servers were away.
-        let lost_at =
-            self.absence.filter(|it| it.lost.values().any(|lost| lost == worker)).map(|it| it.began_at);
+        let lost_at = self.lost_at(worker);
         let is_there = |(until, since): &(Millis, Millis)| *until > self.now && Some(*since) > lost_at;
         if let Some((until, _)) = last_heard.filter(is_there) {
             return Presence::There(Some(until));
@@ -67,8 +73,48 @@ impl<'a> Diagnosis<'a> {
         match self.presence(worker) {
             // Only somebody at a page takes a task.
             Presence::Away { gone_at, .. } if self.came_after(agent) >= Some(gone_at) => Presence::Unknown,
+            Presence::Away { way, since, gone_at } => match self.elsewhere_until(worker, since) {
+                Some(until) if self.now < until => Presence::Elsewhere { until },
+                // What was learned then counts no more: TaskRouter is asked again before they are taken for gone.
+                Some(until) => Presence::Away { way, since, gone_at: gone_at.max(until) },
+                None => Presence::Away { way, since, gone_at },
+            },
             presence => presence,
         }
+    }
+
+    /// Until when TaskRouter's last answer counts for this worker (point in time), whose pages are away since then; `None`: it does not
+    /// say that they are at a desktop since, nor since an absence of theirs began, of which the customer was told.
+    fn elsewhere_until(self, worker: &WorkerSid, since: Millis) -> Option<Millis> {
+        let from = self.lost_at(worker).map_or(since, |lost_at| lost_at.max(since));
+        let (asked_at, at_desktop) = self.facts.availability().at_desktop(worker)?;
+        if self.policy.available_unanswered == Millis(0) || at_desktop < from {
+            return None;
+        }
+        let until = asked_at + from.until(at_desktop).clamp(ASK_AFTER.0, ASK_AFTER.1);
+        let unanswered_since = self.facts.unanswered_since().map(|at| at.max(since));
+        let answered_by = unanswered_since.map(|at| at + self.policy.available_unanswered);
+        Some(answered_by.map_or(until, |by| by.min(until)))
+    }
+
+    /// When the absence began in which this worker was lost (point in time).
+    fn lost_at(self, worker: &WorkerSid) -> Option<Millis> {
+        let absence = self.absence.filter(|it| it.lost.values().any(|lost| lost == worker))?;
+        Some(absence.began_at)
+    }
+
+    /// True if a look is to ask TaskRouter for the agents: the pages of one are away.
+    pub(crate) fn asks_for_workers(self) -> bool {
+        let is_away =
+            |agent| matches!(self.presence_of(agent), Presence::Away { .. } | Presence::Elsewhere { .. });
+        self.policy.available_unanswered > Millis(0) && self.agents().any(|(_, agent)| is_away(agent))
+    }
+
+    /// True if TaskRouter has said last of an agent whose pages are away that they are available.
+    pub(crate) fn has_available_agent(self) -> bool {
+        let is_available = |worker| self.facts.availability().at_desktop(worker).is_some();
+        let mut away = self.agents().filter(|(_, agent)| self.is_away(agent));
+        away.any(|(_, agent)| agent.worker().is_some_and(is_available))
     }
 
     /// A point in time at which this agent did not have the conversation yet, so that they have come since; `None`: not known. A look
@@ -102,7 +148,7 @@ impl<'a> Diagnosis<'a> {
         let staying = self.agents().filter(move |(_, agent)| !self.is_leaving(agent));
         let away = staying.filter_map(|(_, agent)| match self.presence_of(agent) {
             Presence::Away { way, since, gone_at } => Some((gone_at, since, way)),
-            Presence::Unknown | Presence::There(_) => None,
+            Presence::Unknown | Presence::There(_) | Presence::Elsewhere { .. } => None,
         });
         away.max().map(|(gone_at, since, way)| (way, since, gone_at))
     }
@@ -113,6 +159,7 @@ impl<'a> Diagnosis<'a> {
             let worker = agent.worker();
             let presence = match self.presence_of(agent) {
                 Presence::There(until) => until,
+                Presence::Elsewhere { until } => Some(until),
                 Presence::Away { gone_at, .. } => Some(gone_at),
                 Presence::Unknown => None,
             };

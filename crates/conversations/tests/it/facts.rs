@@ -4,6 +4,7 @@ use crate::room::*;
 use proptest::prelude::*;
 use rejoin_conversations::*;
 use rejoin_protocol::{ConversationSid, InviteSid, MemberSid, Millis, ParticipantSid, TaskSid, WorkerSid};
+use std::collections::BTreeMap;
 
 fn state() -> impl Strategy<Value = ChannelState> {
     use ChannelState::*;
@@ -51,14 +52,16 @@ pub fn sight() -> impl Strategy<Value = Sight> {
         prop::collection::vec(someone(), 0..4),
         prop::collection::vec(message(), 0..4),
         prop::option::of(task),
+        prop::collection::vec((1..4u128, prop::option::of((900..1400u64).prop_map(Millis::seconds))), 0..3),
     )
-        .prop_map(|(asked_at, state, participants, messages, task)| Sight {
+        .prop_map(|(asked_at, state, participants, messages, task, workers)| Sight {
             asked_at: Millis::seconds(asked_at),
             state,
             kind: None,
             participants,
             messages,
             task,
+            workers: workers.into_iter().map(|(number, at)| (WorkerSid::numbered(number), at)).collect(),
         })
 }
 
@@ -78,12 +81,13 @@ pub fn outcome() -> impl Strategy<Value = Outcome> {
 
 pub fn action() -> impl Strategy<Value = Action> {
     prop_oneof![
-        any::<(bool, bool)>().prop_map(|(confirm, watch)| Action::Look {
+        any::<(bool, bool, bool)>().prop_map(|(confirm, watch, workers)| Action::Look {
             place: place(),
             routing: true,
             task: None,
             confirm,
-            watch
+            watch,
+            workers,
         }),
         Just(Action::Close { place: place(), silent_since: None }),
         (0..3u32, 0..3u32).prop_map(|(message, invite)| Action::Park {
@@ -195,8 +199,16 @@ fn a_look_names_the_workers_whose_desks_are_needed() {
         participants: vec![customer(), agent(ADA, 1), agent(BO, 2)],
         messages: vec![],
         task: None,
+        workers: BTreeMap::new(),
     };
-    let action = Action::Look { place: place(), routing: false, task: None, confirm: false, watch: false };
+    let action = Action::Look {
+        place: place(),
+        routing: false,
+        task: None,
+        confirm: false,
+        watch: false,
+        workers: false,
+    };
     let seen = Event::Done { conversation: conversation(), action, outcome: Outcome::Seen(sight) };
     assert_eq!(seen.workers(), [&worker(ADA), &worker(BO)]);
 }

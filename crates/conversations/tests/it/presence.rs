@@ -309,3 +309,106 @@ fn a_look_that_only_watches_delays_none_that_decides() {
     assert_eq!(room.attendance(), Attendance::Unattended);
     assert_eq!(room.acts(), ["tell", "invite"]);
 }
+
+/// Ada's page is gone since now. TaskRouter holds her for available, in an account that sets lost agents offline.
+fn at_a_page_that_we_do_not_hear(policy: Policy) -> Room {
+    let mut room = Room::chatting_with(policy);
+    room.available = Some([worker(ADA)].into());
+    room.ada_goes();
+    room
+}
+
+fn looks(room: &Room) -> usize {
+    room.requested.iter().filter(|action| matches!(action, Action::Look { .. })).count()
+}
+
+#[test]
+fn an_agent_who_is_available_though_their_pages_are_gone_works_at_a_page_that_we_do_not_hear() {
+    let mut room = at_a_page_that_we_do_not_hear(Policy::default());
+    room.pass(8 * 3600);
+    assert_eq!((room.attendance(), room.acts()), (Attendance::Unjudged, vec![]));
+    let asked = looks(&room);
+    assert!(asked < 8 * 15, "TaskRouter is asked about every four minutes: {asked} times");
+    // They close that page, too, and Flex sets them offline.
+    room.available = Some([].into());
+    let gone_after = unattended_after(&room).expect("they are gone");
+    assert!(gone_after <= 300, "{gone_after}");
+    room.pass(300);
+    assert_eq!(room.acts(), ["tell", "invite"]);
+}
+
+#[test]
+fn what_taskrouter_says_before_flex_would_have_set_an_agent_offline_says_nothing() {
+    let mut room =
+        at_a_page_that_we_do_not_hear(Policy { goodbye: Millis::seconds(59), ..Policy::default() });
+    assert_eq!(unattended_after(&room), Some(59));
+    room.pass(59);
+    // Flex does so now: it had to notice that a network is cut.
+    room.available = Some([].into());
+    room.pass(60);
+    assert_eq!((room.is_absent(), room.acts()), (true, vec!["tell", "invite"]));
+}
+
+#[test]
+fn an_absence_ends_before_an_invite_when_the_agent_is_found_at_a_page_that_we_do_not_hear() {
+    let mut room = at_a_page_that_we_do_not_hear(Policy::default());
+    room.writes(CUSTOMER);
+    assert_eq!(unattended_after(&room), Some(20));
+    // Sixty seconds after the customer was told, Ada was at a desktop for sure when that happened.
+    room.pass(78);
+    assert_eq!((room.is_absent(), room.acts()), (true, vec!["tell"]));
+    room.pass(15);
+    assert_eq!((room.attendance(), room.acts()), (Attendance::Unjudged, vec!["tell"]));
+    assert_eq!(room.endings(), [Ending::Back]);
+    room.writes(ADA);
+    room.pass(3600);
+    assert_eq!((room.attendance(), room.acts()), (Attendance::Unjudged, vec!["tell"]));
+}
+
+#[test]
+fn an_invite_waits_for_a_minute_for_an_agent_whom_taskrouter_would_offer_it_to() {
+    let mut room = at_a_page_that_we_do_not_hear(Policy::default());
+    room.writes(CUSTOMER);
+    // A cut network: Flex notices it after half a minute, and sets the agent offline after another one.
+    room.pass(60);
+    assert_eq!((room.is_absent(), room.acts()), (true, vec!["tell"]));
+    let mut never = room.clone();
+    room.available = Some([].into());
+    room.pass(15);
+    assert_eq!((room.is_absent(), room.acts()), (true, vec!["tell", "invite"]));
+    // TaskRouter's answers say nothing about the time since: the account has a longer threshold.
+    never.offline_after = Millis::seconds(600);
+    never.pass(34);
+    assert_eq!(never.acts(), ["tell"]);
+    never.pass(2);
+    assert_eq!((never.is_absent(), never.acts()), (true, vec!["tell", "invite"]));
+}
+
+#[test]
+fn a_customer_who_gets_no_answer_is_not_left_to_an_agent_whom_only_taskrouter_knows() {
+    let mut room = at_a_page_that_we_do_not_hear(Policy::default());
+    room.pass(600);
+    assert_eq!(room.acts(), [""; 0]);
+    room.writes(CUSTOMER);
+    assert_eq!(unattended_after(&room), Some(300));
+    room.pass(301);
+    assert_eq!(room.acts(), ["tell", "invite"]);
+    // The agent answers after all, and nobody has taken the invite.
+    room.writes(ADA);
+    room.pass(301);
+    assert_eq!((room.attendance(), room.endings()), (Attendance::Unjudged, vec![Ending::Back]));
+}
+
+#[test]
+fn taskrouter_is_asked_for_nothing_where_flex_sets_nobody_offline_or_it_is_switched_off() {
+    let off = Policy { available_unanswered: Millis(0), ..Policy::default() };
+    for (policy, available) in [(Policy::default(), None), (off, Some([worker(ADA)].into()))] {
+        let mut room = at_a_page_that_we_do_not_hear(policy.clone());
+        room.available = available;
+        assert_eq!(unattended_after(&room), Some(60));
+        room.pass(61);
+        assert_eq!(room.acts(), ["tell", "invite"]);
+        let asks = |action: &Action| matches!(action, Action::Look { workers: true, .. });
+        assert_eq!(room.requested.iter().any(asks), policy.available_unanswered > Millis(0));
+    }
+}

@@ -69,6 +69,20 @@ pub struct Room {
     /// Those of them that agents have completed.
     pub completed: BTreeSet<TaskSid>,
     pub newest_task: Option<TaskSid>,
+    /// The workers whom TaskRouter holds for available; `None`: Flex sets nobody offline who has no desktop.
+    pub available: Option<BTreeSet<WorkerSid>>,
+    /// Time without a desktop after which an agent is offline for sure.
+    pub offline_after: Millis,
+}
+
+impl Room {
+    /// TaskRouter's answers about these workers.
+    fn workers(&self) -> BTreeMap<WorkerSid, Option<Millis>> {
+        let Some(available) = &self.available else { return BTreeMap::new() };
+        let at = Millis(self.now.0.saturating_sub(self.offline_after.0));
+        let workers = self.there.iter().filter_map(|it| it.worker.clone());
+        workers.map(|it| (it.clone(), available.contains(&it).then_some(at))).collect()
+    }
 }
 
 impl Room {
@@ -87,6 +101,8 @@ impl Room {
             tasks: BTreeMap::new(),
             completed: BTreeSet::new(),
             newest_task: None,
+            available: None,
+            offline_after: Millis::seconds(60),
         }
     }
 
@@ -191,7 +207,7 @@ impl Room {
             Action::Look { place: asked, confirm: true, .. } if self.channel.as_ref() != Some(asked) => {
                 Outcome::Unconfirmed
             }
-            Action::Look { routing, .. } => {
+            Action::Look { routing, workers, .. } => {
                 let newest = self.newest_task.clone().filter(|_| *routing);
                 let task = newest.map(|task| SeenTask {
                     state: self.tasks.get(&task).copied().unwrap_or(TaskState::Waiting),
@@ -206,6 +222,7 @@ impl Room {
                     participants: self.there.clone(),
                     messages: self.messages.iter().rev().take(5).cloned().collect(),
                     task,
+                    workers: if *workers { self.workers() } else { BTreeMap::new() },
                 })
             }
             Action::Tell { .. } => {

@@ -50,6 +50,11 @@ fn each_row_decides_somewhere() {
             |room| pass(10)(room),
         ],
     ));
+    // TaskRouter knows an agent whom we do not hear.
+    let mut room = Room::chatting();
+    room.available = Some([worker(ADA)].into());
+    room.ada_goes();
+    all.extend(rows(&mut room, &[|room| pass(61)(room)]));
     // Only a page says where it is.
     all.extend(rows(
         &mut Room::new(Policy::default()),

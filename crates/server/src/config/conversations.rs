@@ -61,6 +61,16 @@ pub struct ConversationSettings {
     /// reservation times out.
     #[arg(long = "conversation-offline-within-ms", env = "REJOIN_CONVERSATION_OFFLINE_WITHIN_MS", default_value_t = machine().offline_within.0)]
     pub offline_within_ms: u64,
+    /// After how long without a desktop Flex sets an agent offline (Twilio's console: Flex, Manage, General settings, Logout settings).
+    /// TaskRouter is asked by it whether an agent whose page does not reach the server is at a desktop. 0: Flex sets nobody
+    /// offline. If it is not set, the account's Flex configuration says so (`offline_config`), and TaskRouter is not asked where it
+    /// does not.
+    #[arg(long = "conversation-offline-after-ms", env = "REJOIN_CONVERSATION_OFFLINE_AFTER_MS")]
+    pub offline_after_ms: Option<u64>,
+    /// How long an agent who is at such a desktop may leave the customer without an answer until they count as gone. 0: TaskRouter is
+    /// not asked.
+    #[arg(long = "conversation-available-unanswered-ms", env = "REJOIN_CONVERSATION_AVAILABLE_UNANSWERED_MS", default_value_t = machine().available_unanswered.0)]
+    pub available_unanswered_ms: u64,
     /// Whether the customer is told, once, that their agent is gone.
     #[arg(long = "conversation-tell", env = "REJOIN_CONVERSATION_TELL", value_enum, default_value = "on")]
     pub tell: Switch,
@@ -118,6 +128,7 @@ impl ConversationSettings {
             polling_stopped: Millis(self.polling_stopped_ms),
             unanswered: Millis(self.unanswered_ms),
             offline_within: Millis(self.offline_within_ms),
+            available_unanswered: Millis(self.available_unanswered_ms),
             tell: self.tell == Switch::On,
             when_unattended: match self.unattended {
                 Unattended::Route => WhenUnattended::Route,

@@ -1,6 +1,7 @@
 //! Carries actions out at Twilio. An action is repeated while Twilio does not answer, until its end; one that may have been
 //! carried out already is looked for first, by the key that its message or its task carries.
 
+use super::availability::Desktops;
 use super::failed;
 use super::known_agents::KnownAgents;
 use crate::chat_texts::Phrase;
@@ -18,7 +19,7 @@ use rejoin_twilio::{
     ChannelEnd, ChannelPath, Client, Error, InteractionChannel, InteractionParticipant, NewInvite,
 };
 use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -52,12 +53,14 @@ pub(crate) struct Executor {
     config: Arc<Config>,
     store: Store,
     agents: KnownAgents,
+    desktops: Desktops,
 }
 
 impl Executor {
     /// An executor whose requests wait for their turn.
     pub(crate) fn new(client: Client, turns: Turns, config: Arc<Config>, store: Store) -> Self {
-        Self { client, turns, config, store, agents: KnownAgents::default() }
+        let desktops = Desktops::new(config.conversations.offline_after_ms);
+        Self { client, turns, config, store, agents: KnownAgents::default(), desktops }
     }
 
     /// Carries an action out. `again`: another server, or this one before it was started anew, may have done so.
@@ -78,7 +81,7 @@ impl Executor {
             }
             is_repeated = true;
             failpoint::reach(|| format!("request for conversation {}", action.name()));
-            let attempt = self.attempt(&client, conversation, action, doubtful).await;
+            let attempt = self.attempt(&client, conversation, action, doubtful, since).await;
             failpoint::reach(|| format!("answer to conversation {}", action.name()));
             let error = match attempt {
                 Ok(outcome) => return outcome,
@@ -113,12 +116,13 @@ impl Executor {
         conversation: &ConversationSid,
         action: &Action,
         doubtful: bool,
+        since: Millis,
     ) -> Result<Outcome, Error> {
         if doubtful && let Some(found) = self.find(client, conversation, action).await? {
             return Ok(found);
         }
         match action {
-            Action::Look { place, routing, task, confirm, watch: _ } => {
+            Action::Look { place, routing, task, confirm, watch: _, workers } => {
                 let path = path(place);
                 let there = self.who_is_there(client, conversation, &path).await?;
                 if *confirm && !self.is_of(client, conversation, &there).await? {
@@ -127,7 +131,11 @@ impl Executor {
                 let task =
                     if *routing { self.newest_task(client, &path, task.as_ref()).await? } else { None };
                 let messages = client.newest_messages(conversation, MESSAGES).await?;
-                Ok(Outcome::Seen(there.sight(messages, task)))
+                let desktops = match workers {
+                    true => self.desktops.ask(client, &self.store, there.workers(), since).await?,
+                    false => BTreeMap::new(),
+                };
+                Ok(Outcome::Seen(there.sight(messages, task, desktops)))
             }
             Action::Tell { what } => {
                 let language = self.language(client, conversation).await;
@@ -341,7 +349,18 @@ struct There {
 }
 
 impl There {
-    fn sight(self, messages: Vec<rejoin_twilio::Message>, task: Option<SeenTask>) -> Sight {
+    /// The workers of its agents.
+    fn workers(&self) -> BTreeSet<WorkerSid> {
+        let routed = self.participants.iter().filter_map(|it| it.routing_properties.as_ref());
+        routed.filter_map(|it| it.worker_sid.clone()).collect()
+    }
+
+    fn sight(
+        self,
+        messages: Vec<rejoin_twilio::Message>,
+        task: Option<SeenTask>,
+        workers: BTreeMap<WorkerSid, Option<Millis>>,
+    ) -> Sight {
         let Self { asked_at, channel, participants, members } = self;
         let seen = participants.into_iter().map(|participant| {
             let routing = participant.routing_properties.unwrap_or_default();
@@ -366,6 +385,7 @@ impl There {
             participants: seen.collect(),
             messages: messages.collect(),
             task,
+            workers,
         }
     }
 }

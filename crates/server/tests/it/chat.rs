@@ -71,6 +71,8 @@ impl Chat {
             config.conversations.push_closed_ms = SOON;
             config.conversations.polling_stopped_ms = SOON;
             config.conversations.offline_within_ms = SOON;
+            // Flex sets nobody offline, and TaskRouter is not asked who is.
+            config.conversations.offline_after_ms = Some(0);
             change(&mut config.conversations);
         });
         let floor = Box::pin(open).await;

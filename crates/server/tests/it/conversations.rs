@@ -75,6 +75,34 @@ async fn an_agent_whose_page_is_cut_off_from_the_server_alone_keeps_the_chat_tha
     assert_eq!((chat.told().await, chat.invites().await.len()), (1, 2), "{:?}", chat.transcript().await);
 }
 
+/// A network lets Flex through, and nothing to the server. By the account's logout settings TaskRouter knows that Ada is at a desktop.
+#[tokio::test]
+async fn an_agent_who_is_available_at_taskrouter_keeps_the_chat_until_a_customer_gets_no_answer() {
+    let chat = Chat::begins_with(|settings| {
+        settings.offline_after_ms = None;
+        settings.goodbye_ms = 32_000;
+        settings.available_unanswered_ms = 3000;
+    })
+    .await;
+    let presence_ttl_ms = Some(1000);
+    chat.floor.twin.tell(Event::Assume(Assumptions { presence_ttl_ms, ..Assumptions::default() }));
+    chat.ada_writes("How can I help?").await;
+    chat.page_goes().await;
+    chat.stands("awaited").await;
+    let shown = chat.stands("unjudged").await;
+    assert_eq!(
+        (&shown["absence"], &shown["last"]),
+        (&Value::Null, &Value::Null),
+        "nothing was begun: {shown:#}"
+    );
+    assert_eq!((chat.told().await, chat.invites().await.len()), (0, 1), "{:?}", chat.transcript().await);
+    chat.customer_writes("Are you there?").await;
+    chat.is_told().await;
+    assert_eq!(chat.shown().await["absence"]["cause"], "unattended");
+    let asked = chat.floor.twin.log_lines().iter().filter(|line| line.contains("/v1/Configuration")).count();
+    assert!(asked <= 1, "the logout settings are read once: {asked}");
+}
+
 /// What is in front of the server breaks, so that no page reaches it any more, while Twilio does: all agents are still there.
 #[tokio::test]
 async fn while_no_page_reaches_the_server_no_customer_is_told_that_their_agent_is_gone() {

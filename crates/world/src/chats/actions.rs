@@ -1,7 +1,7 @@
 //! How an action is carried out at Twilio, request by request: it is repeated while Twilio does not answer, and one that may have
 //! been carried out already is looked for first.
 
-use super::routing::TaskStatus;
+use super::routing::{OFFLINE_AFTER, TaskStatus};
 use super::server::Begun;
 use super::silence::ALERT;
 use super::twilio::{Author, Refusal, Said};
@@ -13,7 +13,8 @@ use rejoin_conversations::{
     Action, ChannelState, Event, LostReply, Message, Outcome, Place, Role, Seen, SeenTask, Sight, Telling,
     once_text,
 };
-use rejoin_protocol::{ConversationSid, InviteSid, MemberSid, Millis, TaskSid, WorkflowSid};
+use rejoin_protocol::{ConversationSid, InviteSid, MemberSid, Millis, TaskSid, WorkerSid, WorkflowSid};
+use std::collections::BTreeMap;
 
 /// First pause after an attempt that failed; it doubles.
 const PAUSE: u64 = 500;
@@ -58,6 +59,9 @@ pub(super) enum Reply {
     Passing(bool),
 }
 
+/// How much later than Flex sets an agent offline our server takes them for offline (milliseconds).
+const NOTICED_WITHIN: u64 = 30_000;
+
 /// An action on its way.
 #[derive(Debug)]
 pub(super) struct Doing {
@@ -90,6 +94,7 @@ impl ChatWorld {
             participants: vec![],
             messages: vec![],
             task: None,
+            workers: BTreeMap::new(),
         };
         let run = u64::try_from(self.number()).unwrap_or(u64::MAX);
         let doing = Doing {
@@ -247,8 +252,29 @@ impl ChatWorld {
         is_its && sight.participants.iter().any(|it| it.member.is_some() && it.task.is_some())
     }
 
+    /// True if the account says that Flex sets agents offline who have no desktop: TaskRouter is asked then.
+    pub(super) fn sets_offline(&self) -> bool {
+        !self.plan.seed.is_multiple_of(4)
+    }
+
+    /// TaskRouter's answers about the agents of a look.
+    fn at_desktops(&self, sight: &Sight) -> BTreeMap<WorkerSid, Option<Millis>> {
+        if !self.sets_offline() {
+            return BTreeMap::new();
+        }
+        let at = Millis(sight.asked_at.0.saturating_sub(OFFLINE_AFTER + NOTICED_WITHIN));
+        let agents = (0..self.workers.len()).map(|agent| (agent, super::page::worker(agent)));
+        let asked = agents
+            .filter(|(_, worker)| sight.participants.iter().any(|it| it.worker.as_ref() == Some(worker)));
+        asked.map(|(agent, worker)| (worker, self.workers[agent].is_available().then_some(at))).collect()
+    }
+
     fn seen(&self, id: u64) -> Outcome {
-        let sight = self.doing.get(&id).map(|doing| doing.sight.clone());
+        let sight = self.doing.get(&id).map(|doing| {
+            let asks = matches!(doing.action, Action::Look { workers: true, .. });
+            let workers = if asks { self.at_desktops(&doing.sight) } else { BTreeMap::new() };
+            Sight { workers, ..doing.sight.clone() }
+        });
         let planted = self.planted == Some(Planted::ChatPausesUnseen);
         match sight {
             Some(sight) if planted => Outcome::Seen(Sight { state: ChannelState::Active, ..sight }),

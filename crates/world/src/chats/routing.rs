@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 /// Maximum number of chats of an agent.
 const CAPACITY: usize = 3;
 /// How long after the end of their last socket Flex sets an agent offline.
-const OFFLINE_AFTER: u64 = 30_000;
+pub(super) const OFFLINE_AFTER: u64 = 30_000;
 
 /// A worker, as TaskRouter sees them.
 #[derive(Clone, Debug, Default)]
@@ -20,6 +20,13 @@ pub(super) struct Worker {
     pub(super) is_unavailable: bool,
     /// Counts how often the agent had no socket any more.
     pub(super) losses: u64,
+}
+
+impl Worker {
+    /// True when TaskRouter may give them work.
+    pub(super) fn is_available(&self) -> bool {
+        self.is_online && !self.is_unavailable
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,7 +128,7 @@ impl ChatWorld {
 
     fn is_free(&self, agent: usize) -> bool {
         let worker = &self.workers[agent];
-        worker.is_online && !worker.is_unavailable && self.load(agent) < CAPACITY
+        worker.is_available() && self.load(agent) < CAPACITY
     }
 
     /// Offers waiting tasks to workers who are free, the oldest task first.

@@ -207,8 +207,11 @@ impl ChatWorld {
     }
 
     /// The same of an agent in a chat. `None` also: all their pages had gone when they came, and none was heard since, so that no server
-    /// can know of the one at which they took it.
+    /// can know of the one at which they took it; or TaskRouter says that they are at a desktop.
     pub(super) fn has_been_gone_for(&self, guest: &Guest, seat: Seat) -> Option<u64> {
+        if self.sets_offline() && self.workers[seat.agent].is_available() {
+            return None;
+        }
         let gone = self.gone_for(seat.agent)?;
         let last = self.now - gone;
         (gone == 0 || guest.joined < last + RELOAD.0).then_some(gone)

@@ -17,6 +17,8 @@ const AFTER_REFUSALS: u64 = 300_000 + 90_000;
 const AFTER_LOST_WEBHOOKS: u64 = 600_000 + 30_000;
 /// Longest pause of a page whose requests are lost.
 const AFTER_LOST_REQUESTS: u64 = 60_000;
+/// TaskRouter's answer about an agent counts for at least and for at most this time.
+const ASK_AFTER: (u64, u64) = (15_000, 300_000);
 /// How long before the end nothing may go wrong for an end to be expected: the pauses between invites.
 const AT_LAST: u64 = 1_500_000;
 
@@ -67,11 +69,19 @@ impl ChatWorld {
         let joined = self.rooms[room].seats().map(|(guest, _)| guest.joined).max().unwrap_or_default();
         let since = (self.now - last.min(self.now)).max(joined).max(self.rules.last_left(room));
         let waits = self.of.setup.goodbye.max(self.of.setup.push_closed).max(15_000) + 30_000;
+        let waits = waits + self.unheard_before(room, since);
         let skew = self.plan.setup.skew.unsigned_abs();
         if self.now > self.quiet_since(since) + waits + skew {
             let what = format!("chat {room}: its agents are gone since {since} ms, and nothing has begun");
             self.broken(Rule::ChatLeftAlone, what);
         }
+    }
+
+    /// For how long TaskRouter's answer counts about agents who had worked at a page that our servers did not hear, until they were gone.
+    fn unheard_before(&self, room: usize, since: u64) -> u64 {
+        let heard = self.rooms[room].seats().filter_map(|(_, seat)| self.rules.there_until.get(&seat.agent));
+        let unheard = heard.map(|at| since.saturating_sub(*at)).max().unwrap_or_default();
+        if unheard > EVERY { unheard.clamp(ASK_AFTER.0, ASK_AFTER.1) } else { 0 }
     }
 
     /// When the last thing went wrong that keeps our servers from knowing or acting, and its aftermath was over; `since` if
