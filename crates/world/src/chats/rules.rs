@@ -60,6 +60,8 @@ pub(super) struct Rules {
     pub(super) there_since: BTreeMap<usize, u64>,
     /// When our server heard of a page of each agent last, and when the last push channel of theirs ended.
     pub(super) there_until: BTreeMap<usize, u64>,
+    /// When each agent was last seen available at TaskRouter.
+    pub(super) available_at: BTreeMap<usize, u64>,
     /// When no server runs: begin, and end if it has one.
     downs: Vec<(u64, u64)>,
     pub(super) webhooks_fail: bool,

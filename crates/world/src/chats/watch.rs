@@ -24,6 +24,11 @@ const AT_LAST: u64 = 1_500_000;
 
 impl ChatWorld {
     pub(super) fn watches(&mut self) {
+        for agent in 0..self.workers.len() {
+            if self.workers[agent].is_available() {
+                self.rules.available_at.insert(agent, self.now);
+            }
+        }
         for room in 0..self.rooms.len() {
             self.check_alone(room);
         }
@@ -69,7 +74,7 @@ impl ChatWorld {
         let joined = self.rooms[room].seats().map(|(guest, _)| guest.joined).max().unwrap_or_default();
         let since = (self.now - last.min(self.now)).max(joined).max(self.rules.last_left(room));
         let waits = self.of.setup.goodbye.max(self.of.setup.push_closed).max(15_000) + 30_000;
-        let waits = waits + self.unheard_before(room, since);
+        let since = since.max(self.answer_counts_until(room, since));
         let skew = self.plan.setup.skew.unsigned_abs();
         if self.now > self.quiet_since(since) + waits + skew {
             let what = format!("chat {room}: its agents are gone since {since} ms, and nothing has begun");
@@ -77,11 +82,15 @@ impl ChatWorld {
         }
     }
 
-    /// For how long TaskRouter's answer counts about agents who had worked at a page that our servers did not hear, until they were gone.
-    fn unheard_before(&self, room: usize, since: u64) -> u64 {
-        let heard = self.rooms[room].seats().filter_map(|(_, seat)| self.rules.there_until.get(&seat.agent));
-        let unheard = heard.map(|at| since.saturating_sub(*at)).max().unwrap_or_default();
-        if unheard > EVERY { unheard.clamp(ASK_AFTER.0, ASK_AFTER.1) } else { 0 }
+    /// Until when TaskRouter's last answer counts that agents of this chat are available, whose pages are away since then; 0: there is
+    /// none. It counts for as long as they had worked without a page.
+    fn answer_counts_until(&self, room: usize, since: u64) -> u64 {
+        if !self.sets_offline() {
+            return 0;
+        }
+        let seen = self.rooms[room].seats().filter_map(|(_, seat)| self.rules.available_at.get(&seat.agent));
+        let last = seen.copied().max().unwrap_or_default() + EVERY;
+        last + last.saturating_sub(since).clamp(ASK_AFTER.0, ASK_AFTER.1)
     }
 
     /// When the last thing went wrong that keeps our servers from knowing or acting, and its aftermath was over; `since` if
