@@ -151,10 +151,11 @@ async function playOnce({ title, play, settings = {} }, story) {
  * with real sound on a machine that may be busy with something else are too many for none ever to be disturbed. What
  * holds only then is not hidden: the run names it at its end, with where it failed first.
  * @param {Told[]} stories
- * @param {{demos: Demo[], browser: string, artefacts: string}} options
+ * @param {{demos: Demo[], browser: string, artefacts: string, isChat?: (story: Told) => boolean}} options `isChat`: it has no
+ *   call, and waits most of its time
  * @returns {Promise<Outcome>}
  */
-export async function tell(stories, { demos, browser, artefacts }) {
+export async function tell(stories, { demos, browser, artefacts, isChat = () => false }) {
   const browsers = new Browsers(browser);
   /** @type {Outcome} */
   const outcome = { passed: 0, missed: [], again: [] };
@@ -178,13 +179,14 @@ export async function tell(stories, { demos, browser, artefacts }) {
   /** @type {Array<{story: typeof stories[number], first: Miss}>} */
   const late = [];
   try {
-    await inLanes(stories, demos, async (story, demo) => {
+    await inLanes(stories, demos, isChat, async (story, demo) => {
       const first = await play(story, demo);
       if (first) late.push({ story, first });
       else outcome.passed += 1;
     });
     if (late.length) console.log('Played again:\n');
-    await inLanes(late, demos, async ({ story, first }, demo) => {
+    const isLateChat = (/** @type {{story: Told}} */ { story }) => isChat(story);
+    await inLanes(late, demos, isLateChat, async ({ story, first }, demo) => {
       const second = await play(story, demo, path.join(artefacts, 'again'));
       if (second) {
         outcome.missed.push(second);
@@ -200,16 +202,24 @@ export async function tell(stories, { demos, browser, artefacts }) {
 }
 
 /**
- * Each demo takes the next of what waits as soon as it is free.
+ * Each demo takes the next of what waits as soon as it is free. From the third one on they take nothing but chats, and the others take
+ * those last: two calls side by side are what a small machine plays without pauses in the sound.
  * @template T
  * @param {T[]} all
  * @param {Demo[]} demos
+ * @param {(each: T) => boolean} isChat
  * @param {(each: T, demo: Demo) => Promise<void>} work
  */
-async function inLanes(all, demos, work) {
-  const waiting = all.values();
-  const lanes = demos.map(async (demo) => {
-    for (const each of waiting) await work(each, demo);
+async function inLanes(all, demos, isChat, work) {
+  const chats = all.filter(isChat);
+  const others = all.filter((each) => !isChat(each));
+  const lanes = demos.map(async (demo, lane) => {
+    const takesOthers = lane < 2 || !all.some(isChat);
+    for (;;) {
+      const next = (takesOthers ? others.shift() : undefined) ?? chats.shift();
+      if (!next) return;
+      await work(next, demo);
+    }
   });
   // A lane that breaks off must not take away the browsers of another one that is in the middle of a story.
   for (const lane of await Promise.allSettled(lanes)) {
