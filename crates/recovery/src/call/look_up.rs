@@ -31,7 +31,9 @@ impl Call {
         let mut others =
             self.facts.roster.participants.keys().filter(|leg| !self.facts.roster.is_customer(leg));
         let only = others.next().filter(|_| others.next().is_none()).cloned();
-        let next = found.worker_leg.as_ref().and_then(|first| self.leg_of_next(first));
+        // An agent who is known by a leg is back in place by it: whoever joined since is somebody else.
+        let is_known = self.facts.roster.agent_of(reservation).is_some();
+        let next = found.worker_leg.as_ref().filter(|_| !is_known).and_then(|first| self.leg_of_next(first));
         if let Some(leg) = next.or_else(|| found.worker_leg.clone()).or(only) {
             self.facts
                 .roster

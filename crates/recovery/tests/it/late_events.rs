@@ -424,6 +424,30 @@ fn the_taker_of_an_unmarked_transfer_has_the_leg_that_joined_after_it() {
     }
 }
 
+/// A look-up is repeated while Twilio answers with errors. Found by the simulation, seed 7065158: the leg of the supervisor was
+/// removed as one that the agent had left behind.
+#[test]
+fn a_look_up_answered_late_does_not_take_a_listener_for_the_agent() {
+    let mut desk = Desk::new();
+    desk.join(1, CUSTOMER, true);
+    desk.join(1, ADA_LEG, false);
+    desk.fire(1, Timer::LookUp);
+    assert_eq!(desk.take_actions(), [learn()]);
+    desk.register(1, ADA, ADA_LEG, EPOCH);
+    desk.goodbye(ADA, EPOCH);
+    desk.hello_in_place(EPOCH + 1);
+    desk.join(1, NEXT_LEG, false);
+    desk.register(1, ADA, NEXT_LEG, EPOCH + 1);
+    assert_eq!(desk.stage(), Some(Stage::Rejoined));
+    desk.leave(1, ADA_LEG, LeaveReason::UpdatedViaApi);
+    desk.join(1, 0xb1, false);
+    desk.take_actions();
+    desk.finish(learn(), look_up_answer());
+    let call = desk.machine.call(&conference(1)).expect("the call");
+    assert!(call.facts.roster.agent(&leg(0xb1)).is_none());
+    assert!(desk.take_actions().is_empty());
+}
+
 /// In a call of hours a page may send more requests than are remembered. They must not push out those of a colleague.
 #[test]
 fn a_duplicate_mark_is_recognised_hours_later_despite_many_requests() {
