@@ -92,11 +92,14 @@ impl World {
         }
     }
 
-    /// True when an attended leg, or a third party, is in this leg's conference too. An agent alone, or with dead legs only,
-    /// has no customer: the customer has been taken elsewhere.
+    /// True when an attended leg, or a third party, is in this leg's conference too. An agent alone, or with dead legs and
+    /// supervisors who listen or coach, has no customer: the customer has been taken elsewhere.
     fn has_company(&self, call: &CallSid, attended: &[CallSid]) -> bool {
         let Some(LegPlace::Conference(room)) = self.twilio.model.place(call) else { return false };
-        let is_there = |other: &ParticipantView<'_>| other.agent.is_none() || attended.contains(other.call);
+        let is_there = |other: &ParticipantView<'_>| match other.agent {
+            Some(_) => attended.contains(other.call),
+            None => other.customer || !(other.muted || other.coaches),
+        };
         self.twilio.model.participants(room).any(|other| other.call != call && is_there(&other))
     }
 
