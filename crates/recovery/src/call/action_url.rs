@@ -3,7 +3,7 @@
 
 use super::{Call, Out};
 use crate::absence::{Phase, Recovery};
-use crate::facts::{Agent, Evidence, Observation};
+use crate::facts::{Agent, Evidence, Observation, Presence};
 use crate::plan::SOON;
 use crate::{KEPT_UNDECIDED, LeaveReason};
 use rejoin_protocol::{CallSid, Millis, RecoveryId};
@@ -91,17 +91,22 @@ impl Call {
         }
     }
 
-    /// A poll missed the customer just now, and a move was inferred. Twilio fetches no action URL for a customer who was
-    /// moved, so the conference has ended. Agents whom the same poll missed are classified again.
+    /// A poll missed the customer just now, and a move was inferred; or a hang-up, if it was not known which leg is the customer's.
+    /// Twilio fetches no action URL for a customer who was moved, or has hung up, so the conference has ended. Agents whom the
+    /// same poll missed are classified again.
     fn was_not_moved(&mut self, out: &Out<'_>, customer: &CallSid) {
         let found = self.facts.roster.move_inferred_at.take().is_some_and(|at| out.now < at + SOON);
         let stayed = |r: &Recovery| {
             !r.is_open() && !self.diagnosis().has_left_for_queue(r) && r.phase.moved_to().is_none()
         };
         let never_sent = self.recovery.as_ref().is_none_or(stayed);
-        let is_this_customer = found && never_sent && self.facts.roster.is_customer(customer);
-        let moved = self.facts.roster.left(customer) == Some(LeaveReason::UpdatedViaApi);
-        if !is_this_customer || !moved {
+        let roster = &self.facts.roster;
+        let is_moved =
+            roster.is_customer(customer) && roster.left(customer) == Some(LeaveReason::UpdatedViaApi);
+        let hung_up = Presence::Gone { reason: LeaveReason::HungUp, evidence: Evidence::Poll };
+        let is_missed =
+            roster.customer.as_ref().is_none_or(|it| it == customer) && roster.presence(customer) == hung_up;
+        if !found || !never_sent || !(is_moved || is_missed) {
             return;
         }
         let (reason, evidence) = (LeaveReason::ModeratorEnded, Evidence::ActionUrl);

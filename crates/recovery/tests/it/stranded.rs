@@ -594,6 +594,32 @@ fn a_stranded_customer_of_an_unregistered_agent_is_looked_up() {
     }
 }
 
+/// No page has registered, no callback reports the end, and a poll shows nobody in the conference before Twilio fetches the action
+/// URL. Found by the simulation, seed 396429: the customer was let go.
+#[test]
+fn an_unidentified_customer_polled_gone_is_kept_when_twilio_fetches() {
+    for registers in [false, true] {
+        let mut desk = unregistered_call();
+        desk.handle(Event::Timer { conference: conference(1), timer: Timer::CatchUp });
+        let Some(poll) = desk.take_actions().pop() else { panic!("a server that starts polls") };
+        desk.finish(poll, Outcome::Polled(Box::default()));
+        if registers {
+            desk.register(1, ADA, ADA_LEG, EPOCH); // the next page delivers it
+        }
+        desk.take_actions();
+        deliver(&mut desk, Report::ActionUrl);
+        assert_eq!(next(&desk), Next::Wait);
+        if !registers {
+            let learn = Action::LookUpTask { task: TaskSid::numbered(1) };
+            assert_eq!(desk.take_actions(), [learn.clone()]);
+            desk.finish(learn, look_up_without_legs());
+        }
+        desk.fire(1, Timer::Grace);
+        desk.finish_all();
+        assert_eq!(next(&desk), requeue_document());
+    }
+}
+
 #[test]
 fn a_restart_and_repeated_action_url_fetches_change_nothing() {
     let mut desk = stranded();
