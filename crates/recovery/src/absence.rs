@@ -233,10 +233,12 @@ impl Ending {
 
 impl Absence {
     /// The agent is back and joins in place. The limit holds however often the page is loaded again. A page that comes just before
-    /// it has the time to join all the same: its phone would ring when the customer is sent on, and take no other call.
+    /// it, or while a newcomer's registration is awaited, has the time to join all the same: its phone would ring when the customer
+    /// is sent on, and take no other call.
     pub(crate) fn joins_in_place(&mut self, now: Millis, config: &Config) {
         let latest = self.lost_at + config.ping_ttl;
-        let least = if now < latest { now + JOINS_WITHIN.min(config.in_place_within) } else { now };
+        let is_awaited = now < latest.max(self.spared_until.unwrap_or_default());
+        let least = if is_awaited { now + JOINS_WITHIN.min(config.in_place_within) } else { now };
         self.deadline = latest.min(now + config.in_place_within).max(least);
         self.back = true;
     }

@@ -383,6 +383,31 @@ fn a_page_that_is_back_just_before_the_wait_ends_has_three_seconds_to_join() {
     assert_eq!(late.now, began, "the limit holds");
 }
 
+/// The page before crashed in the instant in which it was back. Found by the simulation, seed 5285538: the customer was sent on as the
+/// next page joined.
+#[test]
+fn a_page_that_is_back_while_a_registration_is_awaited_has_three_seconds_to_join() {
+    let mut desk = Desk::away();
+    let lost = desk.now;
+    desk.now = lost + Millis::seconds(4);
+    desk.hello_in_place(2);
+    desk.join(1, NEXT_LEG, false);
+    desk.fire(1, Timer::Rejoin);
+    assert_eq!(desk.now, lost + Millis::seconds(12));
+    desk.take_actions();
+    desk.now = lost + Millis::seconds(17);
+    desk.hello_in_place(3);
+    let mut slow = desk.clone();
+    desk.now = desk.now + Millis(2_900);
+    desk.join(1, 0xa3, false);
+    desk.register(1, ADA, 0xa3, 3);
+    assert_eq!(desk.stage(), Some(Stage::Rejoined));
+
+    slow.fire(1, Timer::Rejoin);
+    assert_eq!(slow.now, lost + Millis::seconds(20));
+    assert!(slow.finish_all().contains(&remove(ADA_LEG)));
+}
+
 #[test]
 fn a_customer_is_not_requeued_from_an_agent_whose_registration_is_late() {
     let mut desk = Desk::away();
