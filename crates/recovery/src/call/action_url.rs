@@ -82,9 +82,12 @@ impl Call {
     }
 
     /// Twilio fetches our action URL again, and the agent's departure is still unknown. Callbacks arrive at the same time as
-    /// the first fetch, so Twilio is polled now.
+    /// the first fetch, so Twilio is polled now, and once more with each fetch for as long as the customer is kept because no poll was
+    /// answered.
     pub(crate) fn action_url_fetched_again(&mut self, out: &mut Out<'_>, customer: &CallSid) {
-        let is_in_time = self.stranding.decide_by.is_some_and(|until| out.now < until);
+        let is_kept =
+            |until| out.now < until || (self.is_departure_unknown() && out.now < self.undecided_until(until));
+        let is_in_time = self.stranding.decide_by.is_some_and(is_kept);
         let is_open = !self.has_open_recovery() && self.is_undecided() && self.may_be_stranded(customer);
         if self.facts.roster.is_customer(customer) && is_in_time && is_open {
             self.poll_unless_in_flight(out);
@@ -167,11 +170,5 @@ impl Call {
         };
         (self.poll.since.is_some() || self.poll.may_have_missed)
             && self.facts.roster.agents.iter().any(is_open)
-    }
-
-    /// True while the departure of any agent's leg is undecided.
-    fn is_undecided(&self) -> bool {
-        let agents = &self.facts.roster.agents;
-        agents.is_empty() || agents.keys().any(|leg| !self.decisions.is_settled(leg))
     }
 }

@@ -148,6 +148,7 @@ impl Call {
             || is_decided_by_polls
             || self.is_without_callbacks()
             || self.awaits_legs()
+            || self.keeps_undecided(out.now)
         {
             self.poll_conference(out);
         }

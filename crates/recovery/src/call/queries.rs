@@ -1,9 +1,9 @@
 //! Facts about a call that several modules need.
 
 use super::Call;
-use crate::Silence;
 use crate::absence::{Absent, Recovery};
 use crate::facts::{Asking, PendingRegistration};
+use crate::{KEPT_UNDECIDED, Silence};
 use rejoin_protocol::{CallSid, Millis, RecoveryId, ReservationSid, WorkerSid};
 
 impl Call {
@@ -113,5 +113,17 @@ impl Call {
             self.facts.ownership.registrations.iter().any(|kept| kept.registration.customer_leg == *customer)
         };
         (self.awaits_owner() && named()) || (self.facts.ownership.proven && self.names_customer(customer))
+    }
+
+    /// True while the departure of any agent's leg is undecided.
+    pub(super) fn is_undecided(&self) -> bool {
+        let agents = &self.facts.roster.agents;
+        agents.is_empty() || agents.keys().any(|leg| !self.decisions.is_settled(leg))
+    }
+
+    /// True while a stranded customer may be kept until it is known how the agent has left.
+    pub(super) fn keeps_undecided(&self, now: Millis) -> bool {
+        let is_in_time = self.stranding.decide_by.is_some_and(|until| now < until + KEPT_UNDECIDED);
+        is_in_time && self.facts.roster.is_stranded() && !self.has_open_recovery() && self.is_undecided()
     }
 }

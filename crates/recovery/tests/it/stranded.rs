@@ -198,6 +198,55 @@ fn a_second_action_url_fetch_without_callbacks_polls_and_recovers() {
     }
 }
 
+/// The agent's leave is not reported, and Twilio answers no poll for a while. Found by the simulation, seed 146448 of `mixed`: the
+/// customer was kept for ten minutes, and let go.
+#[test]
+fn a_poll_that_twilio_does_not_answer_is_repeated_while_the_customer_is_kept() {
+    let mut desk = Desk::talking();
+    for report in [Report::CustomerLeft, Report::Ended, Report::ActionUrl, Report::ActionUrl] {
+        deliver(&mut desk, report);
+    }
+    for _ in 0..3 {
+        let polls = desk.take_actions();
+        assert!(matches!(polls[..], [Action::PollConference { .. }]), "{polls:?}");
+        deliver(&mut desk, Report::ActionUrl);
+        assert!(desk.take_actions().is_empty(), "it is in flight");
+        desk.now = desk.now + Millis::seconds(20);
+        desk.finish(polls[0].clone(), Outcome::Failed { reason: "no".into() });
+        assert_eq!(next(&desk), Next::Wait);
+        deliver(&mut desk, Report::ActionUrl);
+    }
+    let polls = desk.take_actions();
+    let seen = PollAnswer { on_line: Some(true), ..PollAnswer::default() };
+    desk.finish(polls[0].clone(), Outcome::Polled(Box::new(seen)));
+    desk.fire(1, Timer::Grace);
+    desk.finish_all();
+    assert_eq!(next(&desk), requeue_document());
+}
+
+/// The next page says hello while Twilio is asked. Found by the simulation, the plan of seed 146448 of `mixed`: the customer was let
+/// go with the answer, which counted no more.
+#[test]
+fn a_stale_poll_is_repeated_while_the_customer_is_kept() {
+    let mut desk = Desk::talking();
+    for report in [Report::CustomerLeft, Report::Ended, Report::ActionUrl, Report::ActionUrl] {
+        deliver(&mut desk, report);
+    }
+    let polls = desk.take_actions();
+    desk.now = desk.now + Millis::seconds(5);
+    desk.hello(2, true, false);
+    desk.now = desk.now + Millis::seconds(5);
+    let seen = || Outcome::Polled(Box::new(PollAnswer { on_line: Some(true), ..PollAnswer::default() }));
+    desk.finish(polls[0].clone(), seen());
+    assert_eq!(next(&desk), Next::Wait);
+    let polls = desk.take_actions();
+    assert!(matches!(polls[..], [Action::PollConference { .. }]), "{polls:?}");
+    desk.finish(polls[0].clone(), seen());
+    desk.fire(1, Timer::Grace);
+    desk.finish_all();
+    assert_eq!(next(&desk), requeue_document());
+}
+
 #[test]
 fn a_graceful_mark_counts_for_a_stranded_customer_without_callbacks() {
     let mut desk = Desk::talking();
