@@ -189,8 +189,20 @@ impl Call {
         }
         if hung_up && self.diagnosis().is_requeued() {
             self.end_recovery(out, &Ending::CustomerLeft);
-        } else if !bridged {
+        } else if bridged {
+            self.was_connected();
+        } else {
             self.requeue_by_document(out);
+        }
+    }
+
+    /// An agent has taken the customer from the queue, and has them no longer. The conference that had ended before is replaced:
+    /// whoever took the customer is looked for before they go anywhere.
+    fn was_connected(&mut self) {
+        if let Some(Recovery { phase: Phase::Queued(trip), .. }) = &mut self.recovery
+            && std::mem::take(&mut trip.is_stranded)
+        {
+            self.stranding.decide_by = None;
         }
     }
 

@@ -883,6 +883,30 @@ fn a_customer_out_of_the_queue_with_no_known_agent_goes_to_any_agent() {
     assert_eq!((next(&desk), desk.stage()), (requeue_document(), Some(Stage::WaitingForOther)));
 }
 
+/// The document for a stranded customer had sent them to the queue. Found by the simulation, seed 28267 of `mixed`: they were sent
+/// there once more for the same recovery, while the next one began.
+#[test]
+fn a_stranded_customer_who_was_taken_unreported_is_not_requeued_at_once() {
+    let mut desk = stranded();
+    desk.fire(1, Timer::Grace);
+    desk.finish_all();
+    desk.entered_queue();
+    desk.finish_all();
+    deliver(&mut desk, Report::ActionUrl);
+    assert_eq!(next(&desk), requeue_document(), "a repeated request");
+    for _ in 0..2 {
+        let (recovery, customer) = (recovery(), leg(CUSTOMER));
+        desk.handle(Event::LeftQueue { recovery, customer, bridged: true, hung_up: false, token: None });
+        deliver(&mut desk, Report::ActionUrl);
+        assert_eq!((next(&desk), desk.stage()), (Next::Wait, Some(Stage::Queued)));
+    }
+    let polls = desk.take_actions();
+    assert!(matches!(&polls[..], [Action::PollConference { queued: Some(_), .. }]), "{polls:?}");
+    desk.now = desk.now + Millis::seconds(4);
+    deliver(&mut desk, Report::ActionUrl);
+    assert_eq!((next(&desk), desk.stage()), (requeue_document(), Some(Stage::WaitingForOther)));
+}
+
 /// Ada has handed the customer over to Bo, whose page has registered. Nothing else is reported before a poll shows both
 /// gone.
 #[test]
