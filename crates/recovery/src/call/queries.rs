@@ -118,7 +118,10 @@ impl Call {
     /// True while the departure of any agent's leg is undecided.
     pub(super) fn is_undecided(&self) -> bool {
         let agents = &self.facts.roster.agents;
-        agents.is_empty() || agents.keys().any(|leg| !self.decisions.is_settled(leg))
+        let is_open = |leg: &CallSid| {
+            !self.decisions.is_settled(leg) || self.diagnosis().may_have_ended_by_unidentified(leg)
+        };
+        agents.is_empty() || agents.keys().any(is_open)
     }
 
     /// True while a stranded customer may be kept until it is known how the agent has left.

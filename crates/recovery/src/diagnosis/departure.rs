@@ -330,7 +330,8 @@ impl<'a> Diagnosis<'a> {
             !self.decisions.is_settled(leg)
                 || self.ended_while_handed_over(leg)
                 || self.ended_while_covered(leg)
-                || (self.recovery.is_none() && self.ended_by_removal(leg))
+                || (self.recovery.is_none()
+                    && (self.ended_by_removal(leg) || self.ended_by_unidentified(leg)))
         };
         self.roster.agents.keys().filter(|leg| is_gone(leg) && is_open(leg)).cloned().collect()
     }

@@ -89,6 +89,15 @@ impl<'a> Diagnosis<'a> {
             && others.any(|other| self.roster.ended_with(other))
     }
 
+    /// True if the conference may have ended so: no report says yet how an unidentified participant left it.
+    pub(crate) fn may_have_ended_by_unidentified(self, leg: &CallSid) -> bool {
+        let mut others = self.roster.participants.keys().filter(|other| self.roster.is_unidentified(other));
+        self.roster.left(leg) == Some(LeaveReason::ModeratorEnded)
+            && self.marks.is_empty()
+            && self.recovery.is_none()
+            && others.any(|other| self.may_have_ended_with(other))
+    }
+
     /// True if the conference ended under the agent as well, with a leg that we removed, because another plugin had set
     /// that leg's exit flag again in that moment. Customer and agent still belong together.
     pub(crate) fn ended_by_removal(self, leg: &CallSid) -> bool {

@@ -153,6 +153,36 @@ fn a_conference_that_ends_with_an_unidentified_leg_is_recovered() {
     }
 }
 
+/// Found by the simulation, seed 182334 of `mixed`: the leave of the leg with which the conference had ended was reported last.
+#[test]
+fn a_conference_that_ends_with_an_unidentified_leg_is_recovered_in_any_report_order() {
+    let reports: [(u128, LeaveReason); 3] = [
+        (BO_LEG, LeaveReason::HungUp),
+        (CUSTOMER, LeaveReason::ModeratorEnded),
+        (ADA_LEG, LeaveReason::ModeratorEnded),
+    ];
+    for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
+        for fetched_after in 0..=3 {
+            let mut desk = Desk::talking();
+            desk.join(1, BO_LEG, true);
+            let began = desk.sequence;
+            for (n, report) in order.into_iter().enumerate() {
+                if n == fetched_after {
+                    desk.sequence = began + 3;
+                    desk.end(1);
+                    deliver(&mut desk, Report::ActionUrl);
+                    assert_eq!(next(&desk), Next::Wait, "{order:?} {fetched_after}");
+                }
+                desk.sequence = began + report as u64;
+                desk.leave(1, reports[report].0, reports[report].1);
+            }
+            deliver(&mut desk, Report::ActionUrl);
+            let is_kept = next(&desk) == Next::Wait && desk.has_timer(Timer::Grace);
+            assert!(is_kept, "{order:?} {fetched_after}");
+        }
+    }
+}
+
 #[test]
 fn an_action_url_fetch_for_an_unknown_leg_is_answered_unknown() {
     let mut desk = Desk::new();
