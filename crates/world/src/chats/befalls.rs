@@ -85,8 +85,9 @@ impl ChatWorld {
             return;
         }
         (it.is_asleep, it.is_offline) = (false, false);
-        let (attempt, is_up) = (it.push, it.is_up);
+        let (attempt, is_up, agent) = (it.push, it.is_up, it.agent);
         if is_up {
+            self.rules.at_desktop_at.insert(agent, self.now);
             self.socket(page, true);
             self.pages[page].has_sdk = false;
             self.handle(page, Event::Connection { up: false });

@@ -35,8 +35,8 @@ pub(super) struct Pressed {
 pub(super) struct Watched {
     /// How often each key of ours is in the conversation.
     told: BTreeMap<String, u32>,
-    /// True when the customer was told, and nobody has had the chat since.
-    is_told: bool,
+    /// When the customer was told, if nobody has had the chat since.
+    told_at: Option<u64>,
     /// When an agent left it on purpose by Flex's button, until somebody goes on.
     pub(super) left: Option<(u64, ChatAct)>,
     /// When two agents were in it last.
@@ -62,6 +62,8 @@ pub(super) struct Rules {
     pub(super) there_until: BTreeMap<usize, u64>,
     /// When each agent was last seen available at TaskRouter.
     pub(super) available_at: BTreeMap<usize, u64>,
+    /// When each agent was last seen at a desktop that reaches Twilio.
+    pub(super) at_desktop_at: BTreeMap<usize, u64>,
     /// When no server runs: begin, and end if it has one.
     downs: Vec<(u64, u64)>,
     pub(super) webhooks_fail: bool,
@@ -195,7 +197,7 @@ impl ChatWorld {
     fn is_there(&mut self, agent: usize) {
         for room in 0..self.rooms.len() {
             if self.rooms[room].has(agent) {
-                self.rules.room(room).is_told = false;
+                self.rules.room(room).told_at = None;
             }
         }
     }
@@ -228,7 +230,7 @@ impl ChatWorld {
     pub(super) fn joined(&mut self, room: usize, _agent: usize) {
         let (now, seats) = (self.now, self.rooms[room].seats().count());
         let it = self.rules.room(room);
-        it.is_told = false;
+        it.told_at = None;
         it.left = None;
         if seats > 1 {
             it.two_at = Some(now);
@@ -391,12 +393,20 @@ impl ChatWorld {
         let was_back = self.rooms[room]
             .seats()
             .any(|(_, seat)| self.gone_for(seat.agent).is_some_and(|gone| began + gone < self.now));
-        if std::mem::replace(&mut self.rules.room(room).is_told, !was_back) {
+        let told_at = std::mem::replace(&mut self.rules.room(room).told_at, (!was_back).then_some(began));
+        if told_at.is_some_and(|at| !self.was_at_desktop_since(room, at)) {
             let what = format!("chat {room} was told again, and nobody has had it since");
             return self.broken(Rule::ChatToldOnce, what);
         }
         self.check_nobody_is_there(room, began, "was told that its agent is gone");
         self.check_left_alone(room, began);
+    }
+
+    /// True if TaskRouter could say that an agent of the chat was at a desktop whose page no server heard.
+    fn was_at_desktop_since(&self, room: usize, at: u64) -> bool {
+        let mut seen =
+            self.rooms[room].seats().filter_map(|(_, seat)| self.rules.at_desktop_at.get(&seat.agent));
+        self.sets_offline() && seen.any(|seen| *seen > at)
     }
 
     /// Nobody who is in the chat was there when the request began.

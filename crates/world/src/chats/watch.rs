@@ -28,6 +28,9 @@ impl ChatWorld {
             if self.workers[agent].is_available() {
                 self.rules.available_at.insert(agent, self.now);
             }
+            if self.pages.iter().any(|page| page.agent == agent && page.has_socket && page.is_connected()) {
+                self.rules.at_desktop_at.insert(agent, self.now);
+            }
         }
         for room in 0..self.rooms.len() {
             self.check_alone(room);
