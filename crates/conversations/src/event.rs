@@ -189,7 +189,7 @@ pub struct Sight {
     pub kind: Option<String>,
     /// Everybody who is on it.
     pub participants: Vec<Seen>,
-    /// If TaskRouter was asked for its agents: since when at the latest each is at a desktop (point in time); `None`: they are not
+    /// If TaskRouter was asked for its agents: the last point in time at which each was at a desktop for sure; `None`: they are not
     /// available. Without those of whom that cannot be said, and empty for an account in which Flex sets nobody offline.
     #[serde(default)]
     pub workers: BTreeMap<WorkerSid, Option<Millis>>,

@@ -8,6 +8,7 @@ pub mod test_call;
 use crate::beside;
 use crate::config::{Config, Switch};
 use crate::error::Error;
+use rejoin_protocol::Millis;
 use rejoin_setup::doctor::database::Tables;
 use rejoin_setup::doctor::{self, Expected, Finding, Outcome, Survey};
 
@@ -60,6 +61,8 @@ fn expected(config: &Config) -> Expected {
         ping_workflow: config.ping_workflow.clone(),
         outbound_workflow: config.outbound_workflow.clone(),
         reconnecting_activity: config.reconnecting_activity.clone(),
+        offline_after: config.conversations.offline_after_ms.map(Millis),
+        gone_after: config.conversations.gone_after(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
     }
 }

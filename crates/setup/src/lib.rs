@@ -17,6 +17,7 @@ pub mod doctor;
 mod error;
 mod fallback;
 mod json_text;
+pub mod logout;
 mod plan;
 mod provision;
 mod record;

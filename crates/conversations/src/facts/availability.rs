@@ -14,8 +14,8 @@ pub struct Availability {
 }
 
 impl Availability {
-    /// TaskRouter was asked at this point in time. Of each worker: since when at the latest they are at a desktop (point in time);
-    /// `None`: they are not available.
+    /// TaskRouter was asked at this point in time. Of each worker: the last point in time at which they were at a desktop for
+    /// sure; `None`: they are not available.
     pub(crate) fn answered(asked_at: Millis, workers: &BTreeMap<WorkerSid, Option<Millis>>) -> Self {
         let answers = workers.iter().map(|(worker, at)| (worker.clone(), Latest((asked_at, *at))));
         Self { by_worker: answers.collect() }

@@ -1,7 +1,7 @@
 //! Settings of conversations.
 
 use clap::Args;
-use rejoin_conversations::{AtDeadline, Changes, Policies, Policy, WhenUnattended};
+use rejoin_conversations::{AtDeadline, Changes, Policies, Policy, RELOAD, WhenUnattended};
 use rejoin_protocol::{Millis, WorkflowSid};
 use std::collections::BTreeMap;
 
@@ -120,6 +120,11 @@ pub struct ConversationSettings {
 }
 
 impl ConversationSettings {
+    /// After how long without a page an agent is gone: the shortest of the settings.
+    pub fn gone_after(&self) -> Millis {
+        Millis(self.goodbye_ms.min(self.push_closed_ms).min(self.polling_stopped_ms)).max(RELOAD)
+    }
+
     /// The settings for the machine.
     pub fn policies(&self) -> Policies {
         let all = Policy {

@@ -3,8 +3,8 @@
 
 use crate::store::Store;
 use rejoin_protocol::{Millis, WorkerSid};
+use rejoin_setup::logout::{self, NOTICED_WITHIN};
 use rejoin_twilio::{Client, Error};
-use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tokio::sync::Mutex;
@@ -14,12 +14,8 @@ use tokio::time::Instant;
 const READ_EVERY: Duration = Duration::from_secs(600);
 /// How long after an attempt that failed they are read again.
 const READ_AGAIN: Duration = Duration::from_secs(30);
-/// How much later than its settings say Flex may set an agent offline: it has to notice that a network is cut.
-const NOTICED_WITHIN: Millis = Millis::seconds(30);
 /// How long an answer about a worker is waited for. What TaskRouter knows would keep a customer from being told; without it they are.
 const PATIENCE: Millis = Millis::seconds(10);
-/// The longest threshold that is believed.
-const LONGEST: u64 = 86_400;
 
 /// The account's logout settings.
 #[derive(Debug)]
@@ -43,7 +39,7 @@ impl Desktops {
         Self { set: offline_after_ms.map(Millis), read: Mutex::new(None) }
     }
 
-    /// Of each worker: since when at the latest they are at a desktop (point in time); `None`: they are not available. Without those of
+    /// Of each worker: the last point in time at which they were at a desktop for sure; `None`: they are not available. Without those of
     /// whom Twilio says nothing `PATIENCE` after this point in time, and empty for an account that sets nobody offline.
     ///
     /// # Errors
@@ -85,7 +81,7 @@ impl Desktops {
         }
         let (offline_after, again) = match client.flex_configuration().await {
             Ok(configuration) => {
-                let offline_after = offline_after(&configuration);
+                let offline_after = logout::offline_after(&configuration);
                 if read.is_none_or(|read| read.offline_after != offline_after) {
                     tracing::info!(
                         offline_after_ms = offline_after.map(|after| after.0),
@@ -105,38 +101,5 @@ impl Desktops {
         };
         *read = Some(Read { again_at: Instant::now() + again, offline_after });
         offline_after
-    }
-}
-
-/// `offline_config` of Flex's configuration. <https://www.twilio.com/docs/flex/developer/config/flex-configuration-rest-api>
-fn offline_after(configuration: &Value) -> Option<Millis> {
-    let settings = &configuration["offline_config"];
-    let seconds = settings["presence_ttl"].as_u64().filter(|seconds| (1..=LONGEST).contains(seconds))?;
-    settings["presence"].as_bool().filter(|is_on| *is_on).map(|_| Millis::seconds(seconds))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn only_an_account_that_sets_lost_agents_offline_has_a_time() {
-        let read = |settings| offline_after(&json!({ "offline_config": settings }));
-        assert_eq!(read(json!({"presence": true, "presence_ttl": 30})), Some(Millis::seconds(30)));
-        for other in [
-            json!({"presence": false, "presence_ttl": 30}),
-            json!({"presence": true}),
-            json!({"presence": true, "presence_ttl": 0}),
-            json!({"presence": true, "presence_ttl": -30}),
-            json!({"presence": true, "presence_ttl": "30"}),
-            json!({"presence": true, "presence_ttl": 1e30}),
-            json!({"presence": "true", "presence_ttl": 30}),
-            json!(null),
-            json!([30]),
-        ] {
-            assert_eq!(read(other.clone()), None, "{other}");
-        }
-        assert_eq!(offline_after(&json!([])), None);
     }
 }

@@ -15,6 +15,7 @@ mod features;
 mod finding;
 mod flex;
 mod flows;
+mod logout;
 mod numbers;
 mod pings;
 mod plugin;
@@ -32,7 +33,7 @@ mod workspace;
 pub use finding::{Finding, Outcome};
 pub use survey::{Flow, Streams, Survey, TaskRouter, Workers};
 
-use rejoin_protocol::{AccountSid, ActivitySid, WorkflowSid, WorkspaceSid};
+use rejoin_protocol::{AccountSid, ActivitySid, Millis, WorkflowSid, WorkspaceSid};
 
 /// What the server's settings say.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,6 +56,10 @@ pub struct Expected {
     pub outbound_workflow: Option<WorkflowSid>,
     /// `REJOIN_RECONNECTING_ACTIVITY_SID`.
     pub reconnecting_activity: Option<ActivitySid>,
+    /// `REJOIN_CONVERSATION_OFFLINE_AFTER_MS`.
+    pub offline_after: Option<Millis>,
+    /// After how long without a page an agent of a chat is gone: the shortest of the settings.
+    pub gone_after: Millis,
     /// The version of this program.
     pub version: String,
 }
@@ -94,6 +99,7 @@ pub fn findings(survey: &Survey, expected: &Expected) -> Vec<Finding> {
     }
     if let Some(chats) = &survey.chats {
         all.push(conversations::judge(chats, expected));
+        all.extend(survey.flex.as_ref().ok().map(|flex| logout::judge(flex, expected)));
     }
     all.push(webhook_rules::judge(&survey.webhook_rules, expected));
     if let Ok(plugins) = &survey.plugins {

@@ -27,6 +27,8 @@ fn expected() -> Expected {
         ping_workflow: WorkflowSid::numbered(2),
         outbound_workflow: None,
         reconnecting_activity: Some(ActivitySid::numbered(1)),
+        offline_after: None,
+        gone_after: Millis::seconds(60),
         version: "1.2.3".into(),
     }
 }
@@ -485,6 +487,33 @@ fn the_webhook_of_conversations_has_to_lead_here_if_chats_are_watched() {
         assert!(finding.to_string().contains(wanted) && !finding.to_string().contains("secret"), "{finding}");
     }
     assert!(findings(&survey(), &expected()).iter().all(|it| it.check != "conversations"));
+}
+
+#[test]
+fn flex_has_to_set_agents_offline_before_the_server_takes_them_for_gone_if_chats_are_watched() {
+    let judged = |offline: Value, set: Option<u64>| {
+        let webhook =
+            ConversationWebhook { post_webhook_url: None, method: None, filters: None, target: None };
+        let survey =
+            Survey { chats: Some(Ok(webhook)), flex: Ok(json!({ "offline_config": offline })), ..survey() };
+        let expected = Expected { offline_after: set.map(Millis::seconds), ..expected() };
+        findings(&survey, &expected).into_iter().find(|it| it.check == "logout").expect("a finding")
+    };
+    let on = |seconds: u64| json!({ "presence": true, "presence_ttl": seconds });
+    for (offline, set, result, wanted) in [
+        (on(30), None, Outcome::Ok, "offline 30 s after"),
+        (on(31), None, Outcome::Warning, "to 61000 or more"),
+        (on(31), Some(5), Outcome::Ok, "offline 5 s after"),
+        (on(30), Some(0), Outcome::Ok, "is 0"),
+        (json!({ "presence": false, "presence_ttl": 30 }), None, Outcome::Warning, "does not say"),
+        (Value::Null, None, Outcome::Warning, "does not say"),
+        (Value::Null, Some(30), Outcome::Ok, "offline 30 s after"),
+    ] {
+        let finding = judged(offline, set);
+        assert_eq!(finding.result, result, "{finding}");
+        assert!(finding.to_string().contains(wanted), "{finding}");
+    }
+    assert!(findings(&survey(), &expected()).iter().all(|it| it.check != "logout"));
 }
 
 fn rule(kind: &str, url: &str, setting: &str) -> WebhookRule {
