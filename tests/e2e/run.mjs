@@ -129,7 +129,10 @@ export async function runAll({ browser, only = '', quick = false, lanes = LANES,
     // Stories that take several servers have demos of their own.
     for (const servers of new Set(chosen.map((story) => story.servers ?? 1))) {
       const stories = chosen.filter((story) => (story.servers ?? 1) === servers);
-      const many = Math.min(lanes, stories.length);
+      const isChat = (/** @type {import('./story.mjs').Told} */ story) =>
+        CHATS.includes(/** @type {any} */ (story));
+      // The third lane is for chats.
+      const many = Math.min(stories.some(isChat) ? lanes : Math.min(lanes, 2), stories.length);
       const on = servers > 1 ? `, on ${servers} servers` : '';
       const how = many > 1 ? `, ${many} stories side by side` : '';
       console.log(`\nEnd to end: the real Flex UI ${flex.version}, in Chromium${on}${how}\n`);
@@ -150,7 +153,7 @@ export async function runAll({ browser, only = '', quick = false, lanes = LANES,
           demos,
           browser,
           artefacts,
-          isChat: (story) => CHATS.includes(/** @type {any} */ (story)),
+          isChat,
         });
         outcome.passed += passed;
         outcome.missed.push(...missed);
