@@ -190,7 +190,7 @@ pub struct Sight {
     /// Everybody who is on it.
     pub participants: Vec<Seen>,
     /// If TaskRouter was asked for its agents: the last point in time at which each was at a desktop for sure; `None`: they are not
-    /// available. Without those of whom that cannot be said, and empty for an account in which Flex sets nobody offline.
+    /// available. A worker is missing if TaskRouter did not answer; all are in an account in which Flex sets nobody offline.
     #[serde(default)]
     pub workers: BTreeMap<WorkerSid, Option<Millis>>,
     /// The newest messages.

@@ -83,8 +83,9 @@ impl<'a> Diagnosis<'a> {
         }
     }
 
-    /// Until when TaskRouter's last answer counts for this worker (point in time), whose pages are away since then; `None`: it does not
-    /// say that they are at a desktop since, nor since an absence of theirs began, of which the customer was told.
+    /// Until when TaskRouter's last answer about this worker counts (point in time). `since`: when their last page went away. `None`: the
+    /// answer does not show them at a desktop after that. In an absence in which they were lost it must be after its beginning, because
+    /// the customer was told then.
     fn elsewhere_until(self, worker: &WorkerSid, since: Millis) -> Option<Millis> {
         let from = self.lost_at(worker).map_or(since, |lost_at| lost_at.max(since));
         let (asked_at, at_desktop) = self.facts.availability().at_desktop(worker)?;

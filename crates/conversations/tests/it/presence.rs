@@ -310,7 +310,7 @@ fn a_look_that_only_watches_delays_none_that_decides() {
     assert_eq!(room.acts(), ["tell", "invite"]);
 }
 
-/// Ada's page is gone since now. TaskRouter holds her for available, in an account that sets lost agents offline.
+/// Ada's page goes now. TaskRouter says that Ada is available, in an account that sets lost agents offline.
 fn at_a_page_that_we_do_not_hear(policy: Policy) -> Room {
     let mut room = Room::chatting_with(policy);
     room.available = Some([worker(ADA)].into());
@@ -393,7 +393,7 @@ fn a_customer_who_gets_no_answer_is_not_left_to_an_agent_whom_only_taskrouter_kn
     assert_eq!(unattended_after(&room), Some(300));
     room.pass(301);
     assert_eq!(room.acts(), ["tell", "invite"]);
-    // The agent answers after all, and nobody has taken the invite.
+    // The agent answers after all, before another agent takes the invite.
     room.writes(ADA);
     room.pass(301);
     assert_eq!((room.attendance(), room.endings()), (Attendance::Unjudged, vec![Ending::Back]));

@@ -31,7 +31,7 @@ impl Call {
         let mut others =
             self.facts.roster.participants.keys().filter(|leg| !self.facts.roster.is_customer(leg));
         let only = others.next().filter(|_| others.next().is_none()).cloned();
-        // An agent who is known by a leg is back in place by it: whoever joined since is somebody else.
+        // If a leg of this agent is known, they are back in place by it, and a leg that has joined since is not theirs.
         let is_known = self.facts.roster.agent_of(reservation).is_some();
         let next = found.worker_leg.as_ref().filter(|_| !is_known).and_then(|first| self.leg_of_next(first));
         if let Some(leg) = next.or_else(|| found.worker_leg.clone()).or(only) {

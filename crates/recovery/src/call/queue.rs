@@ -196,8 +196,8 @@ impl Call {
         }
     }
 
-    /// An agent has taken the customer from the queue, and has them no longer. The conference that had ended before is replaced:
-    /// whoever took the customer is looked for before they go anywhere.
+    /// An agent has taken the customer from the queue, and the customer has left that agent's conference, too. It has replaced the one
+    /// that had ended before. That agent is looked for before the customer is sent to the queue again.
     fn was_connected(&mut self) {
         if let Some(Recovery { phase: Phase::Queued(trip), .. }) = &mut self.recovery
             && std::mem::take(&mut trip.is_stranded)

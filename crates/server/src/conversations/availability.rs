@@ -39,8 +39,8 @@ impl Desktops {
         Self { set: offline_after_ms.map(Millis), read: Mutex::new(None) }
     }
 
-    /// Of each worker: the last point in time at which they were at a desktop for sure; `None`: they are not available. Without those of
-    /// whom Twilio says nothing `PATIENCE` after this point in time, and empty for an account that sets nobody offline.
+    /// Of each worker: the last point in time at which they were at a desktop for sure; `None`: they are not available. A worker is
+    /// missing if Twilio does not answer within `PATIENCE` after `since`; all are in an account that sets nobody offline.
     ///
     /// # Errors
     /// Twilio did not answer, and may do so if it is asked again.

@@ -103,6 +103,18 @@ async fn an_agent_who_is_available_at_taskrouter_keeps_the_chat_until_a_customer
     assert!(asked <= 1, "the logout settings are read once: {asked}");
 }
 
+/// TaskRouter does not say where the agent is: the customer is told as if it had not been asked.
+#[tokio::test]
+async fn a_customer_is_told_though_taskrouter_does_not_answer_about_the_agent() {
+    let chat = Chat::begins_with(|settings| settings.offline_after_ms = Some(1000)).await;
+    let silent = json!({"method": "GET", "path": "/Workers/", "answer": "unavailable"});
+    chat.floor.faults(json!({"requests": [silent]}));
+    chat.page_goes().await;
+    chat.is_told().await;
+    let asked = |line: &String| line.contains("/Workers/") && line.contains("with a fault");
+    assert!(chat.floor.twin.log_lines().iter().any(asked), "{:#?}", chat.floor.twin.log_lines());
+}
+
 /// What is in front of the server breaks, so that no page reaches it any more, while Twilio does: all agents are still there.
 #[tokio::test]
 async fn while_no_page_reaches_the_server_no_customer_is_told_that_their_agent_is_gone() {

@@ -35,7 +35,7 @@ pub(super) struct Pressed {
 pub(super) struct Watched {
     /// How often each key of ours is in the conversation.
     told: BTreeMap<String, u32>,
-    /// When the customer was told, if nobody has had the chat since.
+    /// When the customer was told, if no agent has had the chat since then.
     told_at: Option<u64>,
     /// When an agent left it on purpose by Flex's button, until somebody goes on.
     pub(super) left: Option<(u64, ChatAct)>,
