@@ -11,7 +11,7 @@ import { chromium, compiler, nodePackages, wasmTools } from './lib/setup.mjs';
 import { signalIsTheEnd } from './lib/stop.mjs';
 
 const usage = `npm start -- [--port N] [--live] [--check]
-  --port N   port of the page to open (default 4180, or any free one); the server takes the next free port
+  --port N   port of the page to open (default 4180, or the next free one); the server takes the next free port
   --live     desktops load build/plugin-rejoin.js as it is at that time, instead of what was deployed at the start
   --check    play the demo through by itself in headless Chromium, say what held, and end`;
 

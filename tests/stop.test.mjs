@@ -4,23 +4,16 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import net from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { freePort } from '../scripts/lib/demo.mjs';
 
 const root = new URL('..', import.meta.url);
 
-/** A port that was free a moment ago. */
-async function freePort() {
-  const probe = net.createServer().listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const { port } = /** @type {net.AddressInfo} */ (probe.address());
-  probe.close();
-  await once(probe, 'close');
-  return port;
-}
+/** Far from the port of a demo that somebody has open. */
+const FROM = 14_180;
 
 /** True when the process group is empty. Processes that are not our children do not report their end, so poll briefly. */
 async function gone(/** @type {number} */ group) {
@@ -52,7 +45,7 @@ const ways = /** @type {const} */ ([
 
 for (const [title, signal, group] of ways) {
   test(title, { timeout: 120_000 }, async () => {
-    const port = await freePort();
+    const port = await freePort(FROM);
     const npm = spawn('npm', ['start', '--', '--port', String(port)], {
       cwd: fileURLToPath(root),
       stdio: ['ignore', 'pipe', 'inherit'],
@@ -87,7 +80,7 @@ for (const [title, signal, group] of ways) {
 }
 
 test('rejoin demo, on an account that it sets up as an administrator does', { timeout: 60_000 }, async () => {
-  const port = await freePort();
+  const port = await freePort(FROM);
   // A real account in the environment must not be touched, nor disturb.
   const env = {
     ...process.env,
@@ -132,7 +125,7 @@ test(
   'rejoin demo, with a plugin that cannot be deployed, ends with what `rejoin deploy` says',
   { timeout: 60_000 },
   async () => {
-    const port = await freePort();
+    const port = await freePort(FROM);
     const folder = mkdtempSync(path.join(tmpdir(), 'rejoin-demo-'));
     const bundle = path.join(folder, 'not-a-plugin.js');
     writeFileSync(bundle, '');

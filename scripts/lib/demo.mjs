@@ -17,32 +17,33 @@ import { isStopping, onStop } from './stop.mjs';
 const sid = (/** @type {string} */ prefix, n = 1) => prefix + n.toString(16).padStart(32, '0');
 const HOST = '127.0.0.1';
 const PORT = 4180;
+/**
+ * From here on a port belongs to whoever connects somewhere next: Linux gives out 32768 and above, other systems begin higher
+ * (`net.ipv4.ip_local_port_range`, https://docs.kernel.org/networking/ip-sysctl.html). A program that is to listen there
+ * later may find its port taken.
+ */
+const GIVEN_OUT = 32_768;
 /** How long a program may take to stop before it is killed (milliseconds). */
 const PATIENCE = 5000;
 
-/** This port, or any if it is 0. @returns {Promise<number>} rejected when it is taken */
-const tryPort = (wanted = 0) =>
+/** This port. @returns {Promise<number>} rejected when it is taken */
+const tryPort = (/** @type {number} */ port) =>
   new Promise((done, fail) => {
     const probe = net.createServer();
     probe.once('error', fail);
-    probe.listen(wanted, HOST, () => {
-      const { port } = /** @type {net.AddressInfo} */ (probe.address());
-      probe.close(() => done(port));
-    });
+    probe.listen(port, HOST, () => probe.close(() => done(port)));
   });
 
 /**
- * The wanted port or one of the next, whichever is free, else any. Near the wanted one nobody gets a port who does not
- * ask for it: a server that is started anew finds its own still free.
- * @returns {Promise<number>}
+ * The first free port from the wanted one on. Nobody gets it who does not ask for it: a program that is started later, or
+ * anew, finds it still free.
  */
-export async function freePort(wanted = 0) {
-  const near = Array.from({ length: 20 }, (_, at) => wanted + at).filter((port) => port < 65536);
-  for (const port of wanted ? near : []) {
+export async function freePort(wanted = PORT) {
+  for (let port = wanted < GIVEN_OUT ? wanted : PORT; port < GIVEN_OUT; port += 1) {
     const free = await tryPort(port).catch(() => undefined);
     if (free) return free;
   }
-  return tryPort();
+  throw new Advice(`No port from ${wanted} to ${GIVEN_OUT - 1} is free on ${HOST}: the demo cannot listen.`);
 }
 
 /** A program whose output goes to a file, and that is up when it prints that it listens. */
@@ -183,7 +184,7 @@ export async function startDemo({
         const why = error.code === 'EADDRINUSE' ? 'is taken' : `cannot be used (${error.code})`;
         throw new Advice(`Port ${wanted} ${why}. Give another one: npm start -- --port N`);
       })
-    : await freePort(PORT);
+    : await freePort();
   /** @type {number[]} */
   const ports = [];
   while (ports.length < many) ports.push(await freePort((ports.at(-1) ?? twinPort) + 1));

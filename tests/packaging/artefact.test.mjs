@@ -113,7 +113,7 @@ test("Twilio's check before every command finds no problem", async () => {
 });
 
 test('flex-plugin start serves it for development', { timeout: 120_000 }, async () => {
-  const port = await freePort(0);
+  const port = await freePort();
   const server = flexPlugin('start', 'plugin', '--name', NAME, '--port', String(port));
   try {
     const address = `http://127.0.0.1:${port}/plugins/${NAME}.js`;

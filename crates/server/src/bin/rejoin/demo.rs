@@ -22,6 +22,11 @@ use tokio::process::{Child, Command};
 
 /// Latency of the twin's REST requests and webhooks, milliseconds each way: as from afar.
 const LATENCY_MS: u64 = 80;
+/// Port of the page to open.
+const PORT: u16 = 4180;
+/// From here on a port belongs to whoever connects somewhere next: Linux gives out 32768 and above, other systems begin higher
+/// (`net.ipv4.ip_local_port_range`, <https://docs.kernel.org/networking/ip-sysctl.html>).
+const GIVEN_OUT: u16 = 32_768;
 /// How long an agent of a chat may be away, in milliseconds: as short as it can be set, so that nobody waits a minute for the
 /// next agent.
 const AWAY_MS: u64 = 15_000;
@@ -29,7 +34,7 @@ const AWAY_MS: u64 = 15_000;
 #[derive(Debug, Args)]
 pub(crate) struct Options {
     /// Port of the page to open.
-    #[arg(long, default_value_t = 4180)]
+    #[arg(long, default_value_t = PORT)]
     port: u16,
     /// The twin's program; by default the one beside this program.
     #[arg(long, value_name = "FILE")]
@@ -71,7 +76,7 @@ async fn with_both(
     signals: &mut Signals,
 ) -> Result<ExitCode, String> {
     let (auth_token, operator_token) = (secret()?, secret()?);
-    let address = free_port()?;
+    let address = free_port(options.port)?;
     let twin_url = format!("http://localhost:{}", options.port);
     let server_url = format!("http://{address}");
     let account = [
@@ -214,11 +219,15 @@ fn secret() -> Result<String, String> {
     }))
 }
 
-/// The twin must know the server's address before the server can be started.
-fn free_port() -> Result<SocketAddr, String> {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-        .and_then(|listener| listener.local_addr())
-        .map_err(|error| format!("no free port: {error}"))
+/// The first free port after the twin's, which must know the server's address before the server can be started. Meanwhile
+/// dozens of connections are made: the port must be none that the system gives to one of them.
+fn free_port(twin: u16) -> Result<SocketAddr, String> {
+    let after = if twin < GIVEN_OUT { twin } else { PORT };
+    let free =
+        |port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).and_then(|bound| bound.local_addr()).ok();
+    (after + 1..GIVEN_OUT).find_map(free).ok_or_else(|| {
+        format!("no port from {} to {} is free: the server cannot listen", after + 1, GIVEN_OUT - 1)
+    })
 }
 
 /// Waits until the twin reports that it listens.
