@@ -21,8 +21,8 @@ import { table } from './lib/times.mjs';
 /** Parts that are more than one command. @type {Record<string, (heard: (text: string) => void) => Promise<unknown>>} */
 const WORK = { 'security advisories': advisories, [BUILD]: () => build() };
 
-/** Number of Rust tests at once: most wait for a process, a database or a timer. */
-const THREADS = String(2 * availableParallelism());
+/** Number of Rust tests at once: most wait for a process, a database or a timer, and leave half of the processors idle even so. */
+const THREADS = String(6 * availableParallelism());
 
 /** Maximum number of parts that mostly wait and run at once: five browsers on two processors were late for what their tests await. */
 const AT_ONCE = 3;

@@ -20,15 +20,15 @@ use serde_json::Value;
 use sqlx::{AnyPool, Row as _};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use watched::{Again, Files};
 
-/// Number of concurrent runs: most of the time they wait.
-const AT_ONCE: usize = 12;
+/// Room for concurrent runs of all tests together. Most of the time they wait, but each starts a program or two: with more of
+/// them, an agent of a busy machine comes too late for what a test expects.
+static ROOM: Semaphore = Semaphore::const_new(24);
 /// A run that takes longer does not end.
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -166,12 +166,11 @@ async fn at_each<Ran: Future<Output = Option<Duration>> + Send + 'static>(
     steps: Vec<String>,
     run: impl Fn(String) -> Ran,
 ) -> (Vec<(String, Duration)>, Vec<String>) {
-    let room = Arc::new(Semaphore::new(AT_ONCE));
     let mut runs = JoinSet::new();
     for step in steps {
-        let (room, files, ran) = (Arc::clone(&room), Files::of(folder, &step), run(step.clone()));
+        let (files, ran) = (Files::of(folder, &step), run(step.clone()));
         runs.spawn(async move {
-            let _permit = room.acquire().await.unwrap();
+            let _permit = ROOM.acquire().await.unwrap();
             (step, tokio::spawn(ran).await, files)
         });
     }

@@ -5,7 +5,7 @@
 
 use super::front::{Front, Server};
 use super::watched::{Files, start};
-use super::{AT_ONCE, PATIENCE, Rung, Steps, nothing_was_doubled, recovers, settings, talks};
+use super::{PATIENCE, ROOM, Rung, Steps, nothing_was_doubled, recovers, settings, talks};
 use crate::database::Database;
 use crate::floor::{Floor, Running, read};
 use std::collections::BTreeSet;
@@ -13,11 +13,10 @@ use std::ffi::OsStr;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::process::Child;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
 /// Two servers on one database. The proxy leads to the first one.
@@ -36,12 +35,11 @@ async fn a_server_that_stood_still_sends_nothing_more() {
     let looks = |step: &str| step.contains("polling the call");
     let steps: BTreeSet<String> =
         steps[before..].iter().filter(asks).filter(|step| !looks(step)).cloned().collect();
-    let room = Arc::new(Semaphore::new(AT_ONCE));
     let mut runs = JoinSet::new();
     for step in steps.clone() {
-        let (room, folder) = (Arc::clone(&room), folder.path().to_owned());
+        let folder = folder.path().to_owned();
         runs.spawn(async move {
-            let _permit = room.acquire().await.unwrap();
+            let _permit = ROOM.acquire().await.unwrap();
             (run(&folder, Some(&step)).await.1, step)
         });
     }
