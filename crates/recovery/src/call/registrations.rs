@@ -148,6 +148,7 @@ impl Call {
         if is_new {
             self.page_lives(out, worker, registration.epoch);
             self.take_registration(out, worker, registration);
+            self.handle_late_leg(out, &registration.worker_leg);
         }
         is_new
     }

@@ -829,6 +829,27 @@ fn an_agent_back_before_the_look_up_joins_in_place_if_the_page_can() {
     }
 }
 
+/// The page accepts the call and crashes before its registration has arrived. The next page says hello, and then delivers that
+/// registration: the leg in it is the one that the hello found without a page.
+#[test]
+fn a_registration_that_the_next_page_delivers_after_its_hello_does_not_bring_the_agent_back() {
+    for (in_place, older_page, stage) in [
+        (true, false, Some(Stage::InPlace)),
+        // The leg is removed.
+        (false, false, Some(Stage::Interrupted)),
+        // The older page may have the call.
+        (true, true, None),
+        (false, true, None),
+    ] {
+        let mut desk = Desk::with(Machine::new(Config { in_place, ..config() }, []));
+        desk.join(1, CUSTOMER, true);
+        desk.join(1, ADA_LEG, false);
+        desk.hello_with(EPOCH + 1, false, older_page, true);
+        desk.register(1, ADA, ADA_LEG, EPOCH);
+        assert_eq!(desk.stage(), stage, "in place: {in_place}, older page connected: {older_page}");
+    }
+}
+
 /// The agent has two browsers. The newest page joins in place, and the call is answered in the other browser.
 #[test]
 fn a_page_whose_join_rang_in_another_browser_does_not_prove_it_dead() {
