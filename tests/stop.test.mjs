@@ -1,4 +1,5 @@
-// However `npm start` is stopped, no process of it is left. `rejoin demo` sets its account up, and stops.
+// However `npm start` is stopped, no process of it is left. `rejoin demo` sets its account up, and stops. Neither listens where
+// no browser comes, or where a connection may be in the way.
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
@@ -152,3 +153,22 @@ test(
     }
   },
 );
+
+test('no program gets a port that browsers do not open, or that the system gives to connections', async () => {
+  assert.ok((await freePort(4190)) > 4190);
+  assert.ok((await freePort(46_645)) < 32_768);
+});
+
+for (const [what, program, args] of /** @type {const} */ ([
+  ['npm start', 'npm', ['start', '--', '--port', '4190']],
+  ['rejoin demo', 'target/debug/rejoin', ['demo', '--port', '4190']],
+])) {
+  test(`${what} refuses a port that browsers do not open`, { timeout: 60_000 }, async () => {
+    const child = spawn(program, args, { cwd: fileURLToPath(root), stdio: ['ignore', 'pipe', 'pipe'] });
+    let said = '';
+    for (const stream of [child.stdout, child.stderr])
+      stream.setEncoding('utf8').on('data', (text) => (said += text));
+    assert.deepEqual(await once(child, 'close'), [1, null], said);
+    assert.match(said, /[Bb]rowsers do not open port 4190/);
+  });
+}

@@ -1,11 +1,14 @@
 // What stands before several servers: one address, behind which whichever of them is ready answers.
 
 import net from 'node:net';
+import { Advice } from './say.mjs';
 
 const HOST = '127.0.0.1';
 /** How often each server is asked, and how long it may take to answer (milliseconds). */
 const ASKED_EVERY = 250;
 const ANSWERS_WITHIN = 1000;
+/** How long all servers may take until they are ready (milliseconds). */
+const READY_WITHIN = 30_000;
 
 /** A server, as the balancer sees it. */
 class Backend {
@@ -32,7 +35,8 @@ class Backend {
  * closed. Connections are led on as they are: this is no proxy of HTTP.
  * @param {number} port where it listens
  * @param {number[]} ports of the servers
- * @returns {Promise<{ready: () => Promise<void>, stop: () => Promise<void>}>} `ready` waits until all servers are
+ * @returns {Promise<{ready: () => Promise<void>, stop: () => Promise<void>}>} `ready` waits until all servers are, and is
+ *   rejected when one is not after half a minute
  */
 export async function startBalancer(port, ports) {
   const backends = ports.map((port) => new Backend(port));
@@ -81,7 +85,17 @@ export async function startBalancer(port, ports) {
   });
   return {
     ready: async () => {
-      while (!backends.every(({ ready }) => ready)) await new Promise((done) => setTimeout(done, 20));
+      const end = Date.now() + READY_WITHIN;
+      for (;;) {
+        const late = backends.find(({ ready }) => !ready);
+        if (!late) return;
+        if (Date.now() > end) {
+          throw new Advice(
+            `The server at port ${late.port} runs, and does not become ready: its log tells why.`,
+          );
+        }
+        await new Promise((done) => setTimeout(done, 20));
+      }
     },
     stop: async () => {
       over = true;

@@ -23,6 +23,11 @@ const PORT = 4180;
  * later may find its port taken.
  */
 const GIVEN_OUT = 32_768;
+/** From 1024 on, the ports that no browser opens, nor Node's `fetch` (https://fetch.spec.whatwg.org/#port-blocking). */
+const BLOCKED = new Set([
+  ...[1719, 1720, 1723, 2049, 3659, 4045, 4190, 5060, 5061, 6000, 6566, 6665, 6666, 6667, 6668, 6669],
+  ...[6679, 6697, 10_080],
+]);
 /** How long a program may take to stop before it is killed (milliseconds). */
 const PATIENCE = 5000;
 
@@ -40,7 +45,7 @@ const tryPort = (/** @type {number} */ port) =>
  */
 export async function freePort(wanted = PORT) {
   for (let port = wanted < GIVEN_OUT ? wanted : PORT; port < GIVEN_OUT; port += 1) {
-    const free = await tryPort(port).catch(() => undefined);
+    const free = BLOCKED.has(port) ? undefined : await tryPort(port).catch(() => undefined);
     if (free) return free;
   }
   throw new Advice(`No port from ${wanted} to ${GIVEN_OUT - 1} is free on ${HOST}: the demo cannot listen.`);
@@ -179,6 +184,9 @@ export async function startDemo({
   settings = {},
   servers: many = 1,
 }) {
+  if (wanted && BLOCKED.has(wanted)) {
+    throw new Advice(`Browsers do not open port ${wanted}. Give another one: npm start -- --port N`);
+  }
   const twinPort = wanted
     ? await tryPort(wanted).catch((error) => {
         const why = error.code === 'EADDRINUSE' ? 'is taken' : `cannot be used (${error.code})`;

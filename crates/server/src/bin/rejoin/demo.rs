@@ -27,6 +27,11 @@ const PORT: u16 = 4180;
 /// From here on a port belongs to whoever connects somewhere next: Linux gives out 32768 and above, other systems begin higher
 /// (`net.ipv4.ip_local_port_range`, <https://docs.kernel.org/networking/ip-sysctl.html>).
 const GIVEN_OUT: u16 = 32_768;
+/// From 1024 on, the ports that no browser opens (<https://fetch.spec.whatwg.org/#port-blocking>).
+const BLOCKED: [u16; 19] = [
+    1719, 1720, 1723, 2049, 3659, 4045, 4190, 5060, 5061, 6000, 6566, 6665, 6666, 6667, 6668, 6669, 6679,
+    6697, 10_080,
+];
 /// How long an agent of a chat may be away, in milliseconds: as short as it can be set, so that nobody waits a minute for the
 /// next agent.
 const AWAY_MS: u64 = 15_000;
@@ -49,6 +54,9 @@ pub(crate) struct Options {
 
 /// Runs until a signal comes, or one of the two ends.
 pub(crate) async fn run(options: Options) -> Result<ExitCode, String> {
+    if BLOCKED.contains(&options.port) {
+        return Err(format!("browsers do not open port {}: give another one with --port", options.port));
+    }
     let mut signals = Signals::new();
     let twin = options.twin.clone().map_or_else(beside, Ok)?;
     for (what, path) in
