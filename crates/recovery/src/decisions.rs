@@ -16,8 +16,8 @@ struct Decided {
     /// The departure of the leg is decided: nothing more follows from it.
     is_settled: bool,
     removal: Removal,
-    /// When the leg was gone (point in time), if the customer did not miss its agent then: a recovery was open for a
-    /// colleague, or every colleague on the call had a mark.
+    /// When the leg was gone, or proved dead (point in time), if the customer did not miss its agent then: a recovery was open
+    /// for a colleague, every colleague on the call had a mark, or the leg was dead and still stood.
     #[serde(skip_serializing_if = "Option::is_none")]
     covered_at: Option<Millis>,
 }
@@ -86,6 +86,11 @@ impl Decisions {
     /// The leg's agent did not count as missed when it was gone.
     pub(crate) fn cover(&mut self, leg: &CallSid, at: Millis) {
         self.change(leg).covered_at = Some(at);
+    }
+
+    /// The leg's agent is missed: they do not count as covered any more.
+    pub(crate) fn miss(&mut self, leg: &CallSid) {
+        self.change(leg).covered_at = None;
     }
 
     /// The leg turns out to be another agent's: the decisions about it are void.

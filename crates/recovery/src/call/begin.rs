@@ -57,6 +57,7 @@ impl Call {
         if let Some(absence) = self.absence_of(out, leg) {
             let generation = self.count_loss(out);
             let told = self.told_in_silence(leg);
+            self.decisions.miss(leg);
             self.recover(out, absence, generation, phase);
             if let (Some(words_at), Some(recovery)) = (told, &mut self.recovery) {
                 recovery.announced = true;

@@ -52,7 +52,9 @@ impl Call {
                 if is_doubtful {
                     self.poll_unless_in_flight(out); // their leaves may be unreported
                 }
-                self.covered(out, leg, is_doubtful);
+                // Until it is removed, a dead leg may be all that a colleague leaves the customer with.
+                let may_be_missed = is_doubtful || self.decisions.is_dead(leg);
+                self.covered(out, leg, may_be_missed);
             }
             Departure::Attended => self.covered(out, leg, true),
             Departure::ProvedDead => {
@@ -89,8 +91,10 @@ impl Call {
 
     /// The agent left on purpose, or was moved. The customer may miss another agent because of it.
     fn left_to_others(&mut self, out: &mut Out<'_>, leg: &CallSid, departure: Departure) {
+        if !self.decisions.is_settled(leg) {
+            self.note(out, Note::AgentLeft);
+        }
         self.settle(leg);
-        self.note(out, Note::AgentLeft);
         if let Some((missed, row)) = self.diagnosis().missed_after(leg) {
             self.covered.remove(&missed);
             self.lose(out, &missed);
@@ -107,9 +111,10 @@ impl Call {
         }
     }
 
-    /// Another agent has the customer, or a recovery is open already. A doubtful cover is remembered with its time.
-    pub(super) fn covered(&mut self, out: &mut Out<'_>, leg: &CallSid, is_doubtful: bool) {
-        if is_doubtful {
+    /// Another agent has the customer, or a recovery is open already. A cover by which the agent may be missed later is
+    /// remembered with its time.
+    pub(super) fn covered(&mut self, out: &mut Out<'_>, leg: &CallSid, may_be_missed: bool) {
+        if may_be_missed {
             self.decisions.cover(leg, out.now);
         }
         self.settle(leg);

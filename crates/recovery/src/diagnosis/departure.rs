@@ -323,13 +323,14 @@ impl<'a> Diagnosis<'a> {
     }
 
     /// Agents' legs that are gone and not accounted for. A settled leg is classified again if the conference turns out to
-    /// have ended with it.
+    /// have ended with it, or if nobody is left but a dead leg.
     pub(crate) fn departed(self) -> Vec<CallSid> {
         let is_gone = |leg: &CallSid| self.decisions.is_dead(leg) || self.roster.left(leg).is_some();
         let is_open = |leg: &CallSid| {
             !self.decisions.is_settled(leg)
                 || self.ended_while_handed_over(leg)
                 || self.ended_while_covered(leg)
+                || self.has_left_to_dead_leg(leg)
                 || (self.recovery.is_none()
                     && (self.ended_by_removal(leg) || self.ended_by_unidentified(leg)))
         };
@@ -450,8 +451,26 @@ impl<'a> Diagnosis<'a> {
         let stood = |dead: &CallSid| {
             self.roster.is_joined(dead) || (removed(dead) && self.roster.is_reported_after(dead, leg))
         };
-        let dead = |it: &Absent<'_>| it.ending() == Some(&Ending::Covered) && stood(&it.absence().lost_leg);
-        let last = self.absences().filter(dead).max_by_key(|it| it.absence().lost_at)?;
-        Some(last.absence().lost_leg.clone())
+        let left = self.roster.agents.iter().filter(|(dead, agent)| {
+            self.decisions.is_dead(dead) && stood(dead) && !self.marks.is_given(&agent.reservation)
+        });
+        let covered = left.filter_map(|(dead, _)| Some((self.counted_as_covered_at(dead)?, dead)));
+        covered.max_by_key(|(at, _)| *at).map(|(_, dead)| dead.clone())
+    }
+
+    /// True if the agent of this leg has left on purpose, and nothing but a dead leg is left with the customer by now: the last
+    /// third party is gone, too.
+    fn has_left_to_dead_leg(self, leg: &CallSid) -> bool {
+        let is_given = |agent: &Agent| self.marks.is_given(&agent.reservation);
+        self.roster.agent(leg).is_some_and(is_given)
+            && self.roster.is_customer_joined()
+            && self.left_to_dead_leg(leg).is_some()
+    }
+
+    /// When the agent of this leg counted as covered (point in time): their absence ended so, or began when the leg was proved
+    /// dead.
+    fn counted_as_covered_at(self, leg: &CallSid) -> Option<Millis> {
+        let covered = self.absences_of(leg).filter(|it| it.ending() == Some(&Ending::Covered));
+        covered.map(|it| it.absence().lost_at).chain(self.decisions.covered_at(leg)).max()
     }
 }

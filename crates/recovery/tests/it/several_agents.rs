@@ -4,8 +4,8 @@ use crate::desk::*;
 use rejoin_protocol::api::{DeliveryId, GracefulReason, Stage};
 use rejoin_protocol::{Millis, RecoveryId, TaskSid, WorkerSid};
 use rejoin_recovery::{
-    Action, Announcement, ConferenceEventKind, Event, LeaveReason, Next, Outcome, ParticipantFlags,
-    PollAnswer, Timer,
+    Action, Announcement, ConferenceEventKind, Config, Event, LeaveReason, Machine, Next, Outcome,
+    ParticipantFlags, PollAnswer, Timer,
 };
 
 const BO_LEG: u128 = 0xb1;
@@ -576,6 +576,59 @@ fn a_covered_agent_is_lost_when_the_colleague_leaves_only_a_dead_leg() {
         desk.leave(1, BO_LEG, LeaveReason::HungUp);
         let stage = if outsider_stays { Stage::Covered } else { Stage::Interrupted };
         assert_eq!(desk.stage_of(ADA), Some(stage), "{outsider_stays}");
+    }
+}
+
+/// In place is switched off: Ada's page crashes, and the next page's hello proves the leg dead while Bo has the customer. Bo
+/// leaves before the leg is removed, and the callback about it may be late. Found by the simulation, `corners` 9502959.
+#[test]
+fn an_agent_whose_leg_was_proved_dead_is_lost_when_the_colleague_leaves_only_that_leg() {
+    // Whether Bo's mark arrives before Ada's hello, and whether Ada has said that they leave.
+    for (mark_first, ada_left) in [(true, false), (false, false), (false, true)] {
+        let mut desk = Desk::with(Machine::new(Config { in_place: false, ..config() }, []));
+        desk.begin();
+        desk.join(1, BO_LEG, false);
+        desk.register(1, BO, BO_LEG, EPOCH);
+        if mark_first {
+            desk.graceful_of(BO, GracefulReason::HangUp);
+        }
+        desk.page_returns(ADA, EPOCH + 1);
+        assert!(desk.take_actions().contains(&remove(ADA_LEG)));
+        if !mark_first {
+            desk.graceful_of(BO, GracefulReason::HangUp);
+        }
+        if ada_left {
+            desk.graceful_of(ADA, GracefulReason::HangUp);
+        }
+        desk.leave(1, BO_LEG, LeaveReason::HungUp);
+        let stage = (!ada_left).then_some(Stage::Interrupted);
+        assert_eq!(desk.stage_of(ADA), stage, "mark first: {mark_first}");
+        desk.leave(1, ADA_LEG, LeaveReason::UpdatedViaApi);
+        assert_eq!(desk.stage_of(ADA), stage, "mark first: {mark_first}, and the leg is removed");
+    }
+}
+
+/// As before, and the customer still talks to a third party, who leaves when the dead leg is removed already, or just before.
+#[test]
+fn an_agent_whose_leg_was_proved_dead_is_lost_when_the_last_third_party_leaves() {
+    for removed_first in [true, false] {
+        let mut desk = Desk::with(Machine::new(Config { in_place: false, ..config() }, []));
+        desk.begin();
+        desk.join(1, BO_LEG, false);
+        desk.register(1, BO, BO_LEG, EPOCH);
+        desk.join(1, 0x0f, false);
+        desk.graceful_of(BO, GracefulReason::HangUp);
+        desk.page_returns(ADA, EPOCH + 1);
+        desk.leave(1, BO_LEG, LeaveReason::HungUp);
+        if removed_first {
+            desk.leave(1, ADA_LEG, LeaveReason::UpdatedViaApi);
+        }
+        assert_eq!(desk.stage_of(ADA), None, "the customer talks to the third party");
+        desk.leave(1, 0x0f, LeaveReason::HungUp);
+        assert_eq!(desk.stage_of(ADA), Some(Stage::Interrupted));
+        // The customer hears what happened, and hangs up: nothing begins again.
+        desk.leave(1, CUSTOMER, LeaveReason::HungUp);
+        assert_eq!(desk.stage_of(ADA), Some(Stage::CustomerLeft));
     }
 }
 
