@@ -290,8 +290,21 @@ impl Pushes {
             return;
         }
         tracing::info!(%worker, epoch, "a page's push channel ended and the page has not reconnected");
-        if let Err(error) = tell(Event::PushLost { worker, epoch }).await {
+        if let Err(error) = tell(Event::PushLost { worker: worker.clone(), epoch }).await {
             tracing::warn!(%error, "polls for the calls of a page that may be gone are delayed");
+        }
+        self.ask_newer(&worker, epoch).await;
+    }
+
+    /// Asks newer pages of the worker to repeat their hello, at whichever server they are: what they said counted for little
+    /// while the lost page was connected. With one server they were asked as its channel ended ([`Self::older_page_back`]).
+    async fn ask_newer(&self, worker: &WorkerSid, epoch: u64) {
+        if !self.store.is_shared() {
+            return;
+        }
+        self.lock().ask_newer(worker, epoch);
+        if let Err(error) = self.store.say_lost_page(worker, epoch).await {
+            tracing::warn!(%error, "pages at other servers could not be asked again after an older one was lost");
         }
     }
 
@@ -323,6 +336,7 @@ impl Pushes {
                 Hint::Connected { worker, epoch, session } => {
                     self.lock().connected_elsewhere(&worker, epoch, session);
                 }
+                Hint::Lost { worker, epoch } => self.lock().ask_newer(&worker, epoch),
             }
         }
     }

@@ -150,6 +150,14 @@ impl Channels {
         }
     }
 
+    /// Asks the pages that are newer than this lost one to repeat their hello.
+    pub(super) fn ask_newer(&mut self, worker: &WorkerSid, epoch: u64) {
+        self.keep(worker, |channel| {
+            let is_newer = channel.epoch > epoch && channel.told.is_some();
+            !is_newer || channel.say(None, Push::Ask)
+        });
+    }
+
     pub(super) fn has_older(&self, worker: &WorkerSid, epoch: u64) -> bool {
         self.epochs(worker).any(|other| other != 0 && other < epoch)
     }

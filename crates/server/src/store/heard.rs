@@ -113,6 +113,8 @@ pub(crate) enum Hint {
     Acts { worker: WorkerSid, epoch: u64 },
     /// A page has connected. Later sessions have higher numbers.
     Connected { worker: WorkerSid, epoch: u64, session: i64 },
+    /// The channel of this page has ended, and the page is not back.
+    Lost { worker: WorkerSid, epoch: u64 },
 }
 
 /// Receives hints of other servers.

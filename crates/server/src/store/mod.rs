@@ -600,6 +600,11 @@ impl Store {
         ask!(self, place => say_newer_page(worker, epoch))
     }
 
+    /// Tells other servers that this page is lost.
+    pub(crate) async fn say_lost_page(&self, worker: &WorkerSid, epoch: u64) -> Result<(), Error> {
+        ask!(self, place => say_lost_page(worker, epoch))
+    }
+
     /// Listens to other servers; `None`: there are none.
     pub(crate) async fn listen(&self) -> Result<Option<Hints>, Error> {
         self.0.surroundings.alive().await;

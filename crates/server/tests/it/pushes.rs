@@ -388,6 +388,26 @@ async fn a_leg_is_not_orphaned_while_another_server_has_its_page() {
     }
 }
 
+/// The page with the call crashes, and another tab says hello in that instant, while the older page still counts as connected.
+/// Behind a balancer, a page's hello and its channel may be at different servers.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_has_left_a_call_to_an_older_one_at_another_server_is_asked_when_that_is_gone() {
+    let (_database, _twilio, first, second) = two().await;
+    for (at, epoch) in [(&second, 2), (&first, 3)] {
+        let page = Events::open(&first.desk, "/v1/push?epoch=1", "ada").await;
+        let mut newer = Events::open(&at.desk, &format!("/v1/push?epoch={epoch}"), "ada").await;
+        newer.position().await;
+        let holding =
+            json!({"task": task(), "reservation": reservation(), "wrapping": false, "canJoin": true});
+        let hello = json!({"epoch": epoch, "holdings": [holding]});
+        let reply = second.desk.plugin("/v1/hello", "ada", hello).await;
+        assert_eq!(reply.json::<Value>().await.unwrap()["recoveries"], json!([]));
+        drop(page);
+        let asked = tokio::time::timeout(PATIENCE, newer.next()).await.expect("it is asked");
+        assert_eq!(asked.unwrap(), json!({"push": "ask"}), "page {epoch}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_push_arrives_although_the_notifying_connection_was_cut() {
     let (database, _twilio, first, second) = two().await;

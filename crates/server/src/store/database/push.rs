@@ -127,6 +127,11 @@ impl Database {
         self.tell_others(Hint::Acts { worker: worker.clone(), epoch }).await
     }
 
+    /// Tells other servers that this page is lost.
+    pub(in crate::store) async fn say_lost_page(&self, worker: &WorkerSid, epoch: u64) -> Result<(), Error> {
+        self.tell_others(Hint::Lost { worker: worker.clone(), epoch }).await
+    }
+
     /// Listens to other servers; `None`: there are none.
     pub(in crate::store) async fn listen(&self) -> Result<Option<Listener>, Error> {
         let Place::Servers(servers) = &self.place else { return Ok(None) };

@@ -40,6 +40,11 @@ impl Server {
         Ok(())
     }
 
+    pub(in crate::store) async fn say_lost_page(&self, worker: &WorkerSid, epoch: u64) -> Result<(), Error> {
+        self.tell_others(Hint::Lost { worker: worker.clone(), epoch });
+        Ok(())
+    }
+
     pub(in crate::store) fn listen(&self) -> Option<Listener> {
         let hints = self.memory.0.hints.subscribe();
         self.is_shared().then(|| Listener { hints, server: self.name.clone() })
