@@ -15,7 +15,8 @@ decides. Whenever more becomes known of the call, the legs that are undecided ar
 const SECOND: &str = "
 ## When an agent left and another one is missed
 
-Asked in this order when a departure was graceful, or a move. The agent whom a row finds is recovered as if lost now.
+Asked in this order when a departure was graceful, or a move; after a graceful one again when a third party leaves. The agent whom a row
+finds is recovered as if lost now.
 
 ";
 
