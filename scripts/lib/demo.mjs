@@ -18,7 +18,7 @@ const sid = (/** @type {string} */ prefix, n = 1) => prefix + n.toString(16).pad
 const HOST = '127.0.0.1';
 const PORT = 4180;
 /**
- * From here on a port belongs to whoever connects somewhere next: Linux gives out 32768 and above, other systems begin higher
+ * The system may give a port from this one on to any outgoing connection: Linux from 32768, other systems from a higher one
  * (`net.ipv4.ip_local_port_range`, https://docs.kernel.org/networking/ip-sysctl.html). A program that is to listen there
  * later may find its port taken.
  */

@@ -24,7 +24,7 @@ use tokio::process::{Child, Command};
 const LATENCY_MS: u64 = 80;
 /// Port of the page to open.
 const PORT: u16 = 4180;
-/// From here on a port belongs to whoever connects somewhere next: Linux gives out 32768 and above, other systems begin higher
+/// The system may give a port from this one on to any outgoing connection: Linux from 32768, other systems from a higher one
 /// (`net.ipv4.ip_local_port_range`, <https://docs.kernel.org/networking/ip-sysctl.html>).
 const GIVEN_OUT: u16 = 32_768;
 /// From 1024 on, the ports that no browser opens (<https://fetch.spec.whatwg.org/#port-blocking>).
