@@ -233,7 +233,8 @@ fn free_port(twin: u16) -> Result<SocketAddr, String> {
     let after = if twin < GIVEN_OUT { twin } else { PORT };
     let free =
         |port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).and_then(|bound| bound.local_addr()).ok();
-    (after + 1..GIVEN_OUT).find_map(free).ok_or_else(|| {
+    let mut ports = (after + 1..GIVEN_OUT).filter(|port| !BLOCKED.contains(port));
+    ports.find_map(free).ok_or_else(|| {
         format!("no port from {} to {} is free: the server cannot listen", after + 1, GIVEN_OUT - 1)
     })
 }
@@ -251,4 +252,16 @@ async fn is_up(twin: &mut Child) -> Result<(), String> {
         }
     }
     Err(ended())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_server_gets_no_port_that_browsers_do_not_open_or_that_connections_get() {
+        assert!(free_port(4189).unwrap().port() > 4190);
+        let other = free_port(46_645).unwrap().port();
+        assert!(other > PORT && other < GIVEN_OUT);
+    }
 }
