@@ -245,7 +245,7 @@ impl Config {
             silence: Millis::seconds(10),
             queue_within: Millis::seconds(20),
             rejoined_for: Millis(1_500),
-            look_for: Millis(700),
+            look_for: Millis(3_000),
             join_within: Millis::seconds(6),
             unprotected_after: Millis::seconds(15),
             hello_every: Millis::seconds(1),

@@ -373,7 +373,7 @@ fn nobody_is_told_how_a_call_ended_that_she_left_herself() {
             (vec![mark(1, NOW)], ReservationStatus::Accepted, true),
         ] {
             let (mut desk, _) = back(kept, vec![task(1, status)]);
-            desk.wait(Millis::seconds(1)); // for a conference that may come
+            desk.wait(Millis::seconds(3)); // for a conference that may come
             desk.greeted(vec![view(stage.clone())]);
             assert_eq!(desk.dialog.is_some(), shown, "{stage:?} {status:?}");
             if !shown {

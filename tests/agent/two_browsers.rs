@@ -44,7 +44,7 @@ fn a_page_says_which_calls_no_page_of_its_browser_has_had() {
     let found = vec![task(1, ReservationStatus::Accepted), task(2, ReservationStatus::Accepted)];
     let (mut desk, _) = Desk::started(found, &[1]);
     desk.handle(conference(1, both()));
-    let effects = desk.wait(Millis::seconds(1));
+    let effects = desk.wait(Millis::seconds(3));
     let said: Vec<_> = holdings(&effects).iter().map(|found| found.other_browser).collect();
     assert_eq!(said, [false, true]);
 }

@@ -82,12 +82,27 @@ export const toneAtOnce = {
   },
 };
 
+/**
+ * Flex asks for the channels of the task, and then for their participants, by requests to its event bridge: as on a slow
+ * network, each is under way for 700 ms.
+ * @returns {[(url: URL) => boolean, (route: import('playwright-core').Route) => Promise<void>]}
+ */
+const slowly = () => [
+  (url) => url.pathname.endsWith('/wschannels'),
+  async (route) => {
+    const { url, method } = route.request().postDataJSON() ?? {};
+    if (method === 'GET' && url.includes('/Channels')) await new Promise((done) => setTimeout(done, 700));
+    await route.continue();
+  },
+];
+
 export const backDuringAnnouncement = {
   title: 'An agent is back while the customer is being told, and is heard at once',
   settings: { REJOIN_ANNOUNCE_AFTER_MS: '0' },
   async play(/** @type {Story} */ story) {
     const { ada, customer, task } = await onACall(story);
     const { transcript } = customer.mark();
+    await story.step('TaskRouter is slow to say who is in the conference', () => ada.page.route(...slowly()));
     await story.step('Ada refreshes the page', () => ada.refreshes());
     await isTold(story, customer, transcript);
     await isBackInPlace(story, ada, customer, task);
