@@ -284,7 +284,7 @@ export const joinRefused = secondRung(
 
 export const legFalls = secondRung(
   'The old leg falls while the agent is away, and the call comes back through the queue',
-  (story) => story.twilio.assume({ deadLegAfterMs: 0 }),
+  (story) => story.twilio.assume({ dtlsCloseEndsLeg: true }),
 );
 
 export const onABreak = {
