@@ -12,6 +12,8 @@ use rejoin_twin::model::{LegPlace, TaskView};
 const AWAITED: u64 = 15_000;
 pub(super) const IN_PLACE: u64 = 8_000;
 const REJOIN: u64 = 20_000;
+/// A time that does not come: the customer is not this agent's any more.
+const ANOTHERS: u64 = u64::MAX / 2;
 /// How often an agent gets back a customer whom they have lost.
 const AT_MOST: u32 = 3;
 /// How soon polling notices that no agent can take a customer from the queue.
@@ -73,8 +75,10 @@ impl World {
             } else {
                 (self.is_on_the_phone(&from) || self.takes_no_calls(&from)).then_some(self.now)
             };
+            // An agent who is busy until the customer is any agent's gets another one, or none.
+            let busy = busy.map(|at| if self.now > lost + AWAITED + REJOIN { ANOTHERS } else { at });
             if let Some(lost) = self.customers[number].lost.as_mut().filter(|_| busy.is_some()) {
-                lost.calls = busy;
+                lost.calls = lost.calls.max(busy);
             }
             if few && self.is_back(&from, lost).is_some_and(|back| self.now > since(back) + IN_PLACE + WAYS) {
                 if self.places_call(&from) {
