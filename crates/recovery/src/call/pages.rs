@@ -18,7 +18,8 @@ impl Call {
     ) {
         self.page_lives(out, worker, hello.epoch);
         let holding = self.holding(worker, hello);
-        let older_may_live = may_live(holding, older_page_connected);
+        let older_may_live =
+            may_live(holding, older_page_connected) || self.has_leg_from_another_browser(worker, hello.epoch);
         if let Some(holding) = holding {
             self.page_finds_task(out, worker, hello.epoch, holding, older_may_live);
         }
@@ -279,6 +280,19 @@ impl Call {
     fn is_in_another_browser(&self, worker: &WorkerSid, leg: &CallSid, epoch: u64) -> bool {
         let stood = self.facts.roster.leg(leg).is_some_and(|there| there.stood);
         self.facts.pages.other_browser(worker) == Some(epoch) && !stood
+    }
+
+    /// True if an older page than this one has come from another browser than the page before it, and has joined the call by a leg
+    /// of its own. This page may be of either browser, so its hello does not prove that the older page is gone.
+    fn has_leg_from_another_browser(&self, worker: &WorkerSid, epoch: u64) -> bool {
+        let came = |(leg, agent): (&CallSid, &Agent)| {
+            agent.worker == *worker
+                && agent.epoch < Some(epoch)
+                && agent.epoch.is_some_and(|older| self.is_in_another_browser(worker, leg, older))
+                && self.facts.roster.is_joined(leg)
+                && !self.diagnosis().is_absent(leg)
+        };
+        self.facts.roster.agents.iter().any(came)
     }
 
     /// Applies a goodbye that arrived before the registration. It is applied once: a page that lives may register again.

@@ -869,6 +869,28 @@ fn a_page_whose_join_rang_in_another_browser_does_not_prove_it_dead() {
     assert!(desk.take_actions().contains(&remove(NEXT_LEG)));
 }
 
+/// A page of another browser joined in place, and its push channel is cut. The next page may be of the first browser, so that it says
+/// nothing about the leg. Found by the simulation, seed 10037780 of `tabs`: the leg was removed while the agent talked.
+#[test]
+fn a_page_of_the_first_browser_does_not_prove_the_leg_of_the_other_one_dead() {
+    for in_place in [false, true] {
+        let mut desk = Desk::away();
+        desk.hello_in_another_browser(2, true);
+        desk.join(1, NEXT_LEG, false);
+        desk.register(1, ADA, NEXT_LEG, 2);
+        desk.finish_all();
+        desk.leave(1, ADA_LEG, LeaveReason::UpdatedViaApi);
+        assert_eq!(desk.stage(), Some(Stage::Rejoined));
+        desk.take_actions();
+        desk.hello_with(3, false, false, in_place);
+        assert_eq!((desk.stage(), desk.take_actions()), (Some(Stage::Rejoined), vec![]), "{in_place}");
+        // Its goodbye says that the page is gone.
+        desk.goodbye(ADA, 2);
+        desk.hello_with(4, false, false, true);
+        assert_eq!(desk.stage(), Some(Stage::InPlace));
+    }
+}
+
 #[test]
 fn a_restart_during_a_rejoin_in_place_changes_nothing() {
     let mut desk = Desk::away();
