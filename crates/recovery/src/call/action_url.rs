@@ -100,7 +100,8 @@ impl Call {
     fn was_not_moved(&mut self, out: &Out<'_>, customer: &CallSid) {
         let found = self.facts.roster.move_inferred_at.take().is_some_and(|at| out.now < at + SOON);
         let stayed = |r: &Recovery| {
-            !r.is_open() && !self.diagnosis().has_left_for_queue(r) && r.phase.moved_to().is_none()
+            let is_over = !r.is_open() && r.phase.moved_to().is_none();
+            (is_over || r.phase == Phase::Stranded) && !self.diagnosis().has_left_for_queue(r)
         };
         let never_sent = self.recovery.as_ref().is_none_or(stayed);
         let roster = &self.facts.roster;

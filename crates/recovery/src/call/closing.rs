@@ -26,6 +26,12 @@ impl Call {
         {
             return self.is_in_queue_as_asked_before(out);
         }
+        if self.facts.roster.seems_moved() {
+            if recovery.phase != Phase::Grace {
+                self.hold_stranded(out);
+            }
+            return;
+        }
         let gone = match left {
             Some(LeaveReason::UpdatedViaApi) => !moved,
             Some(LeaveReason::HungUp) => true,

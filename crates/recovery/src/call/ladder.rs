@@ -21,7 +21,7 @@ impl Call {
             // A colleague on hold is better than the queue: they know the call.
             return self.end_recovery(out, &Ending::Covered);
         }
-        if self.facts.roster.is_stranded() {
+        if self.facts.roster.is_stranded() || self.facts.roster.seems_moved() {
             return self.hold_stranded(out);
         }
         if let Some(customer) = self.facts.roster.customer.clone() {

@@ -271,9 +271,18 @@ impl Departed<'_> {
         )
     }
 
-    /// True if the conference ended with a leg whose departure was taken for a hand-over, or for covered.
+    /// True if the conference ended with a leg whose departure was taken for a hand-over, or for covered, or whose recovery ended
+    /// because the customer seemed to have left.
     fn ended_unmeant(self) -> bool {
-        self.of.ended_while_handed_over(self.leg) || self.of.ended_while_covered(self.leg)
+        self.of.ended_while_handed_over(self.leg)
+            || self.of.ended_while_covered(self.leg)
+            || self.seemed_left_by_customer()
+    }
+
+    /// True if the recovery of this leg ended because the customer seemed to have left, and the conference has ended under them.
+    fn seemed_left_by_customer(self) -> bool {
+        self.of.roster.customer_left() == Some(LeaveReason::ModeratorEnded)
+            && self.of.absences_of(self.leg).any(|it| it.ending() == Some(&Ending::CustomerLeft))
     }
 
     fn is_recovered_and_over(self) -> bool {

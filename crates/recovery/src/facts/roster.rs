@@ -240,6 +240,14 @@ impl Roster {
         })
     }
 
+    /// True if a poll showed nobody in the conference, and the customer on the line: somebody has moved them, or the conference has
+    /// ended under them. In the second case Twilio is about to fetch our action URL.
+    pub fn seems_moved(&self) -> bool {
+        self.ended
+            && self.move_inferred_at.is_some()
+            && self.customer_left() == Some(LeaveReason::UpdatedViaApi)
+    }
+
     /// True if the conference ended under the customer when this leg hung up.
     pub fn ended_with(&self, leg: &CallSid) -> bool {
         if !self.is_stranded() {

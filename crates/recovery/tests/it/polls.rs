@@ -190,6 +190,42 @@ fn a_customer_not_in_the_poll_is_kept_when_a_callback_shows_that_the_conference_
     assert_eq!((desk.machine.next(desk.now, &leg(CUSTOMER)), desk.stage()), (Next::Over, None));
 }
 
+/// As before, and the agent's page had said goodbye: their recovery ended with the poll, as if the customer had left. Found by the
+/// simulation, seed 10023633 of `tabs`, in which the server was down as the leg took the conference with it.
+#[test]
+fn an_absent_agents_customer_who_is_not_in_the_poll_is_recovered_when_twilio_fetches() {
+    let desk = || {
+        let mut desk = Desk::away();
+        desk.finish_all();
+        desk.poll_shows(present(&[]));
+        assert_eq!(
+            desk.stage(),
+            Some(Stage::Interrupted),
+            "the conference may have ended under the customer"
+        );
+        desk
+    };
+    let fetched = |desk: &mut Desk| {
+        desk.handle(Event::ActionUrlFetched { customer: leg(CUSTOMER) });
+        desk.finish_all();
+        desk.machine.next(desk.now, &leg(CUSTOMER))
+    };
+    let mut at_once = desk();
+    assert_eq!(fetched(&mut at_once), Next::Requeue(recovery()));
+    // The server was down when Twilio tried before.
+    let mut late = desk();
+    late.fire(1, Timer::Ping);
+    assert_eq!(late.stage(), Some(Stage::CustomerLeft));
+    assert_eq!((fetched(&mut late), late.stage()), (Next::Wait, Some(Stage::Interrupted)));
+    late.fire(1, Timer::Grace);
+    late.finish_all();
+    assert_eq!(late.machine.next(late.now, &leg(CUSTOMER)), Next::Requeue(recovery()));
+    // A program has moved the customer.
+    let mut moved = desk();
+    moved.leave(1, CUSTOMER, LeaveReason::UpdatedViaApi);
+    assert_eq!(moved.stage(), Some(Stage::CustomerLeft));
+}
+
 #[test]
 fn a_quiet_call_that_a_poll_shows_intact_is_left_alone() {
     let mut desk = Desk::talking();
