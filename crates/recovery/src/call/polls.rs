@@ -193,7 +193,9 @@ impl Call {
                 Some(customer) => *customer == leg && seen.on_line.unwrap_or(is_fetched),
                 None => is_fetched,
             };
-            if on_line {
+            // A poll that was sent before the customer was known does not show it.
+            let is_unasked = customer.as_ref() == Some(&leg) && seen.on_line.is_none();
+            if on_line || is_unasked {
                 self.facts.roster.move_inferred_at = Some(now);
             }
             let reason = match (on_line, self.stranding.decide_by) {

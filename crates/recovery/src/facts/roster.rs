@@ -24,7 +24,8 @@ pub struct Roster {
     pub ended: bool,
     /// Number of observations of legs.
     pub(crate) observations: u64,
-    /// When a poll did not show a customer who is on the line, so that a move was inferred (point in time).
+    /// When a poll did not show a customer who is on the line, so that a move was inferred (point in time). The same for one whom it
+    /// did not ask about, so that a hang-up was inferred.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub move_inferred_at: Option<Millis>,
 }
