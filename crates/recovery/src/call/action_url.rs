@@ -105,8 +105,9 @@ impl Call {
         };
         let never_sent = self.recovery.as_ref().is_none_or(stayed);
         let roster = &self.facts.roster;
-        let is_moved =
-            roster.is_customer(customer) && roster.left(customer) == Some(LeaveReason::UpdatedViaApi);
+        // `None`: the callback of their join, which Twilio repeated, has arrived after the poll's answer.
+        let is_moved = roster.is_customer(customer)
+            && matches!(roster.left(customer), None | Some(LeaveReason::UpdatedViaApi));
         let hung_up = Presence::Gone { reason: LeaveReason::HungUp, evidence: Evidence::Poll };
         let is_missed =
             roster.customer.as_ref().is_none_or(|it| it == customer) && roster.presence(customer) == hung_up;

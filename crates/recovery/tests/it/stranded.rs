@@ -5,9 +5,10 @@ use crate::desk::*;
 use rejoin_protocol::api::{GracefulReason, Stage};
 use rejoin_protocol::{Millis, ReservationSid, TaskSid, WorkerSid, WorkflowSid};
 use rejoin_recovery::{
-    Action, ConferenceEventKind, Effect, Event, LeaveReason, LookUpAnswer, Next, Note, Outcome, PollAnswer,
-    Reconnect, ReconnectState, Timer,
+    Action, ConferenceEventKind, Effect, Event, LeaveReason, LookUpAnswer, Next, Note, Outcome,
+    ParticipantFlags, PollAnswer, Reconnect, ReconnectState, Timer,
 };
+use std::collections::BTreeMap;
 
 /// What our action URL answers for the customer.
 fn next(desk: &Desk) -> Next {
@@ -694,6 +695,42 @@ fn a_stranded_customer_of_an_unregistered_agent_is_looked_up() {
         desk.finish_all();
         assert_eq!(next(&desk), requeue_document(), "{order:?}");
     }
+}
+
+/// A poll shows nobody in the conference and the customer on the line. Then Twilio repeats the callback of their join, which met no
+/// server before. Found by the simulation, seed 180 of the plan of `tabs` 10023633.
+#[test]
+fn a_customer_whose_join_is_reported_after_the_poll_is_kept_when_twilio_fetches() {
+    let mut desk = Desk::new();
+    desk.sequence += 1;
+    desk.join(1, ADA_LEG, false);
+    let both = [CUSTOMER, ADA_LEG].map(|who| (leg(who), ParticipantFlags::default()));
+    for participants in [both.into(), BTreeMap::new()] {
+        desk.handle(Event::Timer { conference: conference(1), timer: Timer::CatchUp });
+        while let Some(action) = desk.actions.pop() {
+            let answer = match action {
+                Action::PollConference { .. } => Outcome::Polled(Box::new(PollAnswer {
+                    participants: participants.clone(),
+                    on_line: Some(true),
+                    ..PollAnswer::default()
+                })),
+                Action::LookUpTask { .. } => crate::late_events::look_up_answer(),
+                _ => Outcome::Ok,
+            };
+            desk.finish(action, answer);
+            if desk.has_timer(Timer::LookUp) {
+                desk.fire(1, Timer::LookUp);
+            }
+        }
+    }
+    let after = std::mem::replace(&mut desk.sequence, 0);
+    desk.join(1, CUSTOMER, true);
+    desk.sequence = after;
+    deliver(&mut desk, Report::ActionUrl);
+    assert_eq!(next(&desk), Next::Wait);
+    desk.fire(1, Timer::Grace);
+    desk.finish_all();
+    assert_eq!(next(&desk), requeue_document());
 }
 
 /// No page has registered, no callback reports the end, and a poll shows nobody in the conference before Twilio fetches the action
