@@ -243,6 +243,16 @@ impl Absence {
         self.back = true;
     }
 
+    /// As [`Self::joins_in_place`], beside a colleague who has the customer. Nobody waits, so a page that comes within the limit has
+    /// all the time that a join may take: on a slow network it may be late by then.
+    pub(crate) fn joins_beside(&mut self, now: Millis, config: &Config) {
+        let is_in_time = now < self.lost_at + config.ping_ttl;
+        self.joins_in_place(now, config);
+        if is_in_time {
+            self.deadline = self.deadline.max(now + config.in_place_within);
+        }
+    }
+
     fn view(&self, now: Millis, task: &TaskSid, stage: Stage, too_often: bool) -> RecoveryView {
         let waits = matches!(stage, Stage::Interrupted | Stage::InPlace | Stage::Requeueing | Stage::Queued);
         RecoveryView {

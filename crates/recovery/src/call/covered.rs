@@ -26,7 +26,7 @@ impl Call {
             self.goes_away_covered(out, leg);
         }
         let Some(covered) = self.covered.get_mut(leg) else { return };
-        covered.absence.joins_in_place(out.now, &out.config);
+        covered.absence.joins_beside(out.now, &out.config);
         covered.stage = CoveredStage::Rejoining;
         let covered = covered.clone();
         self.note(out, Note::JoiningInPlace);

@@ -138,16 +138,20 @@ fn a_leg_that_hangs_up_beside_a_colleague_is_covered_and_ends_the_hold() {
     }
 }
 
+/// Also if the page took long to load, as on a slow network. A page that comes after the limit has no time.
 #[test]
-fn a_failed_rejoin_beside_a_colleague_is_covered_within_8_seconds() {
-    let mut desk = together();
-    desk.page_goes(ADA);
-    desk.page_returns(ADA, 2);
-    let before = desk.now;
-    desk.fire(1, Timer::Covered);
-    assert!(desk.now - before <= Millis::seconds(8));
-    assert_eq!(desk.stage_of(ADA), Some(Stage::Covered));
-    assert_eq!(desk.take_actions(), [remove(ADA_LEG)]);
+fn a_failed_rejoin_beside_a_colleague_is_covered_after_8_seconds() {
+    for loads in [1, 10, 14] {
+        let mut desk = together();
+        desk.page_goes(ADA);
+        desk.now = desk.now + Millis::seconds(loads);
+        desk.page_returns(ADA, 2);
+        let before = desk.now;
+        desk.fire(1, Timer::Covered);
+        assert_eq!(desk.now - before, Millis::seconds(8), "{loads}");
+        assert_eq!(desk.stage_of(ADA), Some(Stage::Covered));
+        assert_eq!(desk.take_actions(), [remove(ADA_LEG)]);
+    }
 }
 
 #[test]
