@@ -391,11 +391,8 @@ export class Customer {
   }
 }
 
-/** Where an agent opens Flex. They differ, because Flex keeps its token by the origin. */
-function originOf(/** @type {Demo} */ demo, /** @type {'ada' | 'bo'} */ name) {
-  const host = name === 'ada' ? 'localhost' : '127.0.0.1';
-  return `http://${host}:${new URL(demo.twinUrl).port}`;
-}
+/** Where agents open Flex: at one address, so that their browsers compile it once. */
+const originOf = (/** @type {Demo} */ demo) => `http://localhost:${new URL(demo.twinUrl).port}`;
 
 /** What a page says hello with, whatever its query. @param {URL} url */
 export const isHello = (url) => url.pathname === '/v1/hello';
@@ -412,7 +409,7 @@ export class Agent {
     this.context = context;
     this.name = name;
     this.diary = diary;
-    this.origin = originOf(demo, name);
+    this.origin = originOf(demo);
     /** @type {Page} */
     this.page = /** @type {any} */ (null);
     /** What becomes of the plugin here. @type {'ready' | 'passive'} */
@@ -431,7 +428,7 @@ export class Agent {
     /** @type {SignIn} */ { microphone, plugin = 'ready', prepare, strict, keepsPages } = {},
   ) {
     const context = await browsers.open(
-      originOf(demo, name),
+      originOf(demo),
       async (context) => {
         const first = new Agent(demo, context, name, []);
         await first.opens(`/login/${name}`);
@@ -500,8 +497,7 @@ export class Agent {
         if (persisted) sessionStorage.setItem('restored', 'yes');
       });
     });
-    const elsewhere = this.name === 'ada' ? '127.0.0.1' : 'localhost';
-    await this.page.goto(`http://${elsewhere}:${new URL(this.origin).port}/phone`);
+    await this.page.goto(`http://127.0.0.1:${new URL(this.origin).port}/phone`);
   }
 
   /** Goes back, with the browser's own button. Playwright's `goBack` waits for a page that loads. */
