@@ -33,6 +33,9 @@ impl World {
         let (now, unseen) = (self.now, !self.servers.any_runs() || self.is_store_away());
         let customer = &mut self.customers[number];
         if customer.room.as_ref() != room && room.is_some() {
+            // The agent who took them into the last conference was gone before they could talk. Our server counts that, too.
+            let unmet = customer.lost.as_ref().is_some_and(|lost| lost.at < customer.room_since);
+            customer.losses += u32::from(unmet);
             customer.room = room.cloned();
             customer.room_since = now;
             customer.met_unseen = unseen;
