@@ -36,7 +36,7 @@ const FOUND: [(Planted, Scenario, u64, Rule); Planted::ALL.len()] = [
     (Planted::NoFence, Scenario::TwoServers, 24, Rule::OnePing),
     (Planted::JobsForgotten, Scenario::Steps, 4, Rule::NoDeadAir),
     (Planted::CallsForgotten, Scenario::Outages, 4, Rule::NoDeadAir),
-    (Planted::RestoredPlainly, Scenario::Restores, 18, Rule::NoLie),
+    (Planted::RestoredPlainly, Scenario::Restores, 17, Rule::NoLie),
     (Planted::ChatToldAgain, Scenario::Chats, 39, Rule::ChatToldOnce),
     (Planted::ChatRepeatedUnasked, Scenario::Chats, 39, Rule::ChatToldOnce),
     (Planted::ChatClosedEarly, Scenario::Chats, 1, Rule::ChatRemoved),
