@@ -138,7 +138,7 @@ fn a_leg_that_hangs_up_beside_a_colleague_is_covered_and_ends_the_hold() {
     }
 }
 
-/// Also if the page took long to load, as on a slow network. A page that comes after the limit has no time.
+/// Also if the page took long to load, as on a slow network.
 #[test]
 fn a_failed_rejoin_beside_a_colleague_is_covered_after_8_seconds() {
     for loads in [1, 10, 14] {

@@ -73,10 +73,10 @@ impl World {
             let busy = if self.seems_to_have_another(number, &from) {
                 Some(self.now + AWAITED) // the other agent is awaited first
             } else {
-                (self.is_on_the_phone(&from) || self.takes_no_calls(&from)).then_some(self.now)
+                // An agent who is busy until the customer is any agent's gets another one, or none.
+                let until = if self.now > lost + AWAITED + REJOIN { ANOTHERS } else { self.now };
+                (self.is_on_the_phone(&from) || self.takes_no_calls(&from)).then_some(until)
             };
-            // An agent who is busy until the customer is any agent's gets another one, or none.
-            let busy = busy.map(|at| if self.now > lost + AWAITED + REJOIN { ANOTHERS } else { at });
             if let Some(lost) = self.customers[number].lost.as_mut().filter(|_| busy.is_some()) {
                 lost.calls = lost.calls.max(busy);
             }
