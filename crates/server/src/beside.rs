@@ -26,6 +26,8 @@ use std::time::{Duration, Instant};
 const CONNECTED_WITHIN: Duration = Duration::from_secs(5);
 /// Interval at which leases are read until they end: the database sends no notice.
 const LEASES_READ_EVERY: Duration = Duration::from_millis(100);
+/// How long no lease may begin before a database counts as unused: servers renew theirs more often.
+const LEASES_QUIET_FOR: Duration = Duration::from_millis(LEASE.0 / 2);
 /// Timeout of the whole answer.
 const READ_WITHIN: Duration = Duration::from_secs(30);
 
@@ -123,16 +125,21 @@ pub async fn restored(config: &Config) -> Result<Restored, Error> {
 }
 
 /// Waits until no other server has a lease: those of servers that were killed, or that ran when the backup was made, end by
-/// themselves. Fails when one was renewed.
+/// themselves. Fails when one was renewed. Where the whole host was suspended, the leases of servers that run have ended, too, until
+/// they renew them: so no lease may begin for a while.
 async fn alone(store: &Store) -> Result<(), Error> {
     let ended = Instant::now() + Duration::from_millis(LEASE.0);
+    let mut quiet_since = None;
     loop {
-        let is_last = Instant::now() >= ended;
+        let now = Instant::now();
         match store.other_servers().await? {
-            0 => return Ok(()),
-            others if is_last => return Err(Error::Served(others)),
-            _ => tokio::time::sleep(LEASES_READ_EVERY).await,
+            0 if !store.is_shared() => return Ok(()),
+            0 if now >= *quiet_since.get_or_insert(now) + LEASES_QUIET_FOR => return Ok(()),
+            0 => {}
+            others if now >= ended || quiet_since.is_some() => return Err(Error::Served(others)),
+            _ => {}
         }
+        tokio::time::sleep(LEASES_READ_EVERY).await;
     }
 }
 

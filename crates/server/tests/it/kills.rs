@@ -152,7 +152,10 @@ impl Killing {
             let talk = talks(&floor, self.rung).await;
             recovers(&floor, &database, self.rung, &files, &talk).await
         });
-        let steps = tokio::time::timeout(PATIENCE, recovered).await.expect("the recovery ends");
+        let steps = match tokio::time::timeout(PATIENCE, recovered).await {
+            Ok(steps) => steps,
+            Err(_) => panic!("the recovery does not end: {}", stands(&floor, &database).await),
+        };
         nothing_was_doubled(&floor);
         let again = *again.borrow();
         (steps, again)
@@ -181,7 +184,7 @@ async fn at_each<Ran: Future<Output = Option<Duration>> + Send + 'static>(
             (step, Ok(None), _) => missed.push(step),
             (step, Err(error), files) => {
                 let log = std::fs::read_to_string(files.log()).unwrap_or_default();
-                eprintln!("killed at {step}: {error}\n{log}");
+                eprintln!("{log}killed at {step}: {error}");
                 failed.push(step);
             }
         }
@@ -304,14 +307,29 @@ fn nothing_was_doubled(floor: &Floor) {
     assert_eq!(doubled(floor), [], "{:#?}", floor.twin.done());
 }
 
+/// How it stands: the notes of all calls, and what Twilio has seen.
+async fn stands(floor: &Floor, database: &Database) -> String {
+    let beside = database.beside().await;
+    let notes = sqlx::query("select note from notes order by id").fetch_all(&beside).await;
+    beside.close().await;
+    let notes = notes.map(|rows| rows.iter().map(|row| row.get::<String, _>(0)).collect::<Vec<_>>());
+    format!("{notes:#?}\n{:#?}", floor.twin.log_lines())
+}
+
 /// Sends it as a page does: again and again, until it is accepted.
 async fn says(floor: &Floor, agent: Agent, path: &str, body: &Value) {
     let url = format!("{}{path}", floor.desk.address);
     let token = floor.token_of(agent);
+    let mut refused = None;
     loop {
         let sent = floor.desk.http.post(&url).bearer_auth(&token).json(body).send().await;
-        if sent.is_ok_and(|answer| answer.status().is_success()) {
-            return;
+        match sent.map(|answer| answer.status()) {
+            Ok(status) if status.is_success() => return,
+            Ok(status) if refused != Some(status) => {
+                eprintln!("{path} of {} is refused: {status}", floor.desk.address);
+                refused = Some(status);
+            }
+            _ => {}
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }

@@ -219,6 +219,31 @@ async fn a_database_that_servers_run_on_is_not_restored_and_then_it_is() {
     assert!(again.status.success(), "{}", said(&again));
 }
 
+/// As a host that was suspended with all its programs: the leases have ended, and the servers are about to renew them.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_is_not_restored_because_its_servers_were_suspended_for_a_moment() {
+    let (twilio, database) = (Twilio::start().await, Database::postgres().await);
+    let server = serving(&twilio, &database).await;
+    let beside = database.beside().await;
+    let is_true = async |sql| {
+        while !sqlx::query(sql).fetch_one(&beside).await.unwrap().get::<bool, _>(0) {
+            look_again().await;
+        }
+    };
+    server.signal("STOP");
+    is_true("select max(until) < extract(epoch from clock_timestamp()) * 1000 from servers").await;
+    let run = restored_on(&twilio, &database).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    is_true("select count(*) = 2 from servers").await;
+    server.signal("CONT");
+    let refused = tokio::task::spawn_blocking(|| run.wait_with_output().unwrap()).await.unwrap();
+    beside.close().await;
+    assert!(
+        !refused.status.success() && said(&refused).contains("1 other rejoin servers run"),
+        "{}",
+        said(&refused)
+    );
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_starts_while_a_database_is_restored_is_noticed() {
     let (twilio, database) = (Twilio::start().await, Database::postgres().await);

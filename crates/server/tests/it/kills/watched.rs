@@ -68,16 +68,43 @@ impl Watched {
                 None => ("REJOIN_FAILPOINT_LOG", steps.as_os_str()),
             };
             let begun = Instant::now();
-            run(&arguments, Some(environment), &log, &front, || {}).await;
+            let ended = started(&arguments, Some(environment), &log, &front, || {}).await;
+            assert_eq!(ended, Ended::Killed, "it ended by itself before {step:?}");
             let died = begun.elapsed();
             let begun = Instant::now();
-            run(&arguments, None, &log, &front, || {
+            started(&arguments, None, &log, &front, || {
                 again.send_replace(Some(begun.elapsed()));
             })
             .await;
-            panic!("it ended by itself after a kill at {step:?} after {died:?}: {}", log.display());
+            panic!("it ended after a kill at {step:?} after {died:?}: {}", log.display());
         });
         (Self(task), ready)
+    }
+}
+
+/// How it ended.
+#[derive(Debug, PartialEq, Eq)]
+enum Ended {
+    Killed,
+    /// By itself, before it was ready.
+    Starting,
+    /// By itself, while it ran.
+    Running,
+}
+
+/// From its first start to its end. A start that fails, because the disk does not answer in time, is repeated.
+async fn started(
+    arguments: &[String],
+    environment: Option<(&str, &OsStr)>,
+    log: &Path,
+    front: &Server,
+    ready: impl Fn(),
+) -> Ended {
+    loop {
+        let ended = run(arguments, environment, log, front, &ready).await;
+        if ended != Ended::Starting {
+            return ended;
+        }
     }
 }
 
@@ -88,15 +115,20 @@ async fn run(
     log: &Path,
     front: &Server,
     ready: impl FnOnce(),
-) {
+) -> Ended {
     let (mut child, address) = start(arguments, environment, log).await;
+    let is_ready = address.is_some();
     if let Some(address) = address {
         front.send_replace(Some(address));
         ready();
     }
     let status = child.wait().await.unwrap();
     front.send_replace(None);
-    assert_eq!(status.signal(), Some(9), "it ended by itself");
+    match (status.signal(), is_ready) {
+        (Some(9), _) => Ended::Killed,
+        (_, false) => Ended::Starting,
+        (_, true) => Ended::Running,
+    }
 }
 
 /// Starts it, and returns its address, if it gets that far.
