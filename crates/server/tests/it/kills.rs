@@ -236,10 +236,12 @@ async fn open(
 
 /// The arguments of the program.
 fn settings(arguments: Vec<String>, database: &Database, rung: Rung) -> Vec<String> {
-    let ttl = if rung == Rung::SameAgent { "15000" } else { "2500" };
+    // The same agent comes in any case: even if the whole machine stood still for a while, nobody else is to be looked for.
+    let ttl = if rung == Rung::SameAgent { "60000" } else { "2500" };
     // A callback that finds no server is not repeated: the server has to poll.
-    let more = [("--ping-ttl-ms", ttl), ("--watch-call-ms", "1500"), ("--watch-recovery-ms", "1500")];
-    with(arguments, database, &more)
+    let polls = [("--watch-call-ms", "1500"), ("--watch-recovery-ms", "1500")];
+    let waits = [("--ping-ttl-ms", ttl), ("--rejoin-within-ms", "60000")];
+    with(arguments, database, &[polls, waits].concat())
 }
 
 /// The arguments on this database, with these set.

@@ -27,7 +27,7 @@ pub(crate) const OPERATOR_TOKEN: &str = "the operator token, long enough to be o
 /// Twilio reaches the server under this name; signatures include it.
 pub(crate) const PUBLIC: &str = "https://rejoin.test";
 /// Long enough for a busy machine; the wait ends with its event.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The pause between two looks at a database, which tells nobody when something changes. Without one, a single test that waits kept
 /// PostgreSQL and all other tests from the processors for seconds.
