@@ -20,10 +20,7 @@ impl Call {
         let left = self.facts.roster.left(customer);
         // Our own requeue takes the leg out of the conference for the same reason.
         let moved = !recovery.phase.is_before_requeue();
-        if left == Some(LeaveReason::UpdatedViaApi)
-            && !moved
-            && self.inherited.sent_on_until.is_some_and(|t| out.now < t)
-        {
+        if left == Some(LeaveReason::UpdatedViaApi) && !moved && self.was_sent_on_before(out) {
             return self.is_in_queue_as_asked_before(out);
         }
         if self.facts.roster.seems_moved() {

@@ -150,7 +150,7 @@ impl Call {
         if trip.target.is_some() || trip.music {
             return false;
         }
-        let sent_at = Millis(recovery.absence.deadline.0.saturating_sub(out.config.queue_within.0));
+        let sent_at = sent_to_any_at(recovery, out);
         let pause = trip.resent.checked_sub(1).map_or(0, |times| RESENT_AFTER.0 << times);
         if sent_at.until(out.now).0 < pause {
             return true; // after the pause
@@ -269,9 +269,24 @@ impl Call {
         Some(Outcome::AgentFound(Box::new(met)))
     }
 
-    /// True while the customer is on the way into the queue, as far as is known. The request may still take effect.
-    pub(crate) fn is_sent_on(&self) -> bool {
-        self.recovery.as_ref().is_some_and(|recovery| matches!(recovery.phase, Phase::Requeueing(_)))
+    /// Until when the customer may turn out to have been sent on: a request that sends them into the queue may still take effect, or
+    /// has taken effect a moment ago, while the callbacks of the agent who had taken them from the queue were late. `None`: no such
+    /// request.
+    pub(crate) fn sent_on_until(&self, out: &Out<'_>) -> Option<Millis> {
+        let recovery = self.recovery.as_ref()?;
+        match &recovery.phase {
+            Phase::Requeueing(_) => Some(out.now + SOON),
+            // Only a customer whom the lost agent did not take from the queue in time is sent on from there.
+            Phase::Queued(trip) if trip.target.is_none() => {
+                Some(sent_to_any_at(recovery, out) + SOON).filter(|until| out.now < *until)
+            }
+            _ => None,
+        }
+    }
+
+    /// True while a request of an earlier recovery may have sent the customer to the queue.
+    pub(super) fn was_sent_on_before(&self, out: &Out<'_>) -> bool {
+        self.inherited.sent_on_until.is_some_and(|until| out.now < until)
     }
 
     /// A request of an earlier recovery has sent the customer into the queue. They wait there, for any agent as far as is
@@ -362,4 +377,9 @@ impl Call {
             self.end_recovery(out, &if gone { Ending::CustomerLeft } else { failed });
         }
     }
+}
+
+/// When a customer who waits for any agent was sent to the queue (point in time).
+fn sent_to_any_at(recovery: &Recovery, out: &Out<'_>) -> Millis {
+    Millis(recovery.absence.deadline.0.saturating_sub(out.config.queue_within.0))
 }

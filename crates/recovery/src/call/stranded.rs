@@ -32,6 +32,9 @@ impl Call {
     pub(super) fn stranded_is_over(&mut self, out: &mut Out<'_>) {
         if self.stranding.decide_by.is_some() {
             self.requeue_stranded(out);
+        } else if self.was_sent_on_before(out) {
+            // Twilio did not fetch our action URL, because an earlier recovery has sent the customer to the queue.
+            self.is_in_queue_as_asked_before(out);
         } else {
             // Twilio did not fetch our action URL: the customer's call has ended, or goes on without us.
             self.end_recovery(out, &Ending::CustomerLeft);

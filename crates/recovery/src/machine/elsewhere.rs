@@ -4,7 +4,6 @@ use super::Machine;
 use crate::Call;
 use crate::call::Out;
 use crate::facts::Agent;
-use crate::plan::SOON;
 use rejoin_protocol::{CallSid, ConferenceSid, Millis, TaskSid};
 use std::collections::BTreeSet;
 
@@ -47,16 +46,15 @@ impl Machine {
     }
 
     fn end_by_reunion(&mut self, out: &mut Out<'_>, reunion: &Reunion) {
-        let (mut held, mut losses, mut sent_on) = (BTreeSet::new(), BTreeSet::new(), false);
+        let (mut held, mut losses, mut sent_on_until) = (BTreeSet::new(), BTreeSet::new(), None);
         self.with(out, &reunion.old, |call, out| {
-            sent_on = call.is_sent_on();
+            sent_on_until = call.sent_on_until(out);
             held = call.connected_elsewhere(out, &reunion.agent, &reunion.task);
             losses.clone_from(&call.inherited.losses);
         });
-        self.with(out, &reunion.new, |call, out| {
+        self.with(out, &reunion.new, |call, _| {
             call.inherit(&losses);
-            call.inherited.sent_on_until =
-                call.inherited.sent_on_until.max(sent_on.then_some(out.now + SOON));
+            call.inherited.sent_on_until = call.inherited.sent_on_until.max(sent_on_until);
         });
         if !held.is_empty() {
             self.with(out, &reunion.new, |call, out| call.expect_held(out, held));

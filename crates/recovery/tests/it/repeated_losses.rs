@@ -113,6 +113,43 @@ fn a_customer_moved_by_an_earlier_requeue_has_not_left() {
     assert_eq!(stage(&lost_again(false, 1)), Stage::CustomerLeft, "no requeue was requested");
 }
 
+/// The same, with callbacks of the second conference that arrive only after the customer has left it: the server believes that they
+/// still wait for Ada, sends them on to any agent, and hears that they do. The second loss begins after that.
+#[test]
+fn a_customer_moved_by_a_requeue_because_callbacks_were_late_has_not_left() {
+    let lost_again = |sent_before: u64| {
+        let mut desk = Desk::talking();
+        desk.goes_through_the_queue();
+        desk.fire(1, Timer::Rejoin);
+        desk.finish_all();
+        desk.entered_queue();
+        assert_eq!(last_of(&desk, 1).stage, Stage::WaitingForOther);
+        desk.now = desk.now + Millis::seconds(sent_before);
+        desk.join(2, CUSTOMER, true);
+        desk.join(2, NEXT_LEG, false);
+        desk.register(2, ADA, NEXT_LEG, 2);
+        desk.leave(2, NEXT_LEG, LeaveReason::HungUp);
+        desk.fire(2, Timer::Grace);
+        desk.finish_all();
+        desk
+    };
+    let stage = |desk: &Desk| last_of(desk, 2).stage;
+    let mut desk = lost_again(1);
+    desk.leave(2, CUSTOMER, LeaveReason::UpdatedViaApi);
+    assert_eq!(stage(&desk), Stage::WaitingForOther);
+
+    // The end of the conference is reported first, so that it seems to have ended under the customer.
+    let mut desk = lost_again(1);
+    desk.end(2);
+    assert_eq!(stage(&desk), Stage::Interrupted);
+    desk.fire(2, Timer::Ping);
+    assert_eq!(stage(&desk), Stage::WaitingForOther, "Twilio has not fetched the action URL");
+
+    let mut desk = lost_again(21);
+    desk.leave(2, CUSTOMER, LeaveReason::UpdatedViaApi);
+    assert_eq!(stage(&desk), Stage::CustomerLeft, "callbacks are not as late as that");
+}
+
 #[test]
 fn a_graceful_leave_after_three_losses_is_not_counted_as_a_loss() {
     let mut desk = Desk::talking();
