@@ -136,9 +136,18 @@ struct Inner {
     chat_faults: Mutex<ChatFaults>,
 }
 
+/// Checks an answer before a further request is carried out.
+pub(crate) type Fits = Box<dyn FnOnce(&Reply) -> Result<(), ApiError> + Send>;
+
+fn shutting_down() -> ApiError {
+    ApiError { status: 500, code: 20500, message: "the twin is shutting down".into() }
+}
+
 enum Input {
     Event(Event),
     Ask(Request, oneshot::Sender<Result<Reply, ApiError>>),
+    /// The second request is carried out if the answer to the first one fits.
+    AskIf(Box<(Request, Fits, Request)>, oneshot::Sender<Result<Reply, ApiError>>),
     Snapshot(oneshot::Sender<Value>),
     Reports(oneshot::Sender<Reports>),
     Listen(WorkerSid, mpsc::UnboundedSender<(String, Value)>),
@@ -215,9 +224,22 @@ impl Twin {
     pub async fn ask(&self, request: Request) -> Result<Reply, ApiError> {
         let (reply, answer) = oneshot::channel();
         self.input(Input::Ask(request, reply));
-        answer.await.unwrap_or_else(|_| {
-            Err(ApiError { status: 500, code: 20500, message: "the twin is shutting down".into() })
-        })
+        answer.await.unwrap_or_else(|_| Err(shutting_down()))
+    }
+
+    /// The same, if the answer to another request fits. Nothing happens between the two.
+    ///
+    /// # Errors
+    /// Twilio's refusals of either, and what does not fit.
+    pub(crate) async fn ask_if(
+        &self,
+        first: Request,
+        fits: Fits,
+        request: Request,
+    ) -> Result<Reply, ApiError> {
+        let (reply, answer) = oneshot::channel();
+        self.input(Input::AskIf(Box::new((first, fits, request)), reply));
+        answer.await.unwrap_or_else(|_| Err(shutting_down()))
     }
 
     /// Sends an event to the model.
@@ -545,11 +567,17 @@ impl Driver {
     fn input(&mut self, input: Input) {
         match input {
             Input::Event(event) => self.event(event),
-            Input::Ask(request, reply) => {
-                self.last_request += 1;
-                let id = RequestId(self.last_request);
-                self.asked.insert(id, reply);
-                self.event(Event::Request { id, request, form: Form::Both });
+            Input::Ask(request, reply) => self.ask(request, reply),
+            Input::AskIf(asked, reply) => {
+                let (first, fits, request) = *asked;
+                let (found, mut answer) = oneshot::channel();
+                self.ask(first, found);
+                let found = answer.try_recv().unwrap_or_else(|_| Err(shutting_down()));
+                match found.and_then(|found| fits(&found)) {
+                    Ok(()) => self.ask(request, reply),
+                    // Nobody waits any more: the request was cut off.
+                    Err(error) => drop(reply.send(Err(error))),
+                }
             }
             Input::Snapshot(reply) => {
                 let _ = reply.send(self.model.snapshot());
@@ -597,6 +625,14 @@ impl Driver {
                 let _ = self.twin.inner.legs.send(LegNews::Heard(call, line));
             }
         }
+    }
+
+    /// The model answers each request at once.
+    fn ask(&mut self, request: Request, reply: oneshot::Sender<Result<Reply, ApiError>>) {
+        self.last_request += 1;
+        let id = RequestId(self.last_request);
+        self.asked.insert(id, reply);
+        self.event(Event::Request { id, request, form: Form::Both });
     }
 
     fn event(&mut self, event: Event) {

@@ -191,10 +191,12 @@ async fn carried_out(
     let sent = Sent { path: path.as_deref().unwrap_or(sent.path), ..*sent };
     let read = sent.read(&owner, translate, sent.checked()?)?;
     *said = read.form.said();
-    if let Some((request, first)) = First::of(&sent) {
-        first.fits(&twin.ask(request).await?)?;
-    }
-    let reply = twin.ask(read.request).await?;
+    let reply = match First::of(&sent) {
+        Some((request, first)) => {
+            twin.ask_if(request, Box::new(move |found| first.fits(found)), read.request).await?
+        }
+        None => twin.ask(read.request).await?,
+    };
     let answer = plain::answer(read.operation, &read.form, sent.path, reply)?;
     let short = |lines: Vec<String>| ApiError { status: 500, code: 20500, message: lines.join("; ") };
     answer.checked(read.operation).map_err(short)

@@ -122,33 +122,34 @@ impl<'a> Label<'a> {
 
 /// A precondition of a request: the reservation belongs to the task or worker in the path, or the worker has not
 /// changed. The resource is requested first, and [`First::fits`] checks the answer.
-pub(super) struct First<'a> {
-    path: &'a str,
+pub(super) struct First {
+    path: String,
     /// A field of the reservation, and its required value: the owner.
-    owner: Option<(&'static str, &'a str)>,
-    if_match: Option<&'a str>,
+    owner: Option<(&'static str, String)>,
+    if_match: Option<String>,
 }
 
-impl<'a> First<'a> {
-    pub(super) fn of(sent: &Sent<'a>) -> Option<(Request, Self)> {
+impl First {
+    pub(super) fn of(sent: &Sent<'_>) -> Option<(Request, Self)> {
         let path = sent.path;
         let if_match = sent.headers.get(header::IF_MATCH).filter(|_| sent.method == "POST");
-        let if_match = if_match.and_then(|value| value.to_str().ok());
+        let if_match = if_match.and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let first = |owner, if_match| Self { path: path.to_owned(), owner, if_match };
         if let Some((reservation, field, owner)) = taskrouter::placed(path) {
-            let first = Self { path, owner: Some((field, owner)), if_match };
+            let first = first(Some((field, owner.to_owned())), if_match);
             return Some((Request::FetchReservation(reservation), first));
         }
         let (before, worker) = path.rsplit_once('/')?;
         let worker = WorkerSid::parse(worker).ok().filter(|_| before.ends_with("/Workers"))?;
-        if_match.map(|_| (Request::FetchWorker(worker), Self { path, owner: None, if_match }))
+        if_match.map(|wanted| (Request::FetchWorker(worker), first(None, Some(wanted))))
     }
 
     pub(super) fn fits(&self, found: &Reply) -> Result<(), ApiError> {
-        if self.owner.is_some_and(|(field, owner)| found.body[field] != owner) {
-            return Err(not_found(self.path));
+        if self.owner.as_ref().is_some_and(|(field, owner)| found.body[field] != **owner) {
+            return Err(not_found(&self.path));
         }
         let etag = found.etag.map(|version| version.to_string());
-        if self.if_match.is_some_and(|wanted| etag.as_deref() != Some(wanted)) {
+        if self.if_match.is_some() && self.if_match != etag {
             let message = "The ETag is not that of the resource; fetch it again".into();
             return Err(ApiError { status: 412, code: Facts::default().if_match_code, message });
         }

@@ -201,6 +201,26 @@ async fn requests_that_twilio_accepts_are_accepted() {
     assert_eq!(change(&etag).await.expect("an answer").status(), StatusCode::PRECONDITION_FAILED);
 }
 
+/// Between the look at a worker's version and the change nobody else changes the worker.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_changes_to_one_version_of_a_worker_one_is_made() {
+    let setup = Setup::new().await;
+    let path = format!("Workers/{}", WorkerSid::numbered(0xada));
+    for _ in 0..20 {
+        let worker = setup.taskrouter(Method::GET, &path).send().await.expect("an answer");
+        let etag = worker.headers()["etag"].to_str().expect("text").trim_matches('"').to_owned();
+        let mut changes = tokio::task::JoinSet::new();
+        for number in 0..8 {
+            let change = setup.taskrouter(Method::POST, &path).header("If-Match", &etag);
+            let attributes = format!(r#"{{"number":{number}}}"#);
+            changes.spawn(change.form(&[("Attributes", attributes)]).send());
+        }
+        let answers = changes.join_all().await;
+        let made = answers.iter().filter(|answer| answer.as_ref().expect("an answer").status().is_success());
+        assert_eq!(made.count(), 1);
+    }
+}
+
 #[tokio::test]
 async fn requests_of_the_server_satisfy_the_contract() {
     let mut setup = Setup::new().await;
