@@ -278,7 +278,9 @@ impl Call {
             Phase::Requeueing(_) => Some(out.now + SOON),
             // Only a customer whom the lost agent did not take from the queue in time is sent on from there.
             Phase::Queued(trip) if trip.target.is_none() => {
-                Some(sent_to_any_at(recovery, out) + SOON).filter(|until| out.now < *until)
+                // Since then the customer's wait may have been prolonged, or the setting changed.
+                let sent_at = sent_to_any_at(recovery, out).min(out.now);
+                Some(sent_at + SOON).filter(|until| out.now < *until)
             }
             _ => None,
         }
