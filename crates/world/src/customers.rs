@@ -192,7 +192,7 @@ impl World {
         let knows = |call: &rejoin_recovery::Call| {
             call.facts.roster.customer.is_some() && call.facts.roster.customer.as_ref() == leg
         };
-        self.servers.kept.calls().map_or(true, |calls| calls.iter().any(knows))
+        self.servers.kept.any_call(knows).unwrap_or(true)
     }
 
     pub(crate) fn customers_of(&self, page: PageId, sid: &ReservationSid) -> Vec<usize> {

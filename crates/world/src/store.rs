@@ -78,6 +78,14 @@ impl Kept {
         }
     }
 
+    /// True if this holds for a call as last committed.
+    pub(crate) fn any_call(&self, holds: impl FnMut(&Call) -> bool) -> Result<bool, Error> {
+        match self {
+            Self::Memory(memory) => Ok(memory.any_call(holds)),
+            Self::Disk(disk) => Ok(disk.calls()?.iter().any(holds)),
+        }
+    }
+
     /// Number of jobs that have not ended.
     pub(crate) fn open_jobs(&self) -> Result<usize, Error> {
         match self {

@@ -1,6 +1,6 @@
 //! What our server does at Twilio, as Twilio sees it: at most once, and only to legs that it may touch.
 
-use super::Rule;
+use super::{Rule, WAITS};
 use crate::plan::FaultKind;
 use crate::world::World;
 use axum::http;
@@ -202,6 +202,10 @@ impl World {
     fn false_recovery(&mut self, own: &Value) {
         let lost = own["disconnectedReservationSid"].as_str().unwrap_or_default();
         self.rules.looked_for.insert(lost.to_owned());
+        // A poll may have shown the leave before a callback did. The ping follows the time for a mark.
+        if let Some((_, leg)) = self.rules.legs.iter().find(|(reservation, _)| reservation.as_str() == lost) {
+            self.rules.leaves_heard.entry(leg.clone()).or_insert(self.now.saturating_sub(WAITS));
+        }
         if self.rules.left.iter().any(|left| left.as_str() == lost) && !self.has_forgotten() {
             self.broken(Rule::NoFalseRecovery, format!("{lost} was left on purpose, with a mark in time"));
         }

@@ -154,9 +154,8 @@ impl World {
         if flagged.is_empty() {
             return;
         }
-        let Ok(calls) = self.servers.kept.calls() else { return };
         for ((of, _), until) in &mut flagged {
-            if calls.iter().any(|call| call.conference == *of) {
+            if self.servers.kept.any_call(|call| call.conference == *of).unwrap_or(false) {
                 **until = seen;
             }
         }

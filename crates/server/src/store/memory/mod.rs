@@ -75,6 +75,11 @@ impl Memory {
         data.calls.keys().filter_map(|conference| data.call(conference)).collect()
     }
 
+    /// True if this holds for a call as last committed, for observers of a simulation.
+    pub fn any_call(&self, holds: impl FnMut(&rejoin_recovery::Call) -> bool) -> bool {
+        self.data().calls.values().any(holds)
+    }
+
     /// Overwrites a call's stored state, as another version or a damaged disk would: for tests of how it is handled.
     pub fn put_state(&self, conference: &rejoin_protocol::ConferenceSid, state: &str) {
         self.data().put_state(conference, state);
