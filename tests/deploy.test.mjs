@@ -29,6 +29,8 @@ const routes = [...read('crates/server/src/http/mod.rs').matchAll(/\.route\("([^
 const LAST_REQUESTS = Number(
   /LAST_REQUESTS: Duration = Duration::from_secs\((\d+)\)/.exec(read('crates/server/src/server.rs'))?.[1],
 );
+/** How long a server that starts waits for its database, in seconds. */
+const DATABASE_WAIT = Number(/^# database_wait_ms = (\d+)$/m.exec(read('rejoin.default.toml'))?.[1]) / 1000;
 
 /** Documents of a YAML file as objects: what prettier's parser finds. */
 async function yaml(/** @type {string} */ file) {
@@ -67,6 +69,7 @@ test('settings, routes and the time to stop are found', () => {
   assert.ok(settings.length > 40, `${settings.length} settings`);
   assert.ok(routes.includes('/health/live') && routes.length > 20, `${routes.length} routes`);
   assert.ok(LAST_REQUESTS > 0);
+  assert.ok(DATABASE_WAIT > 0);
 });
 
 test('they name only settings that there are', () => {
@@ -145,6 +148,9 @@ test('Kubernetes runs two servers, without privileges, and takes none away befor
   assert.equal(config.data.REJOIN_OPERATOR_LISTEN, `0.0.0.0:${ports.operators}`);
   assert.equal(service.spec.ports[0].targetPort, 'http');
   assert.deepEqual(server.livenessProbe.httpGet, { path: '/health/live', port: 'http' });
+  // A server that waits for its database answers nothing.
+  const { periodSeconds, failureThreshold } = server.startupProbe;
+  assert.ok(periodSeconds * failureThreshold > DATABASE_WAIT);
   // With an address for operators, readiness is served there only.
   assert.deepEqual(server.readinessProbe.httpGet, { path: '/health/ready', port: 'operators' });
 
@@ -167,6 +173,14 @@ test('every place leaves the server the time that it needs to stop', () => {
     Number(pattern.exec(read(file))?.[1]);
   assert.ok(seconds('deploy/rejoin.service', /^TimeoutStopSec=(\d+)$/m) >= 2 * LAST_REQUESTS);
   assert.ok(seconds('deploy/fly.toml', /^kill_timeout = "(\d+)s"$/m) >= 2 * LAST_REQUESTS);
+});
+
+test('systemd does not give up starting them', () => {
+  for (const unit of ['rejoin', 'rejoin-fallback', 'rejoin-monitor']) {
+    const [before, service] = read(`deploy/${unit}.service`).split('[Service]');
+    assert.match(service, /^Restart=always$/m, unit);
+    assert.match(before, /^StartLimitIntervalSec=0$/m, unit);
+  }
 });
 
 test('Fly.io asks at the port at which the server listens', () => {

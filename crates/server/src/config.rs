@@ -198,6 +198,16 @@ pub struct Storage {
         help_heading = "Server"
     )]
     pub database_timeout_ms: u64,
+    /// How long a server that starts waits for a database that cannot be reached or accepts no writes, in
+    /// milliseconds. Then it ends with an error. 0: it ends at once.
+    #[arg(
+        long,
+        env = "REJOIN_DATABASE_WAIT_MS",
+        default_value = "60000",
+        value_parser = clap::value_parser!(u64).range(..=3_600_000),
+        help_heading = "Server"
+    )]
+    pub database_wait_ms: u64,
 }
 
 impl Storage {
@@ -213,6 +223,7 @@ impl fmt::Debug for Storage {
         f.debug_struct("Storage")
             .field("database_url", &redacted(&self.database_url))
             .field("database_timeout_ms", &self.database_timeout_ms)
+            .field("database_wait_ms", &self.database_wait_ms)
             .finish()
     }
 }

@@ -72,6 +72,7 @@ async fn tables(config: &Config) -> Result<Tables, String> {
     beside::tables(&config.storage.database_url).await.map_err(|error| match error {
         Error::Database(error) => format!("it cannot be read ({error})"),
         Error::Away(why) => format!("it cannot be reached ({why})"),
+        Error::Refused(why) => format!("it refuses this server ({why})"),
         Error::Unanswered(within) => format!("it does not answer within {} s", within.as_secs()),
         error => error.to_string(),
     })

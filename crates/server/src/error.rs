@@ -1,5 +1,6 @@
 //! Errors of the server itself. Twilio's are [`rejoin_twilio::Error`].
 
+use sqlx::migrate::MigrateError;
 use thiserror::Error;
 
 /// Why the server, or one of its steps, failed.
@@ -10,7 +11,7 @@ pub enum Error {
     Database(#[from] sqlx::Error),
     /// The tables could not be migrated.
     #[error("the database could not be brought up to date ({0}): was it used by a newer version?")]
-    Migration(#[from] sqlx::migrate::MigrateError),
+    Migration(#[from] MigrateError),
     /// The lock file beside the database.
     #[error("the lock file beside the database cannot be used ({0}): check the folder and its permissions")]
     Lock(#[source] std::io::Error),
@@ -120,6 +121,12 @@ pub enum Error {
          host and the network"
     )]
     Away(String),
+    /// The database refuses this server.
+    #[error(
+        "the database refuses this server ({0}): nothing was changed, and calls are not protected; check the user, the password and \
+         the name in DATABASE_URL, and that the database exists"
+    )]
+    Refused(String),
     /// Another server has the job now. Nothing was changed.
     #[error("another server has the job: nothing is to be done")]
     Lost,
@@ -132,6 +139,11 @@ pub enum Error {
     /// The server is stopping.
     #[error("the server is stopping: try again in a moment")]
     Stopping,
+}
+
+/// The database's code of an error.
+pub(crate) fn code(error: &sqlx::Error) -> Option<String> {
+    error.as_database_error().and_then(|error| error.code()).map(|code| code.into_owned())
 }
 
 impl Error {
@@ -152,6 +164,25 @@ impl Error {
                 }
             }),
             _ => false,
+        }
+    }
+
+    /// True when the database may be there again in a moment: it does not answer, starts, stops, or accepts no writes yet.
+    pub(crate) fn may_pass(&self) -> bool {
+        let error = match self {
+            Self::Away(_) | Self::ReadOnly | Self::Unanswered(_) => return true,
+            Self::Database(error) | Self::Migration(MigrateError::Execute(error)) => error,
+            _ => return false,
+        };
+        match code(error) {
+            // Lost connections, too little of something, a lock that another server has, an end by an administrator or a
+            // deadline, a start, and a standby (https://www.postgresql.org/docs/current/errcodes-appendix.html). SQLite's
+            // codes are shorter.
+            Some(code) => {
+                code.len() == 5
+                    && ["08", "53", "55P03", "57", "25006"].iter().any(|class| code.starts_with(class))
+            }
+            None => matches!(error, sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut),
         }
     }
 

@@ -25,13 +25,15 @@ use rejoin_recovery::Event;
 use rejoin_twilio::Client;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tokio::sync::broadcast;
 use tokio::task::JoinHandle;
 
 /// How long requests in progress may take when the server stops.
 const LAST_REQUESTS: Duration = Duration::from_secs(5);
+/// Pause before a server that starts tries its database again.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// A running server.
 #[derive(Debug)]
@@ -67,15 +69,9 @@ impl Server {
         let stop = Stop::default();
         let stopping = stop.stopping();
         let tls = Tls::start(&config.tls, stopping.clone())?;
-        let (listener, address) = bind(config.listen).await?;
-        let apart = match config.operator_listen {
-            Some(address) => Some(bind(address).await?),
-            None => None,
-        };
+        let (store, Listeners { public: (listener, address), operators: apart }) =
+            store_and_listeners(&config).await?;
         let operator_address = apart.as_ref().map(|(_, address)| *address);
-
-        let store = config.storage.open().await?;
-        store.belongs_to(&config.account).await?;
         let limits = config.limits.clone();
         let monitor = Monitor::of_peers(&config, store.clone()).await?.map(Box::new);
         let parts = Parts::start(config, client, store, stop)?;
@@ -130,6 +126,64 @@ impl Server {
         };
         parts.stop(answered).await;
     }
+}
+
+/// The listeners with their addresses.
+struct Listeners {
+    public: (TcpListener, SocketAddr),
+    /// That of operators, if they have one.
+    operators: Option<(TcpListener, SocketAddr)>,
+}
+
+impl Listeners {
+    async fn open(config: &Config) -> Result<Self, Error> {
+        let public = bind(config.listen).await?;
+        let operators = match config.operator_listen {
+            Some(address) => Some(bind(address).await?),
+            None => None,
+        };
+        Ok(Self { public, operators })
+    }
+}
+
+/// Opens the store and the listeners. Waits for a database that is away for a while.
+async fn store_and_listeners(config: &Config) -> Result<(Store, Listeners), Error> {
+    let begun = Instant::now();
+    // An address that is in use is found before the database is changed.
+    let listeners = Listeners::open(config).await?;
+    let away = match store(config).await {
+        Ok(store) => return Ok((store, listeners)),
+        Err(error) if error.may_pass() => error,
+        Err(error) => return Err(error),
+    };
+    // Nobody waits for answers here meanwhile: connections are refused, so that Twilio and pages turn to another server.
+    drop(listeners);
+    let store = wait_for_store(config, away, begun).await?;
+    Ok((store, Listeners::open(config).await?))
+}
+
+async fn store(config: &Config) -> Result<Store, Error> {
+    let store = config.storage.open().await?;
+    store.belongs_to(&config.account).await?;
+    Ok(store)
+}
+
+async fn wait_for_store(config: &Config, mut away: Error, begun: Instant) -> Result<Store, Error> {
+    let within = Duration::from_millis(config.storage.database_wait_ms);
+    let mut said = None;
+    while begun.elapsed() < within {
+        let why = away.to_string();
+        if said.as_ref() != Some(&why) {
+            tracing::warn!(why, ?within, "this server has not started yet: it waits for its database");
+            said = Some(why);
+        }
+        tokio::time::sleep(AGAIN).await;
+        match store(config).await {
+            Err(error) if error.may_pass() => away = error,
+            opened => return opened,
+        }
+    }
+    Err(away)
 }
 
 /// Opens a listener, and returns its address.

@@ -57,6 +57,7 @@ mod requests;
 mod retention;
 mod retries;
 mod settings;
+mod starting;
 mod store;
 mod stored_conversations;
 mod storm;

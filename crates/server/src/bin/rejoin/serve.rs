@@ -31,7 +31,11 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode, Error> {
     for finding in options.config.findings().iter().filter(|finding| !finding.fatal) {
         tracing::warn!(setting = finding.name, "{}", finding.why);
     }
-    let mut server = Server::start(options.config).await?;
+    let mut server = tokio::select! {
+        server = Server::start(options.config) => server?,
+        // It may wait for its database.
+        () = signals.next() => return Ok(ExitCode::SUCCESS),
+    };
     // For a caller who started the server on port 0.
     progress!("listening on {}", server.address());
     if let Some(address) = server.operator_address() {

@@ -96,8 +96,9 @@ impl Hosts {
                     until = until.min(Instant::now() + OTHERS_WITHIN);
                     found.push((connection, url));
                 }
-                // A standby that answers is better information than a server that does not.
+                // What answers is better information than what does not, and a standby is there to be promoted.
                 Err(Away::ReadOnly) => away = Some(Away::ReadOnly),
+                Err(error @ Away::Refused(_)) if !matches!(away, Some(Away::ReadOnly)) => away = Some(error),
                 Err(error) => away = away.or(Some(error)),
             }
         }

@@ -10,6 +10,7 @@ mod early;
 mod history;
 pub(crate) mod hosts;
 mod jobs;
+mod migration;
 mod open;
 mod pooler;
 mod push;

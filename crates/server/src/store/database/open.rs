@@ -3,9 +3,10 @@
 use super::checkpoint;
 use super::history::HistorySql;
 use super::hosts::{Hosts, Unusable};
+use super::migration;
 use super::pooler;
 use super::read::texts;
-use super::schema::{KEYS, POSTGRES, SQLITE, rows};
+use super::schema::{KEYS, SQLITE, rows};
 use super::servers::Servers;
 use super::sql::{Dialect, Sql};
 use super::transact::key_rows;
@@ -16,7 +17,6 @@ use crate::surroundings::Surroundings;
 use rejoin_protocol::AccountSid;
 use rejoin_recovery::{Call, Timer};
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
-use sqlx::postgres::PgConnection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{AnyConnection, AnyPool, AssertSqlSafe, Connection as _, Executor as _, Row as _};
 use std::fs::{File, OpenOptions};
@@ -115,39 +115,58 @@ impl Database {
 
     /// Makes calls that an older version has stored findable by keys.
     async fn make_keys(&self) -> Result<(), Error> {
-        let mut transaction = self.begin().await?;
+        let mut transaction = self.answered(self.begin()).await?;
         let db = &mut *transaction;
         let known = match self.dialect {
             Dialect::Sqlite => "select value from meta where name = 'keys'",
             // One server builds them, the others wait.
             Dialect::Postgres => "select value from meta where name = 'keys' for update",
         };
-        let known: String = sqlx::query(known).fetch_one(&mut *db).await?.try_get(0)?;
-        if known == KEYS {
+        let known = self.answered(sqlx::query(known).fetch_one(&mut *db)).await?;
+        if known.try_get::<String, _>(0)? == KEYS {
             return Ok(());
         }
         let mut after = String::new();
-        loop {
-            let page =
-                "select conference, state from calls where conference > $1 order by conference limit $2";
-            let page = sqlx::query(page).bind(after.clone()).bind(PAGE).fetch_all(&mut *db).await?;
-            let Some(last) = page.last() else { break };
-            after = last.try_get(0)?;
-            let (mut keys, mut read) = (vec![], vec![]);
-            for row in page {
-                let (conference, state): (String, String) = (row.try_get(0)?, row.try_get(1)?);
-                // An unreadable call keeps its old keys.
-                let Ok(call) = Call::read(&state) else { continue };
-                keys.extend(key_rows(&conference, &call.keys()));
-                read.push(conference);
-            }
-            let delete = sqlx::query(AssertSqlSafe(Arc::clone(&self.sql.delete_keys_of)));
-            delete.bind(texts(read.iter().map(String::as_str))).execute(&mut *db).await?;
-            rows(db, &self.sql.add_keys, &keys).await?;
+        while let Some(last) = self.answered(self.make_keys_after(db, &after)).await? {
+            after = last;
         }
-        sqlx::query("update meta set value = $1 where name = 'keys'").bind(KEYS).execute(&mut *db).await?;
+        let made = sqlx::query("update meta set value = $1 where name = 'keys'").bind(KEYS);
+        self.answered(made.execute(&mut *db)).await?;
         self.surroundings.reach(|| "keys made".to_owned()).await;
-        Ok(transaction.commit().await?)
+        self.answered(transaction.commit()).await
+    }
+
+    /// The same for one page of calls, after this one. Returns the last one of the page; `None` when there are no more.
+    async fn make_keys_after(&self, db: &mut AnyConnection, after: &str) -> Result<Option<String>, Error> {
+        let page = "select conference, state from calls where conference > $1 order by conference limit $2";
+        let page = sqlx::query(page).bind(after).bind(PAGE).fetch_all(&mut *db).await?;
+        let Some(last) = page.last() else { return Ok(None) };
+        let last = last.try_get(0)?;
+        let (mut keys, mut read) = (vec![], vec![]);
+        for row in page {
+            let (conference, state): (String, String) = (row.try_get(0)?, row.try_get(1)?);
+            // An unreadable call keeps its old keys.
+            let Ok(call) = Call::read(&state) else { continue };
+            keys.extend(key_rows(&conference, &call.keys()));
+            read.push(conference);
+        }
+        let delete = sqlx::query(AssertSqlSafe(Arc::clone(&self.sql.delete_keys_of)));
+        delete.bind(texts(read.iter().map(String::as_str))).execute(&mut *db).await?;
+        rows(db, &self.sql.add_keys, &keys).await?;
+        Ok(Some(last))
+    }
+
+    /// One step of many, with the deadline. In a simulation the disk answers in no time.
+    async fn answered<T, E>(&self, step: impl Future<Output = Result<T, E>>) -> Result<T, Error>
+    where
+        Error: From<E>,
+    {
+        if self.disk.is_some() {
+            return Ok(step.await?);
+        }
+        Ok(tokio::time::timeout(self.deadline, step)
+            .await
+            .map_err(|_| Error::Unanswered(self.deadline))??)
     }
 }
 
@@ -224,13 +243,7 @@ async fn postgres(url: &str, deadline: Duration, surroundings: Surroundings) -> 
     let servers = Servers::new(hosts, deadline);
     let url = servers.url().await?;
     pooler::refuse(&url, deadline).await?;
-    let connected = tokio::time::timeout(deadline, PgConnection::connect(&url)).await;
-    let mut connection = connected.map_err(|_| Error::Unanswered(deadline))??;
-    // Servers that start at the same time wait for each other here.
-    surroundings.reach(|| "migrating".to_owned()).await;
-    POSTGRES.run(&mut connection).await?;
-    surroundings.reach(|| "migrated".to_owned()).await;
-    connection.close().await?;
+    migration::migrate(&url, deadline, &surroundings).await?;
     let (dialect, sql) = (Dialect::Postgres, Sql::new(Dialect::Postgres));
     Ok(Database {
         dialect,

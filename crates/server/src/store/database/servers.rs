@@ -9,7 +9,7 @@
 
 use super::hosts::{Hosts, IS_READ_ONLY};
 use super::timeline::{self, Timeline};
-use crate::error::Error;
+use crate::error::{self, Error};
 use crate::figures;
 use sqlx::any::{Any, AnyConnectOptions, AnyPoolOptions};
 use sqlx::pool::PoolConnection;
@@ -31,7 +31,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 
 /// The database checks whether we are still there, and drops a server that has vanished. The driver has no such
 /// options for our side of a connection, which has its deadlines.
-const KEEPALIVE: &str = "set tcp_keepalives_idle = 10; set tcp_keepalives_interval = 5; set tcp_keepalives_count = 3; \
+pub(super) const KEEPALIVE: &str = "set tcp_keepalives_idle = 10; set tcp_keepalives_interval = 5; set tcp_keepalives_count = 3; \
                          set tcp_user_timeout = 15000";
 
 /// Why there is no server that accepts writes.
@@ -39,13 +39,20 @@ const KEEPALIVE: &str = "set tcp_keepalives_idle = 10; set tcp_keepalives_interv
 pub(super) enum Away {
     /// All that answer are standbys, or refuse writes for another reason.
     ReadOnly,
+    /// One answers, and refuses this server: its settings, or the database's, are wrong.
+    Refused(String),
     /// None answers.
     Lost(String),
 }
 
 impl Away {
     pub(super) fn of(error: &sqlx::Error) -> Self {
-        Self::Lost(error.to_string())
+        // A password or user that is refused, and a database that does not exist
+        // (<https://www.postgresql.org/docs/current/errcodes-appendix.html>).
+        let is_refused = matches!(error, sqlx::Error::Configuration(_))
+            || error::code(error).is_some_and(|code| code.starts_with("28") || code.starts_with("3D"));
+        let why = error.to_string();
+        if is_refused { Self::Refused(why) } else { Self::Lost(why) }
     }
 
     pub(super) fn unanswered(within: Duration) -> Self {
@@ -57,6 +64,7 @@ impl From<Away> for Error {
     fn from(away: Away) -> Self {
         match away {
             Away::ReadOnly => Self::ReadOnly,
+            Away::Refused(why) => Self::Refused(why),
             Away::Lost(why) => Self::Away(why),
         }
     }
@@ -361,5 +369,5 @@ fn is_gone(error: &sqlx::Error) -> bool {
 /// True when the server accepts no writes. <https://www.postgresql.org/docs/current/errcodes-appendix.html>:
 /// `read_only_sql_transaction`.
 pub(super) fn is_read_only(error: &sqlx::Error) -> bool {
-    matches!(error, sqlx::Error::Database(error) if error.code().as_deref() == Some("25006"))
+    error::code(error).as_deref() == Some("25006")
 }
