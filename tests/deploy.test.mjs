@@ -175,6 +175,10 @@ test('every place leaves the server the time that it needs to stop', () => {
   assert.ok(seconds('deploy/fly.toml', /^kill_timeout = "(\d+)s"$/m) >= 2 * LAST_REQUESTS);
 });
 
+test('systemd starts the server whatever the check of its settings says', () => {
+  assert.match(read('deploy/rejoin.service'), /^ExecStartPre=-\/usr\/local\/bin\/rejoin check-config /m);
+});
+
 test('systemd does not give up starting them', () => {
   for (const unit of ['rejoin', 'rejoin-fallback', 'rejoin-monitor']) {
     const [before, service] = read(`deploy/${unit}.service`).split('[Service]');
