@@ -227,7 +227,10 @@ impl World {
         let customer = &self.customers[number];
         let from = customer.with.as_ref().or(customer.lost.as_ref().map(|lost| &lost.from));
         let mut pages = self.pages.iter().filter(|it| Some(&self.agents[it.agent].worker) == from);
-        pages.any(|it| it.away_at.is_some_and(|at| it.here_since <= at && at < it.here_since + CONNECTS))
+        pages.any(|it| {
+            let mut gone = [it.away_at, it.ended_at].into_iter().flatten();
+            it.away_at.is_some() && gone.any(|at| it.here_since <= at && at < it.here_since + CONNECTS)
+        })
     }
 
     /// How long a silence may last (milliseconds).
