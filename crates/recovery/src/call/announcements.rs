@@ -234,7 +234,9 @@ impl Call {
 
     pub(super) fn announcement_ended(&mut self, out: &mut Out<'_>) {
         let still = self.recovery.as_ref().is_some_and(|r| match r.phase {
-            Phase::Away | Phase::Holding(_) | Phase::Stranded => true,
+            // What has ended was the announcement of an earlier recovery: comfort audio would keep the words from being heard.
+            Phase::Away => r.announced,
+            Phase::Holding(_) | Phase::Stranded => true,
             // Third parties wait until they are moved.
             Phase::Requeueing(_) | Phase::Queued(_) => self.diagnosis().others().next().is_some(),
             // The agent is about to join, and audio that plays cannot be stopped.

@@ -136,6 +136,25 @@ fn an_absence_is_announced_after_1500_ms_with_comfort_audio_until_the_hello() {
     assert!(desk.take_actions().is_empty(), "audio would play over the conversation");
 }
 
+/// The agent is back, and away again, while the words of the first time are played.
+#[test]
+fn the_end_of_the_words_of_an_earlier_absence_does_not_begin_comfort_audio() {
+    let mut desk = Desk::announcing();
+    desk.goodbye(ADA, EPOCH);
+    desk.fire(1, Timer::Announce);
+    assert_eq!(desk.finish_all(), [announce(Announcement::Interrupted)]);
+    desk.hello_in_place(2);
+    desk.join(1, NEXT_LEG, false);
+    desk.register(1, ADA, NEXT_LEG, 2);
+    desk.finish_all();
+    assert_eq!(desk.stage(), Some(Stage::Rejoined));
+    desk.goodbye(ADA, 2);
+    desk.callback(1, ConferenceEventKind::AnnouncementEnd);
+    assert!(desk.take_actions().is_empty(), "the words are due in a moment");
+    desk.fire(1, Timer::Announce);
+    assert_eq!(desk.take_actions(), [announce(Announcement::Interrupted)]);
+}
+
 /// Of two requests on their way the second one may arrive first, and an announcement waits for those before it.
 #[test]
 fn no_comfort_audio_overtakes_the_words() {

@@ -21,7 +21,9 @@ pub(super) fn why(row: &str, code: &str) -> Option<&'static str> {
         "the conference starts" => "nothing follows from it",
         _ if code == "–" => UNKNOWN,
         "an announcement has ended" if over || no_recovery => "no customer waits here",
-        "an announcement has ended" => "the customer is on our hold, or not here, or about to have an agent",
+        "an announcement has ended" => {
+            "the customer is on our hold, or not here, or about to hear words or to have an agent"
+        }
         "the customer's leg joins"
         | "the agent's leg leaves"
         | "the customer hangs up"
