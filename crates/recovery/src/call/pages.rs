@@ -219,11 +219,16 @@ impl Call {
         }
     }
 
-    /// The leg by which the agent of this page, or of an older one, is on the call, unless they have said that they leave.
+    /// The leg by which the agent of this page, or of an older one, is on the call, unless they have said that they leave. An older
+    /// page in another browser is not gone with this one.
     fn leg_of_page(&self, worker: &WorkerSid, epoch: u64) -> Option<CallSid> {
+        let is_elsewhere = |leg: &CallSid, own: Option<u64>| {
+            own.is_some_and(|own| own < epoch && self.is_in_another_browser(worker, leg, own))
+        };
         let of_page = |(leg, agent): &(&CallSid, &Agent)| {
             agent.worker == *worker
                 && agent.epoch <= Some(epoch)
+                && !is_elsewhere(leg, agent.epoch)
                 && !self.decisions.is_settled(leg)
                 && self.diagnosis().is_on_call(leg, agent)
                 && !self.facts.marks.is_given(&agent.reservation)
@@ -267,12 +272,17 @@ impl Call {
         if !self.recovery.as_ref().is_some_and(missed) {
             return false;
         }
-        let said = self.facts.pages.gone(worker) >= Some(epoch);
+        let is_elsewhere = self.is_in_another_browser(worker, leg, epoch);
+        let said = match is_elsewhere {
+            // The goodbye of a page in the browser that asked for the leg says nothing about the one that answered it.
+            true => self.facts.pages.has_gone(worker, epoch),
+            false => self.facts.pages.gone(worker) >= Some(epoch),
+        };
         if said {
             self.facts.pages.goodbyes_are_handled(worker);
         }
         let newer = self.facts.pages.newest_alone(worker) > Some(epoch);
-        said || (newer && !self.is_in_another_browser(worker, leg, epoch))
+        said || (newer && !is_elsewhere)
     }
 
     /// True if this page is in another browser than the newest page that is alone, and its leg joined after that page's

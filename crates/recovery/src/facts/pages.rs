@@ -141,6 +141,14 @@ impl Pages {
         self.of(worker)?.gone()
     }
 
+    /// True if this page said goodbye before its leg was known, unless the goodbye was handled.
+    pub fn has_gone(&self, worker: &WorkerSid, epoch: u64) -> bool {
+        self.of(worker).is_some_and(|pages| {
+            let said = pages.goodbyes.get(&epoch);
+            said.is_some_and(|number| Last::at(*number).is_after(pages.handled))
+        })
+    }
+
     /// True if the worker's newest page says that their activity receives no tasks, or if they may be in such an activity as
     /// far as TaskRouter shows.
     pub fn is_unavailable(&self, worker: &WorkerSid) -> bool {

@@ -215,6 +215,34 @@ fn a_hello_of_an_older_page_confirms_the_leg_that_it_registered() {
     assert!(!desk.take_actions().contains(&remove(NEXT_LEG)));
 }
 
+/// The newest page asks for a leg and is gone, and another browser answers.
+#[test]
+fn a_goodbye_of_the_page_that_asked_does_not_take_the_leg_from_the_browser_that_answered() {
+    let (older, newest) = (5, 9);
+    for is_first in [true, false] {
+        let mut desk = Desk::away();
+        desk.hello_in_another_browser(older, true);
+        desk.hello_in_place(newest);
+        if is_first {
+            desk.goodbye(ADA, newest);
+        }
+        desk.join(1, NEXT_LEG, false);
+        desk.register(1, ADA, NEXT_LEG, older);
+        if !is_first {
+            desk.goodbye(ADA, newest);
+        }
+        assert_eq!(desk.stage(), Some(Stage::Rejoined), "goodbye first: {is_first}");
+        desk.finish_all();
+        // The next page in the browser that asked.
+        desk.hello_in_place(newest + 1);
+        assert_eq!(desk.stage(), Some(Stage::Rejoined), "goodbye first: {is_first}");
+        assert!(!desk.take_actions().contains(&remove(NEXT_LEG)), "goodbye first: {is_first}");
+        // That of the page that answered does.
+        desk.goodbye(ADA, older);
+        assert_eq!(desk.stage(), Some(Stage::Interrupted), "goodbye first: {is_first}");
+    }
+}
+
 /// While Twilio refuses everything, the call ends with the agent's leg, so clearing the flag is worth a long retry.
 #[test]
 fn clearing_the_exit_flag_is_retried_for_two_minutes() {
