@@ -171,7 +171,10 @@ impl Error {
     pub(crate) fn may_pass(&self) -> bool {
         let error = match self {
             Self::Away(_) | Self::ReadOnly | Self::Unanswered(_) => return true,
-            Self::Database(error) | Self::Migration(MigrateError::Execute(error)) => error,
+            Self::Database(error)
+            | Self::Migration(MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)) => {
+                error
+            }
             _ => return false,
         };
         match code(error) {

@@ -130,6 +130,22 @@ async fn a_server_waits_for_a_database_that_falls_silent_in_the_middle_of_the_mi
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_server_waits_for_a_database_that_is_cut_off_in_the_middle_of_the_migration() {
+    let postgres = Postgres::start();
+    for (name, text) in [("calls", "_sqlx_migrations"), ("others", "create table calls")] {
+        postgres.create(name).await;
+        let network = Network::to(postgres.socket()).await;
+        let mut starting = Starting::on(&network.url(name), &[]).await;
+        network.swallow_from(text).await;
+        network.cut();
+        let why = starting.waits().await;
+        assert!(why.contains("could not be brought up to date"), "{why}");
+        network.carry();
+        starting.runs().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_database_that_was_restarted_in_the_middle_of_the_migration_is_migrated() {
     let mut postgres = Postgres::start();
     postgres.create("calls").await;
