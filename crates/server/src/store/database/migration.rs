@@ -17,7 +17,10 @@ const IS_AT_WORK: &str = "select exists (select 1 from pg_stat_activity where pi
 pub(super) async fn migrate(url: &str, within: Duration, surroundings: &Surroundings) -> Result<(), Error> {
     let connected = async {
         let mut connection = PgConnection::connect(url).await?;
-        connection.execute(KEEPALIVE).await?;
+        // An old or a managed PostgreSQL may not have all of these settings.
+        if let Err(error) = connection.execute(KEEPALIVE).await {
+            tracing::debug!(%error, "the database cannot check whether connections are alive");
+        }
         let pid: i32 = connection.fetch_one("select pg_backend_pid()").await?.try_get(0)?;
         Ok::<_, sqlx::Error>((connection, pid))
     };
