@@ -203,6 +203,9 @@ pub struct LookUpAnswer {
     pub worker_leg: Option<CallSid>,
     /// The accepted or wrapping reservation; a completed one if the task is over.
     pub reservation: Option<ReservationSid>,
+    /// True if the reservation is accepted, so that its agent's leg is on the line.
+    #[serde(default)]
+    pub is_accepted: bool,
     /// The reservation's agent, with the worker's friendly name.
     pub worker: Option<(WorkerSid, String)>,
     /// The task's attributes, JSON text.

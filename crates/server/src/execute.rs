@@ -483,6 +483,7 @@ impl Executor {
             customer_leg: leg(&attributes, "customer", "call_sid"),
             worker_leg: leg(&attributes, "worker", "worker_call_sid"),
             reservation: reservation.map(|found| found.sid.clone()),
+            is_accepted: reservation.is_some_and(|found| found.reservation_status == "accepted"),
             worker: reservation.map(|found| (found.worker_sid.clone(), found.worker_name.clone())),
             attributes: text,
         })))

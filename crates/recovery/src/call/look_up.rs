@@ -33,7 +33,8 @@ impl Call {
         let only = others.next().filter(|_| others.next().is_none()).cloned();
         // If a leg of this agent is known, they are back in place by it, and a leg that has joined since is not theirs.
         let is_known = self.facts.roster.agent_of(reservation).is_some();
-        let next = found.worker_leg.as_ref().filter(|_| !is_known).and_then(|first| self.leg_of_next(first));
+        let first = found.worker_leg.as_ref().filter(|_| !is_known);
+        let next = first.and_then(|first| self.leg_of_next(first, found.is_accepted));
         if let Some(leg) = next.or_else(|| found.worker_leg.clone()).or(only) {
             self.facts
                 .roster
@@ -44,16 +45,21 @@ impl Call {
         }
     }
 
-    /// The leg of the next agent. The task names the leg of the first agent: if a transfer has taken that leg away and
-    /// exactly one leg has joined since, that leg is the next agent's.
-    fn leg_of_next(&self, first: &CallSid) -> Option<CallSid> {
+    /// The leg of the next agent. The task names the leg of the first agent. If a transfer has taken that leg away, and exactly
+    /// one leg has joined since, that leg is the next agent's. If the first agent hung up or was lost, their reservation is no
+    /// longer accepted: one that is accepted belongs to the only leg on the line
+    /// that can talk.
+    fn leg_of_next(&self, first: &CallSid, is_accepted: bool) -> Option<CallSid> {
         let roster = &self.facts.roster;
         let moved = |leg: &CallSid| roster.left(leg) == Some(LeaveReason::UpdatedViaApi);
-        if !moved(first) {
-            return None;
-        }
-        let came =
-            |leg: &&CallSid| !roster.is_customer(leg) && roster.is_reported_after(leg, first) && !moved(leg);
+        let is_gone = is_accepted && roster.is_hang_up_reported(first);
+        let came = |leg: &&CallSid| {
+            !roster.is_customer(leg)
+                && match moved(first) {
+                    true => roster.is_reported_after(leg, first) && !moved(leg),
+                    false => is_gone && roster.is_joined(leg) && roster.flags(leg).can_talk(),
+                }
+        };
         let mut came = roster.participants.keys().filter(came);
         came.next().filter(|_| came.next().is_none()).cloned()
     }

@@ -73,6 +73,7 @@ fn durations_of_a_looked_up_call_come_from_its_queue() {
     let mut desk = unregistered();
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
     let found = LookUpAnswer {
+        is_accepted: false,
         workflow: WorkflowSid::numbered(1),
         queue: Some(TaskQueueSid::numbered(1)),
         customer_leg: Some(leg(CUSTOMER)),

@@ -17,6 +17,7 @@ fn id(number: u32) -> Option<DeliveryId> {
 
 fn look_up_answer() -> Outcome {
     Outcome::TaskLookedUp(Box::new(LookUpAnswer {
+        is_accepted: false,
         workflow: WorkflowSid::numbered(1),
         queue: None,
         customer_leg: Some(leg(CUSTOMER)),

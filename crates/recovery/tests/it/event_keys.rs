@@ -208,6 +208,7 @@ fn outcome(action: &Action, customer: u128, well: bool) -> Outcome {
     match action {
         _ if !well => Outcome::Gone,
         Action::LookUpTask { .. } => Outcome::TaskLookedUp(Box::new(LookUpAnswer {
+            is_accepted: false,
             workflow: WorkflowSid::numbered(1),
             queue: None,
             customer_leg: Some(leg(customer)),

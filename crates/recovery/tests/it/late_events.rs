@@ -4,7 +4,8 @@ use crate::desk::*;
 use rejoin_protocol::api::{DeliveryId, GracefulReason, Stage};
 use rejoin_protocol::{Millis, ReservationSid, TaskSid, WorkerSid, WorkflowSid};
 use rejoin_recovery::{
-    Action, Effect, LeaveReason, LookUpAnswer, Note, Outcome, ParticipantFlags, PollAnswer, Timer,
+    Action, ConferenceEventKind, Effect, LeaveReason, LookUpAnswer, Note, Outcome, ParticipantFlags,
+    PollAnswer, Timer,
 };
 
 fn learn() -> Action {
@@ -205,7 +206,12 @@ fn a_customer_who_hangs_up_in_the_next_conference_ends_the_recovery() {
 
 /// The answer to a look-up: Ada's and the customer's legs, as the task names them.
 pub fn look_up_answer() -> Outcome {
-    Outcome::TaskLookedUp(Box::new(LookUpAnswer {
+    Outcome::TaskLookedUp(Box::new(looked_up()))
+}
+
+fn looked_up() -> LookUpAnswer {
+    LookUpAnswer {
+        is_accepted: false,
         workflow: WorkflowSid::numbered(1),
         queue: None,
         customer_leg: Some(leg(CUSTOMER)),
@@ -213,7 +219,7 @@ pub fn look_up_answer() -> Outcome {
         reservation: Some(ReservationSid::numbered(1)),
         worker: Some((WorkerSid::numbered(ADA), "Ada".into())),
         attributes: "{}".into(),
-    }))
+    }
 }
 
 #[test]
@@ -227,6 +233,31 @@ fn an_agent_lost_before_the_customer_was_shown_is_lost_once_they_are() {
     desk.join(1, CUSTOMER, true);
     assert!(desk.has_timer(Timer::Grace));
     assert!(!desk.has_timer(Timer::Forget), "the call is not over");
+}
+
+/// Ada has handed the customer over to Bo and is gone before Twilio answers the look-up. The task names Ada's leg, and TaskRouter
+/// the reservation that Bo has accepted.
+#[test]
+fn an_accepted_reservation_belongs_to_the_agent_who_is_there_not_to_the_leg_that_hung_up() {
+    for (is_accepted, muted) in [(true, false), (false, false), (true, true)] {
+        let mut desk = Desk::new();
+        desk.join(1, CUSTOMER, true);
+        desk.join(1, ADA_LEG, false);
+        let flags = ParticipantFlags { muted, ..ParticipantFlags::default() };
+        desk.callback(1, ConferenceEventKind::Join { leg: leg(0xb1), flags });
+        desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+        assert_eq!(desk.take_actions(), [learn()]);
+        let reservation = Some(ReservationSid::numbered(BO));
+        let worker = Some((WorkerSid::numbered(BO), "Bo".into()));
+        desk.finish(
+            learn(),
+            Outcome::TaskLookedUp(Box::new(LookUpAnswer { is_accepted, reservation, worker, ..looked_up() })),
+        );
+        // Otherwise the reservation is that of the leg that is gone, or the other leg only listens.
+        let is_bos = is_accepted && !muted;
+        assert_eq!(!desk.has_timer(Timer::Grace), is_bos, "{is_accepted} {muted}");
+        assert!(!is_bos || desk.take_actions().is_empty());
+    }
 }
 
 /// The server was down when the call began: status callbacks are not repeated.

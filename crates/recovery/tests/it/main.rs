@@ -550,6 +550,7 @@ fn a_leg_is_kept_while_an_older_page_is_connected() {
 
 fn found(worker_leg: Option<u128>) -> Outcome {
     Outcome::TaskLookedUp(Box::new(LookUpAnswer {
+        is_accepted: false,
         workflow: WorkflowSid::numbered(1),
         queue: None,
         customer_leg: Some(leg(CUSTOMER)),

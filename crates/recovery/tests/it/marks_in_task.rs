@@ -351,6 +351,7 @@ fn looked_up_with(attributes: &Value) -> Desk {
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
     let [learn @ Action::LookUpTask { .. }] = &desk.take_actions()[..] else { panic!("expected a look-up") };
     let found = rejoin_recovery::LookUpAnswer {
+        is_accepted: false,
         workflow: rejoin_protocol::WorkflowSid::numbered(1),
         queue: None,
         customer_leg: Some(leg(CUSTOMER)),

@@ -396,6 +396,7 @@ fn a_pending_mark_counts_only_if_its_worker_owns_the_reservation() {
         desk.restart();
         leaves(&mut desk, 3, ADA_LEG);
         let found = Outcome::TaskLookedUp(Box::new(LookUpAnswer {
+            is_accepted: false,
             workflow: WorkflowSid::numbered(1),
             queue: None,
             customer_leg: Some(leg(CUSTOMER)),

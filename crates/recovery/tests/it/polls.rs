@@ -759,6 +759,7 @@ fn a_hand_over_found_by_poll_is_looked_up_and_recovered_if_it_is_lost() {
         let of_second =
             |action: Action, outcome: Outcome| Event::Done { conference: conference(2), action, outcome };
         let learnt = Outcome::TaskLookedUp(Box::new(LookUpAnswer {
+            is_accepted: false,
             workflow: WorkflowSid::numbered(1),
             queue: None,
             customer_leg: Some(leg(CUSTOMER)),

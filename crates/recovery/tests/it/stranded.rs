@@ -669,6 +669,7 @@ fn unregistered_call() -> Desk {
 
 fn look_up_without_legs() -> Outcome {
     Outcome::TaskLookedUp(Box::new(LookUpAnswer {
+        is_accepted: false,
         workflow: WorkflowSid::numbered(1),
         queue: None,
         customer_leg: None,
@@ -798,6 +799,7 @@ fn an_agent_lost_again_before_registering_ends_the_first_recovery() {
     let learn = Action::LookUpTask { task: TaskSid::numbered(2) };
     assert_eq!(desk.take_actions(), [learn.clone()]);
     let found = LookUpAnswer {
+        is_accepted: false,
         workflow: WorkflowSid::numbered(1),
         queue: None,
         customer_leg: None,
@@ -841,6 +843,7 @@ fn an_agent_who_hangs_up_right_after_the_reconnect_ends_the_call() {
     desk.handle(Event::Graceful { worker: WorkerSid::numbered(ADA), mark });
     assert_eq!(next(&desk), requeue_document(), "Ada may be lost");
     let found = LookUpAnswer {
+        is_accepted: false,
         workflow: WorkflowSid::numbered(1),
         queue: None,
         customer_leg: Some(leg(CUSTOMER)),
@@ -913,6 +916,7 @@ fn finish_in_second(desk: &mut Desk, action: Action, outcome: Outcome) {
 
 fn look_up_of_second() -> Outcome {
     Outcome::TaskLookedUp(Box::new(LookUpAnswer {
+        is_accepted: false,
         workflow: WorkflowSid::numbered(1),
         queue: None,
         customer_leg: Some(leg(CUSTOMER)),

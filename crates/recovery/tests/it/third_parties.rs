@@ -181,6 +181,7 @@ fn learn() -> Action {
 
 fn look_up_answer(customer: bool) -> Outcome {
     let known = LookUpAnswer {
+        is_accepted: false,
         workflow: rejoin_protocol::WorkflowSid::numbered(1),
         queue: None,
         customer_leg: customer.then(|| leg(CUSTOMER)),

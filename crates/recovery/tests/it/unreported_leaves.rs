@@ -158,6 +158,7 @@ fn looked_up_and_polled(there: &[u128]) -> Desk {
     let learn = Action::LookUpTask { task: TaskSid::numbered(1) };
     assert_eq!(desk.take_actions(), [learn.clone()]);
     let found = LookUpAnswer {
+        is_accepted: false,
         workflow: rejoin_protocol::WorkflowSid::numbered(1),
         queue: None,
         customer_leg: Some(leg(CUSTOMER)),

@@ -268,6 +268,7 @@ mod tests {
     #[test]
     fn a_look_up_is_recorded_without_names_and_attributes() {
         let found = LookUpAnswer {
+            is_accepted: false,
             workflow: WorkflowSid::numbered(1),
             queue: None,
             customer_leg: Some(CallSid::numbered(2)),
