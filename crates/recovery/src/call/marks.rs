@@ -1,7 +1,7 @@
 //! Graceful marks, and customers whom a graceful departure leaves alone.
 
 use super::{Call, Out};
-use crate::absence::{Ending, Phase};
+use crate::absence::{Absence, Ending, Phase};
 use crate::facts::{Agent, Said, is_transfer};
 use crate::{EarlyMark, HandedOver, PollAnswer, Timer};
 use rejoin_protocol::api::{DeliveryId, GracefulMark, GracefulReason, Registration, is_plausible_epoch};
@@ -177,8 +177,13 @@ impl Call {
     /// A mark arrived during the recovery: the departure was graceful.
     pub(super) fn end_grace(&mut self, out: &mut Out<'_>) {
         let Some(recovery) = &self.recovery else { return };
-        let waits = matches!(recovery.phase, Phase::Grace | Phase::Away | Phase::Rejoining);
-        if waits && self.facts.marks.is_given(&recovery.absence.agent.reservation) {
+        let Absence { agent, lost_leg, .. } = &recovery.absence;
+        let counts = match recovery.phase {
+            Phase::Grace => true,
+            Phase::Away | Phase::Rejoining => !self.diagnosis().stays_despite_transfer(lost_leg, agent),
+            _ => false,
+        };
+        if counts && self.facts.marks.is_given(&agent.reservation) {
             self.end_on_purpose(out);
         }
     }

@@ -127,7 +127,7 @@ impl Call {
             self.remove_leg(out, leg);
         } else if self.diagnosis().may_be_taken_away(leg, out.now, out.config.leave_within) {
             // Twilio may still take the leg away for the transfer, or refuse it.
-            self.expect_transfer(out, leg, epoch);
+            self.expect_transfer(out, leg, epoch.saturating_sub(1)); // the page of the leg is gone, not this one
         } else {
             self.join_in_place(out, leg);
         }

@@ -105,6 +105,13 @@ impl<'a> Diagnosis<'a> {
             && self.roster.agents.iter().any(there)
     }
 
+    /// True if the agent marked a cold transfer, which takes their leg away, and it has not: the transfer is still to come, or never
+    /// comes, as when the agent asked for it without a network and the mark arrives when the network is back.
+    pub(crate) fn stays_despite_transfer(self, leg: &CallSid, agent: &Agent) -> bool {
+        self.marks.reason(&agent.reservation) == Some(GracefulReason::ColdTransfer)
+            && (self.roster.is_joined(leg) || self.roster.is_hang_up_reported(leg) || self.is_replaced())
+    }
+
     /// True if the agent marked a transfer just now, so that Twilio may still take the leg away.
     pub(crate) fn may_be_taken_away(self, leg: &CallSid, now: Millis, within: Millis) -> bool {
         let Some(agent) = self.roster.agent(leg) else { return false };

@@ -1,7 +1,7 @@
 //! The first rung, in place: the old leg still stands, and the agent joins the same conference again.
 
 use crate::desk::*;
-use rejoin_protocol::api::{GracefulReason, Hello, Stage};
+use rejoin_protocol::api::{DeliveryId, GracefulReason, Hello, Stage};
 use rejoin_protocol::{Millis, WorkerSid};
 use rejoin_recovery::{
     Action, Announcement, ConferenceEventKind, Config, Effect, Event, LeaveReason, Machine, Next, Note,
@@ -119,6 +119,44 @@ fn an_exit_flag_of_the_leg_that_rejoined_is_undone() {
         desk.take_actions(),
         [Action::ClearExitFlag { conference: conference(1), leg: leg(NEXT_LEG) }]
     );
+}
+
+/// Ada asked for a transfer without a network. Their next page sends the mark, and joins in place.
+#[test]
+fn a_transfer_that_did_not_happen_leaves_the_agent_to_their_recovery() {
+    let said = |epoch, number| Some(DeliveryId { epoch, number });
+    let mut desk = Desk::away();
+    desk.hello_in_place(2);
+    desk.mark(ADA, said(EPOCH, 2), GracefulReason::ColdTransfer);
+    assert_eq!((desk.stage(), desk.take_actions()), (Some(Stage::InPlace), vec![]));
+    desk.join(1, NEXT_LEG, false);
+    desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+    desk.register_again(ADA, NEXT_LEG, 2, said(2, 1));
+    assert_eq!(desk.stage(), Some(Stage::Rejoined));
+    assert!(desk.take_actions().is_empty());
+    // Their next departure needs a mark of its own.
+    desk.leave(1, NEXT_LEG, LeaveReason::HungUp);
+    assert!(desk.has_timer(Timer::Grace));
+    // The mark precedes the hello. Twilio may still take the leg away, and the page joins once it has not. Flex closes the old leg.
+    let mut desk = Desk::away();
+    desk.mark(ADA, said(EPOCH, 2), GracefulReason::ColdTransfer);
+    desk.hello_in_place(2);
+    desk.fire(1, Timer::Orphan);
+    assert_eq!(desk.stage(), Some(Stage::InPlace));
+    desk.join(1, NEXT_LEG, false);
+    desk.leave(1, ADA_LEG, LeaveReason::UpdatedViaApi);
+    desk.register_again(ADA, NEXT_LEG, 2, said(2, 1));
+    assert_eq!((desk.stage(), desk.take_actions()), (Some(Stage::Rejoined), vec![]));
+    // Twilio hangs up the old leg, and no page joins.
+    let mut desk = Desk::away();
+    desk.graceful(GracefulReason::ColdTransfer);
+    desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+    assert_eq!(desk.stage(), Some(Stage::Interrupted));
+    // The transfer is carried out after all.
+    let mut desk = Desk::away();
+    desk.graceful(GracefulReason::ColdTransfer);
+    desk.leave(1, ADA_LEG, LeaveReason::UpdatedViaApi);
+    assert_eq!(desk.stage(), Some(Stage::Graceful));
 }
 
 #[test]
