@@ -410,7 +410,11 @@ impl Executor {
             Ok(ping) if matches!(ping.assignment_status.as_str(), "canceled" | "completed") => {
                 Ok(Outcome::Ok)
             }
-            Ok(_) => self.client.end_task(task, TaskEnd::Canceled, reason).await.map(ok),
+            Ok(ping) => {
+                let is_taken = matches!(ping.assignment_status.as_str(), "assigned" | "wrapping");
+                let end = if is_taken { TaskEnd::Completed } else { TaskEnd::Canceled };
+                self.client.end_task(task, end, reason).await.map(ok)
+            }
             Err(error) => Err(error),
         }
     }

@@ -164,6 +164,30 @@ async fn an_accepted_ping_is_completed_instead_of_canceled() {
     assert_eq!(asked[1].param("AssignmentStatus"), Some("completed"));
 }
 
+/// The page accepts the ping between the two requests that would end it.
+#[tokio::test]
+async fn a_ping_that_is_accepted_as_it_is_ended_is_completed_at_once() {
+    let world = World::start().await;
+    let (end, read) = (format!("POST Tasks/{}", ping()), format!("GET Tasks/{}", ping()));
+    world.twilio.script({
+        let end = end.clone();
+        move |asked, before| {
+            if asked.what == read {
+                return Some((200, vec![], task_json(&ping(), "assigned", "{}")));
+            }
+            let refused =
+                asked.what == end && (before < 2 || asked.param("AssignmentStatus") != Some("completed"));
+            refused.then(|| (400, vec![], json!({"code": 20001, "message": "in between"})))
+        }
+    });
+    world.desk.lost().await;
+    world.twilio.wait_for("POST Tasks", 1).await;
+    world.desk.hello(2).await;
+    wait_until_closed(&world, "EndPing").await;
+    let ends = world.twilio.asked(&end);
+    assert_eq!(ends.len(), 3, "without a further attempt: {ends:?}");
+}
+
 #[tokio::test]
 async fn a_wrapping_reservation_and_an_open_ping_are_ended_despite_refusals() {
     let world = World::start().await;
