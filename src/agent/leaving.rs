@@ -37,6 +37,12 @@ fn ends_the_call(reason: GracefulReason) -> bool {
     }
 }
 
+/// True if a call is over for its agent after leaving this way: nothing more of it is shown or accepted. A transfer may not have
+/// happened, and then the customer comes back.
+pub(super) fn is_for_good(reason: GracefulReason) -> bool {
+    !matches!(reason, GracefulReason::ColdTransfer | GracefulReason::WarmTransfer)
+}
+
 impl Agent {
     pub(super) fn before_leave(
         &mut self,
@@ -65,7 +71,9 @@ impl Agent {
                 continue;
             }
             call.leaving = true;
-            self.left.add(sid.clone());
+            if is_for_good(reason) {
+                self.left.add(sid.clone());
+            }
             calls.push(sid.clone());
             let mark =
                 GracefulMark { id: None, task: call.facts.task.clone(), reservation: sid.clone(), reason };

@@ -4,7 +4,7 @@
 use crate::agent::few::Map;
 use crate::agent::in_place::Join;
 use crate::agent::machine::Agent;
-use crate::agent::{Delivery, Effect, Kept, Timer};
+use crate::agent::{Delivery, Effect, Kept, Timer, leaving};
 use rejoin_protocol::Millis;
 
 /// Why a page does not act. Such a page shows, asks and accepts nothing; a call that the agent has in it is watched
@@ -31,10 +31,10 @@ impl Agent {
     pub fn recall(&mut self, kept: Vec<Kept>) {
         for kept in &kept {
             match &kept.delivery {
-                Delivery::Graceful(mark) => {
+                Delivery::Graceful(mark) if leaving::is_for_good(mark.reason) => {
                     self.left.add(mark.reservation.clone());
                 }
-                Delivery::Register(_) => {}
+                _ => {}
             }
         }
         self.recalled = kept;

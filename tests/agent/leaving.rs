@@ -158,6 +158,28 @@ fn a_call_that_she_has_left_is_not_accepted_when_it_comes_back() {
     assert_eq!(comes_back(&mut desk), 2, "the agent has stayed, and was lost later");
 }
 
+/// An agent without a network asks for a transfer. The call ends before Twilio hears of it, and the server brings the customer back:
+/// to this page, or to the next one, which sends the mark.
+#[test]
+fn a_customer_who_was_not_transferred_is_accepted_when_they_come_back() {
+    let accepted = |desk: &mut Desk| {
+        desk.pushed(Stage::Queued);
+        let effects = desk.task(reconnect(9, Some(me())));
+        desktop(&effects).iter().any(|effect| matches!(effect, ToDesktop::Accept { .. }))
+    };
+    for reason in [GracefulReason::ColdTransfer, GracefulReason::WarmTransfer, GracefulReason::HangUp] {
+        let transfers = reason != GracefulReason::HangUp;
+        let mut desk = Desk::on_a_call();
+        let kept = crate::outbox::kept(&desk.leave(Some(1), reason)).remove(0);
+        desk.task(task(1, ReservationStatus::Wrapping));
+        assert_eq!(accepted(&mut desk), transfers, "{reason:?}");
+        let mut next = Desk::new(&[]);
+        next.agent.recall(vec![kept]);
+        next.start(vec![task(1, ReservationStatus::Wrapping)], true);
+        assert_eq!(accepted(&mut next), transfers, "the next page, {reason:?}");
+    }
+}
+
 /// Twilio connects the call before TaskRouter reports it as accepted.
 #[test]
 fn a_call_that_is_left_in_the_instant_after_accepting_is_marked() {

@@ -23,7 +23,7 @@ fn sent(effects: &[Effect]) -> Vec<DeliveryId> {
     mine.collect()
 }
 
-fn kept(effects: &[Effect]) -> Vec<Kept> {
+pub(crate) fn kept(effects: &[Effect]) -> Vec<Kept> {
     let mine = effects.iter().filter_map(|effect| match effect {
         Effect::Keep(kept) => Some(kept.clone()),
         _ => None,

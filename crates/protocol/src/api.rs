@@ -67,7 +67,7 @@ impl DeliveryId {
 impl TryFrom<String> for DeliveryId {
     type Error = &'static str;
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        Self::parse(&text).ok_or("an id is an epoch and a number, with a hyphen between them")
+        Self::parse(&text).ok_or("an id has the form epoch-number")
     }
 }
 
