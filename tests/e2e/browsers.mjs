@@ -1,7 +1,7 @@
 // Browsers of the agents. Each sign-in has one of its own, with a profile in which is nothing but Flex as the browser has
 // compiled it before: without that, two thirds of a story's time would be the compiling of 17 MB, once for each agent.
 
-import { execFile } from 'node:child_process';
+import { execFile, execFileSync } from 'node:child_process';
 import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -61,6 +61,20 @@ export async function killBrowser(/** @type {Context} */ context) {
   // 1: some of its processes had ended by then.
   execFile('pkill', ['-KILL', '-f', `user-data-dir=${profile}`], () => {});
   await closed;
+}
+
+/**
+ * Cuts a browser that was opened for one agent off from the network: the process that has all its sockets stands still, so that
+ * nothing goes out, nothing comes in, and nobody is told. Everybody else has half-open connections.
+ * @returns {() => void} connects it again
+ */
+export function cutNetwork(/** @type {Context} */ context) {
+  const profile = profiles.get(context);
+  if (!profile) throw new Error('this browser was not opened for one agent');
+  const found = execFileSync('pgrep', ['-f', `network.mojom.NetworkService.*user-data-dir=${profile}`]);
+  const pid = Number(found);
+  process.kill(pid, 'SIGSTOP');
+  return () => process.kill(pid, 'SIGCONT');
 }
 
 export class Browsers {

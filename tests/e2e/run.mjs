@@ -24,6 +24,7 @@ import * as events from './events.mjs';
 import * as external from './external.mjs';
 import * as failOpen from './fail-open.mjs';
 import * as inPlace from './in-place.mjs';
+import * as network from './network.mjs';
 import { stories as onOldest } from './oldest.mjs';
 import * as onHold from './on-hold.mjs';
 import * as outage from './outage.mjs';
@@ -93,6 +94,7 @@ const storiesOn = (/** @type {Flex} */ flex) =>
         ...outbound,
         ...external,
         ...lost,
+        ...network,
         ...pages,
         ...queues,
         ...servers,

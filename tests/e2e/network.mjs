@@ -1,0 +1,70 @@
+// An agent's machine has no network for a while: its connections are half-open, and nobody is told.
+
+import assert from 'node:assert/strict';
+import { cutNetwork } from './browsers.mjs';
+import { endsAsEver, isBack, isTold, nothingHappens, onACall } from './steps.mjs';
+
+/** @typedef {import('./story.mjs').Story} Story */
+/** @typedef {import('./people.mjs').Agent} Agent */
+
+/** @template T @param {Story} story @param {Agent} agent @param {() => Promise<T>} meanwhile */
+async function withoutNetwork(story, agent, meanwhile) {
+  const connect = await story.step('the network is gone', async () => cutNetwork(agent.context));
+  try {
+    return await meanwhile();
+  } finally {
+    connect();
+  }
+}
+
+const pushIs = (/** @type {Agent} */ agent, /** @type {boolean} */ up) =>
+  agent.page.waitForFunction(`Rejoin.status().pushUp === ${up}`, null, { timeout: 20_000 });
+
+export const backBeforeTwilioNotices = {
+  title: "An agent's network is gone for a moment, and the talk goes on",
+  async play(/** @type {Story} */ story) {
+    const { ada, customer, task } = await onACall(story);
+    const { timeline } = customer.mark();
+    await withoutNetwork(story, ada, () => story.step('the page notices', () => pushIs(ada, false)));
+    await story.step('the network is back, and the page hears the server', () => pushIs(ada, true));
+    await story.step('the customer hears the agent', () => customer.hearsAgent());
+    await story.step('and the agent the customer', () => ada.hearsCustomer());
+    await nothingHappens(story, customer, timeline);
+    assert.equal(await ada.dialog().count(), 0, 'no dialog');
+    await story.step('Ada hangs up', () => ada.hangsUp());
+    await endsAsEver(story, ada, customer, task, timeline);
+  },
+};
+
+export const backAfterTheLegHasFallen = {
+  title: "An agent's network is gone until Twilio ends the leg, and the same page is back on the call",
+  async play(/** @type {Story} */ story) {
+    const { ada, customer, task } = await onACall(story);
+    const { transcript } = customer.mark();
+    await withoutNetwork(story, ada, () => isTold(story, customer, transcript));
+    const { task: again } = await isBack(story, ada, customer, task);
+    const { timeline } = customer.mark();
+    await story.step('Ada hangs up', () => ada.hangsUp());
+    await endsAsEver(story, ada, customer, again, timeline);
+  },
+};
+
+/** What the browser had still to send when the tab was closed goes out with the network: the mark, and the end of the call. */
+export const transfersWithoutNetwork = {
+  title: 'An agent without a network asks for a transfer, closes the tab, and the customer is back with them',
+  async play(/** @type {Story} */ story) {
+    const { ada, customer, task } = await onACall(story);
+    await withoutNetwork(story, ada, async () => {
+      await story.step('Ada transfers the customer, and Twilio does not hear of it', () => {
+        ada.transfersToQueue('COLD').catch(() => {}); // the tab is closed
+        return ada.page.waitForFunction('Object.values(localStorage).join().includes("cold-transfer")');
+      });
+      await story.step('Ada closes the tab', () => ada.closesTab());
+    });
+    await story.step('the network is back, and Ada opens Flex', () => ada.opens());
+    const { task: again } = await isBack(story, ada, customer, task);
+    const { timeline } = customer.mark();
+    await story.step('Ada hangs up', () => ada.hangsUp());
+    await endsAsEver(story, ada, customer, again, timeline);
+  },
+};
