@@ -98,6 +98,7 @@ pub fn ordinary(seed: u64) -> Plan {
             retries: true,
             hold_when_told: false,
             retry_pause: 0,
+            proxied: false,
             servers: 1,
         },
         until: UNTIL,

@@ -237,6 +237,10 @@ pub struct Setup {
     /// True when a customer who is alone goes on hold with the announcement, not with the goodbye of the agent's page.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub hold_when_told: bool,
+    /// True when a proxy in front of the server keeps the push channel of a machine that has no network, as most do for longer than
+    /// Twilio keeps the leg.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub proxied: bool,
     /// Number of servers that share one store.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub servers: u8,

@@ -34,6 +34,8 @@ pub(crate) struct PushChannel {
     refused: Option<String>,
     parser: Parser,
     stream: Option<AbortHandle>,
+    /// What a proxy keeps of a machine that is away.
+    kept: Option<AbortHandle>,
     /// When the last of its news arrives.
     arrives_at: u64,
 }
@@ -42,6 +44,23 @@ impl PushChannel {
     pub(crate) fn let_go(&mut self) {
         if let Some(stream) = self.stream.take() {
             stream.abort();
+        }
+        self.let_kept_go();
+    }
+
+    /// A proxy lets go of what it kept.
+    pub(crate) fn let_kept_go(&mut self) {
+        if let Some(stream) = self.kept.take() {
+            stream.abort();
+        }
+    }
+
+    /// The page gives the connection up. The server hears of it, unless a proxy keeps it.
+    fn give_up(&mut self, is_kept: bool) {
+        if is_kept {
+            self.kept = self.stream.take().or(self.kept.take());
+        } else {
+            self.let_go();
         }
     }
 }
@@ -58,12 +77,17 @@ impl World {
     }
 
     pub(crate) fn close_push(&mut self, page: PageId) {
+        let is_kept = self.is_kept_by_proxy(page);
         let push = &mut self.pages[page].push;
         push.wanted = false;
         push.attempt += 1;
-        if let Some(stream) = push.stream.take() {
-            stream.abort();
-        }
+        push.give_up(is_kept);
+    }
+
+    /// True while a proxy has not noticed that this page cannot be reached.
+    pub(crate) fn is_kept_by_proxy(&self, page: PageId) -> bool {
+        let it = &self.pages[page];
+        self.plan.setup.proxied && (it.asleep || it.offline)
     }
 
     fn connect_push(&mut self, page: PageId) {
@@ -173,11 +197,10 @@ impl World {
     }
 
     fn push_ended(&mut self, page: PageId) {
+        let is_kept = self.is_kept_by_proxy(page);
         let push = &mut self.pages[page].push;
         push.attempt += 1;
-        if let Some(stream) = push.stream.take() {
-            stream.abort();
-        }
+        push.give_up(is_kept);
         push.pause = if push.stood { FIRST } else { (push.pause * 2).min(LONGEST) };
         let (pause, attempt) = (push.pause, push.attempt);
         self.handle(page, Event::PushState { up: false });

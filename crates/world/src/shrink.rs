@@ -85,6 +85,7 @@ fn candidates(plan: &Plan) -> Vec<Plan> {
     with(&|plan| plan.setup.in_place = true);
     with(&|plan| plan.setup.customer_hold = true);
     with(&|plan| plan.setup.hold_when_told = false);
+    with(&|plan| plan.setup.proxied = false);
     all
 }
 

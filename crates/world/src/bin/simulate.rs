@@ -53,6 +53,9 @@ struct Options {
     /// comparison.
     #[arg(long)]
     hold_when_told: bool,
+    /// A proxy keeps the push channel of a machine without a network in all worlds, not in a quarter of them.
+    #[arg(long)]
+    proxied: bool,
     /// Networks that flap: of a thousand attempts to open a push channel, of its messages, and of call messages, this many are cut,
     /// instead of what each plan says.
     #[arg(long, value_name = "PERMILLE", value_parser = clap::value_parser!(u32).range(0..=1000))]
@@ -116,6 +119,7 @@ fn run(options: &Options) -> Result<u64, Box<dyn std::error::Error>> {
         };
         plan.setup.retries &= !options.without_retries;
         plan.setup.hold_when_told |= options.hold_when_told;
+        plan.setup.proxied |= options.proxied;
         plan.setup.retry_pause = options.retry_pause.unwrap_or(plan.setup.retry_pause);
         if let Some(rate) = options.push_cuts {
             plan.faults.retain(|fault| fault.kind != FaultKind::PushCut);

@@ -315,8 +315,10 @@ impl ChatWorld {
             )
         });
         let heard = Event::Page { worker, epoch, event: PageEvent::Heard };
-        let _ = self.server_takes(&heard);
-        self.heard_of(agent);
+        // Where no server runs, none has heard of a page.
+        if self.server_takes(&heard).is_ok() {
+            self.heard_of(agent);
+        }
         for lie in lies {
             let lie = self.planted_belief(lie);
             let _ = self.server_takes(&lie);

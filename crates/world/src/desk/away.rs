@@ -55,7 +55,9 @@ impl World {
 
     fn push_cut_off(&mut self, page: PageId) {
         let attempt = self.pages[page].push.attempt;
-        self.drop_stream(page);
+        if !self.is_kept_by_proxy(page) {
+            self.drop_stream(page);
+        }
         self.pages[page].late.push(Coming::PushArrives(page, attempt, PushNews::Ended));
     }
 
@@ -74,9 +76,15 @@ impl World {
 
     pub(crate) fn wakes(&mut self, page: PageId, number: u64) {
         let it = &mut self.pages[page];
-        if !it.alive || it.sleeps != number {
+        if it.sleeps != number {
             return;
         }
+        if !it.alive {
+            // The machine refuses what a proxy still sends to the page.
+            return it.push.let_go();
+        }
+        // The proxy hears that the page has given up the connection.
+        it.push.let_kept_go();
         it.asleep = false;
         it.offline = false;
         it.here_since = self.now;

@@ -15,6 +15,7 @@ const RETRY_PAUSES: [u64; 4] = [0, 0, 1_000, 3_000];
 pub fn draw(seed: u64, scenario: Option<Scenario>) -> Plan {
     let mut plan = planned(seed, scenario);
     plan.setup.retry_pause = *Chance::of(seed, 7, 0).one(&RETRY_PAUSES).unwrap_or(&0);
+    plan.setup.proxied = Chance::of(seed, PROXIED, 0).happens(250);
     chats_draw::add(&mut plan, scenario);
     plan
 }
@@ -82,6 +83,7 @@ pub const WHO_HAS_A_CALL: usize = usize::MAX;
 
 /// Of a generator of its own: the worlds of all seeds are the same otherwise as before there was this setting.
 const WHEN_TOLD: u64 = 0x5eed;
+const PROXIED: u64 = 0x9407;
 
 fn agent(chance: &mut Chance, scenario: Scenario) -> AgentPlan {
     let mixed = scenario == Scenario::Mixed || scenario == Scenario::Large;
@@ -124,6 +126,7 @@ fn setup(chance: &mut Chance) -> Setup {
         retries: true,
         hold_when_told: false,
         retry_pause: 0,
+        proxied: false,
         servers: 1,
     }
 }

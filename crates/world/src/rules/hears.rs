@@ -3,6 +3,7 @@
 use super::Rule;
 use crate::customers::Lost;
 use crate::day::{End, Loss};
+use crate::page::Page;
 use crate::plan::FaultKind;
 use crate::timeline::{HEARS_NOTHING, Kind, Lane, TALKS_TO};
 use crate::world::World;
@@ -203,7 +204,8 @@ impl World {
     /// the agent's leg is registered: a page that ends before its call is registered cannot be asked. One whose leg stands for too
     /// long after its customer was told is taken to live. A server believes in silence only once an answer has come back, not when
     /// more pages than three are lost within seconds, and not after a refused transfer, whose mark stands until the page withdraws
-    /// it. A page that was heard after its channel ended is not asked: it may live without one.
+    /// it. A page that was heard after its channel ended is not asked: it may live without one. A
+    /// server behind a proxy does not hear that a machine has no network.
     fn is_asked_for(&self, number: usize) -> bool {
         let (setup, customer) = (&self.plan.setup, &self.customers[number]);
         let faults = &self.coverage.faults;
@@ -217,17 +219,27 @@ impl World {
             && (setup.dead_leg < STANDS || is_untold)
             && self.agents.len() <= 3
             && !self.was_back_for_a_moment(number)
+            && !(setup.proxied && self.was_away(number))
             && self.rules.refused.is_empty()
             && customer.agent_has_one_page
             && customer.had_for >= YOUNG
     }
 
-    /// True when a page of the agent whom this customer had was away, and away again before it had a push channel.
-    fn was_back_for_a_moment(&self, number: usize) -> bool {
+    /// The pages of the agent whom this customer had.
+    fn pages_of_agent(&self, number: usize) -> impl Iterator<Item = &Page> {
         let customer = &self.customers[number];
         let from = customer.with.as_ref().or(customer.lost.as_ref().map(|lost| &lost.from));
-        let mut pages = self.pages.iter().filter(|it| Some(&self.agents[it.agent].worker) == from);
-        pages.any(|it| {
+        self.pages.iter().filter(move |it| Some(&self.agents[it.agent].worker) == from)
+    }
+
+    /// True when a page of the agent whom this customer had was away.
+    fn was_away(&self, number: usize) -> bool {
+        self.pages_of_agent(number).any(|it| it.away_at.is_some())
+    }
+
+    /// True when a page of the agent whom this customer had was away, and away again before it had a push channel.
+    fn was_back_for_a_moment(&self, number: usize) -> bool {
+        self.pages_of_agent(number).any(|it| {
             let mut gone = [it.away_at, it.ended_at].into_iter().flatten();
             it.away_at.is_some() && gone.any(|at| it.here_since <= at && at < it.here_since + CONNECTS)
         })

@@ -38,6 +38,7 @@ fn lost(act: Act, at: u64, in_place: bool) -> Plan {
             retries: true,
             hold_when_told: false,
             retry_pause: 0,
+            proxied: false,
             servers: 1,
         },
         until: at + 90_000,

@@ -44,6 +44,7 @@ fn plan(in_place: bool, from: u64) -> Plan {
             retries: true,
             hold_when_told: false,
             retry_pause: PAUSE,
+            proxied: false,
             servers: 1,
         },
         until: 60_000,
