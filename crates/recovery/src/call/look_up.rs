@@ -47,8 +47,7 @@ impl Call {
 
     /// The leg of the next agent. The task names the leg of the first agent. If a transfer has taken that leg away, and exactly
     /// one leg has joined since, that leg is the next agent's. If the first agent hung up or was lost, their reservation is no
-    /// longer accepted: one that is accepted belongs to the only leg on the line
-    /// that can talk.
+    /// longer accepted: one that is accepted belongs to the only leg on the line that can talk.
     fn leg_of_next(&self, first: &CallSid, is_accepted: bool) -> Option<CallSid> {
         let roster = &self.facts.roster;
         let moved = |leg: &CallSid| roster.left(leg) == Some(LeaveReason::UpdatedViaApi);
