@@ -17,6 +17,19 @@ async function withoutNetwork(story, agent, meanwhile) {
   }
 }
 
+/** The customer is back with the agent through the queue, and the call ends as any other. */
+async function isBackAndHangsUp(
+  /** @type {Story} */ story,
+  /** @type {Agent} */ ada,
+  /** @type {import('./people.mjs').Customer} */ customer,
+  /** @type {any} */ task,
+) {
+  const { task: again } = await isBack(story, ada, customer, task);
+  const { timeline } = customer.mark();
+  await story.step('Ada hangs up', () => ada.hangsUp());
+  await endsAsEver(story, ada, customer, again, timeline);
+}
+
 const pushIs = (/** @type {Agent} */ agent, /** @type {boolean} */ up) =>
   agent.page.waitForFunction(`Rejoin.status().pushUp === ${up}`, null, { timeout: 20_000 });
 
@@ -42,10 +55,7 @@ export const backAfterTheLegHasFallen = {
     const { ada, customer, task } = await onACall(story);
     const { transcript } = customer.mark();
     await withoutNetwork(story, ada, () => isTold(story, customer, transcript));
-    const { task: again } = await isBack(story, ada, customer, task);
-    const { timeline } = customer.mark();
-    await story.step('Ada hangs up', () => ada.hangsUp());
-    await endsAsEver(story, ada, customer, again, timeline);
+    await isBackAndHangsUp(story, ada, customer, task);
   },
 };
 
@@ -62,9 +72,6 @@ export const transfersWithoutNetwork = {
       await story.step('Ada closes the tab', () => ada.closesTab());
     });
     await story.step('the network is back, and Ada opens Flex', () => ada.opens());
-    const { task: again } = await isBack(story, ada, customer, task);
-    const { timeline } = customer.mark();
-    await story.step('Ada hangs up', () => ada.hangsUp());
-    await endsAsEver(story, ada, customer, again, timeline);
+    await isBackAndHangsUp(story, ada, customer, task);
   },
 };

@@ -203,7 +203,8 @@ pub struct LookUpAnswer {
     pub worker_leg: Option<CallSid>,
     /// The accepted or wrapping reservation; a completed one if the task is over.
     pub reservation: Option<ReservationSid>,
-    /// True if the reservation is accepted, so that its agent's leg is on the line.
+    /// True if the reservation is accepted, so that its agent's leg is on the line: Twilio moves it to `wrapping` when that leg has
+    /// left (<https://www.twilio.com/docs/taskrouter/api/reservations>).
     #[serde(default)]
     pub is_accepted: bool,
     /// The reservation's agent, with the worker's friendly name.

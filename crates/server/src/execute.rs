@@ -411,6 +411,7 @@ impl Executor {
                 Ok(Outcome::Ok)
             }
             Ok(ping) => {
+                // A task can be canceled until it is assigned (<https://www.twilio.com/docs/taskrouter/api/task>).
                 let is_taken = matches!(ping.assignment_status.as_str(), "assigned" | "wrapping");
                 let end = if is_taken { TaskEnd::Completed } else { TaskEnd::Canceled };
                 self.client.end_task(task, end, reason).await.map(ok)
