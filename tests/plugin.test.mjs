@@ -1,6 +1,7 @@
 // The built plugin in a real browser, with a stub of Flex that has only what the plugin touches and a scripted server:
 // it starts, binds, shows and protects. The end-to-end tests run the whole of Flex.
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import http from 'node:http';
 import { createRequire } from 'node:module';
@@ -31,7 +32,7 @@ const recovery = (stage, remainingMs) => ({
   remainingMs,
 });
 
-let browser, server, origin, page, requests, reply, streams, context, csp, away, beats, pushed;
+let browser, server, origin, page, requests, reply, streams, sockets, context, csp, away, beats, pushed;
 
 before(async () => {
   mkdirSync(pictures, { recursive: true });
@@ -44,6 +45,7 @@ before(async () => {
     response.setHeader('access-control-allow-origin', '*');
     response.setHeader('access-control-allow-headers', '*');
     response.setHeader('access-control-allow-headers', 'authorization, content-type');
+    response.setHeader('access-control-expose-headers', '*');
     const { pathname } = new URL(request.url, 'http://x');
     if (request.method === 'OPTIONS') return response.end();
     if (pathname === '/') {
@@ -78,6 +80,20 @@ before(async () => {
       .writeHead(status, { 'content-type': 'application/json' })
       .end(json && JSON.stringify(json));
   });
+  // WebSockets, which send pings and collect what comes.
+  server.on('upgrade', ({ url, headers }, socket) => {
+    const ticket = headers['sec-websocket-protocol'];
+    const pieces = [];
+    sockets.push({ url, ticket, socket, pieces });
+    socket.on('error', () => {});
+    socket.on('data', (piece) => pieces.push(piece));
+    if (away) return socket.destroy();
+    const key = `${headers['sec-websocket-key']}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`;
+    const accept = createHash('sha1').update(key).digest('base64');
+    const head = ['HTTP/1.1 101 Switching Protocols', 'upgrade: websocket', 'connection: upgrade'];
+    head.push(`sec-websocket-accept: ${accept}`, `sec-websocket-protocol: ${ticket}`);
+    return socket.write(`${head.join('\r\n')}\r\n\r\n`);
+  });
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
   origin = `http://127.0.0.1:${server.address().port}`;
 });
@@ -89,7 +105,7 @@ after(async () => {
 });
 
 beforeEach(() => {
-  [requests, streams, csp, away, beats, pushed] = [[], [], undefined, false, {}, []];
+  [requests, streams, sockets, csp, away, beats, pushed] = [[], [], [], undefined, false, {}, []];
   reply = (pathname) =>
     pathname === '/v1/hello' ? { status: 200, json: { recoveries: pushed } } : undefined;
 });
@@ -986,6 +1002,69 @@ test('a push channel that is silent for four heartbeats of its server is opened 
   await until('another channel', () => streams.length > 1, 10_000);
   beats = { 'rejoin-heartbeat': 'soon' };
   await until('a third one, whose server says nothing that can be read', () => streams.length > 2, 10_000);
+});
+
+/** The frames of these kinds that have come over it, by their first byte. */
+const frames = ({ pieces }, kind) => pieces.filter((piece) => piece[0] === kind).length;
+const [PING, PONG, CLOSE] = [0x89, 0x8a, 0x88];
+
+test('pings are answered beside the push channel, also while JavaScript stands still', async () => {
+  beats = { 'rejoin-presence': 'ada.1.ab' };
+  await open();
+  const ping = () => sockets[0].socket.write(Buffer.from([PING, 0]));
+  await until('a presence socket', () => sockets.length);
+  assert.deepEqual([sockets[0].url, sockets[0].ticket], ['/v1/presence', 'ada.1.ab']);
+  ping();
+  await until('an answer', () => frames(sockets[0], PONG) === 1);
+  await page.evaluate(() => {
+    window.still = true;
+    setTimeout(() => {
+      const end = Date.now() + 3000;
+      while (Date.now() < end);
+      window.still = false;
+    });
+  });
+  ping();
+  await until('an answer meanwhile', () => frames(sockets[0], PONG) === 2, 2500);
+  assert.ok(await page.evaluate(() => document.visibilityState), 'the page goes on');
+  // The channel ends, and its socket with it; the next channel has one of its own.
+  beats = { 'rejoin-presence': 'ada.2.ab' };
+  streams[0].end();
+  await until('the end of the socket', () => frames(sockets[0], CLOSE) === 1);
+  await until('the next one', () => sockets.length === 2);
+  assert.equal(sockets[1].ticket, 'ada.2.ab');
+  // A server that gives no ticket.
+  beats = {};
+  streams[1].end();
+  await until('the next channel', () => streams.length === 3);
+  streams[2].write(': beat\n\n');
+  await until('the end of the socket', () => frames(sockets[1], CLOSE) === 1);
+  assert.equal(sockets.length, 2);
+});
+
+test('a presence socket that a proxy lets not through is tried again, less and less often', async () => {
+  beats = { 'rejoin-presence': 'ada.1.ab' };
+  await open();
+  await until('a presence socket', () => sockets.length);
+  streams[0].write(': beat\n\n');
+  away = true;
+  sockets[0].socket.destroy();
+  const beat = async () => {
+    streams[0].write(': beat\n\n');
+    // The failure of one is known before the next beat.
+    await page.evaluate(() => new Promise((resolve) => setTimeout(resolve, 100)));
+  };
+  for (let n = 0; n < 20; n += 1) await beat();
+  // After 1, 2, 4, 8 and 16 of them, or fewer if one took longer to fail.
+  assert.ok(sockets.length > 2 && sockets.length <= 1 + 5, `${sockets.length} attempts`);
+  away = false;
+  await until('it is open again', async () => {
+    await beat();
+    return sockets.length > 6;
+  });
+  sockets.at(-1).socket.write(Buffer.from([PING, 0]));
+  await until('an answer', () => frames(sockets.at(-1), PONG) === 1);
+  assert.equal(streams.length, 1, 'the push channel has never ended');
 });
 
 test('during a call an unreachable server is shown to the agent, until it is back', async () => {

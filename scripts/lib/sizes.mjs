@@ -6,7 +6,7 @@ import { gzipSync } from 'node:zlib';
 import { root } from './run.mjs';
 
 /** Maximum size of a file after gzip -9, in bytes. */
-export const LIMITS = { 'pkg/core_bg.wasm': 100_000, 'build/plugin-rejoin.js': 119_000 };
+export const LIMITS = { 'pkg/core_bg.wasm': 100_500, 'build/plugin-rejoin.js': 119_000 };
 
 const record = path.join(root, 'sizes.json');
 

@@ -9,7 +9,8 @@ pub mod lock;
 mod messages;
 mod outcome;
 pub mod post;
-pub mod push;
+pub mod presence;
+mod push;
 mod questions;
 pub mod record;
 pub mod shelf;
@@ -360,12 +361,15 @@ impl Inner {
 
     fn listen(self: &Rc<Self>, epoch: u64) {
         let core = Rc::downgrade(self);
-        let url = joined(&[&self.server.borrow(), "/v1/push?epoch=", &epoch.to_string()]);
+        let server = self.server.borrow();
+        let url = joined(&[&server, "/v1/push?epoch=", &epoch.to_string()]);
+        let presence = joined(&["ws", server.get("http".len()..).unwrap_or_default(), "/v1/presence"]);
         let again = self.listens.replace(Some(epoch)) == Some(epoch);
         let earlier = self.channel.take().filter(|_| again);
         let flex = self.flex.clone();
         let channel = Channel::open(
             url,
+            presence,
             earlier.as_ref(),
             move || flex.token(),
             move |news| {

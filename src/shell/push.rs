@@ -1,6 +1,7 @@
 //! The push channel: a stream of events over `fetch`, because `EventSource` sends no token.
 
 use crate::boundary::heard;
+use crate::shell::presence::Presence;
 use crate::shell::{js, post, sse, timer};
 use gloo_timers::callback::Timeout;
 use js_sys::Uint8Array;
@@ -48,10 +49,11 @@ struct State {
 }
 
 impl Channel {
-    /// Connects to `url`, with the token that `token()` returns at that moment, and reports to `on`. It continues
+    /// Connects to `url`, and opens a presence socket at the address `presence` beside it, with the token that `token()` returns at that moment, and reports to `on`. It continues
     /// `earlier`, a channel at another server with the same database, after a pause: all its pages may be moving.
     pub fn open(
         url: String,
+        presence: String,
         earlier: Option<&Self>,
         token: impl Fn() -> String + 'static,
         on: impl Fn(News) + 'static,
@@ -77,7 +79,7 @@ impl Channel {
                 if running.borrow().closed {
                     return;
                 }
-                let stood = connection(&url, &token, &running, &on).await;
+                let stood = connection((&url, &presence), &token, &running, &on).await;
                 if running.borrow().closed {
                     return;
                 }
@@ -101,7 +103,7 @@ impl Drop for Channel {
 
 /// One connection, from its beginning to its end. True when it was ever up.
 async fn connection(
-    url: &str,
+    urls: (&str, &str),
     token: &impl Fn() -> String,
     state: &RefCell<State>,
     on: &impl Fn(News),
@@ -110,12 +112,12 @@ async fn connection(
     let Ok(abort) = AbortController::new() else { return false };
     state.borrow_mut().connection = Some(abort.clone());
     // A new attempt follows in any case; why the connection ended does not matter.
-    let _ = read(url, token, state, &abort, on, &mut stood).await;
+    let _ = read(urls, token, state, &abort, on, &mut stood).await;
     stood
 }
 
 async fn read(
-    url: &str,
+    (url, presence): (&str, &str),
     token: &impl Fn() -> String,
     state: &RefCell<State>,
     abort: &AbortController,
@@ -136,6 +138,9 @@ async fn read(
     let said = response.headers().get(api::HEARTBEAT_HEADER)?.and_then(|heartbeat| heartbeat.parse().ok());
     let silence =
         said.map_or(SILENCE, |ms: u64| ms.saturating_mul(api::HEARTBEATS).clamp(SHORTEST, SILENCE)) as u32;
+    // Older servers give no ticket.
+    let ticket = response.headers().get(api::PRESENCE_HEADER)?;
+    let mut presence = ticket.map(|ticket| Presence::new(presence, ticket));
     let reader: ReadableStreamDefaultReader = body.get_reader().unchecked_into();
     let decoder = TextDecoder::new()?;
     let streaming = TextDecodeOptions::new();
@@ -146,6 +151,9 @@ async fn read(
         let piece = JsFuture::from(reader.read()).await?;
         if js::at(&piece, "done").is_truthy() {
             return Ok(());
+        }
+        if let Some(presence) = &mut presence {
+            presence.keep();
         }
         let bytes: Uint8Array = js::at(&piece, "value").dyn_into()?;
         let text = decoder.decode_with_buffer_source_and_options(&bytes, &streaming)?;

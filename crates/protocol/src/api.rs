@@ -77,6 +77,9 @@ pub const HEARTBEAT: Millis = Millis::seconds(10);
 /// The header of `GET /v1/push` with the heartbeat of this server, in milliseconds. Servers before it have [`HEARTBEAT`].
 pub const HEARTBEAT_HEADER: &str = "rejoin-heartbeat";
 
+/// The header of `GET /v1/push` with the ticket for the page's presence socket. Servers before it have none.
+pub const PRESENCE_HEADER: &str = "rejoin-presence";
+
 /// Number of heartbeats after which a silent push channel is dead.
 pub const HEARTBEATS: u64 = 4;
 

@@ -60,6 +60,9 @@ pub(crate) const UNKNOWN_ITEMS: &str = "rejoin_unknown_items_total";
 /// Look-ups that were refused, because the worker's pages had named too many calls.
 pub(crate) const LOOK_UPS_REFUSED: &str = "rejoin_look_ups_refused_total";
 
+/// How often a page that had answered pings did not any more.
+pub(crate) const SILENT_PAGES: &str = "rejoin_silent_pages_total";
+
 /// How often the server took itself for cut off from all pages.
 pub(crate) const CUT_OFF: &str = "rejoin_cut_off_total";
 
@@ -131,6 +134,7 @@ fn begin() {
     }
     metrics::counter!(LOOK_UPS_REFUSED).increment(0);
     metrics::counter!(CUT_OFF).increment(0);
+    metrics::counter!(SILENT_PAGES).increment(0);
     metrics::counter!(LEASES_LOST).increment(0);
     for (what, cause) in Cause::ALL.map(Cause::names) {
         metrics::counter!(SWITCHES, "what" => what, "cause" => cause).increment(0);
@@ -255,6 +259,7 @@ fn measure(phase: &'static str, since_loss: Millis) {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Now {
     pub(crate) push_sessions: usize,
+    pub(crate) presence_sockets: usize,
     pub(crate) jobs_open: Option<u64>,
     pub(crate) late_job: Option<Millis>,
     pub(crate) oldest_job: Option<Millis>,
@@ -282,6 +287,7 @@ pub(crate) struct Now {
 impl Now {
     pub(crate) fn set(&self) {
         metrics::gauge!("rejoin_push_sessions").set(self.push_sessions as f64);
+        metrics::gauge!("rejoin_presence_sockets").set(self.presence_sockets as f64);
         metrics::gauge!("rejoin_storm").set(f64::from(self.storm));
         metrics::gauge!("rejoin_failsafe").set(f64::from(self.failsafe));
         metrics::gauge!("rejoin_agents_lost_lately").set(self.lost_lately as f64);
@@ -390,6 +396,8 @@ fn describe() {
     describe_gauge!("rejoin_twilio_waiting", "Requests that wait for their turn");
     describe_gauge!("rejoin_twilio_waiting_seconds", Unit::Seconds, "How long the oldest of them has waited");
     describe_gauge!("rejoin_push_sessions", "Connected desktops");
+    describe_gauge!("rejoin_presence_sockets", "Desktops that answer pings, through whatever is in between");
+    describe_counter!(SILENT_PAGES, "How often a page that had answered pings did not any more");
     describe_counter!(GIVEN_UP, "Jobs that Twilio refused for good, or whose deadline passed");
     describe_counter!(LEASES_LOST, "How often this server's lease had ended when it was renewed");
     describe_gauge!(CALLS_OPEN, "Open calls, of all servers on the database");

@@ -7,11 +7,14 @@
 mod channels;
 mod lost;
 mod session;
+mod ticket;
 
 pub use channels::Said;
 pub use session::Session;
+pub(crate) use ticket::Ticket;
 
 use crate::error::Error;
+use crate::figures::SILENT_PAGES;
 use crate::store::{CameFrom, Heard, Hint, Hints, LOOKS_APART, PushId, Store};
 use crate::surroundings::Surroundings;
 use crate::switches::{Cause, Switch};
@@ -61,6 +64,13 @@ pub struct Subscription {
     pub presence: Presence,
     /// While this exists other servers know of the page.
     pub session: Option<Session>,
+}
+
+impl Subscription {
+    /// The number that names this channel: to all servers on the same database.
+    pub fn number(&self) -> i64 {
+        self.session.as_ref().map_or(self.presence.channel.cast_signed(), Session::number)
+    }
 }
 
 /// The presence of a page's channel.
@@ -217,6 +227,23 @@ impl Pushes {
         self.lock().ask_again(worker, epoch);
     }
 
+    /// True while the channel with this number is open at this server.
+    pub(crate) fn is_open(&self, worker: &WorkerSid, number: i64) -> bool {
+        self.lock().is_open(worker, number)
+    }
+
+    /// The page at the other end of this channel does not answer any more: the channel ends, at whichever server it is.
+    pub(crate) async fn silent(&self, worker: &WorkerSid, number: i64) {
+        metrics::counter!(SILENT_PAGES).increment(1);
+        tracing::info!(%worker, "a page has answered no ping for a while: its push channel is ended");
+        if self.lock().silent(worker, number) || !self.store.is_shared() {
+            return;
+        }
+        if let Err(error) = self.store.say_silent_page(worker, number).await {
+            tracing::warn!(%error, "the server that a silent page is connected to could not be told");
+        }
+    }
+
     /// A page has sent a request: it lives, whether or not its channel is open.
     pub(crate) fn heard(&self, worker: &WorkerSid, epoch: u64) {
         self.lock().heard(worker, epoch);
@@ -337,6 +364,7 @@ impl Pushes {
                     self.lock().connected_elsewhere(&worker, epoch, session);
                 }
                 Hint::Lost { worker, epoch } => self.lock().ask_newer(&worker, epoch),
+                Hint::Silent { worker, session } => drop(self.lock().silent(&worker, session)),
             }
         }
     }

@@ -87,14 +87,22 @@ impl Terms {
         }
     }
 
-    async fn http1<S: AsyncRead + AsyncWrite + Unpin + 'static>(
+    /// It may become a WebSocket, which is no connection of ours any more. `_watcher` is held until the last request is answered.
+    async fn http1<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
         &self,
         stream: S,
         peer: Peer,
-        watcher: Watcher,
+        _watcher: Watcher,
     ) {
         let service = From { inner: Frank(TowerToHyperService::new(self.router.clone())), peer };
-        ended(watcher.watch(self.http1.serve_connection(TokioIo::new(stream), service)).await);
+        let connection = self.http1.serve_connection(TokioIo::new(stream), service).with_upgrades();
+        let mut connection = std::pin::pin!(connection);
+        tokio::select! {
+            end = connection.as_mut() => return ended(end),
+            () = self.stopping.said() => {}
+        }
+        connection.as_mut().graceful_shutdown();
+        ended(connection.await);
     }
 
     /// hyper cuts off idle connections of HTTP/1.1 only. `_watcher` is held until the last request is answered.

@@ -129,6 +129,7 @@ pub(crate) async fn metrics(State(app): State<Arc<App>>, _: Operator) -> Result<
         jobs_unreadable,
         calls: calls.map(|calls| (calls.open, calls.unprotected)),
         push_sessions: app.pushes.sessions(),
+        presence_sockets: app.sockets.open_ones(),
         jobs_open: jobs.map(|jobs| jobs.count),
         late_job: jobs.map(|jobs| jobs.first.map_or(Millis(0), |deadline| deadline.until(now))),
         oldest_job: jobs.map(|jobs| jobs.oldest.map_or(Millis(0), |since| since.until(now))),

@@ -20,6 +20,7 @@ mod monitor;
 mod openapi;
 mod operator;
 mod plugin;
+mod presence;
 mod problem;
 mod push;
 mod rate;
@@ -56,6 +57,7 @@ use guesses::Guesses;
 use health::Reachable;
 use look_ups::LookUps;
 pub use openapi::document;
+use presence::Sockets;
 use problem::Problem;
 use rate::Rate;
 use readiness::Readiness;
@@ -91,6 +93,10 @@ pub struct App {
     pub(crate) versions: Versions,
     /// Rate of push channels that workers open.
     pub(crate) opened: Rate,
+    /// Rate of presence sockets that workers open.
+    pub(crate) sockets_opened: Rate,
+    /// The open presence sockets.
+    pub(crate) sockets: Sockets,
     /// Wrong operator tokens.
     pub(crate) guesses: Guesses,
     /// Wrong keys of monitors.
@@ -121,6 +127,8 @@ impl App {
             tokens: Tokens::new(client.clone(), surroundings),
             rate: Rate::new(config.limits.requests_per_minute),
             opened: Rate::new(push::OPENED_PER_MINUTE),
+            sockets_opened: Rate::new(push::OPENED_PER_MINUTE),
+            sockets: Sockets::new(&config.limits),
             guesses: Guesses::new(operator::WRONG_PER_MINUTE, 1),
             wrong_keys: Guesses::new(monitor::WRONG_PER_MINUTE, 1),
             monitors: Rate::new(monitor::REQUESTS_PER_MINUTE),
@@ -170,6 +178,7 @@ pub(crate) fn routers(app: &Arc<App>) -> Result<Routers, Error> {
         .route("/v1/conversations", post(conversations::claim))
         .route("/v1/goodbye", post(plugin::goodbye))
         .route("/v1/push", get(push::push))
+        .route("/v1/presence", get(presence::presence))
         .route("/v1/ready", get(readiness::ready_for_pages))
         .layer(cors(&app.config)?);
     let router = Router::new()
@@ -238,6 +247,8 @@ fn cors(config: &Config) -> Result<CorsLayer, Error> {
             header::CONTENT_TYPE,
             HeaderName::from_static("last-event-id"),
         ])
-        .expose_headers([versions::HEADER, api::HEARTBEAT_HEADER].map(HeaderName::from_static))
+        .expose_headers(
+            [versions::HEADER, api::HEARTBEAT_HEADER, api::PRESENCE_HEADER].map(HeaderName::from_static),
+        )
         .max_age(Duration::from_secs(600)))
 }

@@ -6,7 +6,7 @@ use super::plugin::check_epochs;
 use super::problem::Problem;
 use super::tokens::STAYS;
 use super::{monitor, versions};
-use crate::push::{Said, Subscription};
+use crate::push::{Said, Subscription, Ticket};
 use crate::store::PushId;
 use axum::extract::{Query, State};
 use axum::http::HeaderMap;
@@ -71,6 +71,8 @@ pub(crate) async fn push(
     let since = headers.get("last-event-id").map(|id| id.to_str().unwrap_or_default());
     let opened = app.pushes.subscribe(worker, page.epoch, since).await?;
     app.conversations.page(worker, page.epoch, PageEvent::PushOpened);
+    let ticket = Ticket { worker: worker.clone(), channel: opened.number() };
+    let ticket = ticket.sealed(&app.config.auth_token);
     let Subscription { first: missed, position, calls, receiver, presence, session } = opened;
     let calls = app.engine.with(calls);
     if calls.doubts_page(worker, page.epoch) {
@@ -119,7 +121,7 @@ pub(crate) async fn push(
     Ok((
         UNBUFFERED,
         [(versions::HEADER, versions::OURS)],
-        [(api::HEARTBEAT_HEADER, heartbeat.as_millis().to_string())],
+        [(api::HEARTBEAT_HEADER, heartbeat.as_millis().to_string()), (api::PRESENCE_HEADER, ticket)],
         Sse::new(lines).keep_alive(KeepAlive::new().interval(heartbeat)),
     )
         .into_response())

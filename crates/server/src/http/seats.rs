@@ -1,52 +1,52 @@
-//! Limits the number of connections of each address.
+//! Limits the number of connections of each address, and of other things of each owner.
 
-use super::source::Source;
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Connections by address. Cheap to clone.
+/// Connections, or other things, by their owner. Cheap to clone.
 #[derive(Clone, Debug)]
-pub(super) struct Seats {
+pub(super) struct Seats<Owner> {
     most: usize,
-    taken: Arc<Mutex<HashMap<Source, usize>>>,
+    taken: Arc<Mutex<HashMap<Owner, usize>>>,
 }
 
-/// A connection of an address; it counts while this exists.
+/// One of an owner's; it counts while this exists.
 #[derive(Debug)]
-pub(super) struct Seat {
-    seats: Seats,
-    source: Option<Source>,
+pub(super) struct Seat<Owner: Eq + Hash> {
+    seats: Seats<Owner>,
+    owner: Option<Owner>,
 }
 
-impl Seats {
-    /// `most`: the limit of each address, at least one.
+impl<Owner: Clone + Eq + Hash> Seats<Owner> {
+    /// `most`: the limit of each owner, at least one.
     pub(super) fn new(most: usize) -> Self {
         Self { most: most.max(1), taken: Arc::default() }
     }
 
-    /// Counts one more connection; `None` when the address has reached the limit. An address that many clients share
-    /// (`source` is `None`) has no limit.
-    pub(super) fn take(&self, source: Option<Source>) -> Option<Seat> {
-        if let Some(source) = source {
+    /// Counts one more; `None` when the owner has reached the limit. Without an owner, as for an address that many clients share,
+    /// there is no limit.
+    pub(super) fn take(&self, owner: Option<Owner>) -> Option<Seat<Owner>> {
+        if let Some(owner) = &owner {
             let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-            let of_address = taken.entry(source).or_default();
-            if *of_address >= self.most {
+            let of_owner = taken.entry(owner.clone()).or_default();
+            if *of_owner >= self.most {
                 return None;
             }
-            *of_address += 1;
+            *of_owner += 1;
         }
-        Some(Seat { seats: self.clone(), source })
+        Some(Seat { seats: self.clone(), owner })
     }
 }
 
-impl Drop for Seat {
+impl<Owner: Eq + Hash> Drop for Seat<Owner> {
     fn drop(&mut self) {
-        let Some(source) = self.source else { return };
+        let Some(owner) = &self.owner else { return };
         let mut taken = self.seats.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(of_address) = taken.get_mut(&source) {
-            *of_address -= 1;
-            if *of_address == 0 {
-                taken.remove(&source);
+        if let Some(of_owner) = taken.get_mut(owner) {
+            *of_owner -= 1;
+            if *of_owner == 0 {
+                taken.remove(owner);
             }
         }
     }

@@ -61,6 +61,12 @@ struct Channel {
 }
 
 impl Channel {
+    /// What names the channel to all servers: that of its session, or its own, if there are no other servers. `None`: it is being
+    /// opened.
+    fn number(&self) -> Option<i64> {
+        self.told.map(|_| self.session.unwrap_or(self.id.cast_signed()))
+    }
+
     /// Sends a message; true when the page accepts it.
     fn say(&self, number: Option<u64>, push: Push) -> bool {
         self.sender.try_send(Said { number, push }).is_ok()
@@ -95,6 +101,19 @@ impl Channels {
             channel.instance = Some(position.instance);
         }
         self.ask_who_waits(worker);
+    }
+
+    /// True while the channel with this number is open.
+    pub(super) fn is_open(&self, worker: &WorkerSid, number: i64) -> bool {
+        let channels = self.of.get(worker).into_iter().flatten();
+        channels.filter(|channel| !channel.sender.is_closed()).any(|channel| channel.number() == Some(number))
+    }
+
+    /// Closes the channel with this number: its page does not answer. True if there was one.
+    pub(super) fn silent(&mut self, worker: &WorkerSid, number: i64) -> bool {
+        let is_open = self.is_open(worker, number);
+        self.keep(worker, |channel| channel.number() != Some(number));
+        is_open
     }
 
     /// The channel has ended. Returns whether the page's return is awaited.

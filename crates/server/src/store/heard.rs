@@ -115,6 +115,8 @@ pub(crate) enum Hint {
     Connected { worker: WorkerSid, epoch: u64, session: i64 },
     /// The channel of this page has ended, and the page is not back.
     Lost { worker: WorkerSid, epoch: u64 },
+    /// The page of this session does not answer any more.
+    Silent { worker: WorkerSid, session: i64 },
 }
 
 /// Receives hints of other servers.

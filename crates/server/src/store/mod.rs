@@ -605,6 +605,11 @@ impl Store {
         ask!(self, place => say_lost_page(worker, epoch))
     }
 
+    /// Tells other servers that the page of this session does not answer.
+    pub(crate) async fn say_silent_page(&self, worker: &WorkerSid, session: i64) -> Result<(), Error> {
+        ask!(self, place => say_silent_page(worker, session))
+    }
+
     /// Listens to other servers; `None`: there are none.
     pub(crate) async fn listen(&self) -> Result<Option<Hints>, Error> {
         self.0.surroundings.alive().await;

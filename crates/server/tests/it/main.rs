@@ -49,6 +49,7 @@ mod output;
 mod places;
 mod plugin;
 mod pooler;
+mod presence;
 mod private;
 mod provision;
 mod pushes;

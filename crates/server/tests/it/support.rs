@@ -587,6 +587,11 @@ impl Events {
         Self { response, text: String::new(), id: None }
     }
 
+    /// The ticket for the page's presence socket.
+    pub(crate) fn ticket(&self) -> String {
+        self.response.headers()["rejoin-presence"].to_str().unwrap().to_owned()
+    }
+
     /// Waits until this reader's position is known.
     pub(crate) async fn position(&mut self) -> String {
         loop {

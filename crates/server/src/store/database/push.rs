@@ -132,6 +132,15 @@ impl Database {
         self.tell_others(Hint::Lost { worker: worker.clone(), epoch }).await
     }
 
+    /// Tells other servers that the page of this session does not answer.
+    pub(in crate::store) async fn say_silent_page(
+        &self,
+        worker: &WorkerSid,
+        session: i64,
+    ) -> Result<(), Error> {
+        self.tell_others(Hint::Silent { worker: worker.clone(), session }).await
+    }
+
     /// Listens to other servers; `None`: there are none.
     pub(in crate::store) async fn listen(&self) -> Result<Option<Listener>, Error> {
         let Place::Servers(servers) = &self.place else { return Ok(None) };

@@ -45,6 +45,15 @@ impl Server {
         Ok(())
     }
 
+    pub(in crate::store) async fn say_silent_page(
+        &self,
+        worker: &WorkerSid,
+        session: i64,
+    ) -> Result<(), Error> {
+        self.tell_others(Hint::Silent { worker: worker.clone(), session });
+        Ok(())
+    }
+
     pub(in crate::store) fn listen(&self) -> Option<Listener> {
         let hints = self.memory.0.hints.subscribe();
         self.is_shared().then(|| Listener { hints, server: self.name.clone() })
