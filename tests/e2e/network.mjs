@@ -2,7 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { cutNetwork } from './browsers.mjs';
-import { endsAsEver, isBack, isTold, nothingHappens, onACall } from './steps.mjs';
+import { isToldOfSilence, stands } from './silence.mjs';
+import { endsAsEver, isBack, nothingHappens, onACall } from './steps.mjs';
 
 /** @typedef {import('./story.mjs').Story} Story */
 /** @typedef {import('./people.mjs').Agent} Agent */
@@ -49,12 +50,33 @@ export const backBeforeTwilioNotices = {
   },
 };
 
+/** The server's pings go unanswered. The operating system still acknowledges them, as a proxy does for a machine that is away. */
+export const toldBeforeTwilioNotices = {
+  title:
+    "An agent's network is gone, the customer is told before Twilio notices, and the talk goes on when it is back",
+  async play(/** @type {Story} */ story) {
+    const { ada, customer, task } = await onACall(story);
+    await withoutNetwork(story, ada, async () => {
+      await isToldOfSilence(story, customer);
+      await stands(story, task);
+    });
+    await story.step('the network is back, and the page hears the server', () => pushIs(ada, true));
+    await story.step('the customer hears the agent', () => customer.hearsAgent());
+    await story.step('and the agent the customer', () => ada.hearsCustomer());
+    const { timeline } = customer.mark();
+    await story.step('Ada hangs up', () => ada.hangsUp());
+    await endsAsEver(story, ada, customer, task, timeline);
+  },
+};
+
 export const backAfterTheLegHasFallen = {
   title: "An agent's network is gone until Twilio ends the leg, and the same page is back on the call",
   async play(/** @type {Story} */ story) {
     const { ada, customer, task } = await onACall(story);
-    const { transcript } = customer.mark();
-    await withoutNetwork(story, ada, () => isTold(story, customer, transcript));
+    await withoutNetwork(story, ada, async () => {
+      await isToldOfSilence(story, customer);
+      await story.step('the leg falls', () => customer.notes('agent-lost', { within: 40_000 }));
+    });
     await isBackAndHangsUp(story, ada, customer, task);
   },
 };

@@ -12,7 +12,7 @@ import { endsAsEver, isBack, onACall, talk } from './steps.mjs';
 const TOLD_WITHIN = 15_000;
 
 /** The customer hears that the agent may be gone, and nobody counts as lost. */
-async function isToldOfSilence(/** @type {Story} */ story, /** @type {Customer} */ customer, from = 0) {
+export async function isToldOfSilence(/** @type {Story} */ story, /** @type {Customer} */ customer, from = 0) {
   const { transcript } = customer.mark();
   const gone = Date.now();
   await story.step('the page answers nothing', () => customer.notes('page-silent', { from }));
@@ -37,7 +37,7 @@ const cuttable = (/** @type {import('playwright-core').BrowserContext} */ contex
   });
 
 /** The leg of the agent who is on the call stands. */
-async function stands(/** @type {Story} */ story, /** @type {any} */ task) {
+export async function stands(/** @type {Story} */ story, /** @type {any} */ task) {
   const { participants } = await story.twilio.conference(task.taskSid);
   const agents = participants.filter((/** @type {any} */ p) => p.kind === 'agent' && p.joined);
   assert.equal(agents.length, 1, "the agent's leg stands");
