@@ -12,7 +12,11 @@ import { endsAsEver, isBack, onACall, talk } from './steps.mjs';
 const TOLD_WITHIN = 15_000;
 
 /** The customer hears that the agent may be gone, and nobody counts as lost. */
-export async function isToldOfSilence(/** @type {Story} */ story, /** @type {Customer} */ customer, from = 0) {
+export async function isToldOfSilence(
+  /** @type {Story} */ story,
+  /** @type {Customer} */ customer,
+  from = 0,
+) {
   const { transcript } = customer.mark();
   const gone = Date.now();
   await story.step('the page answers nothing', () => customer.notes('page-silent', { from }));

@@ -9,7 +9,7 @@ use std::time::Duration;
 /// Limits of connections and requests.
 #[derive(Clone, Debug, Args)]
 pub struct Limits {
-    /// Maximum number of open connections; further ones wait until one closes. Each page keeps one open.
+    /// Maximum number of open connections; further ones wait until one closes. Each page keeps one open, and a WebSocket, which does not count.
     #[arg(long, env = "REJOIN_CONNECTIONS", default_value = "16384")]
     pub connections: usize,
     /// Maximum number of open connections from one address (IPv6: one /64); further ones are closed. Agents of one
@@ -30,11 +30,11 @@ pub struct Limits {
     /// Maximum time for a request's head, and for an idle connection, in milliseconds.
     #[arg(long, env = "REJOIN_HEAD_WITHIN_MS", default_value = "20000")]
     pub head_within_ms: u64,
-    /// Maximum time for a client's machine to acknowledge what was sent to it, in milliseconds. A desktop whose network is gone
-    /// is noticed by it.
+    /// Maximum time for a client's machine to acknowledge what was sent to it, and for a page to answer a ping, in milliseconds. A
+    /// desktop whose network is gone is noticed by it.
     #[arg(long, env = "REJOIN_ACKNOWLEDGED_WITHIN_MS", default_value = "2000")]
     pub acknowledged_within_ms: u64,
-    /// Silence on a push channel after which a comment is sent, in milliseconds: at most 10,000. A page gives up a channel
+    /// Silence on a push channel after which a comment is sent, and time between two pings, in milliseconds: at most 10,000. A page gives up a channel
     /// that is silent for four times as long, and at least 2 s.
     #[arg(long, env = "REJOIN_HEARTBEAT_MS", default_value = "500", value_parser = clap::value_parser!(u64).range(100..=10_000))]
     pub heartbeat_ms: u64,

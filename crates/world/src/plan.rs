@@ -238,7 +238,7 @@ pub struct Setup {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub hold_when_told: bool,
     /// True when a proxy in front of the server keeps the push channel of a machine that has no network, as most do for longer than
-    /// Twilio keeps the leg.
+    /// Twilio keeps the leg, and refuses presence sockets. With them the server hears of it as without a proxy.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub proxied: bool,
     /// Number of servers that share one store.

@@ -2,7 +2,7 @@
 //! served at `/openapi.json`, and kept in `docs/openapi.json`.
 
 use super::problem::Problem;
-use super::{conversations, plugin, push, readiness, view};
+use super::{conversations, plugin, presence, push, readiness, view};
 use axum::Json;
 use rejoin_protocol::api;
 use utoipa::openapi::schema::Schema;
@@ -21,7 +21,7 @@ const BEARER: &str = "flexToken";
                        Requests with an `id` may be repeated: the same one counts once. Who asks comes from the Flex \
                        user's token alone. Errors are problem documents (RFC 9457) with a stable `code`."
     ),
-    paths(plugin::hello, plugin::register, plugin::graceful, conversations::claim, plugin::goodbye, push::push, readiness::ready_for_pages, view::call),
+    paths(plugin::hello, plugin::register, plugin::graceful, conversations::claim, plugin::goodbye, presence::presence, push::push, readiness::ready_for_pages, view::call),
     components(schemas(api::Push, api::Problem)),
     modifiers(&Rest)
 )]

@@ -18,9 +18,10 @@ use axum::http::HeaderMap;
 use axum::http::header::SEC_WEBSOCKET_PROTOCOL;
 use axum::response::Response;
 use rejoin_protocol::{WorkerSid, api};
+use std::future::pending;
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 
 /// Maximum number of sockets of a worker: each page needs one, and one that it has lost may not be noticed yet.
 const OF_WORKER: usize = 32;
@@ -131,6 +132,12 @@ async fn pinged(app: &App, mut socket: WebSocket, ticket: &Ticket) -> End {
     let (mut has_answered, mut frames) = (false, 0);
     let silent = |has_answered| if has_answered { End::Silent } else { End::Closed };
     loop {
+        let overdue = async {
+            match waits_since {
+                Some(since) => sleep_until(since + within).await,
+                None => pending().await,
+            }
+        };
         tokio::select! {
             // Answers first: after this process has stood still, they lie there.
             biased;
@@ -147,10 +154,8 @@ async fn pinged(app: &App, mut socket: WebSocket, ticket: &Ticket) -> End {
                     }
                 }
             }
+            () = overdue => return silent(has_answered),
             _ = pings.tick() => {
-                if waits_since.is_some_and(|since| since.elapsed() >= within) {
-                    return silent(has_answered);
-                }
                 if app.is_channel_gone(ticket) {
                     return End::Closed;
                 }

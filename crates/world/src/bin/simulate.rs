@@ -53,7 +53,8 @@ struct Options {
     /// comparison.
     #[arg(long)]
     hold_when_told: bool,
-    /// A proxy keeps the push channel of a machine without a network in all worlds, not in a quarter of them.
+    /// A proxy keeps the push channel of a machine without a network, and refuses presence sockets, in all worlds, not in a
+    /// quarter of them.
     #[arg(long)]
     proxied: bool,
     /// Networks that flap: of a thousand attempts to open a push channel, of its messages, and of call messages, this many are cut,
