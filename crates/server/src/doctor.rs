@@ -13,7 +13,8 @@ use rejoin_setup::doctor::database::Tables;
 use rejoin_setup::doctor::{self, Expected, Finding, Outcome, Survey};
 
 /// Everything that is found, in a fixed order. Changes nothing: apart from reads it sends an invalid token to be validated,
-/// and two requests to our own server for a piece of comfort audio, one of them with a forged signature.
+/// and three requests to our own server: two for a piece of comfort audio, one of them with a forged signature, and one for the
+/// presence socket of nobody.
 ///
 /// # Errors
 /// When the settings cannot be used, or there is no client.

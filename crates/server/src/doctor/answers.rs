@@ -4,8 +4,12 @@ use crate::audio::COMFORT_PATH;
 use crate::config::Config;
 use crate::error::Error;
 use crate::figures::HELLOS;
+use crate::push::Ticket;
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, HeaderValue};
+use http::header::{
+    AUTHORIZATION, CONNECTION, HeaderValue, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION,
+    UPGRADE,
+};
 use http::{Method, Request, Response, StatusCode};
 use rejoin_setup::doctor::server::Answers;
 use rejoin_twilio::{Body, Transport, Unanswered, network, signature};
@@ -21,13 +25,15 @@ const CONNECT: Duration = Duration::from_secs(3);
 const TOTAL: Duration = Duration::from_secs(6);
 /// A document that is the same for every call, and whose request changes nothing.
 const HARMLESS: &str = "/twiml/comfort";
+/// Any 16 bytes (<https://www.rfc-editor.org/rfc/rfc6455#section-4.1>).
+const WEBSOCKET_KEY: &str = "AAAAAAAAAAAAAAAAAAAAAA==";
 /// As long as a signature, and made with no key.
 const FORGED: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 
 /// Asks one thing after the other. `signs`: also whether signatures are verified.
 pub(super) async fn read(config: &Config, signs: bool) -> Result<Answers, Error> {
     let transport = network(CONNECT, TOTAL).map_err(rejoin_twilio::Error::from)?;
-    let get = |url: String| send(&*transport, Method::GET, url, None);
+    let get = |url: String| send(&*transport, Method::GET, url, &[]);
     let operators = config.operator_listen.map(|it| format!("http://{}", reachable(it)));
     let live = get(config.public("/health/live")).await;
     let mut answers = Answers {
@@ -36,6 +42,7 @@ pub(super) async fn read(config: &Config, signs: bool) -> Result<Answers, Error>
         unready: None,
         signed: None,
         forged: None,
+        presence: None,
         desktops: None,
     };
     if answers.live != Ok(200) {
@@ -50,16 +57,26 @@ pub(super) async fn read(config: &Config, signs: bool) -> Result<Answers, Error>
         let url =
             operators.map_or_else(|| config.public("/metrics"), |operators| format!("{operators}/metrics"));
         let bearer = format!("Bearer {}", token.expose_secret());
-        let metrics = send(&*transport, Method::GET, url, Some((AUTHORIZATION.as_str(), &bearer))).await;
+        let metrics = send(&*transport, Method::GET, url, &[(AUTHORIZATION.as_str(), &bearer)]).await;
         answers.desktops = metrics.ok().as_ref().and_then(desktops);
     }
     if signs {
         let url = config.public(HARMLESS);
         let signed = signature::sign(config.auth_token.expose_secret(), &url, &[]);
-        let post = |it| send(&*transport, Method::POST, url.clone(), Some((signature::HEADER, it)));
+        let post = async |it| send(&*transport, Method::POST, url.clone(), &[(signature::HEADER, it)]).await;
         let status = |answer: Result<Response<Body>, Unanswered>| answer.map_or(0, |it| it.status().as_u16());
         answers.signed = Some(status(post(&signed).await));
         answers.forged = Some(status(post(FORGED).await));
+        let ticket = Ticket::of_nobody().sealed(&config.auth_token);
+        let socket = [
+            (CONNECTION.as_str(), "Upgrade"),
+            (UPGRADE.as_str(), "websocket"),
+            (SEC_WEBSOCKET_VERSION.as_str(), "13"),
+            (SEC_WEBSOCKET_KEY.as_str(), WEBSOCKET_KEY),
+            (SEC_WEBSOCKET_PROTOCOL.as_str(), &ticket),
+        ];
+        let url = config.public("/v1/presence");
+        answers.presence = Some(status(send(&*transport, Method::GET, url, &socket).await));
     }
     Ok(answers)
 }
@@ -69,7 +86,7 @@ pub(super) async fn read(config: &Config, signs: bool) -> Result<Answers, Error>
 pub(super) async fn is_alive(url: &str) -> Result<Result<u16, String>, Error> {
     let transport = network(CONNECT, TOTAL).map_err(rejoin_twilio::Error::from)?;
     let get = async |path: &str| {
-        let answer = send(&*transport, Method::GET, format!("{url}{path}"), None).await;
+        let answer = send(&*transport, Method::GET, format!("{url}{path}"), &[]).await;
         answer.map(|answer| answer.status().as_u16()).map_err(|why| word(why).to_owned())
     };
     Ok(match get("/health/live").await {
@@ -85,13 +102,13 @@ async fn send(
     transport: &dyn Transport,
     method: Method,
     url: String,
-    header: Option<(&str, &str)>,
+    headers: &[(&str, &str)],
 ) -> Result<Response<Body>, Unanswered> {
     let mut request = Request::builder().method(method).uri(url);
-    if let Some((name, value)) = header {
-        let mut value = HeaderValue::try_from(value).map_err(|_| Unanswered::NotBuilt)?;
+    for (name, value) in headers {
+        let mut value = HeaderValue::try_from(*value).map_err(|_| Unanswered::NotBuilt)?;
         value.set_sensitive(true);
-        request = request.header(name, value);
+        request = request.header(*name, value);
     }
     let request = request.body(Bytes::new()).map_err(|_| Unanswered::NotBuilt)?;
     transport.send(request).await

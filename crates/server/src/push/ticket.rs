@@ -22,6 +22,11 @@ pub(crate) struct Ticket {
 }
 
 impl Ticket {
+    /// A ticket for no channel. Twilio's SIDs are random, so its worker is nobody.
+    pub(crate) fn of_nobody() -> Self {
+        Self { worker: WorkerSid::numbered(0), channel: 0 }
+    }
+
     /// As text, of characters that a protocol of a WebSocket may have
     /// (<https://www.rfc-editor.org/rfc/rfc6455#section-4.1>).
     pub(crate) fn sealed(&self, auth_token: &SecretString) -> String {

@@ -16,11 +16,13 @@ pub struct Answers {
     pub signed: Option<u16>,
     /// The same with a wrong signature.
     pub forged: Option<u16>,
+    /// HTTP status of a request for a presence socket of a channel that there is not; `None`: not sent.
+    pub presence: Option<u16>,
     /// The plugin's versions that desktops have reported since the server started; `None`: the server does not say.
     pub desktops: Option<BTreeSet<String>>,
 }
 
-/// One finding about each: reachable, version, ready, signatures, desktops. An address that does not answer is reported once.
+/// One finding about each: reachable, version, ready, signatures, presence sockets, desktops. An address that does not answer is reported once.
 pub fn judge(url: &str, answers: &Answers, version: &str) -> Vec<Finding> {
     let unreachable = |found: String| {
         vec![Finding::failed(
@@ -83,6 +85,8 @@ pub fn judge(url: &str, answers: &Answers, version: &str) -> Vec<Finding> {
         ),
     });
     all.extend(signatures(answers));
+    // Without the right token the server's answer says nothing about the way to it.
+    all.extend(answers.presence.filter(|_| answers.signed == Some(200)).map(presence));
     all.extend(answers.desktops.as_ref().and_then(|versions| desktops(versions, version)));
     all
 }
@@ -101,6 +105,20 @@ fn desktops(versions: &BTreeSet<String>, version: &str) -> Option<Finding> {
             "calls are protected; what only one of the two knows is skipped",
             "deploy the same version of both, and let agents reload Flex",
         )),
+    }
+}
+
+/// The server opens it (101), or says that there is no such channel (404), when the request has come to it as it was sent.
+fn presence(status: u16) -> Finding {
+    const CHECK: &str = "presence";
+    match status {
+        101 | 404 => Finding::ok(CHECK, "WebSockets of desktops come through"),
+        _ => Finding::warning(
+            CHECK,
+            format!("a WebSocket does not come through: it is answered with HTTP status {status}"),
+            "when the network of an agent's machine is gone, the customer hears nothing for half a minute",
+            "let the proxy pass /v1/presence as a WebSocket (docs/deployment.md, Behind a reverse proxy)",
+        ),
     }
 }
 

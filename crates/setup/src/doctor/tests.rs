@@ -578,6 +578,7 @@ fn answers() -> Answers {
         unready: Some(vec![]),
         signed: Some(200),
         forged: Some(403),
+        presence: Some(404),
         desktops: Some(["1.2.3".to_owned()].into()),
     }
 }
@@ -585,7 +586,7 @@ fn answers() -> Answers {
 #[test]
 fn what_the_server_answers_is_judged_one_by_one() {
     type Planted = (fn(&mut Answers), &'static [&'static str]);
-    let planted: [Planted; 12] = [
+    let planted: [Planted; 16] = [
         (|_| {}, &[]),
         (|it| it.live = Err("no connection".into()), &["failed server"]),
         (|it| it.live = Ok(503), &["failed server"]),
@@ -597,6 +598,10 @@ fn what_the_server_answers_is_judged_one_by_one() {
         (|it| it.signed = Some(502), &["failed signatures"]),
         (|it| it.forged = Some(200), &["failed signatures"]),
         (|it| it.desktops = Some(["1.2.3".to_owned(), "1.2.2".to_owned()].into()), &["warning desktops"]),
+        (|it| it.presence = Some(101), &[]),
+        (|it| it.presence = Some(400), &["warning presence"]),
+        (|it| it.presence = Some(0), &["warning presence"]),
+        (|it| (it.signed, it.presence) = (Some(403), Some(401)), &["failed signatures"]),
         (|it| (it.signed, it.forged, it.desktops) = (None, None, None), &[]),
     ];
     for (plant, wanted) in planted {
