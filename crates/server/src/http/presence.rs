@@ -20,6 +20,7 @@ use axum::response::Response;
 use rejoin_protocol::{WorkerSid, api};
 use std::future::pending;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 
@@ -27,6 +28,8 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 const OF_WORKER: usize = 32;
 /// Maximum number of frames between two pings. A page sends one: its answer.
 const FRAMES: usize = 16;
+/// A timer that is as late as this says that this process has stood still, or the machine under it.
+const LATE: Duration = Duration::from_millis(250);
 /// Maximum length of a frame, and size of a socket's buffers, in bytes. Pings are empty.
 const BYTES: usize = 256;
 
@@ -134,12 +137,14 @@ async fn pinged(app: &App, mut socket: WebSocket, ticket: &Ticket) -> End {
     loop {
         let overdue = async {
             match waits_since {
-                Some(since) => sleep_until(since + within).await,
+                Some(since) => {
+                    sleep_until(since + within).await;
+                    since.elapsed().saturating_sub(within)
+                }
                 None => pending().await,
             }
         };
         tokio::select! {
-            // Answers first: after this process has stood still, they lie there.
             biased;
             () = app.stopping.said() => return End::Closed,
             frame = socket.recv() => {
@@ -154,7 +159,13 @@ async fn pinged(app: &App, mut socket: WebSocket, ticket: &Ticket) -> End {
                     }
                 }
             }
-            () = overdue => return silent(has_answered),
+            late = overdue => {
+                if late < LATE {
+                    return silent(has_answered);
+                }
+                // This process has stood still: answers may have come meanwhile, and are read now.
+                waits_since = Some(Instant::now());
+            }
             _ = pings.tick() => {
                 if app.is_channel_gone(ticket) {
                     return End::Closed;

@@ -198,6 +198,34 @@ async fn a_server_that_stops_does_not_wait_for_sockets() {
     ends(socket).await;
 }
 
+/// The answers of the pages lie unread while the server stands still. Otherwise every page would lose its channel then.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_stood_still_takes_no_page_for_silent() {
+    let twilio = Twilio::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let server = Process::start(&twilio, folder.path());
+    let mut pages = vec![];
+    for epoch in 1..=10 {
+        let page = Events::open(&server.desk, &format!("/v1/push?epoch={epoch}"), "ada").await;
+        let mut socket = open(&server.desk, &page.ticket()).await.unwrap();
+        answers(&mut socket, 2).await;
+        pages.push(page);
+        // A slow line: half of the time an answer is under way.
+        tokio::spawn(async move {
+            while let Some(Ok(_)) = socket.next().await {
+                tokio::time::sleep(Duration::from_millis(250)).await;
+            }
+        });
+    }
+    server.signal("STOP");
+    // Longer than an answer may take (2 s).
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    server.signal("CONT");
+    join_all(pages.iter_mut().map(stays)).await;
+    assert_eq!(figure(&server.desk, "rejoin_silent_pages_total").await, "0");
+    assert_eq!(figure(&server.desk, "rejoin_presence_sockets").await, "10");
+}
+
 /// Behind a balancer the socket may lead to another server than the channel.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_that_is_silent_at_another_server_loses_its_channel() {
