@@ -195,18 +195,24 @@ async fn a_push_stream_is_parsed_in_pieces_and_reopened() {
     let news: Rc<RefCell<Vec<String>>> = Rc::default();
     let heard = news.clone();
     let token = || format!("token {}", get(&js_sys::global(), "asked.length").as_f64().expect("a number"));
-    let channel = Channel::open("https://rejoin.example/v1/push?epoch=1".into(), None, token, move |item| {
-        heard.borrow_mut().push(match item {
-            News::Up => "up".into(),
-            News::Down => "down".into(),
-            News::Said(Push::Recovery { recovery }) => match recovery.stage {
-                Stage::HandedOver { worker_name } => worker_name.expect("a name"),
-                stage => format!("{stage:?}"),
-            },
-            News::Said(push) => format!("{push:?}"),
-            News::Garbled => "garbled".into(),
-        });
-    });
+    let channel = Channel::open(
+        "https://rejoin.example/v1/push?epoch=1".into(),
+        String::new(),
+        None,
+        token,
+        move |item| {
+            heard.borrow_mut().push(match item {
+                News::Up => "up".into(),
+                News::Down => "down".into(),
+                News::Said(Push::Recovery { recovery }) => match recovery.stage {
+                    Stage::HandedOver { worker_name } => worker_name.expect("a name"),
+                    stage => format!("{stage:?}"),
+                },
+                News::Said(push) => format!("{push:?}"),
+                News::Garbled => "garbled".into(),
+            });
+        },
+    );
     let so_far = |count: usize| {
         let news = news.clone();
         until(move || (news.borrow().len() >= count).then(|| news.borrow().join(" ")))
@@ -262,7 +268,8 @@ async fn a_push_stream_whose_token_is_refused_waits_for_another_one() {
     );
     let token = || text(&js_sys::global(), "token");
     Reflect::set(&js_sys::global(), &"token".into(), &"old".into()).expect("set");
-    let _channel = Channel::open("https://rejoin.example/v1/push?epoch=1".into(), None, token, |_| {});
+    let _channel =
+        Channel::open("https://rejoin.example/v1/push?epoch=1".into(), String::new(), None, token, |_| {});
     let asked = || network.asked().length();
     until(|| (asked() == 1).then_some(())).await;
     TimeoutFuture::new(2_500).await; // the time of three attempts
