@@ -167,10 +167,19 @@ impl Call {
 
     /// True while a poll may still show what became of an agent who gave no mark.
     fn is_departure_unknown(&self) -> bool {
+        (self.poll.since.is_some() || self.poll.may_have_missed) && self.has_unknown_departure()
+    }
+
+    fn has_unknown_departure(&self) -> bool {
         let is_open = |(leg, agent): (&CallSid, &Agent)| {
             !self.decisions.is_settled(leg) && !self.facts.marks.is_given(&agent.reservation)
         };
-        (self.poll.since.is_some() || self.poll.may_have_missed)
-            && self.facts.roster.agents.iter().any(is_open)
+        self.facts.roster.agents.iter().any(is_open)
+    }
+
+    /// True while a stranded customer is kept, and a poll may show how the agent has left. Twilio may not fetch the action URL
+    /// again for a while, if it met no server.
+    pub(super) fn awaits_departure(&self, now: Millis) -> bool {
+        self.keeps_undecided(now) && self.has_unknown_departure()
     }
 }

@@ -20,12 +20,15 @@ impl Call {
         let recovering = self.has_open_recovery() || !self.covered.is_empty();
         let after = if recovering {
             recovery
-        } else if (self.is_without_callbacks() || self.poll.may_have_missed) && recovery > Millis(0) {
+        } else if (self.closed || self.is_without_callbacks() || self.poll.may_have_missed)
+            && recovery > Millis(0)
+        {
             call.min(recovery)
         } else {
             call
         };
-        (!self.closed && after > Millis(0)).then_some(after)
+        let is_watched = !self.closed || self.awaits_departure(out.now);
+        (is_watched && after > Millis(0)).then_some(after)
     }
 
     /// When the next poll is due (point in time).

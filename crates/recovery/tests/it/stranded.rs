@@ -255,6 +255,40 @@ fn a_poll_that_twilio_does_not_answer_is_repeated_while_the_customer_is_kept() {
     assert_eq!(next(&desk), requeue_document());
 }
 
+/// The agent's leave is not reported, and the server is killed before Twilio fetches the action URL again, which meets no server for
+/// a while. Found by the simulation, seed 53085564: the customer was let go after four seconds.
+#[test]
+fn a_started_server_asks_how_the_agent_of_a_stranded_customer_has_left() {
+    let mut desk = Desk::talking();
+    for report in [Report::CustomerLeft, Report::Ended, Report::ActionUrl] {
+        deliver(&mut desk, report);
+    }
+    assert!(desk.take_actions().is_empty(), "callbacks arrive at the same time");
+    assert!(desk.watch.contains_key(&conference(1)), "a server that starts polls the calls that are watched");
+    desk.now = desk.now + Millis::seconds(2);
+    desk.handle(Event::Timer { conference: conference(1), timer: Timer::CatchUp });
+    let polls = desk.take_actions();
+    assert!(matches!(polls[..], [Action::PollConference { .. }]), "{polls:?}");
+    desk.now = desk.now + Millis::seconds(20);
+    assert_eq!(next(&desk), Next::Wait, "Twilio has not answered");
+    let seen = PollAnswer { on_line: Some(true), ..PollAnswer::default() };
+    desk.finish(polls[0].clone(), Outcome::Polled(Box::new(seen)));
+    desk.fire(1, Timer::Grace);
+    desk.finish_all();
+    assert_eq!(next(&desk), requeue_document());
+}
+
+/// An agent who hung up, as their page says, is not waited for.
+#[test]
+fn a_call_that_is_over_is_not_watched() {
+    let mut desk = Desk::talking();
+    desk.graceful(GracefulReason::HangUp);
+    for report in [Report::CustomerLeft, Report::Ended, Report::ActionUrl] {
+        deliver(&mut desk, report);
+    }
+    assert!(!desk.watch.contains_key(&conference(1)));
+}
+
 /// The next page says hello while Twilio is asked. Found by the simulation, the plan of seed 146448 of `mixed`: the customer was let
 /// go with the answer, which counted no more.
 #[test]
