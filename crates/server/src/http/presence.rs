@@ -81,10 +81,10 @@ pub(crate) async fn presence(
     socket: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Problem> {
     let text = headers.get(SEC_WEBSOCKET_PROTOCOL).and_then(|text| text.to_str().ok());
-    let text = text.ok_or(Problem::TokenMissing)?.to_owned();
+    let text = text.ok_or(Problem::TicketRefused)?.to_owned();
     let tokens = [&app.config.auth_token].into_iter().chain(&app.config.previous_auth_token);
-    let ticket = Ticket::opened(&text, tokens).ok_or(Problem::TokenRefused)?;
-    let socket = socket.map_err(|_| Problem::BodyInvalid)?;
+    let ticket = Ticket::opened(&text, tokens).ok_or(Problem::TicketRefused)?;
+    let socket = socket.map_err(|_| Problem::NoWebSocket)?;
     app.sockets_opened.check(ticket.worker.as_str().as_bytes())?;
     if app.is_channel_gone(&ticket) {
         return Err(Problem::NotFound);
@@ -133,7 +133,7 @@ async fn pinged(app: &App, mut socket: WebSocket, ticket: &Ticket) -> End {
     let mut waits_since = None::<Instant>;
     // A path on which no ping is ever answered says nothing about the page.
     let (mut has_answered, mut frames) = (false, 0);
-    let silent = |has_answered| if has_answered { End::Silent } else { End::Closed };
+    let unanswered = |has_answered| if has_answered { End::Silent } else { End::Closed };
     loop {
         let overdue = async {
             match waits_since {
@@ -161,7 +161,7 @@ async fn pinged(app: &App, mut socket: WebSocket, ticket: &Ticket) -> End {
             }
             late = overdue => {
                 if late < LATE {
-                    return silent(has_answered);
+                    return unanswered(has_answered);
                 }
                 // This process has stood still: answers may have come meanwhile, and are read now.
                 waits_since = Some(Instant::now());
@@ -175,7 +175,7 @@ async fn pinged(app: &App, mut socket: WebSocket, ticket: &Ticket) -> End {
                 match timeout(within, socket.send(Message::Ping(bytes::Bytes::new()))).await {
                     Ok(Ok(())) => {}
                     Ok(Err(_)) => return End::Closed,
-                    Err(_) => return silent(has_answered),
+                    Err(_) => return unanswered(has_answered),
                 }
             }
         }

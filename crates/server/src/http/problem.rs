@@ -16,6 +16,10 @@ pub(crate) enum Problem {
     TokenMissing,
     /// A token that is not valid, or has expired.
     TokenRefused,
+    /// No ticket of a push channel, or none of ours.
+    TicketRefused,
+    /// A request for a WebSocket that is none.
+    NoWebSocket,
     /// A valid token of a user who is not a worker.
     NotAWorker,
     /// A statement, or a query, about another agent's call.
@@ -86,6 +90,18 @@ impl Problem {
                 "token-refused",
                 "The token is not valid (any more); nothing was changed. Get a fresh token and repeat.",
             ),
+            Self::TicketRefused => (
+                StatusCode::UNAUTHORIZED,
+                "ticket-refused",
+                "The request carries no ticket that this server's auth token has signed; nothing was changed. The answer to \
+                 /v1/push has one, in the header rejoin-presence.",
+            ),
+            Self::NoWebSocket => (
+                StatusCode::BAD_REQUEST,
+                "no-websocket",
+                "The request opens no WebSocket, or a proxy has dropped its headers Connection and Upgrade; nothing was \
+                 changed. Let the proxy pass /v1/presence as a WebSocket.",
+            ),
             Self::NotAWorker => (
                 StatusCode::FORBIDDEN,
                 "not-a-worker",
@@ -154,11 +170,13 @@ impl Problem {
 }
 
 /// One of each kind.
-const ALL: [Problem; 17] = [
+const ALL: [Problem; 19] = [
     Problem::SignatureInvalid,
     Problem::CallbackInvalid,
     Problem::TokenMissing,
     Problem::TokenRefused,
+    Problem::TicketRefused,
+    Problem::NoWebSocket,
     Problem::NotAWorker,
     Problem::NotYourCall,
     Problem::CallNotAllowed,

@@ -17,6 +17,8 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, pem::PemObject as _};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs::default_provider};
+use tokio_tungstenite::client_async;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 
 /// Long enough for a busy machine; the wait ends with its event.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -108,6 +110,23 @@ async fn a_call_is_recovered_over_tls_with_each_version_of_http() {
             last = Some(said);
         }
         assert_eq!(last.unwrap()["push"], "move");
+    }
+}
+
+/// A browser opens it over a connection of its own, with HTTP/1.1, whatever the push channel has.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_presence_socket_is_opened_over_tls() {
+    let files = Files::new();
+    let certificate = files.renew();
+    let world = world(&files, &certificate, |_| {}).await;
+    let page = Events::open(&world.desk, "/v1/push?epoch=1", "ada").await;
+    let stream = greeted(&world.desk, &certificate, b"http/1.1").await;
+    let mut request = "wss://127.0.0.1/v1/presence".into_client_request().unwrap();
+    request.headers_mut().insert("sec-websocket-protocol", page.ticket().parse().unwrap());
+    let (mut socket, _) = client_async(request, stream).await.unwrap();
+    for _ in 0..2 {
+        let frame = tokio::time::timeout(PATIENCE, socket.next()).await.expect("no ping came");
+        assert!(frame.unwrap().unwrap().is_ping());
     }
 }
 
