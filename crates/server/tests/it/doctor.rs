@@ -265,7 +265,7 @@ impl Drop for World {
 
 /// An address of this machine that nobody listens on.
 pub(crate) fn free() -> String {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
+    crate::support::free().to_string()
 }
 
 fn said(output: &Output) -> String {

@@ -313,11 +313,6 @@ async fn fallback_program(environment: &[(&str, &str)]) -> (Child, String) {
     (child, format!("http://{address}"))
 }
 
-/// An address of this machine on which nobody listens.
-fn free() -> std::net::SocketAddr {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
-}
-
 /// The server dies as Twilio fetches the document that sends a customer to the queue: the fallback sends them. It comes back, and the
 /// customer gets an agent, once. It dies again while they talk, and the conference ends with the agent's leg: the fallback keeps
 /// the customer until the server answers.

@@ -15,7 +15,9 @@ use rejoin_twilio::{signature, webhook};
 use rejoin_twin::contract::contract;
 use serde_json::{Value, json};
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tempfile::TempDir;
@@ -36,6 +38,21 @@ pub(crate) async fn look_again() {
 }
 
 /// The time by this machine's clock.
+/// An address of this machine on which nobody listens, with a port that no outgoing connection gets meanwhile: those are above
+/// 32,767 (`net.ipv4.ip_local_port_range`).
+pub(crate) fn free() -> SocketAddr {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    loop {
+        // Other test programs run as well.
+        let number = std::process::id().wrapping_mul(64) + NEXT.fetch_add(1, Ordering::Relaxed);
+        let port = 20_000 + u16::try_from(number % 12_000).unwrap();
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        if std::net::TcpListener::bind(address).is_ok() {
+            return address;
+        }
+    }
+}
+
 pub(crate) fn now() -> Millis {
     Surroundings::system().now()
 }
