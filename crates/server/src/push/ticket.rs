@@ -1,16 +1,17 @@
 //! The ticket of a page's push channel, with which the page opens its presence socket. It names the channel, and any server
 //! with the same auth token accepts it: behind a balancer the socket may lead to another one than the channel.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use rejoin_protocol::WorkerSid;
 use secrecy::{ExposeSecret as _, SecretString};
 use sha2::Sha256;
-use std::fmt::Write as _;
 
 /// Precedes what is signed, so that a signature for another purpose is not one of a ticket.
 const PURPOSE: &str = "rejoin presence ticket: ";
 /// Maximum length, in characters: a SID, a number and a signature, with the dots between them.
-const LONGEST: usize = 34 + 1 + 20 + 1 + 64;
+const LONGEST: usize = 34 + 1 + 20 + 1 + 43;
 
 /// What a ticket says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,15 +31,10 @@ impl Ticket {
     /// As text, of characters that a protocol of a WebSocket may have
     /// (<https://www.rfc-editor.org/rfc/rfc6455#section-4.1>).
     pub(crate) fn sealed(&self, auth_token: &SecretString) -> String {
-        let mut text = format!("{}.{}", self.worker, self.channel);
+        let said = format!("{}.{}", self.worker, self.channel);
         // HMAC takes keys of any length, so there is always a signature.
-        let signature = keyed(auth_token, &text).map(|mac| mac.finalize().into_bytes());
-        text.push('.');
-        for byte in signature.unwrap_or_default() {
-            // Writing to a string does not fail.
-            let _ = write!(text, "{byte:02x}");
-        }
-        text
+        let signature = keyed(auth_token, &said).map(|mac| mac.finalize().into_bytes());
+        format!("{said}.{}", URL_SAFE_NO_PAD.encode(signature.unwrap_or_default()))
     }
 
     /// The ticket of this text. `None`: it was not made with one of these tokens.
@@ -52,7 +48,7 @@ impl Ticket {
         let (said, signature) = text.rsplit_once('.')?;
         let (worker, channel) = said.split_once('.')?;
         let ticket = Self { worker: worker.to_owned().try_into().ok()?, channel: channel.parse().ok()? };
-        let signature = bytes(signature)?;
+        let signature = URL_SAFE_NO_PAD.decode(signature).ok()?;
         let mut tokens = auth_tokens.into_iter().filter(|token| !token.expose_secret().is_empty());
         let is_ours =
             tokens.any(|token| keyed(token, said).is_some_and(|mac| mac.verify_slice(&signature).is_ok()));
@@ -67,12 +63,6 @@ fn keyed(auth_token: &SecretString, said: &str) -> Option<Hmac<Sha256>> {
     Some(mac)
 }
 
-/// The bytes of hexadecimal digits.
-fn bytes(digits: &str) -> Option<Vec<u8>> {
-    let pairs = digits.as_bytes().chunks(2);
-    pairs.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -85,7 +75,7 @@ mod tests {
     fn a_ticket_opens_with_the_token_that_sealed_it_or_the_previous_one() {
         let (old, new) = (SecretString::from("old"), SecretString::from("new"));
         let sealed = ticket().sealed(&old);
-        assert!(sealed.chars().all(|c| c.is_ascii_alphanumeric() || c == '.'), "{sealed}");
+        assert!(sealed.chars().all(|c| c.is_ascii_alphanumeric() || ".-_".contains(c)), "{sealed}");
         assert_eq!(Ticket::opened(&sealed, [&new, &old]), Some(ticket()));
         assert_eq!(Ticket::opened(&sealed, [&new]), None);
         let longest = Ticket { channel: i64::MIN, ..ticket() };
