@@ -1,7 +1,7 @@
 // Everything: formatting, lints, unit, table and property tests, the browser tests of the core, strangers, and the
 // end-to-end stories in Chromium. `--quick` runs what a change is tried with again and again, within minutes. `--only NAME`
 // runs the parts whose name contains NAME, `--story NAME` the stories, `--flex newest` or `--flex oldest` those on one Flex UI,
-// `--lanes N` plays N stories side by side, `--pictures` puts the screenshots of the run into docs/images.
+// `--lanes N` plays N stories side by side, `--browser firefox` plays the stories that depend on the browser in Firefox, `--pictures` puts the screenshots of the run into docs/images.
 // scripts/lib/parts.mjs lists the parts.
 
 import { copyFileSync, mkdirSync, readFileSync, statSync } from 'node:fs';
@@ -10,6 +10,7 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { advisories } from './lib/advisories.mjs';
 import { build } from './lib/build.mjs';
+import { withFirefox } from './lib/firefox.mjs';
 import { newest, oldest } from './lib/flex.mjs';
 import { keepInMemory } from './lib/memory.mjs';
 import { BUILD, END_TO_END, OLDEST, PARTS, UNITS, choose } from './lib/parts.mjs';
@@ -71,9 +72,15 @@ async function main() {
       story: { type: 'string', default: '' },
       flex: { type: 'string', default: '' },
       lanes: { type: 'string' },
+      browser: { type: 'string', default: 'chromium' },
       pictures: { type: 'boolean' },
     },
   });
+  if (!['chromium', 'firefox'].includes(values.browser)) {
+    throw new Advice(`--browser ${values.browser}: there are chromium and firefox.`);
+  }
+  const inFirefox = values.browser === 'firefox';
+  if (inFirefox) Object.assign(values, { only: END_TO_END, flex: newest.name });
   const { parts, flexes } = choose(values);
   const names = PARTS.map(({ name }) => name);
   if (!parts.length) throw new Advice(`--only ${values.only}: there are\n  ${names.join('\n  ')}`);
@@ -102,7 +109,10 @@ async function main() {
     if (!ready.length) return true;
     const { runAll } = await import('../tests/e2e/run.mjs');
     const { quick, story } = values;
-    const stories = await runAll({ browser, quick, only: story, lanes, flexes: ready });
+    const options = { browser, quick, only: story, lanes, flexes: ready };
+    const stories = inFirefox
+      ? await withFirefox((firefox) => runAll({ ...options, firefox }))
+      : await runAll(options);
     passed += stories.passed;
     unsteady = stories.again.length;
     list('Held only when played again. Why it did not hold at once is to be found out:', stories.again);

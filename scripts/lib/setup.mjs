@@ -9,6 +9,21 @@ import { Advice, step } from './say.mjs';
 
 const file = (/** @type {string[]} */ ...parts) => path.join(root, ...parts);
 
+/**
+ * Installs packages of Debian, where that is allowed.
+ * @param {string} what they are, for people
+ * @param {string[]} packages
+ * @param {string} advice what to do where it is not allowed
+ */
+export async function install(what, packages, advice) {
+  if (process.getuid?.() !== 0 || !(await tryRun('apt-get', ['--version']))) throw new Advice(advice);
+  await step(`install ${what}`, async (heard) => {
+    const options = { heard, env: { DEBIAN_FRONTEND: 'noninteractive' } };
+    await run('apt-get', ['update', '-q'], options);
+    await run('apt-get', ['install', '-y', '-q', '--no-install-recommends', ...packages], options);
+  });
+}
+
 /** The exact version in Cargo.toml: the tool must have the same, or the glue does not fit the wasm. */
 const bindgen = () => {
   const version = /^wasm-bindgen = "=([\d.]+)"/m.exec(readFileSync(file('Cargo.toml'), 'utf8'))?.[1];
@@ -119,17 +134,10 @@ export async function chromium({ driver = false } = {}) {
   if (!found()) packages.push('chromium');
   if (driver && !(await tryRun('chromedriver', ['--version']))) packages.push('chromium-driver');
   if (packages.length) {
-    if (process.getuid?.() !== 0 || !(await tryRun('apt-get', ['--version']))) {
-      throw new Advice(
-        `${packages.join(' and ')} missing. On Debian: sudo apt-get install ${packages.join(' ')}\n` +
-          'A Chromium elsewhere is taken from the environment variable CHROMIUM.',
-      );
-    }
-    await step('install Chromium', async (heard) => {
-      const options = { heard, env: { DEBIAN_FRONTEND: 'noninteractive' } };
-      await run('apt-get', ['update', '-q'], options);
-      await run('apt-get', ['install', '-y', '-q', '--no-install-recommends', ...packages], options);
-    });
+    const advice =
+      `${packages.join(' and ')} missing. On Debian: sudo apt-get install ${packages.join(' ')}\n` +
+      'A Chromium elsewhere is taken from the environment variable CHROMIUM.';
+    await install('Chromium', packages, advice);
   }
   const browser = found();
   if (!browser)
@@ -143,14 +151,8 @@ export async function chromium({ driver = false } = {}) {
  */
 export async function musl(target) {
   if (!(await tryRun('musl-gcc', ['--version']))) {
-    if (process.getuid?.() !== 0 || !(await tryRun('apt-get', ['--version']))) {
-      throw new Advice('musl-gcc is missing. On Debian: sudo apt-get install musl-tools');
-    }
-    await step('install musl-gcc', async (heard) => {
-      const options = { heard, env: { DEBIAN_FRONTEND: 'noninteractive' } };
-      await run('apt-get', ['update', '-q'], options);
-      await run('apt-get', ['install', '-y', '-q', '--no-install-recommends', 'musl-tools'], options);
-    });
+    const advice = 'musl-gcc is missing. On Debian: sudo apt-get install musl-tools';
+    await install('musl-gcc', ['musl-tools'], advice);
   }
   const library = await tryRun('rustc', ['--print', 'target-libdir', '--target', target]);
   if (library && existsSync(library.trim())) return;
@@ -169,21 +171,10 @@ export async function postgres() {
   const found = () =>
     postgresPrograms() && folders.some((folder) => existsSync(path.join(folder, 'pgbouncer')));
   if (found()) return;
-  if (process.getuid?.() !== 0 || !(await tryRun('apt-get', ['--version']))) {
-    throw new Advice(
-      'PostgreSQL or PgBouncer is missing: the store is tested on them. On Debian: sudo apt-get install postgresql pgbouncer\n' +
-        'Elsewhere initdb, pg_basebackup, postgres and pgbouncer are looked for in the PATH. Nothing has to run: the tests start their own.',
-    );
-  }
-  await step('install PostgreSQL and PgBouncer', async (heard) => {
-    const options = { heard, env: { DEBIAN_FRONTEND: 'noninteractive' } };
-    await run('apt-get', ['update', '-q'], options);
-    await run(
-      'apt-get',
-      ['install', '-y', '-q', '--no-install-recommends', 'postgresql', 'pgbouncer'],
-      options,
-    );
-  });
+  const advice =
+    'PostgreSQL or PgBouncer is missing: the store is tested on them. On Debian: sudo apt-get install postgresql pgbouncer\n' +
+    'Elsewhere initdb, pg_basebackup, postgres and pgbouncer are looked for in the PATH. Nothing has to run: the tests start their own.';
+  await install('PostgreSQL and PgBouncer', ['postgresql', 'pgbouncer'], advice);
   if (!found())
     throw new Advice(
       'PostgreSQL and PgBouncer were installed, but initdb, pg_basebackup, postgres or pgbouncer is not in the PATH.',

@@ -5,7 +5,7 @@ import { execFile, execFileSync } from 'node:child_process';
 import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { chromium } from 'playwright-core';
+import { chromium, firefox } from 'playwright-core';
 
 /** @typedef {import('playwright-core').BrowserContext} Context */
 
@@ -38,6 +38,24 @@ const KEEPING = {
   ignoreDefaultArgs: ['--disable-back-forward-cache'],
 };
 
+/**
+ * The Firefox of Mozilla or Debian, not one that Playwright has changed, without permission prompts, with a microphone that beeps as
+ * Chromium's. A machine without a network gathers no ICE candidates without `loopback`.
+ */
+const FIREFOX = {
+  channel: 'moz-firefox',
+  firefoxUserPrefs: {
+    'media.navigator.streams.fake': true,
+    'media.navigator.audio.fake_frequency': 400,
+    'media.navigator.permission.disabled': true,
+    'media.autoplay.default': 0,
+    // Playwright does not answer the question whether to leave the page, which Flex has the browser ask during a call.
+    'dom.disable_beforeunload': true,
+    'media.peerconnection.ice.loopback': true,
+    'media.peerconnection.ice.obfuscate_host_addresses': false,
+  },
+};
+
 /** What Chromium keeps of scripts: as they came, and compiled. The compiled one counts for that very answer only. */
 const SCRIPTS = ['Cache', 'Code Cache'].map((name) => path.join('Default', name));
 
@@ -59,7 +77,7 @@ export async function killBrowser(/** @type {Context} */ context) {
   if (!profile) throw new Error('this browser was not opened for one agent');
   const closed = new Promise((done) => context.once('close', done));
   // 1: some of its processes had ended by then.
-  execFile('pkill', ['-KILL', '-f', `user-data-dir=${profile}`], () => {});
+  execFile('pkill', ['-KILL', '-f', profile], () => {});
   await closed;
 }
 
@@ -78,9 +96,13 @@ export function cutNetwork(/** @type {Context} */ context) {
 }
 
 export class Browsers {
-  /** @param {string} executablePath of Chromium */
-  constructor(executablePath) {
+  /**
+   * @param {string} executablePath of Chromium
+   * @param {import('../../scripts/lib/firefox.mjs').Firefox} [firefox] which the agents have then, instead of Chromium
+   */
+  constructor(executablePath, firefox) {
     this.executablePath = executablePath;
+    this.firefox = firefox;
     this.folder = mkdtempSync(path.join(tmpdir(), 'rejoin-browsers-'));
     /** @type {Map<string, string>} profiles that have compiled what a desktop at this address loads */
     this.compiled = new Map();
@@ -111,6 +133,7 @@ export class Browsers {
    * @param {{strict?: boolean, keepsPages?: boolean}} [options]
    */
   async open(origin, compile, { strict = false, keepsPages = false } = {}) {
+    if (this.firefox) return this.#launchFirefox(this.firefox);
     let compiled = this.compiled.get(origin);
     if (!compiled) {
       compiled = mkdtempSync(path.join(this.folder, 'compiled-'));
@@ -123,6 +146,19 @@ export class Browsers {
       cpSync(path.join(compiled, part), path.join(profile, part), { recursive: true });
     }
     const context = await this.#launch(profile, strict ? STRICT : keepsPages ? KEEPING : {});
+    context.once('close', () => discard(profile));
+    profiles.set(context, profile);
+    return context;
+  }
+
+  async #launchFirefox(/** @type {import('../../scripts/lib/firefox.mjs').Firefox} */ started) {
+    const profile = mkdtempSync(path.join(this.folder, 'profile-'));
+    const context = await firefox.launchPersistentContext(profile, {
+      ...started,
+      headless: true,
+      viewport: { width: 1400, height: 850 },
+      ...FIREFOX,
+    });
     context.once('close', () => discard(profile));
     profiles.set(context, profile);
     return context;

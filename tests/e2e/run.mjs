@@ -25,6 +25,7 @@ import * as external from './external.mjs';
 import * as failOpen from './fail-open.mjs';
 import * as inPlace from './in-place.mjs';
 import * as network from './network.mjs';
+import { onFirefox } from './firefox.mjs';
 import { stories as onOldest } from './oldest.mjs';
 import * as onHold from './on-hold.mjs';
 import * as outage from './outage.mjs';
@@ -111,13 +112,14 @@ const storiesOn = (/** @type {Flex} */ flex) =>
     : onOldest;
 
 /**
- * @param {{browser: string, only?: string, quick?: boolean, lanes?: number, flexes: Flex[]}} options `only`: a part of the
- *   titles to play; `quick`: one story for each main path; `lanes`: so many are played side by side
+ * @param {{browser: string, firefox?: import('../../scripts/lib/firefox.mjs').Firefox, only?: string, quick?: boolean, lanes?: number, flexes: Flex[]}} options
+ *   `firefox`: the agents have it, instead of Chromium; `only`: a part of the titles to play; `quick`: one story for each main
+ *   path; `lanes`: so many are played side by side
  * @returns {Promise<import('./story.mjs').Outcome>}
  */
-export async function runAll({ browser, only = '', quick = false, lanes = LANES, flexes }) {
+export async function runAll({ browser, firefox, only = '', quick = false, lanes = LANES, flexes }) {
   const plays = flexes.map((flex) => {
-    const all = storiesOn(flex).filter((story) => !quick || QUICK.includes(story));
+    const all = (firefox ? onFirefox : storiesOn(flex)).filter((story) => !quick || QUICK.includes(story));
     return { flex, all, chosen: all.filter(({ title }) => title.toLowerCase().includes(only.toLowerCase())) };
   });
   if (!plays.some(({ chosen }) => chosen.length)) {
@@ -127,7 +129,8 @@ export async function runAll({ browser, only = '', quick = false, lanes = LANES,
   /** @type {import('./story.mjs').Outcome} */
   const outcome = { passed: 0, missed: [], again: [] };
   for (const { flex, chosen } of plays.filter(({ chosen }) => chosen.length)) {
-    const artefacts = path.join(root, flex === newest ? 'target/e2e' : `target/e2e-${flex.name}`);
+    const where = firefox ? '-firefox' : flex === newest ? '' : `-${flex.name}`;
+    const artefacts = path.join(root, `target/e2e${where}`);
     // Stories that take several servers have demos of their own.
     for (const servers of new Set(chosen.map((story) => story.servers ?? 1))) {
       const stories = chosen.filter((story) => (story.servers ?? 1) === servers);
@@ -137,7 +140,9 @@ export async function runAll({ browser, only = '', quick = false, lanes = LANES,
       const many = Math.min(stories.some(isChat) ? lanes : Math.min(lanes, 2), stories.length);
       const on = servers > 1 ? `, on ${servers} servers` : '';
       const how = many > 1 ? `, ${many} stories side by side` : '';
-      console.log(`\nEnd to end: the real Flex UI ${flex.version}, in Chromium${on}${how}\n`);
+      console.log(
+        `\nEnd to end: the real Flex UI ${flex.version}, in ${firefox ? 'Firefox' : 'Chromium'}${on}${how}\n`,
+      );
       /** @type {import('./people.mjs').Demo[]} */
       const demos = [];
       /** @type {string[]} */
@@ -154,6 +159,7 @@ export async function runAll({ browser, only = '', quick = false, lanes = LANES,
         const { passed, missed, again } = await tell(stories, {
           demos,
           browser,
+          firefox,
           artefacts,
           isChat,
         });

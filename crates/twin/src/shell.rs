@@ -7,7 +7,7 @@ use crate::{
     faults::{ChatFaults, Done, Faults},
     hosting::Hosting,
     log::Log,
-    media::{self, Clip, Command, Happening, Line, MediaHandle},
+    media::{self, Clip, Command, Happening, Line, MediaHandle, Sockets},
     model::{
         ApiError, Assumptions, Audience, Effect, Event, FetchId, Form, Model, PlayId, Reply, Reports,
         Request, RequestId, Sound, TimerId,
@@ -182,10 +182,8 @@ impl Twin {
     /// When the socket for media cannot be bound.
     pub async fn start(config: TwinConfig) -> Result<Self, TwinError> {
         let address = SocketAddr::new(config.listen.ip(), 0);
-        let socket = tokio::net::UdpSocket::bind(address)
-            .await
-            .map_err(|source| TwinError::Listen { address, source })?;
-        let (media, happenings) = media::start(socket)?;
+        let sockets = Sockets::bind(address).await.map_err(|source| TwinError::Listen { address, source })?;
+        let (media, happenings) = media::start(sockets)?;
         let log = Log::default();
         let webhooks = Webhooks::new(&config, log.clone())?;
         let (inputs, inputs_rx) = mpsc::unbounded_channel();

@@ -3,9 +3,9 @@
 use super::audio::{self, Tone};
 use super::leg::{Effects, Leg};
 use super::mixer::Mixer;
+use super::sockets::Datagram;
 use super::{Command, Happening, Heard};
 use rejoin_protocol::CallSid;
-use std::net::SocketAddr;
 use std::time::Instant;
 use str0m::net::{Protocol, Receive, Transmit};
 use str0m::{Candidate, Input};
@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 /// An input from the task.
 pub(super) enum Seen<'a> {
     /// A packet.
-    Datagram(SocketAddr, &'a [u8]),
+    Datagram(Datagram<'a>),
     /// The deadline has passed.
     Timeout,
     /// Another 20 ms have passed.
@@ -65,8 +65,7 @@ struct Party {
 
 /// All legs.
 pub(super) struct Gateway {
-    local: SocketAddr,
-    candidate: Candidate,
+    candidates: Vec<Candidate>,
     /// Oldest first: see `receive`.
     parties: Vec<Party>,
     /// Dropped, but their goodbye is not sent yet.
@@ -81,11 +80,10 @@ pub(super) struct Gateway {
 }
 
 impl Gateway {
-    /// A gateway without legs. `candidate` is how browsers reach `local`.
-    pub(super) fn new(local: SocketAddr, candidate: Candidate) -> Self {
+    /// A gateway without legs. `candidates`: how browsers reach the sockets.
+    pub(super) fn new(candidates: Vec<Candidate>) -> Self {
         Self {
-            local,
-            candidate,
+            candidates,
             parties: vec![],
             leaving: vec![],
             mixer: Mixer::default(),
@@ -107,7 +105,7 @@ impl Gateway {
     /// Handles an input; the outputs are in the public fields afterwards.
     pub(super) fn handle(&mut self, now: Instant, seen: Seen) {
         match seen {
-            Seen::Datagram(source, bytes) => self.receive(now, source, bytes),
+            Seen::Datagram(datagram) => self.receive(now, &datagram),
             Seen::Timeout => self.time_out(now),
             Seen::Tick => self.tick(now),
             Seen::Command(command) => self.execute(now, command),
@@ -123,10 +121,11 @@ impl Gateway {
         self.happenings.extend(lines.map(|(call, line)| Happening::Transcript(call, line)));
     }
 
-    fn receive(&mut self, now: Instant, source: SocketAddr, bytes: &[u8]) {
+    fn receive(&mut self, now: Instant, datagram: &Datagram<'_>) {
+        let (source, destination) = (datagram.from, datagram.at);
         // Not STUN, DTLS, RTP or RTCP: a stray packet, which an open port must expect.
-        let Ok(contents) = bytes.try_into() else { return };
-        let packet = Receive { proto: Protocol::Udp, source, destination: self.local, contents };
+        let Ok(contents) = datagram.bytes.try_into() else { return };
+        let packet = Receive { proto: Protocol::Udp, source, destination, contents };
         let input = Input::Receive(now, packet);
         // Youngest first: a dead browser's leg still claims its address, and the reloaded page may send from the same
         // port.
@@ -247,7 +246,7 @@ impl Gateway {
     }
 
     fn add_browser(&mut self, now: Instant, call: CallSid) {
-        let leg = Leg::new(now, call.clone(), &self.candidate);
+        let leg = Leg::new(now, call.clone(), &self.candidates);
         self.add(call, End::Browser(Box::new(leg)));
     }
 

@@ -1,6 +1,7 @@
 //! The gateway on virtual time, with str0m as the browser.
 
 use super::gateway::{Gateway, Seen};
+use super::sockets::Datagram;
 use super::{Command, Happening};
 use rejoin_protocol::CallSid;
 use std::net::SocketAddr;
@@ -34,7 +35,7 @@ impl Pair {
         let candidate = |at| Candidate::host(at, "udp").expect("a candidate");
         let mut browser = RtcConfig::new().clear_codecs().enable_pcmu(true, false).build(now);
         browser.add_local_candidate(candidate(browser_at));
-        let gateway = Gateway::new(at, candidate(at));
+        let gateway = Gateway::new(vec![candidate(at)]);
         let mut pair = Self { now, gateway, at, browser, browser_at, connected: false, frames: 0 };
 
         let (reply, mut offered) = oneshot::channel();
@@ -88,7 +89,8 @@ impl Pair {
             match self.browser.poll_output().expect("lives") {
                 Output::Timeout(at) => return at,
                 Output::Transmit(datagram) => {
-                    self.gateway.handle(self.now, Seen::Datagram(self.browser_at, &datagram.contents));
+                    let datagram = Datagram { from: self.browser_at, at: self.at, bytes: &datagram.contents };
+                    self.gateway.handle(self.now, Seen::Datagram(datagram));
                 }
                 Output::Event(Event::Connected) => self.connected = true,
                 Output::Event(Event::MediaData(_)) => self.frames += 1,

@@ -42,8 +42,8 @@ pub(super) struct Leg {
 }
 
 impl Leg {
-    /// A new leg, reachable at `local`.
-    pub(super) fn new(now: Instant, call: CallSid, local: &Candidate) -> Self {
+    /// A new leg, reachable by these.
+    pub(super) fn new(now: Instant, call: CallSid, candidates: &[Candidate]) -> Self {
         let mut rtc = RtcConfig::new()
             // We have an address that browsers reach: we answer checks and send none.
             .set_ice_lite(true)
@@ -53,7 +53,9 @@ impl Leg {
             // Bandwidth estimation and the like are useless for 64 kbit/s of constant rate.
             .clear_extension_map()
             .build(now);
-        rtc.add_local_candidate(local.clone());
+        for candidate in candidates {
+            rtc.add_local_candidate(candidate.clone());
+        }
         Self {
             call,
             rtc,

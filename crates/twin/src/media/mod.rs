@@ -10,6 +10,7 @@ mod gateway_tests;
 mod leg;
 mod mixer;
 mod mp3;
+mod sockets;
 mod transcript;
 #[cfg(test)]
 mod udp_tests;
@@ -17,24 +18,18 @@ mod udp_tests;
 pub use api::*;
 pub use clip::{hold_music, no_music, speech, wav};
 pub use mp3::read as audio_file;
+pub use sockets::Sockets;
 
 use gateway::{Gateway, Seen};
 use rejoin_protocol::CallSid;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
-use str0m::Candidate;
-use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{interval, sleep_until};
 
 /// An error of the media side.
 #[derive(Debug, thiserror::Error)]
 pub enum MediaError {
-    /// The socket has no address.
-    #[error(
-        "the media socket has no address ({0}); give one that is bound to an address that browsers reach"
-    )]
-    Socket(std::io::Error),
     /// An address that browsers cannot be given.
     #[error("browsers cannot reach {0} ({1}); bind the media socket to the address of one network interface")]
     Address(SocketAddr, String),
@@ -53,27 +48,26 @@ pub enum MediaError {
 }
 
 /// Starts the media side on a task of its own, which ends with the last handle. Must be called inside a tokio
-/// runtime. Browsers are given the socket's address, so they must be able to reach it.
-pub fn start(socket: UdpSocket) -> Result<(MediaHandle, mpsc::UnboundedReceiver<Happening>), MediaError> {
-    let local = socket.local_addr().map_err(MediaError::Socket)?;
-    let candidate = Candidate::host(local, "udp").map_err(|e| MediaError::Address(local, e.to_string()))?;
+/// runtime. Browsers are given the sockets' addresses, so they must be able to reach one of them.
+pub fn start(sockets: Sockets) -> Result<(MediaHandle, mpsc::UnboundedReceiver<Happening>), MediaError> {
+    let candidates = sockets.candidates()?;
     str0m::crypto::from_feature_flags().install_process_default();
     let (commands, inbox) = mpsc::unbounded_channel();
     let (happenings, outbox) = mpsc::unbounded_channel();
-    tokio::spawn(run(socket, Gateway::new(local, candidate), inbox, happenings));
+    tokio::spawn(run(sockets, Gateway::new(candidates), inbox, happenings));
     Ok((MediaHandle { commands }, outbox))
 }
 
-/// Moves bytes between the socket and the gateway while there is a handle.
+/// Moves bytes between the sockets and the gateway while there is a handle.
 async fn run(
-    socket: UdpSocket,
+    sockets: Sockets,
     mut gateway: Gateway,
     mut inbox: mpsc::UnboundedReceiver<Command>,
     happenings: mpsc::UnboundedSender<Happening>,
 ) {
     // The default (burst) is right: after a stall it catches up, so that no audio is lost.
     let mut tick = interval(Duration::from_millis(20));
-    let mut packet = [0; 2000];
+    let (mut packet, mut other) = ([0; 2000], [0; 2000]);
     let mut ended = false;
     while !ended {
         let deadline = gateway.deadline();
@@ -86,9 +80,13 @@ async fn run(
         let seen = tokio::select! {
             // In this order: after a stall, packets in the socket are read before they count as missing.
             biased;
-            received = socket.recv_from(&mut packet) => match received {
-                Ok((length, source)) => Seen::Datagram(source, &packet[..length]),
+            received = sockets.main.receive(&mut packet) => match received {
+                Ok(datagram) => Seen::Datagram(datagram),
                 // The ICMP answer to a packet of ours. ICE notices lost peers; this adds nothing.
+                Err(_) => continue,
+            },
+            received = sockets.receive_at_other(&mut other) => match received {
+                Ok(datagram) => Seen::Datagram(datagram),
                 Err(_) => continue,
             },
             command = inbox.recv() => match command {
@@ -104,7 +102,7 @@ async fn run(
         gateway.handle(Instant::now(), seen);
         for datagram in gateway.datagrams.drain(..) {
             // Lost like any datagram: neither a full buffer nor an unreachable browser may stop us.
-            let _ = socket.try_send_to(&datagram.contents, datagram.destination);
+            let _ = sockets.at(datagram.source).try_send_to(&datagram.contents, datagram.destination);
         }
         for happening in gateway.happenings.drain(..) {
             // The receiver may be gone before the handles.

@@ -4,13 +4,17 @@ use super::audio::{self, FRAME, RATE, Tone};
 use super::*;
 use rejoin_protocol::ConferenceSid;
 use std::collections::VecDeque;
+use std::net::{IpAddr, Ipv4Addr};
 use str0m::change::{SdpAnswer, SdpOffer, SdpPendingOffer};
 use str0m::media::{Direction, Frequency, MediaKind, MediaTime, Mid};
 use str0m::net::{Protocol, Receive};
-use str0m::{Event, Input, Output, Rtc, RtcConfig};
+use str0m::{Candidate, Event, Input, Output, Rtc, RtcConfig};
+use tokio::net::UdpSocket;
 
 /// Timeout, far longer than anything here takes: only a failure waits for it.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// A browser: full ICE, sends a tone.
 struct Client {
@@ -27,7 +31,11 @@ struct Client {
 
 impl Client {
     async fn new(hz: f32) -> Self {
-        let socket = UdpSocket::bind("127.0.0.1:0").await.expect("binds");
+        Self::at(LOOPBACK, hz).await
+    }
+
+    async fn at(ip: IpAddr, hz: f32) -> Self {
+        let socket = UdpSocket::bind((ip, 0)).await.expect("binds");
         let mut rtc = RtcConfig::new().clear_codecs().enable_pcmu(true, false).build(Instant::now());
         let local = socket.local_addr().expect("an address");
         rtc.add_local_candidate(Candidate::host(local, "udp").expect("a candidate"));
@@ -160,8 +168,7 @@ async fn hears(client: &mut Client, media: &MediaHandle, leg: &CallSid, hz: u32)
 }
 
 async fn begin() -> (MediaHandle, mpsc::UnboundedReceiver<Happening>) {
-    let socket = UdpSocket::bind("127.0.0.1:0").await.expect("binds");
-    start(socket).expect("starts")
+    start(Sockets::bind((LOOPBACK, 0).into()).await.expect("binds")).expect("starts")
 }
 
 fn call(n: u128) -> CallSid {
@@ -174,6 +181,25 @@ fn talk(media: &MediaHandle) {
     for n in [1, 2] {
         media.send(Command::Place(call(n), Some(ConferenceSid::numbered(1))));
     }
+}
+
+/// As Firefox, which has no candidate on the loopback address, and pairs none with one there.
+#[tokio::test]
+async fn a_browser_at_the_address_of_its_machine_talks_with_a_native_leg() {
+    let sockets = Sockets::bind((LOOPBACK, 0).into()).await.expect("binds");
+    let mut addresses = sockets.candidates().expect("addresses").into_iter().map(|it| it.addr());
+    let Some(own) = addresses.find(|at| !at.ip().is_loopback()) else { return }; // this machine has no network
+    let (media, mut happenings) = start(sockets).expect("starts");
+    let mut client = Client::at(own.ip(), 440.0).await;
+    let offer = media.offer(call(2)).await.expect("an offer");
+    let here = |line: &str| line.starts_with("a=candidate") && line.contains("127.0.0.1");
+    let offer: String = offer.split_inclusive('\n').filter(|line| !here(line)).collect();
+    let answer = client.answer(&offer);
+    media.answer(call(2), answer).await.expect("taken");
+    talk(&media);
+    next(&mut client, &mut happenings, &Happening::Connected(call(2))).await;
+    client.until("660 Hz", |client| client.hears(660)).await;
+    hears(&mut client, &media, &call(1), 440).await;
 }
 
 #[tokio::test]
@@ -250,11 +276,11 @@ async fn a_browser_that_stops_sending_falls_silent_and_comes_back() {
 
 #[tokio::test]
 async fn the_last_handle_ends_all_legs() {
-    let (media, happenings) = begin().await;
+    let (media, mut happenings) = begin().await;
     let mut client = Client::new(440.0).await;
     let answer = client.answer(&media.offer(call(2)).await.expect("an offer"));
     media.answer(call(2), answer).await.expect("taken");
-    client.until("connected", |client| client.connected).await;
+    next(&mut client, &mut happenings, &Happening::Connected(call(2))).await;
     drop((media, happenings));
     client.until("closed", |client| client.closed).await;
 }
