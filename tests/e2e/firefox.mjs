@@ -1,5 +1,5 @@
 // What `npm test -- --browser firefox` plays, with the agents in Firefox: what depends on the browser. Nothing that needs Chromium's
-// own protocol, such as the crash of a renderer.
+// own protocol, such as the crash of a renderer, or the body of a request, which WebDriver BiDi does not give.
 
 import { draftInNewTab, draftRefreshed } from './chat-drafts.mjs';
 import { activityInPlace, mutedThroughQueue } from './desk.mjs';
@@ -16,9 +16,9 @@ import { outboundRefresh } from './outbound.mjs';
 import { leftMeanwhile, refreshedMeanwhile } from './outage.mjs';
 import { browserClosed, callInAWaitingTab, twoBrowsers } from './pages.mjs';
 import { duringACall } from './sign-out.mjs';
-import { cutFromTheServer, silentAfterKill } from './silence.mjs';
+import { cutFromTheServer } from './silence.mjs';
 import { agentHangsUp, closedTab, customerHangsUp, refresh, serverKilled } from './stories.mjs';
-import { refreshInConsult, warmTransfer } from './transfers.mjs';
+import { coldTransfer } from './transfers.mjs';
 
 export const onFirefox = [
   closedTab,
@@ -40,12 +40,10 @@ export const onFirefox = [
   twoBrowsers,
   duringACall,
   cutFromTheServer,
-  silentAfterKill,
   serverKilled,
   agentHangsUp,
   customerHangsUp,
-  refreshInConsult,
-  warmTransfer,
+  coldTransfer,
   draftRefreshed,
   draftInNewTab,
 ];
