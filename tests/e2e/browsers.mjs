@@ -38,6 +38,9 @@ const KEEPING = {
   ignoreDefaultArgs: ['--disable-back-forward-cache'],
 };
 
+/** The tone of Chromium's fake microphone. */
+const BEEP_HZ = 400;
+
 /**
  * The Firefox of Mozilla or Debian, not one that Playwright has changed, without permission prompts, with a microphone that beeps as
  * Chromium's. A machine without a network gathers no ICE candidates without `loopback`.
@@ -46,7 +49,6 @@ const FIREFOX = {
   channel: 'moz-firefox',
   firefoxUserPrefs: {
     'media.navigator.streams.fake': true,
-    'media.navigator.audio.fake_frequency': 400,
     'media.navigator.permission.disabled': true,
     'media.autoplay.default': 0,
     // Playwright does not answer the question whether to leave the page, which Flex has the browser ask during a call.
@@ -130,10 +132,10 @@ export class Browsers {
    * @param {string} origin what the agent will open
    * @param {(context: Context) => Promise<void>} compile opens it in a browser, twice: from the second time on Chromium
    *   keeps what it has compiled. Asked for once an origin
-   * @param {{strict?: boolean, keepsPages?: boolean}} [options]
+   * @param {{strict?: boolean, keepsPages?: boolean, microphone?: number}} [options] `microphone`: the tone that it hears, in Firefox
    */
-  async open(origin, compile, { strict = false, keepsPages = false } = {}) {
-    if (this.firefox) return this.#launchFirefox(this.firefox);
+  async open(origin, compile, { strict = false, keepsPages = false, microphone = BEEP_HZ } = {}) {
+    if (this.firefox) return this.#launchFirefox(this.firefox, microphone);
     let compiled = this.compiled.get(origin);
     if (!compiled) {
       compiled = mkdtempSync(path.join(this.folder, 'compiled-'));
@@ -151,13 +153,20 @@ export class Browsers {
     return context;
   }
 
-  async #launchFirefox(/** @type {import('../../scripts/lib/firefox.mjs').Firefox} */ started) {
+  async #launchFirefox(
+    /** @type {import('../../scripts/lib/firefox.mjs').Firefox} */ started,
+    /** @type {number} */ microphone,
+  ) {
     const profile = mkdtempSync(path.join(this.folder, 'profile-'));
     const context = await firefox.launchPersistentContext(profile, {
       ...started,
       headless: true,
       viewport: { width: 1400, height: 850 },
       ...FIREFOX,
+      firefoxUserPrefs: {
+        ...FIREFOX.firefoxUserPrefs,
+        'media.navigator.audio.fake_frequency': microphone,
+      },
     });
     context.once('close', () => discard(profile));
     profiles.set(context, profile);

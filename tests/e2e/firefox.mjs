@@ -5,6 +5,7 @@ import { draftInNewTab, draftRefreshed } from './chat-drafts.mjs';
 import { activityInPlace, mutedThroughQueue } from './desk.mjs';
 import { externalRefresh } from './external.mjs';
 import {
+  isBackInPlace,
   refreshHeld,
   refreshInPlace,
   refreshMuted,
@@ -12,13 +13,34 @@ import {
   refreshTwice,
   secondTab,
 } from './in-place.mjs';
-import { outboundRefresh } from './outbound.mjs';
+import { dials, outboundRefresh } from './outbound.mjs';
 import { leftMeanwhile, refreshedMeanwhile } from './outage.mjs';
-import { browserClosed, callInAWaitingTab, twoBrowsers } from './pages.mjs';
+import { callInAWaitingTab, twoBrowsers } from './pages.mjs';
 import { duringACall } from './sign-out.mjs';
 import { cutFromTheServer } from './silence.mjs';
 import { agentHangsUp, closedTab, customerHangsUp, refresh, serverKilled } from './stories.mjs';
 import { coldTransfer } from './transfers.mjs';
+
+/** @typedef {import('./story.mjs').Story} Story */
+
+/** Chromium delivers the Voice SDK's hang-up as the page goes, and the phone stops ringing. */
+const refreshRinging = {
+  title:
+    'An agent refreshes while an outbound call rings, the customer answers, and the agent is back on the call',
+  async play(/** @type {Story} */ story) {
+    const ada = await story.step('Ada signs in to Flex', () => story.agent('ada'));
+    const { phone, customer } = await dials(story, ada, 'rings');
+    await story.step('Ada refreshes the page', () => ada.refreshes());
+    await story.step('the customer answers', () => phone.answers());
+    await ada.ready();
+    const task = await story.step('Ada has the call', () =>
+      story.twilio.becomes('accepted', async () =>
+        (await ada.tasks()).find(({ status }) => status === 'accepted'),
+      ),
+    );
+    await isBackInPlace(story, ada, customer, task);
+  },
+};
 
 export const onFirefox = [
   closedTab,
@@ -33,9 +55,9 @@ export const onFirefox = [
   activityInPlace,
   externalRefresh,
   outboundRefresh,
+  refreshRinging,
   leftMeanwhile,
   refreshedMeanwhile,
-  browserClosed,
   callInAWaitingTab,
   twoBrowsers,
   duringACall,

@@ -18,7 +18,7 @@ async function placesCall(/** @type {Story} */ story, /** @type {Agent} */ agent
 }
 
 /** The agent dials, as with Flex's dial pad: the agent's leg comes first, then the customer's phone rings. */
-async function dials(/** @type {Story} */ story, /** @type {Agent} */ agent, answers = 'answers') {
+export async function dials(/** @type {Story} */ story, /** @type {Agent} */ agent, answers = 'answers') {
   const phone = await new Phone(story, NUMBER.customer).takesCalls({ answers: /** @type {any} */ (answers) });
   await placesCall(story, agent);
   const customer = await story.step('its phone rings', () => phone.person());

@@ -435,9 +435,10 @@ export class Agent {
         await first.refreshes();
         await first.ready();
       },
-      { strict, keepsPages },
+      { strict, keepsPages, microphone },
     );
-    if (microphone) await context.addInitScript(hearsTone, microphone);
+    // Firefox has it already.
+    if (microphone && !browsers.firefox) await context.addInitScript(hearsTone, microphone);
     const agent = new Agent(demo, context, name, diary);
     agent.plugin = plugin;
     await prepare?.(context);
