@@ -87,10 +87,10 @@ pub struct UnreportedAgent {
     pub holder: Holder,
 }
 
-/// The state of a task whose agent has handed it over.
+/// The state of a task whose agent has handed it over, or has asked for that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum HandedOver {
-    /// It is offered to an agent or may be, or an agent has it.
+    /// TaskRouter's `pending`, `reserved` or `assigned`: it is offered to an agent or may be, or an agent has it.
     Waits,
     /// Only agents who had it still wrap it up.
     Wraps,

@@ -62,8 +62,8 @@
 //! - `SequenceNumber` also counts events that nobody has subscribed to;
 //! - `EndConferenceOnExit` cannot be changed while the participant is on hold (*read*: Twilio's own Flex project
 //!   template ends the hold first, and holds again);
-//! - a transfer puts the customer on hold, leaves the task `reserved` until the other worker has answered, and is
-//!   refused when that worker is not available (*read*: the tests that Twilio runs against its own service,
+//! - a transfer puts the customer on hold, leaves the task `reserved` until the other worker has answered (so that another
+//!   transfer is refused meanwhile, *assumed*), and is refused when that worker is not available (*read*: the tests that Twilio runs against its own service,
 //!   <https://github.com/twilio/twilio-taskrouter.js>, `test/integration/voice`); the customer stays on hold until an
 //!   agent ends it, also when the transfer fails or is canceled (*assumed*; Flex ends it by itself after a cold one,
 //!   *read* in its code);
@@ -167,7 +167,8 @@ pub struct Facts {
     /// `ReasonParticipantLeft` after `DELETE` of a participant. *Assumed*, by the value's name.
     pub kick_reason: &'static str,
     /// `ReasonParticipantLeft` of the leg that a cold transfer removes. *Assumed*: the same. The recovery machine
-    /// takes `participant_hung_up` of an agent who completes the task at that moment for a graceful departure.
+    /// takes `participant_hung_up` of an agent who completes the task at that moment for a graceful departure; and when
+    /// an agent has hung up after the mark of a transfer, and the task only wraps up, it takes the transfer for refused.
     pub transfer_reason: &'static str,
     /// True when an announcement whose document cannot be fetched causes `announcement-fail`. *Assumed*: true.
     /// *Read*: the event is for errors inside Twilio, so there may be none at all

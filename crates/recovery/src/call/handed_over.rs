@@ -127,7 +127,8 @@ impl Call {
         }
     }
 
-    /// True if no agent will take the customer over. During a transfer the customer is on hold.
+    /// True if no agent will take the customer over. During a transfer the customer is on hold. An offer is waited for until TaskRouter
+    /// ends it, also one from before a transfer that was refused.
     fn comes_nobody(&self, seen: &PollAnswer) -> bool {
         match seen.task {
             Some(HandedOver::Over) => true,

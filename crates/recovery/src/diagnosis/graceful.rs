@@ -35,7 +35,8 @@ impl<'a> Diagnosis<'a> {
         })
     }
 
-    /// True if a transfer has left the customer alone, except for participants who only listen.
+    /// True if a transfer has left the customer alone, except for participants who only listen. From the mark on: Twilio may refuse
+    /// the transfer.
     pub(crate) fn is_handed_over(self) -> bool {
         let talks = |(leg, there): (&CallSid, &Participant)| {
             self.roster.is_joined(leg)
