@@ -43,7 +43,7 @@ const BEEP_HZ = 400;
 
 /**
  * The Firefox of Mozilla or Debian, not one that Playwright has changed, without permission prompts, with a microphone that beeps as
- * Chromium's. A machine without a network gathers no ICE candidates without `loopback`.
+ * Chromium's.
  */
 const FIREFOX = {
   channel: 'moz-firefox',
@@ -53,8 +53,6 @@ const FIREFOX = {
     'media.autoplay.default': 0,
     // Playwright does not answer the question whether to leave the page, which Flex has the browser ask during a call.
     'dom.disable_beforeunload': true,
-    'media.peerconnection.ice.loopback': true,
-    'media.peerconnection.ice.obfuscate_host_addresses': false,
   },
 };
 
@@ -79,7 +77,7 @@ export async function killBrowser(/** @type {Context} */ context) {
   if (!profile) throw new Error('this browser was not opened for one agent');
   const closed = new Promise((done) => context.once('close', done));
   // 1: some of its processes had ended by then.
-  execFile('pkill', ['-KILL', '-f', profile], () => {});
+  execFile('pkill', ['-KILL', '-f', `user-data-dir=${profile}`], () => {});
   await closed;
 }
 

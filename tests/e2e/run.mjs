@@ -114,7 +114,7 @@ const storiesOn = (/** @type {Flex} */ flex) =>
 /**
  * @param {{browser: string, firefox?: import('../../scripts/lib/firefox.mjs').Firefox, only?: string, quick?: boolean, lanes?: number, flexes: Flex[]}} options
  *   `firefox`: the agents have it, instead of Chromium; `only`: a part of the titles to play; `quick`: one story for each main
- *   path; `lanes`: so many are played side by side
+ *   path; `lanes`: the number of stories that are played side by side
  * @returns {Promise<import('./story.mjs').Outcome>}
  */
 export async function runAll({ browser, firefox, only = '', quick = false, lanes = LANES, flexes }) {

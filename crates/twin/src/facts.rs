@@ -63,10 +63,10 @@
 //! - `EndConferenceOnExit` cannot be changed while the participant is on hold (*read*: Twilio's own Flex project
 //!   template ends the hold first, and holds again);
 //! - a transfer puts the customer on hold, leaves the task `reserved` until the other worker has answered (so that another
-//!   transfer is refused meanwhile, *assumed*), and is refused when that worker is not available (*read*: the tests that Twilio runs against its own service,
-//!   <https://github.com/twilio/twilio-taskrouter.js>, `test/integration/voice`); the customer stays on hold until an
-//!   agent ends it, also when the transfer fails or is canceled (*assumed*; Flex ends it by itself after a cold one,
-//!   *read* in its code);
+//!   transfer is refused meanwhile, *assumed*), and is refused when that worker is not available (*read*: the tests that
+//!   Twilio runs against its own service, <https://github.com/twilio/twilio-taskrouter.js>, `test/integration/voice`); the
+//!   customer stays on hold until an agent ends it, also when the transfer fails or is canceled (*assumed*; Flex ends it by
+//!   itself after a cold one, *read* in its code);
 //! - a cold transfer removes the first worker's leg at once, as a kick does (*read*, apart from the reason that the
 //!   webhook gives: `transfer_reason`); a refused one goes on through the workflow (*read*:
 //!   <https://www.twilio.com/docs/flex/end-user-guide/dialpad-use>), no longer as a transfer (*assumed*);

@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use str0m::Candidate;
 use tokio::net::UdpSocket;
 
-/// One that nobody has (<https://www.rfc-editor.org/rfc/rfc5737>), outside of every local network.
+/// An address outside of every local network, reserved for documentation (<https://www.rfc-editor.org/rfc/rfc5737>).
 const SOMEWHERE: (Ipv4Addr, u16) = (Ipv4Addr::new(203, 0, 113, 1), 9);
 
 /// A packet that has come in.
