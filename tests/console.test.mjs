@@ -271,6 +271,12 @@ const LOOKS = /** @type {const} */ ([
   ['phone', { colorScheme: 'light', viewport: { width: 390, height: 844 } }],
 ]);
 
+/** Every section of the view "Now" has been updated meanwhile. */
+const updated = async (/** @type {Page} */ page) => {
+  const before = await page.locator('#as-of').textContent();
+  await page.waitForFunction((old) => document.getElementById('as-of')?.textContent !== old, before);
+};
+
 /** Each look of the view "Now", or of where `go` leads from there: accessible, and nothing beside the window. */
 const looks = async (
   /** @type {string} */ name,
@@ -292,6 +298,12 @@ const looks = async (
     await page.context().close();
   }
 };
+
+test('what changes a page in place is the library as it is published', () => {
+  const read = (/** @type {string} */ file) => readFileSync(path.join(root, file), 'utf8');
+  const ours = read('crates/server/src/console/assets/idiomorph.min.js');
+  assert.equal(ours, read('node_modules/idiomorph/dist/idiomorph.min.js'));
+});
 
 test('nothing happens: sign-in and view are accessible', async () => {
   for (const [look, options] of LOOKS) {
@@ -403,11 +415,19 @@ test('a conversation that has nobody appears by itself, is found, and tells its 
   assert.doesNotMatch(await page.content(), /Ada|Lovelace/);
   await looks('conversations', 'The agent is gone');
 
-  // By keyboard, and by the name of its channel.
+  // By keyboard, by the mouse, and by the name of its channel, while the page is updated.
   const link = section.getByRole('link', { name: sid('CH', 20) });
+  const details = page.getByRole('heading', { level: 1, name: 'Conversation details' });
   await link.focus();
+  await updated(page);
   await page.keyboard.press('Enter');
-  await page.getByRole('heading', { level: 1, name: 'Conversation details' }).waitFor();
+  await details.waitFor();
+  await page.goBack();
+  await link.hover();
+  await page.mouse.down();
+  await updated(page);
+  await page.mouse.up();
+  await details.waitFor();
   await page.getByText('Nobody has this conversation.').waitFor({ state: 'attached' });
   for (const name of [sid('CH', 20), sid('UO', 20), sid('WT', 20)]) {
     await page.getByLabel('Find a call or a conversation').fill(name);

@@ -14,9 +14,12 @@ pub(crate) struct Asset {
     pub(crate) content: &'static str,
 }
 
-/// The script: it makes a page live. The pages work without it.
-pub(crate) static SCRIPT: LazyLock<Asset> =
-    LazyLock::new(|| Asset::new("console", JS, include_str!("assets/console.js")));
+/// The script: it makes a page live. The pages work without it. With it comes what changes a page in place: idiomorph 0.8.0
+/// (0BSD, <https://github.com/bigskysoftware/idiomorph>), the file as it is published.
+pub(crate) static SCRIPT: LazyLock<Asset> = LazyLock::new(|| {
+    let content = concat!(include_str!("assets/idiomorph.min.js"), include_str!("assets/console.js"));
+    Asset::new("console", JS, content)
+});
 /// The stylesheet's content. A page that stands alone has it in it.
 pub(super) const STYLESHEET: &str =
     concat!(include_str!("assets/console.css"), include_str!("assets/history.css"));

@@ -158,7 +158,7 @@ fn recovery(texts: &Texts, open: &Open<'_>) -> Vec<Markup> {
         html! { code { (open.worker) } },
         html! {
             @match open.customer {
-                Some(leg) => a href=(format!("/console/calls/{leg}")) { code { (leg) } },
+                Some(leg) => a id=(format!("recovery-{}", open.task)) href=(format!("/console/calls/{leg}")) { code { (leg) } },
                 None => (texts.not_known),
             }
         },

@@ -26,15 +26,13 @@
     state.classList.toggle('bad', bad);
   };
 
-  /** Replaces a section, and keeps the focus. */
-  const replace = ({ id, html }) => {
+  /** Changes in a section what is new. The rest stays: what has the focus, is selected, or is just being clicked. */
+  const update = ({ id, html }) => {
     const before = byId(id);
     if (!before) return;
-    const template = document.createElement('template');
-    template.innerHTML = html;
-    const focused = before.contains(document.activeElement) ? document.activeElement.id : '';
-    before.replaceWith(template.content);
-    if (focused) byId(focused)?.focus();
+    // A timeline's script has styled its rows, and styles a new one as a whole.
+    if (before.querySelector('rejoin-timeline')) before.outerHTML = html;
+    else Idiomorph.morph(before, html);
   };
 
   const close = () => {
@@ -49,7 +47,7 @@
     source.addEventListener('now', ({ data }) => {
       const now = JSON.parse(data);
       heard = Date.now();
-      now.sections.forEach(replace);
+      now.sections.forEach(update);
       write(summary, now.summary);
       write(asOf, fill(asOf.dataset.text, { time: now.time }));
       tell(say.live, false);

@@ -95,12 +95,13 @@ fn row(texts: &Texts, at: Millis, since: Millis, it: &Conversation) -> Vec<Marku
         html! { (next(texts, it)) },
         html! { (remaining(it.timer())) },
         html! { (remaining(absence.map(|absence| absence.deadline))) },
-        link(it),
+        link("open", it),
     ]
 }
 
-fn link(it: &Conversation) -> Markup {
-    html! { a href=(format!("/console/calls/{}", it.sid())) { code { (it.sid()) } } }
+/// `list`: in which list. By its id the link stays the same element in the page when its row moves.
+fn link(list: &str, it: &Conversation) -> Markup {
+    html! { a id=(format!("{list}-{}", it.sid())) href=(format!("/console/calls/{}", it.sid())) { code { (it.sid()) } } }
 }
 
 /// The agents who are on it, or were when the absence began.
@@ -165,5 +166,5 @@ fn ended(texts: &Texts, at: Millis, it: &Conversation) -> Option<Vec<Markup>> {
         Ending::Closed => texts.ending_closed,
     };
     let ago = fill(texts.ago, &[("n", &(ended.until(at).0 / 1000))]);
-    Some(vec![html! { (ago) }, html! { (ending) }, link(it)])
+    Some(vec![html! { (ago) }, html! { (ending) }, link("ended", it)])
 }
