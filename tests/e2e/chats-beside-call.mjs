@@ -5,7 +5,7 @@ import { has, kept } from './chat-drafts.mjs';
 import { input, sends, stands, takes, types, Writer } from './chat-people.mjs';
 import { isBackInPlace } from './in-place.mjs';
 import { WORKER } from './people.mjs';
-import { isTold, neverInSilence, onACall } from './steps.mjs';
+import { PATIENT, isTold, neverInSilence, onACall } from './steps.mjs';
 
 /** @typedef {import('./story.mjs').Story} Story */
 /** @typedef {import('./people.mjs').Agent} Agent */
@@ -47,8 +47,7 @@ async function onThreeChatsAndACall(/** @type {Story} */ story) {
 export const refreshedWithAll = {
   title:
     'An agent with three chats and a call refreshes the tab, and all drafts, messages and the call are back',
-  // A page with so much in it loads slowly on a busy machine: the call would come back through the queue.
-  settings: { REJOIN_IN_PLACE_WITHIN_MS: '40000', REJOIN_PING_TTL_MS: '60000' },
+  settings: PATIENT,
   async play(/** @type {Story} */ story) {
     await story.twilio.attributes(WORKER.ada, { rejoin: { joinWithinMs: 30_000 } });
     const { ada, customer, task, writers } = await onThreeChatsAndACall(story);

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { isHello } from './people.mjs';
-import { isBack, isTold, onACall } from './steps.mjs';
+import { PATIENT, isBack, isTold, onACall } from './steps.mjs';
 
 /** @typedef {import('./story.mjs').Story} Story */
 /** @typedef {import('./people.mjs').Agent} Agent */
@@ -62,7 +62,7 @@ export const refreshInPlace = {
   async play(story) {
     const { ada, customer, task } = await onACall(story);
     await story.step('Ada refreshes the page', () => ada.refreshes());
-    await story.step('and sees the dialog', () => ada.dialog().waitFor({ timeout: 30_000 }));
+    await story.step('and sees the dialog', () => ada.sawDialog());
     const { ms } = await isBackInPlace(story, ada, customer, task);
     refreshInPlace.recoveredIn = ms;
   },
@@ -120,6 +120,7 @@ const isOurs = (/** @type {string} */ heard) => /announcement|comfort/.test(hear
 
 export const refreshTwice = {
   title: 'An agent refreshes twice in a row',
+  settings: PATIENT,
   async play(/** @type {Story} */ story) {
     const { ada, customer, task } = await onACall(story);
     // A page that has said hello is back within 300 ms. The next one's hello is held up until the page is gone.
@@ -137,7 +138,7 @@ export const refreshTwice = {
     });
     isHeld = false;
     await story.step('and again, before Ada is back', () => ada.refreshes());
-    await story.step('and sees the dialog again', () => ada.dialog().waitFor({ timeout: 30_000 }));
+    await story.step('and sees the dialog again', () => ada.sawDialog());
     await ada.ready();
     await isBackInPlace(story, ada, customer, task);
     const from = customer.mark().timeline;

@@ -725,6 +725,11 @@ export class Agent {
     return this.page.locator('dialog[open]');
   }
 
+  /** The dialog was shown in this page, and may be gone again: the plugin adds its element when it is first shown. */
+  async sawDialog() {
+    await this.page.locator('rejoin-dialog').waitFor({ state: 'attached', timeout: 30_000 });
+  }
+
   /** Tasks as Flex shows them. @returns {Promise<any[]>} */
   tasks() {
     return this.page.evaluate(() => {

@@ -15,6 +15,12 @@ const TOLD_WITHIN = 10_000;
 /** How long the line may be dead while something else begins, in milliseconds: the same. */
 const SILENCE = 8000;
 
+/**
+ * For stories of agents who come back after a while: on a busy machine a desktop may take so long to load that the call would
+ * rightly come back through the queue.
+ */
+export const PATIENT = { REJOIN_IN_PLACE_WITHIN_MS: '40000', REJOIN_PING_TTL_MS: '60000' };
+
 /** Ring, accept, talk: both hear each other, and the agent's exit would not end the call. */
 export async function talk(
   /** @type {Story} */ story,

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import { WORKER } from './people.mjs';
-import { endsAsEver, isBack, isTold, neverInSilence, talk } from './steps.mjs';
+import { PATIENT, endsAsEver, isBack, isTold, neverInSilence, talk } from './steps.mjs';
 
 /** @typedef {import('./story.mjs').Story} Story */
 /** @typedef {import('./people.mjs').Agent} Agent */
@@ -40,6 +40,7 @@ export const refresh = {
 
 export const phonePage = {
   title: 'A customer at the phone page hears and sees it all',
+  settings: PATIENT,
   async play(/** @type {Story} */ story) {
     const ada = await story.step('Ada signs in to Flex', () => story.agent('ada'));
     const customer = await story.step('a customer calls from the page', () => story.customerAtPage());

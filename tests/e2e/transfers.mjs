@@ -93,7 +93,7 @@ export async function isBackBeside(
   /** @type {{timeline: number, transcript: number}} */ from,
 ) {
   const { story, customer, task } = cast;
-  await story.step('and sees the dialog', () => agent.dialog().waitFor({ timeout: 30_000 }));
+  await story.step('and sees the dialog', () => agent.sawDialog());
   const ended = await story.step('back in place, without a click', () =>
     customer.notes('ended', { from: from.timeline }),
   );
@@ -171,7 +171,7 @@ export const warmTransfer = {
 
     let from = customer.mark();
     await story.step('Bo refreshes the page', () => bo.refreshes());
-    await story.step('and sees the dialog', () => bo.dialog().waitFor({ timeout: 30_000 }));
+    await story.step('and sees the dialog', () => bo.sawDialog());
     const inPlace = await story.step('Bo is back in place', () =>
       customer.notes('ended', { from: from.timeline }),
     );
