@@ -82,6 +82,21 @@ export const silentAfterKill = {
   },
 };
 
+export const killedBesideAnother = {
+  title: 'The browser with the call is killed while Flex is open in another one, and the customer is told',
+  async play(/** @type {Story} */ story) {
+    const { ada, customer, task } = await onACall(story);
+    const elsewhere = await story.step('Ada opens Flex in another browser', () => story.agent('ada'));
+    await story.step('which acts', () => elsewhere.isTheOneThat('acts'));
+    const from = customer.mark().timeline;
+    await story.step('the first one is killed (SIGKILL)', () => killBrowser(ada.context));
+    await isToldOfSilence(story, customer, from);
+    await stands(story, task);
+    await story.step('the leg falls', () => customer.notes('agent-lost', { from }));
+    await isBack(story, elsewhere, customer, task);
+  },
+};
+
 export const cutFromTheServer = {
   title: 'A page that cannot reach the server answers over its call, and the customer hears nothing of it',
   async play(/** @type {Story} */ story) {

@@ -17,7 +17,6 @@ impl<'a> Diagnosis<'a> {
     pub(crate) fn can_be_silent(self, leg: &CallSid) -> bool {
         let Some(agent) = self.roster.agent(leg) else { return false };
         self.is_on_call(leg, agent)
-            && agent.newer_page.is_none()
             && !self.decisions.is_settled(leg)
             && !self.marks.is_given(&agent.reservation)
             && !self.has_open_recovery()

@@ -77,6 +77,19 @@ fn a_customer_is_told_when_the_page_answers_by_neither_way() {
     );
 }
 
+/// The question goes over the leg: only the browser that has it could answer.
+#[test]
+fn the_page_with_the_call_is_asked_although_another_browser_has_a_newer_one() {
+    let mut desk = Desk::at_once();
+    desk.hello_in_another_browser(EPOCH + 1, true);
+    push_lost(&mut desk, EPOCH);
+    assert_eq!(asked_for(&mut desk), [ask()]);
+    desk.finish(ask(), Outcome::Ok);
+    desk.fire(1, Timer::Answer);
+    assert_eq!(asked_for(&mut desk), [hold(false, false)]);
+    assert_eq!(desk.stage(), None, "nobody counts as lost yet");
+}
+
 #[test]
 fn a_page_that_answers_by_either_way_before_that_costs_nothing() {
     for answers in [answered, push_back] {
