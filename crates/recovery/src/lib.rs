@@ -53,7 +53,7 @@ pub use format::{Format, Quarantine};
 pub use keys::Key;
 pub use machine::Machine;
 pub use poll_answer::{
-    Check, HandedOver, Holder, Logged, LoggedWhat, PollAnswer, Reconnect, ReconnectState, UnreportedAgent,
+    Check, Holder, Logged, LoggedWhat, PollAnswer, Reconnect, ReconnectState, TaskState, UnreportedAgent,
 };
 pub use requests::Requests;
 pub use rights::Right;

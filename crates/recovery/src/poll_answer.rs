@@ -14,7 +14,7 @@ pub struct PollAnswer {
     pub reconnects: Vec<Reconnect>,
     /// The state of the call's task, if the poll asked for it.
     #[serde(default)]
-    pub task: Option<HandedOver>,
+    pub task: Option<TaskState>,
     /// The attributes of that task.
     #[serde(default)]
     pub attributes: Option<String>,
@@ -87,11 +87,12 @@ pub struct UnreportedAgent {
     pub holder: Holder,
 }
 
-/// The state of a task whose agent has handed it over, or has asked for that.
+/// The state of a call's task. A poll asks for it when the task's agent has handed it over, or has asked for that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum HandedOver {
+pub enum TaskState {
     /// TaskRouter's `pending`, `reserved` or `assigned`: it is offered to an agent or may be, or an agent has it.
-    Waits,
+    #[serde(rename = "Waits")] // its name in what earlier versions stored
+    Open,
     /// Only agents who had it still wrap it up.
     Wraps,
     /// Canceled, completed, or gone.

@@ -3,7 +3,7 @@
 use super::{Call, Out};
 use crate::absence::{Absent, Ending, Phase};
 use crate::facts::Observation;
-use crate::{HandedOver, LeaveReason, Logged, LoggedWhat, Note, PollAnswer, Timer};
+use crate::{LeaveReason, Logged, LoggedWhat, Note, PollAnswer, TaskState, Timer};
 use rejoin_protocol::{CallSid, Millis, ReservationSid};
 
 impl Call {
@@ -61,7 +61,7 @@ impl Call {
         };
         let mut unknown = seen.wrapping.iter().filter(|found| !known(&found.reservation));
         let (found, others) = (unknown.next(), unknown.next());
-        if found.is_none() && seen.task == Some(HandedOver::Over) && seen.attributes.is_none() {
+        if found.is_none() && seen.task == Some(TaskState::Over) && seen.attributes.is_none() {
             return self.find_taker_of_deleted_task(out);
         }
         let (Some(found), None) = (found, others) else { return };
@@ -104,7 +104,7 @@ impl Call {
 
     /// Handles the answer to a poll after a hand-over that left the customer alone. `heard`: when the last evidence arrived.
     pub(super) fn handle_transfer_poll(&mut self, out: &mut Out<'_>, seen: &PollAnswer, heard: Millis) {
-        let is_wrapped_up = matches!(seen.task, Some(HandedOver::Wraps | HandedOver::Over));
+        let is_wrapped_up = matches!(seen.task, Some(TaskState::Wraps | TaskState::Over));
         let comes_nobody = self.comes_nobody(seen);
         if is_wrapped_up && !self.diagnosis().is_replaced() {
             self.find_taker(out, seen); // from then on the customer misses that agent
@@ -131,12 +131,12 @@ impl Call {
     /// ends it, also one from before a transfer that was refused.
     fn comes_nobody(&self, seen: &PollAnswer) -> bool {
         match seen.task {
-            Some(HandedOver::Over) => true,
-            Some(HandedOver::Wraps) => {
+            Some(TaskState::Over) => true,
+            Some(TaskState::Wraps) => {
                 let is_held = self.diagnosis().is_customer_held();
                 !is_held || self.diagnosis().has_transferrer_hung_up() || self.was_not_transferred(seen)
             }
-            Some(HandedOver::Waits) | None => false,
+            Some(TaskState::Open) | None => false,
         }
     }
 

@@ -3,7 +3,7 @@
 use super::{Call, Out};
 use crate::absence::{Absence, Ending, Phase};
 use crate::facts::{Agent, Said, is_transfer};
-use crate::{EarlyMark, HandedOver, PollAnswer, Timer};
+use crate::{EarlyMark, PollAnswer, TaskState, Timer};
 use rejoin_protocol::api::{DeliveryId, GracefulMark, GracefulReason, Registration, is_plausible_epoch};
 use rejoin_protocol::attributes::LEFT;
 use rejoin_protocol::{CallSid, Millis, ReservationSid, WorkerSid};
@@ -216,8 +216,8 @@ impl Call {
             .map(|(_, mark)| mark)
             .filter(|mark| mark.is_only_in_task())
             .all(|mark| mark.said_at() + UNCONFIRMED_FOR <= out.now);
-        let wraps = seen.task == Some(HandedOver::Wraps);
-        if seen.task == Some(HandedOver::Over) || (wraps && are_old) {
+        let wraps = seen.task == Some(TaskState::Wraps);
+        if seen.task == Some(TaskState::Over) || (wraps && are_old) {
             self.facts.marks.confirm_all();
             self.set_timer(out, Timer::Orphan, out.now);
         } else if out.config.watch_recovery > Millis(0) {

@@ -4,7 +4,7 @@ use crate::desk::*;
 use rejoin_protocol::api::{DeliveryId, GracefulReason, Stage};
 use rejoin_protocol::{Millis, ReservationSid, TaskSid, WorkerSid};
 use rejoin_recovery::{
-    Action, ConferenceEventKind, Event, HandedOver, LeaveReason, Next, Outcome, ParticipantFlags, PollAnswer,
+    Action, ConferenceEventKind, Event, LeaveReason, Next, Outcome, ParticipantFlags, PollAnswer, TaskState,
     Timer,
 };
 use serde_json::{Value, json};
@@ -53,7 +53,7 @@ fn ends_only_once_the_task_is_over(desk: &mut Desk) {
             ..PollAnswer::default()
         }))
     };
-    for stands in [Some(HandedOver::Wraps), None, Some(HandedOver::Waits)] {
+    for stands in [Some(TaskState::Wraps), None, Some(TaskState::Open)] {
         desk.fire(1, Timer::Orphan);
         assert_eq!(desk.take_actions(), [look.clone()], "the task is polled");
         desk.finish(look.clone(), alone(stands));
@@ -61,7 +61,7 @@ fn ends_only_once_the_task_is_over(desk: &mut Desk) {
     }
     desk.fire(1, Timer::Orphan);
     assert_eq!(desk.take_actions(), [look.clone()]);
-    desk.finish(look, alone(Some(HandedOver::Over)));
+    desk.finish(look, alone(Some(TaskState::Over)));
     desk.fire(1, Timer::Orphan);
     assert_eq!(desk.take_actions(), [end_conference()], "the call is ended once the task is over");
 }
@@ -83,7 +83,7 @@ fn a_conference_ends_a_minute_after_a_mark_found_only_in_the_task() {
         let seen = PollAnswer {
             participants,
             on_line: Some(true),
-            task: Some(HandedOver::Wraps),
+            task: Some(TaskState::Wraps),
             ..PollAnswer::default()
         };
         desk.read(&hang_up_in_task());

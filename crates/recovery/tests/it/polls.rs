@@ -6,9 +6,9 @@ use crate::marks_in_task::hang_up_in_task;
 use rejoin_protocol::api::{Failure, GracefulReason, Hello, Stage};
 use rejoin_protocol::{Millis, ReservationSid, TaskSid, WorkerSid, WorkflowSid};
 use rejoin_recovery::{
-    Action, Announcement, ConferenceEventKind, Config, CustomerHold, Effect, Event, HandedOver, Holder,
-    LeaveReason, LookUpAnswer, Machine, Next, Note, Outcome, ParticipantFlags, PollAnswer, Reconnect,
-    ReconnectState, Timer, UnreportedAgent,
+    Action, Announcement, ConferenceEventKind, Config, CustomerHold, Effect, Event, Holder, LeaveReason,
+    LookUpAnswer, Machine, Next, Note, Outcome, ParticipantFlags, PollAnswer, Reconnect, ReconnectState,
+    TaskState, Timer, UnreportedAgent,
 };
 
 impl Desk {
@@ -360,7 +360,7 @@ fn an_agent_who_completed_the_task_after_a_transfer_mark_is_not_lost() {
     desk.poll_shows(present(&[CUSTOMER]));
     desk.fire(1, Timer::Orphan);
     assert_eq!(desk.take_actions(), [transfer_poll()]);
-    let seen = PollAnswer { task: Some(HandedOver::Over), ..present(&[CUSTOMER]) };
+    let seen = PollAnswer { task: Some(TaskState::Over), ..present(&[CUSTOMER]) };
     desk.finish(transfer_poll(), Outcome::Polled(Box::new(seen)));
     assert_eq!(desk.stage(), None);
     desk.fire(1, Timer::Orphan);

@@ -4,8 +4,8 @@ use crate::desk::*;
 use rejoin_protocol::api::{GracefulReason, Hello, Holding, Registration, Stage};
 use rejoin_protocol::{Millis, TaskSid, WorkerSid, WorkflowSid};
 use rejoin_recovery::{
-    Action, Event, HandedOver, Holder, LeaveReason, Logged, LoggedWhat, Next, Outcome, ParticipantFlags,
-    PollAnswer, Timer,
+    Action, Event, Holder, LeaveReason, Logged, LoggedWhat, Next, Outcome, ParticipantFlags, PollAnswer,
+    TaskState, Timer,
 };
 
 /// Ada has handed the customer over, and the leg left for this reason.
@@ -19,12 +19,12 @@ fn handed_over(reason: LeaveReason) -> Desk {
 
 impl Desk {
     /// Some time later a poll shows this state of the task and the customer alone.
-    fn poll_shows_task(&mut self, task: HandedOver, hold: bool) {
+    fn poll_shows_task(&mut self, task: TaskState, hold: bool) {
         self.poll_shows_task_with(task, hold, None);
     }
 
     /// As [`Self::poll_shows_task`], and these attributes in the task.
-    fn poll_shows_task_with(&mut self, task: HandedOver, hold: bool, attributes: Option<String>) {
+    fn poll_shows_task_with(&mut self, task: TaskState, hold: bool, attributes: Option<String>) {
         self.fire(1, Timer::Orphan);
         assert_eq!(self.take_actions(), [transfer_poll()]);
         self.transfer_poll_shows(PollAnswer { attributes, ..alone(task, hold) });
@@ -37,7 +37,7 @@ impl Desk {
 }
 
 /// A poll that shows this state of the task and the customer alone.
-fn alone(task: HandedOver, hold: bool) -> PollAnswer {
+fn alone(task: TaskState, hold: bool) -> PollAnswer {
     let alone = ParticipantFlags { hold, ..ParticipantFlags::default() };
     let participants = [(leg(CUSTOMER), alone)].into();
     PollAnswer { participants, on_line: Some(true), task: Some(task), ..PollAnswer::default() }
@@ -46,8 +46,7 @@ fn alone(task: HandedOver, hold: bool) -> PollAnswer {
 #[test]
 fn a_customer_alone_after_a_transfer_that_nobody_takes_is_recovered() {
     for reason in [LeaveReason::HungUp, LeaveReason::UpdatedViaApi] {
-        for (task, hold) in [(HandedOver::Wraps, false), (HandedOver::Over, false), (HandedOver::Over, true)]
-        {
+        for (task, hold) in [(TaskState::Wraps, false), (TaskState::Over, false), (TaskState::Over, true)] {
             let mut desk = handed_over(reason);
             desk.poll_shows_task(task, hold);
             assert_eq!(desk.stage(), Some(Stage::Interrupted), "{reason:?} {task:?}");
@@ -69,7 +68,7 @@ fn a_held_customer_is_recovered_if_the_leg_hangs_up_after_a_cold_transfer() {
         desk.now = desk.now + Millis(500);
         desk.leave(1, ADA_LEG, LeaveReason::HungUp);
         desk.take_actions();
-        desk.transfer_poll_shows(alone(HandedOver::Wraps, true));
+        desk.transfer_poll_shows(alone(TaskState::Wraps, true));
         assert_eq!(desk.stage().is_some(), lost, "{reason:?}");
     }
     let mut desk = Desk::talking();
@@ -84,9 +83,9 @@ fn a_held_customer_is_recovered_if_the_leg_hangs_up_after_a_cold_transfer() {
     desk.now = desk.now.max(at);
     desk.handle(Event::Timer { conference: conference(1), timer: Timer::Watchdog });
     assert_eq!(desk.take_actions(), [look.clone()]);
-    desk.finish(look, Outcome::Polled(Box::new(alone(HandedOver::Wraps, true))));
+    desk.finish(look, Outcome::Polled(Box::new(alone(TaskState::Wraps, true))));
     desk.take_actions();
-    desk.transfer_poll_shows(alone(HandedOver::Wraps, true));
+    desk.transfer_poll_shows(alone(TaskState::Wraps, true));
     assert!(desk.stage().is_none());
 }
 
@@ -100,7 +99,7 @@ fn a_hang_up_after_a_refused_transfer_has_the_grace_period_for_a_mark() {
         desk.leave(1, ADA_LEG, LeaveReason::HungUp);
         desk.take_actions();
         desk.now = desk.now + Millis(100);
-        desk.transfer_poll_shows(alone(HandedOver::Wraps, false));
+        desk.transfer_poll_shows(alone(TaskState::Wraps, false));
         let asked = desk.take_actions();
         assert!(asked.is_empty(), "no ping and no announcement during the grace period: {asked:?}");
         if says_so {
@@ -132,7 +131,7 @@ fn a_customer_with_only_a_muted_listener_after_a_transfer_is_polled() {
 
 #[test]
 fn a_transfer_that_goes_on_is_left_alone_and_polled_every_five_minutes() {
-    for (task, hold) in [(HandedOver::Waits, true), (HandedOver::Waits, false), (HandedOver::Wraps, true)] {
+    for (task, hold) in [(TaskState::Open, true), (TaskState::Open, false), (TaskState::Wraps, true)] {
         let mut desk = handed_over(LeaveReason::UpdatedViaApi);
         desk.poll_shows_task(task, hold);
         assert!(desk.stage().is_none() && desk.take_actions().is_empty(), "{task:?}");
@@ -175,7 +174,7 @@ fn a_held_customer_is_recovered_if_the_task_log_shows_no_transfer() {
         let mut desk = handed_over(LeaveReason::UpdatedViaApi);
         desk.fire(1, Timer::Orphan);
         assert_eq!(desk.take_actions(), [transfer_poll()]);
-        desk.transfer_poll_shows(PollAnswer { log, ..alone(HandedOver::Wraps, true) });
+        desk.transfer_poll_shows(PollAnswer { log, ..alone(TaskState::Wraps, true) });
         assert_eq!(desk.stage(), lost.then_some(Stage::Interrupted), "{why}");
     }
 }
@@ -194,9 +193,9 @@ fn a_transfer_poll_is_repeated_when_an_event_arrived_meanwhile() {
     desk.now = desk.now + Millis(100);
     desk.hello(9, true, false);
     assert_eq!(desk.take_actions(), [transfer_poll()]);
-    desk.transfer_poll_shows(alone(HandedOver::Wraps, false));
+    desk.transfer_poll_shows(alone(TaskState::Wraps, false));
     assert_eq!(desk.take_actions(), [transfer_poll()]);
-    desk.transfer_poll_shows(alone(HandedOver::Wraps, false));
+    desk.transfer_poll_shows(alone(TaskState::Wraps, false));
     assert_eq!(desk.stage(), Some(Stage::Interrupted));
 }
 
@@ -214,7 +213,7 @@ fn an_agent_who_completes_the_task_on_the_call_after_a_transfer_is_not_lost() {
         if stays {
             desk.leave(1, ADA_LEG, LeaveReason::HungUp);
         }
-        desk.poll_shows_task(HandedOver::Over, false);
+        desk.poll_shows_task(TaskState::Over, false);
         assert_eq!(desk.stage().is_none(), let_go);
         if let_go {
             desk.fire(1, Timer::Orphan);
@@ -243,7 +242,7 @@ fn a_complete_mark_right_after_a_transfer_mark_counts_if_the_leg_hangs_up() {
             desk.leave(1, ADA_LEG, reason);
             desk.graceful(Complete);
         }
-        desk.poll_shows_task(HandedOver::Over, false);
+        desk.poll_shows_task(TaskState::Over, false);
         assert_eq!(desk.stage().is_none(), let_go, "{reason:?} {on_call}");
         if let_go {
             desk.fire(1, Timer::Orphan);
@@ -257,7 +256,7 @@ fn a_hang_up_mark_in_the_task_counts_after_a_refused_transfer() {
     let hung_up = marked_attributes(ADA, EPOCH, 3, GracefulReason::HangUp).to_string();
     for (attributes, lost) in [(Some(hung_up), false), (Some("{}".into()), true), (None, true)] {
         let mut desk = handed_over(LeaveReason::HungUp);
-        desk.poll_shows_task_with(HandedOver::Wraps, false, attributes);
+        desk.poll_shows_task_with(TaskState::Wraps, false, attributes);
         assert_eq!(desk.stage().is_some(), lost);
         if !lost {
             desk.fire(1, Timer::Orphan);
@@ -297,7 +296,7 @@ fn an_unregistered_colleague_is_lost_by_the_only_other_wrapping_reservation() {
         desk.join(1, 0xb1, false);
         desk.leave(1, 0xb1, LeaveReason::HungUp);
         assert_eq!(desk.take_actions(), [transfer_poll()]);
-        desk.transfer_poll_shows(PollAnswer { wrapping, ..alone(HandedOver::Wraps, true) });
+        desk.transfer_poll_shows(PollAnswer { wrapping, ..alone(TaskState::Wraps, true) });
         assert_eq!(desk.stage_of(BO), lost.then_some(Stage::Interrupted));
         assert!(desk.stage().is_none());
     }
@@ -310,7 +309,7 @@ fn an_unregistered_colleague_is_lost_by_the_only_other_wrapping_reservation() {
     assert!(desk.take_actions().is_empty());
     desk.fire(1, Timer::Orphan);
     desk.take_actions();
-    desk.transfer_poll_shows(PollAnswer { wrapping: vec![wraps(BO)], ..alone(HandedOver::Wraps, true) });
+    desk.transfer_poll_shows(PollAnswer { wrapping: vec![wraps(BO)], ..alone(TaskState::Wraps, true) });
     assert!(desk.stage_of(BO).is_none());
 }
 
@@ -354,7 +353,7 @@ fn an_agent_lost_after_an_unmarked_transfer_is_found_by_reservation() {
     assert_eq!(desk.take_actions(), [transfer_poll()]);
     let wraps =
         Holder { worker: WorkerSid::numbered(BO), name: "Bo".into(), reservation: reservation_of(BO, 1) };
-    desk.transfer_poll_shows(PollAnswer { wrapping: vec![wraps], ..alone(HandedOver::Wraps, true) });
+    desk.transfer_poll_shows(PollAnswer { wrapping: vec![wraps], ..alone(TaskState::Wraps, true) });
     assert_eq!(desk.stage_of(BO), Some(Stage::Interrupted));
     assert_eq!(desk.stage_of(ADA), None);
     // A program has removed that leg, too.
@@ -439,7 +438,7 @@ fn a_colleague_without_a_reported_leg_is_lost_by_the_wrapping_reservation() {
         let mut desk = handed_over(LeaveReason::UpdatedViaApi);
         desk.fire(1, Timer::Orphan);
         assert_eq!(desk.take_actions(), [transfer_poll()]);
-        desk.transfer_poll_shows(PollAnswer { wrapping, ..alone(HandedOver::Wraps, true) });
+        desk.transfer_poll_shows(PollAnswer { wrapping, ..alone(TaskState::Wraps, true) });
         assert_eq!(desk.stage_of(BO), lost.then_some(Stage::Interrupted));
         assert!(desk.stage().is_none());
         if lost {
@@ -483,7 +482,7 @@ fn an_unregistered_colleague_whose_transfer_is_refused_is_lost() {
     let mut desk = gone(LeaveReason::HungUp);
     let wraps =
         Holder { worker: WorkerSid::numbered(BO), name: "Bo".into(), reservation: reservation_of(BO, 1) };
-    desk.transfer_poll_shows(PollAnswer { wrapping: vec![wraps], ..alone(HandedOver::Wraps, true) });
+    desk.transfer_poll_shows(PollAnswer { wrapping: vec![wraps], ..alone(TaskState::Wraps, true) });
     assert_eq!(desk.stage_of(BO), Some(Stage::Interrupted));
     // Bo's next page says hello.
     let mut desk = gone(LeaveReason::HungUp);
@@ -540,7 +539,7 @@ fn a_late_mark_of_a_refused_transfer_leads_to_a_recovery_after_all() {
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
     desk.graceful(GracefulReason::ColdTransfer);
     assert_eq!(desk.stage(), Some(Stage::Graceful));
-    desk.poll_shows_task(HandedOver::Over, false);
+    desk.poll_shows_task(TaskState::Over, false);
     assert_eq!(desk.stage(), Some(Stage::Interrupted));
     let ends = |action: &Action| matches!(action, Action::EndConference { .. });
     assert!(!desk.take_actions().iter().any(ends));
@@ -554,7 +553,7 @@ fn a_refused_transfer_mark_in_the_task_is_not_applied_again() {
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
     desk.read(&said);
     assert_eq!(desk.stage(), Some(Stage::Graceful));
-    desk.poll_shows_task(HandedOver::Over, false);
+    desk.poll_shows_task(TaskState::Over, false);
     desk.take_actions();
     desk.read(&said);
     assert_eq!(desk.stage(), Some(Stage::Interrupted));
@@ -825,7 +824,7 @@ fn deleted_after_a_transfer(registers: &[u128]) -> Desk {
         "Twilio will never name the owners, so the query is not repeated"
     );
     desk.take_actions();
-    desk.transfer_poll_shows(alone(HandedOver::Over, true));
+    desk.transfer_poll_shows(alone(TaskState::Over, true));
     desk
 }
 
@@ -858,7 +857,7 @@ fn a_taker_with_an_unseen_leg_is_lost_if_a_poll_shows_the_customer_alone() {
         let polls = |action: &Action| matches!(action, Action::PollConference { .. });
         let poll = desk.take_actions().into_iter().find(polls).expect("a poll for the leg");
         let ada = ada_is_there.then_some((leg(ADA_LEG), ParticipantFlags::default()));
-        let mut there = alone(HandedOver::Waits, false);
+        let mut there = alone(TaskState::Open, false);
         there.participants.extend(ada);
         desk.finish(poll, Outcome::Polled(Box::new(there)));
         let lost = (!ada_is_there).then_some(Stage::Interrupted);

@@ -4,8 +4,8 @@ use super::{Executor, of_recovery};
 use rejoin_protocol::attributes as names;
 use rejoin_protocol::{CallSid, ConferenceSid, Millis, RecoveryId, ReservationSid, TaskSid, WorkerSid};
 use rejoin_recovery::{
-    Action, Call, HandedOver, Holder, Logged, LoggedWhat, ParticipantFlags, PollAnswer, Reconnect,
-    ReconnectState,
+    Action, Call, Holder, Logged, LoggedWhat, ParticipantFlags, PollAnswer, Reconnect, ReconnectState,
+    TaskState,
 };
 use rejoin_twilio::{Error, Event, Participant, Reservation};
 use serde_json::Value;
@@ -30,7 +30,7 @@ impl Executor {
             None => vec![],
         };
         let asked = match handed_over {
-            Some(task) => self.handed_over(task).await?,
+            Some(task) => self.task_state(task).await?,
             None => PollAnswer::default(),
         };
         Ok(PollAnswer { participants, on_line, reconnects, ..asked })
@@ -83,11 +83,11 @@ impl Executor {
     }
 
     /// The state of a task, its attributes, and who has it or wraps it up.
-    async fn handed_over(&self, task: &TaskSid) -> Result<PollAnswer, Error> {
+    async fn task_state(&self, task: &TaskSid) -> Result<PollAnswer, Error> {
         let found = match self.client.fetch_task(task).await {
             Ok(found) => found,
             Err(Error::Gone) => {
-                return Ok(PollAnswer { task: Some(HandedOver::Over), ..PollAnswer::default() });
+                return Ok(PollAnswer { task: Some(TaskState::Over), ..PollAnswer::default() });
             }
             Err(error) => return Err(error),
         };
@@ -95,7 +95,7 @@ impl Executor {
         let stands = match found.assignment_status.as_str() {
             "completed" | "canceled" => {
                 wrapping = self.holders(task, "completed").await?;
-                HandedOver::Over
+                TaskState::Over
             }
             "wrapping" => {
                 let mut reservations = self.client.list_reservations(task).await?;
@@ -104,17 +104,17 @@ impl Executor {
                 reservations.retain(|found| found.reservation_status == "wrapping");
                 wrapping.extend(reservations.into_iter().map(holder));
                 if waits {
-                    HandedOver::Waits
+                    TaskState::Open
                 } else {
                     log = self.log(task).await?;
-                    HandedOver::Wraps
+                    TaskState::Wraps
                 }
             }
             "assigned" => {
                 accepted = self.holders(task, "accepted").await?;
-                HandedOver::Waits
+                TaskState::Open
             }
-            _ => HandedOver::Waits,
+            _ => TaskState::Open,
         };
         let (task, attributes) = (Some(stands), found.attributes);
         Ok(PollAnswer { task, attributes, wrapping, accepted, log, ..PollAnswer::default() })

@@ -9,8 +9,8 @@ use rejoin_protocol::api::{
 use rejoin_protocol::attributes::LEFT;
 use rejoin_protocol::{ConferenceSid, RecoveryId, TaskSid, WorkerSid, WorkflowSid};
 use rejoin_recovery::{
-    Absent, Action, Call, ConferenceEvent, ConferenceEventKind, Event, HandedOver, LeaveReason, Outcome,
-    ParticipantFlags, PollAnswer,
+    Absent, Action, Call, ConferenceEvent, ConferenceEventKind, Event, LeaveReason, Outcome,
+    ParticipantFlags, PollAnswer, TaskState,
 };
 use std::collections::BTreeMap;
 
@@ -305,7 +305,7 @@ impl World {
                 let seen = PollAnswer {
                     participants: here.chain([CUSTOMER]).map(flags).collect(),
                     on_line: Some(true),
-                    task: Some(HandedOver::Over),
+                    task: Some(TaskState::Over),
                     ..PollAnswer::default()
                 };
                 Outcome::Polled(Box::new(seen))
