@@ -96,6 +96,8 @@ pub enum ConferenceCallbackEvent {
     AnnouncementEnd {
         /// The only leg that heard it.
         leg: Option<CallSid>,
+        /// `AnnounceUrl`: the document that was played.
+        url: Option<String>,
     },
     /// Any other event: speech, or one that Twilio may add.
     Other,
@@ -135,6 +137,7 @@ impl ConferenceCallback {
             }
             "announcement-end" | "announcement-fail" => ConferenceCallbackEvent::AnnouncementEnd {
                 leg: get(params, "CallSid").map(|_| leg(params)).transpose()?,
+                url: get(params, "AnnounceUrl").map(str::to_owned),
             },
             _ => ConferenceCallbackEvent::Other,
         };
@@ -290,11 +293,14 @@ mod tests {
             ("participant-unhold", all.to_vec(), modify.clone()),
             ("participant-mute", all.to_vec(), modify.clone()),
             ("participant-unmute", all.to_vec(), modify),
-            ("announcement-end", vec![], ConferenceCallbackEvent::AnnouncementEnd { leg: None }),
+            ("announcement-end", vec![], ConferenceCallbackEvent::AnnouncementEnd { leg: None, url: None }),
             (
                 "announcement-fail",
-                vec![who],
-                ConferenceCallbackEvent::AnnouncementEnd { leg: Some(leg.clone()) },
+                vec![who, ("AnnounceUrl", "https://example.com/words")],
+                ConferenceCallbackEvent::AnnouncementEnd {
+                    leg: Some(leg.clone()),
+                    url: Some("https://example.com/words".to_owned()),
+                },
             ),
             ("participant-speech-start", vec![], ConferenceCallbackEvent::Other),
         ];

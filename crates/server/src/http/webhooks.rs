@@ -56,10 +56,10 @@ pub(super) fn event(callback: ConferenceCallback) -> Option<ConferenceEvent> {
         ConferenceCallbackEvent::Modify { leg, flags } => {
             ConferenceEventKind::Modify { leg, flags: participant_flags(flags) }
         }
-        ConferenceCallbackEvent::AnnouncementEnd { leg: None } => ConferenceEventKind::AnnouncementEnd,
-        ConferenceCallbackEvent::AnnouncementEnd { leg: Some(_) } | ConferenceCallbackEvent::Other => {
-            return None;
+        ConferenceCallbackEvent::AnnouncementEnd { leg: None, url } if is_ours(url.as_deref()) => {
+            ConferenceEventKind::AnnouncementEnd
         }
+        ConferenceCallbackEvent::AnnouncementEnd { .. } | ConferenceCallbackEvent::Other => return None,
     };
     Some(ConferenceEvent {
         conference: callback.conference,
@@ -69,6 +69,12 @@ pub(super) fn event(callback: ConferenceCallback) -> Option<ConferenceEvent> {
         owner: None,
         kind,
     })
+}
+
+/// True for what this server, another one or the fallback had played: another plugin may play words of its own, and our words
+/// may still come after them. `None`: Twilio does not say what was played.
+fn is_ours(announced: Option<&str>) -> bool {
+    announced.is_none_or(|url| ["/twiml/announce/", "/twiml/comfort"].iter().any(|ours| url.contains(ours)))
 }
 
 fn participant_flags(flags: Flags) -> ParticipantFlags {
@@ -88,5 +94,34 @@ fn leave_reason(reason: Option<&str>) -> LeaveReason {
         Some("moderator_ended_conference") => LeaveReason::ModeratorEnded,
         Some("participant_add_failed") => LeaveReason::AddFailed,
         Some(_) | None => LeaveReason::Unknown,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rejoin_protocol::{CallSid, ConferenceSid};
+
+    fn ended(leg: Option<CallSid>, url: Option<&str>) -> Option<ConferenceEventKind> {
+        let event = ConferenceCallbackEvent::AnnouncementEnd { leg, url: url.map(str::to_owned) };
+        let conference = ConferenceSid::numbered(1);
+        let callback =
+            ConferenceCallback { conference, friendly_name: String::new(), sequence: 1, label: None, event };
+        super::event(callback).map(|event| event.kind)
+    }
+
+    #[test]
+    fn the_end_of_words_that_another_plugin_had_played_is_not_the_end_of_ours() {
+        let ours = [
+            "https://rejoin.example.com/twiml/announce/RJ00000000000000000000000000000001#ct=2000",
+            "https://rejoin.example.com/twiml/announce/none",
+            "https://rejoin.example.com/twiml/comfort",
+            "https://fallback.example.com/base/twiml/comfort",
+        ];
+        for url in ours.map(Some).into_iter().chain([None]) {
+            assert_eq!(ended(None, url), Some(ConferenceEventKind::AnnouncementEnd), "{url:?}");
+            assert_eq!(ended(Some(CallSid::numbered(1)), url), None, "one leg heard it: {url:?}");
+        }
+        assert_eq!(ended(None, Some("https://other.example.com/recording-notice.xml")), None);
     }
 }
