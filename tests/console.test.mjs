@@ -386,6 +386,8 @@ test('a call is found by its name, drawn, and told on by itself', async () => {
   await page.getByRole('link', { name: sid('CA', 0x101) }).click();
   await page.locator('rejoin-timeline').waitFor();
   await page.locator('#mode', { hasText: 'Live' }).waitFor();
+  const words = page.getByLabel('With');
+  await words.fill('participant');
   const hello = await fetch(`${address}/v1/hello`, {
     method: 'POST',
     body: JSON.stringify({ epoch: 2, holdings: [], unavailable: false }),
@@ -393,6 +395,11 @@ test('a call is found by its name, drawn, and told on by itself', async () => {
   });
   assert.equal(hello.status, 200, await hello.text());
   await page.locator('rejoin-timeline', { hasText: 'requeueing' }).waitFor();
+  // Whoever filters goes on typing.
+  await page.keyboard.type('-join');
+  assert.equal(await words.inputValue(), 'participant-join');
+  const rows = page.locator('rejoin-timeline tbody tr[data-kind]:visible');
+  assert.ok((await rows.allTextContents()).every((text) => text.includes('participant-join')));
   assert.doesNotMatch(await page.content(), /Ada|Lovelace/);
   await page.getByLabel('Find a call or a conversation').fill('+15550100');
   await page.keyboard.press('Enter');

@@ -232,6 +232,45 @@ test('filters, keys and the overview', async () => {
   await close();
 });
 
+test('what takes the place of a timeline goes on where the reader was', async () => {
+  const { page, complaints, close } = await open(fileOf(pages[0]));
+  const replaced = () =>
+    page.evaluate((html) => {
+      const one = /** @type {any} */ (document.querySelector('rejoin-timeline'));
+      const state = one.state();
+      one.outerHTML = html;
+      /** @type {any} */ (document.querySelector('rejoin-timeline')).resume(state);
+      return document.contains(one);
+    }, fragmentOf(pages[0]));
+  const words = page.getByLabel('With');
+  const of = page.getByLabel('Of');
+  await page.getByLabel(/^answers/).uncheck();
+  await of.selectOption({ index: 1 });
+  const lane = await of.inputValue();
+  await page.getByText('How to read this page').click();
+  await words.fill('agnt');
+  for (const key of ['ArrowLeft', 'ArrowLeft']) await page.keyboard.press(key);
+  const shown = () => page.locator('output').textContent();
+  assert.equal(await replaced(), false);
+  await page.keyboard.type('e');
+  assert.equal(await words.inputValue(), 'agent', 'the focus and the caret stay');
+  assert.equal(await of.inputValue(), lane);
+  assert.equal(await page.locator('details[open]').count(), 1);
+  assert.equal(await page.getByLabel(/^answers/).isChecked(), false);
+  const few = await shown();
+  await page.keyboard.press('Tab');
+  const here = () => page.evaluate(() => document.activeElement?.closest('tr')?.textContent);
+  const row = await here();
+  assert.ok(row);
+  const told = await page.locator('.detail pre').textContent();
+  await replaced();
+  assert.equal(await here(), row);
+  assert.equal(await page.locator('.detail pre').textContent(), told);
+  assert.equal(await shown(), few);
+  assert.deepEqual(complaints, []);
+  await close();
+});
+
 test('without its script a page is a list', async () => {
   const { page, close } = await open(fileOf(pages[0]), { javaScriptEnabled: false });
   const row = page.locator('tbody tr[data-lanes]').first();

@@ -16,6 +16,10 @@
   const lanesOf = (row) => row.dataset.lanes?.split(' ').map(Number) ?? [];
   const button = (row) => row.querySelector('button');
   const time = (row) => row.querySelector('th');
+  /** The title of a part that opens, without what is counted in it. */
+  const titleOf = (part) => part.querySelector('summary').textContent.split(':')[0];
+  /** What tells a control of the filters from the others: a box by what it shows. */
+  const nameOf = (control) => (control.type === 'checkbox' ? control.value : control.type);
 
   /** The time of day; nothing for a time that no calendar has. */
   function clock(millis) {
@@ -58,7 +62,38 @@
       this.filter();
     }
 
+    /** What the reader has set, and where they are, for the timeline that takes the place of this one. */
+    state() {
+      const here = document.activeElement;
+      return {
+        off: this.kinds.filter((box) => !box.checked).map((box) => box.value),
+        lane: this.lane.selectedOptions[0]?.text,
+        words: this.words.value,
+        control: this.querySelector('form').contains(here) ? nameOf(here) : undefined,
+        caret: this.words.selectionEnd,
+        entered: this.table.contains(here) ? here.closest('tr')?.textContent : undefined,
+        told: this.told?.textContent,
+        open: [...this.querySelectorAll('details[open]')].map(titleOf),
+      };
+    }
+
+    /** Goes on where the reader was. */
+    resume({ off, lane, words, control, caret, entered, told, open }) {
+      for (const part of this.querySelectorAll('details')) part.open = open.includes(titleOf(part));
+      for (const box of this.kinds) box.checked = !off.includes(box.value);
+      for (const option of this.lane.options) option.selected = option.text === lane;
+      this.words.value = words;
+      this.filter();
+      const row = (text) => text && this.rows.find((it) => it.textContent === text);
+      if (row(told)) this.tell(row(told));
+      const controls = [...this.kinds, this.lane, this.words];
+      const here = row(entered) ? button(row(entered)) : controls.find((it) => nameOf(it) === control);
+      here?.focus({ preventScroll: true });
+      if (here === this.words) this.words.setSelectionRange(caret, caret);
+    }
+
     tell(row) {
+      this.told = row;
       const [who, what, more] = button(row).querySelectorAll('span');
       const at = this.dataset.began ? clock(Number(this.dataset.began) + 1000 * time(row).textContent) : '';
       const running = row.dataset.faults ? `Goes wrong now: ${row.dataset.faults}` : '';

@@ -30,9 +30,12 @@
   const update = ({ id, html }) => {
     const before = byId(id);
     if (!before) return;
-    // A timeline's script has styled its rows, and styles a new one as a whole.
-    if (before.querySelector('rejoin-timeline')) before.outerHTML = html;
-    else Idiomorph.morph(before, html);
+    const timeline = before.querySelector('rejoin-timeline');
+    if (!timeline) return Idiomorph.morph(before, html);
+    // Its script has placed its rows, and places those of a new one as a whole. Without that script there is no state.
+    const state = timeline.state?.();
+    before.outerHTML = html;
+    if (state) byId(id).querySelector('rejoin-timeline')?.resume(state);
   };
 
   const close = () => {
