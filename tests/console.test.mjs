@@ -395,7 +395,7 @@ test('a call is found by its name, drawn, and told on by itself', async () => {
   });
   assert.equal(hello.status, 200, await hello.text());
   await page.locator('rejoin-timeline', { hasText: 'requeueing' }).waitFor();
-  // Whoever filters goes on typing.
+  // The operator keeps typing in the filter.
   await page.keyboard.type('-join');
   assert.equal(await words.inputValue(), 'participant-join');
   const rows = page.locator('rejoin-timeline tbody tr[data-kind]:visible');
