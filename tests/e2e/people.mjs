@@ -476,8 +476,9 @@ export class Agent {
   }
 
   /** F5. */
+  /** Until the old page is gone: on a busy machine the new one may be back on the call before all of it is loaded. */
   async refreshes() {
-    await this.page.reload();
+    await this.page.reload({ waitUntil: 'commit' });
   }
 
   /** Types another address into the tab. */
