@@ -475,8 +475,7 @@ export class Agent {
     });
   }
 
-  /** F5. */
-  /** Until the old page is gone: on a busy machine the new one may be back on the call before all of it is loaded. */
+  /** F5, until the old page is gone: on a busy machine the new one may be back on the call before all of it is loaded. */
   async refreshes() {
     await this.page.reload({ waitUntil: 'commit' });
   }
