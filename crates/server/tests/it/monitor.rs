@@ -104,7 +104,8 @@ fn settings(options: &[(&str, &str)]) -> MonitorSettings {
         settings: MonitorSettings,
     }
     let fast = [("monitor-every-ms", "100"), ("monitor-timeout-ms", "1500")];
-    let options = fast.iter().chain(options).map(|(name, value)| format!("--{name}={value}"));
+    let fast = fast.iter().filter(|(name, _)| options.iter().all(|(other, _)| other != name));
+    let options = fast.chain(options).map(|(name, value)| format!("--{name}={value}"));
     let arguments = std::iter::once("x".to_owned()).chain(options);
     <Only as clap::Parser>::try_parse_from(arguments).unwrap().settings
 }
