@@ -58,18 +58,26 @@ pub(super) fn rms(samples: &[i16]) -> f64 {
 pub(super) fn peak_hz(samples: &[i16]) -> Option<u32> {
     // Goertzel over blocks of 100 ms: a bin is then 10 Hz wide, so steps of 10 Hz miss nothing.
     let power = |hz: u32| -> f64 { samples.chunks(RATE / 10).map(|b| goertzel(b, hz)).sum() };
-    (200..=3400)
-        .step_by(10)
-        .map(|hz| (power(hz), hz))
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .filter(|_| rms(samples) > 20.0)
-        .map(|(_, hz)| hz)
+    if is_silence(samples) {
+        return None;
+    }
+    let powers = (200..=3400).step_by(10).map(|hz| (power(hz), hz));
+    powers.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, hz)| hz)
+}
+
+/// Nothing in it would be heard: there are no frequencies to look for.
+fn is_silence(samples: &[i16]) -> bool {
+    rms(samples) <= 20.0
 }
 
 /// Every prominent frequency of the telephone band, to the nearest 10 Hz: several voices speak at once, and some of
 /// them in bursts. Each frequency counts by its loudest tenth of a second.
 pub(super) fn tones(samples: &[i16]) -> Vec<u32> {
     const STEP: usize = 10;
+    // A second with a tone in a tenth of it that counts below is louder.
+    if is_silence(samples) {
+        return Vec::new();
+    }
     let loudest = |hz: usize| {
         let blocks = samples.chunks_exact(RATE / 10).map(|block| goertzel(block, hz as u32));
         // From the power of a sine's bin to its root mean square.
@@ -88,7 +96,13 @@ pub(super) fn tones(samples: &[i16]) -> Vec<u32> {
 
 fn goertzel(block: &[i16], hz: u32) -> f64 {
     let k = 2.0 * (std::f64::consts::TAU * f64::from(hz) / RATE as f64).cos();
-    let (a, b) = block.iter().fold((0.0, 0.0), |(a, b), &s| (f64::from(s) + k * a - b, a));
+    let (mut a, mut b) = (0.0, 0.0);
+    let mut at = 0;
+    // Half of what the twin does during a story: in a debug build an iterator takes four times as long.
+    while at < block.len() {
+        (a, b) = (f64::from(block[at]) + k * a - b, a);
+        at += 1;
+    }
     a * a + b * b - k * a * b
 }
 
