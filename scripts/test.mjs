@@ -4,7 +4,7 @@
 // `--lanes N` plays N stories side by side, `--browser firefox` plays the stories that depend on the browser in Firefox, `--pictures` puts the screenshots of the run into docs/images.
 // scripts/lib/parts.mjs lists the parts.
 
-import { copyFileSync, mkdirSync, readFileSync, statSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readFileSync, statSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
@@ -16,7 +16,7 @@ import { keepInMemory } from './lib/memory.mjs';
 import { BUILD, END_TO_END, OLDEST, PARTS, UNITS, choose } from './lib/parts.mjs';
 import { env, root, run } from './lib/run.mjs';
 import { Advice, giveUp, say, sinceStart, step } from './lib/say.mjs';
-import { chromium, postgres, setup } from './lib/setup.mjs';
+import { chromium, headlessShell, postgres, setup } from './lib/setup.mjs';
 import { table } from './lib/times.mjs';
 
 /** Parts that are more than one command. @type {Record<string, (heard: (text: string) => void) => Promise<unknown>>} */
@@ -91,11 +91,18 @@ async function main() {
   }
   await setup({ tests: !values.quick });
   const browser = await chromium({ driver: !values.quick });
+  const shell = await headlessShell(browser);
   const onPostgres = values.quick ? [UNITS] : [UNITS, END_TO_END];
   if (parts.some(({ name }) => onPostgres.includes(name))) await postgres();
   // After the set-up, which installs gigabytes.
   keepInMemory();
-  Object.assign(env, { CHROMIUM: browser, RUST_TEST_THREADS: process.env.RUST_TEST_THREADS ?? THREADS });
+  // What makes the second compilation faster makes the first one slower: by a sixth for the tests.
+  if (!existsSync(path.join(root, 'target/debug'))) env.CARGO_INCREMENTAL ??= '0';
+  Object.assign(env, {
+    CHROMIUM: browser,
+    HEADLESS_SHELL: shell,
+    RUST_TEST_THREADS: process.env.RUST_TEST_THREADS ?? THREADS,
+  });
   let passed = 0;
   let unsteady = 0;
   /** @type {string[]} */
@@ -109,7 +116,7 @@ async function main() {
     if (!ready.length) return true;
     const { runAll } = await import('../tests/e2e/run.mjs');
     const { quick, story } = values;
-    const options = { browser, quick, only: story, lanes, flexes: ready };
+    const options = { browser, shell, quick, only: story, lanes, flexes: ready };
     const stories = inFirefox
       ? await withFirefox((firefox) => runAll({ ...options, firefox }))
       : await runAll(options);

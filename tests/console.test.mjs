@@ -127,7 +127,10 @@ before(async () => {
     break;
   }
   assert.ok(address, 'the server listens');
-  browser = await chromium.launch({ executablePath: await installed(), args: ['--no-sandbox'] });
+  browser = await chromium.launch({
+    executablePath: process.env.HEADLESS_SHELL ?? (await installed()),
+    args: ['--no-sandbox'],
+  });
 });
 
 after(async () => {

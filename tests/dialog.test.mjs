@@ -43,7 +43,7 @@ let browser;
 before(async () => {
   mkdirSync(pictures, { recursive: true });
   browser = await chromium.launch({
-    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+    executablePath: process.env.HEADLESS_SHELL ?? '/usr/bin/chromium',
     args: ['--no-sandbox'],
   });
 });

@@ -37,7 +37,7 @@ let browser, server, origin, page, requests, reply, streams, sockets, context, c
 before(async () => {
   mkdirSync(pictures, { recursive: true });
   browser = await chromium.launch({
-    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+    executablePath: process.env.HEADLESS_SHELL ?? '/usr/bin/chromium',
     args: ['--no-sandbox', '--use-fake-device-for-media-stream', AUTOPLAY],
     ignoreDefaultArgs: ['--autoplay-policy=no-user-gesture-required'],
   });

@@ -47,7 +47,7 @@ let origin = '';
 before(async () => {
   mkdirSync(pictures, { recursive: true });
   browser = await chromium.launch({
-    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+    executablePath: process.env.HEADLESS_SHELL ?? '/usr/bin/chromium',
     args: ['--no-sandbox'],
   });
   server = http.createServer((request, response) => {

@@ -61,7 +61,7 @@ const PAGE = `<!doctype html><title>phone</title><script>
 before(async () => {
   demo = await startDemo({ dir: path.join(root, 'target/voice-sdk'), latencyMs: 0 });
   twilio = new Twilio(demo);
-  browsers = new Browsers(await installed());
+  browsers = new Browsers(await installed(), { shell: process.env.HEADLESS_SHELL });
   for (const { from } of SDKS) {
     const contents = `import { Device } from '${from}';
       import { createEffects } from './js-shim/flex-effects.js';

@@ -1,7 +1,7 @@
 // Browsers of the agents. Each sign-in has one of its own, with a profile in which is nothing but Flex as the browser has
 // compiled it before: without that, two thirds of a story's time would be the compiling of 17 MB, once for each agent.
 
-import { execFile, execFileSync } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -71,13 +71,36 @@ function discard(/** @type {string} */ folder) {
 /** The profile of each agent's browser, by its only context. @type {WeakMap<Context, string>} */
 const profiles = new WeakMap();
 
-/** Kills a browser that was opened for one agent, with all its processes. */
-export async function killBrowser(/** @type {Context} */ context) {
+/**
+ * The processes of a browser that was opened for one agent. Not all name its profile: those of the headless shell are found by
+ * their parents.
+ * @returns {Array<{pid: number, args: string}>}
+ */
+function processesOf(/** @type {Context} */ context) {
   const profile = profiles.get(context);
   if (!profile) throw new Error('this browser was not opened for one agent');
+  const all = execFileSync('ps', ['-ww', '-eo', 'pid=,ppid=,args='], { encoding: 'utf8', maxBuffer: 1 << 26 })
+    .split('\n')
+    .flatMap((line) => {
+      const [, pid, parent, args = ''] = /^\s*(\d+)\s+(\d+)\s(.*)$/.exec(line) ?? [];
+      return pid ? [{ pid: Number(pid), parent: Number(parent), args }] : [];
+    });
+  const found = new Set(all.filter(({ args }) => args.includes(`user-data-dir=${profile}`)));
+  // A set goes on to what is added while it is gone through.
+  for (const { pid } of found) for (const each of all) if (each.parent === pid) found.add(each);
+  return [...found];
+}
+
+/** Kills a browser that was opened for one agent, with all its processes. */
+export async function killBrowser(/** @type {Context} */ context) {
   const closed = new Promise((done) => context.once('close', done));
-  // 1: some of its processes had ended by then.
-  execFile('pkill', ['-KILL', '-f', `user-data-dir=${profile}`], () => {});
+  for (const { pid } of processesOf(context)) {
+    try {
+      process.kill(pid, 'SIGKILL');
+    } catch {
+      // It ended with the one before it.
+    }
+  }
   await closed;
 }
 
@@ -87,24 +110,24 @@ export async function killBrowser(/** @type {Context} */ context) {
  * @returns {() => void} connects it again
  */
 export function cutNetwork(/** @type {Context} */ context) {
-  const profile = profiles.get(context);
-  if (!profile) throw new Error('this browser was not opened for one agent');
-  const found = execFileSync('pgrep', ['-f', `network.mojom.NetworkService.*user-data-dir=${profile}`]);
-  const pid = Number(found);
-  process.kill(pid, 'SIGSTOP');
-  return () => process.kill(pid, 'SIGCONT');
+  const network = processesOf(context).find(({ args }) => args.includes('network.mojom.NetworkService'));
+  if (!network) throw new Error('this browser has no process for the network');
+  process.kill(network.pid, 'SIGSTOP');
+  return () => process.kill(network.pid, 'SIGCONT');
 }
 
 export class Browsers {
   /**
    * @param {string} executablePath of Chromium
-   * @param {import('../../scripts/lib/firefox.mjs').Firefox} [firefox] which the agents have then, instead of Chromium
+   * @param {{shell?: string, firefox?: import('../../scripts/lib/firefox.mjs').Firefox}} [options] `shell`: of its headless shell,
+   *   for all who need neither its permission prompts nor its back/forward cache; `firefox`: what the agents have, instead of Chromium
    */
-  constructor(executablePath, firefox) {
+  constructor(executablePath, { shell = executablePath, firefox } = {}) {
     this.executablePath = executablePath;
+    this.shell = shell;
     this.firefox = firefox;
     this.folder = mkdtempSync(path.join(tmpdir(), 'rejoin-browsers-'));
-    /** @type {Map<string, string>} profiles that have compiled what a desktop at this address loads */
+    /** Profiles that have compiled what a desktop loads, by browser and address. @type {Map<string, string>} */
     this.compiled = new Map();
     /** @type {Promise<import('playwright-core').Browser> | undefined} */
     this.shared = undefined;
@@ -113,7 +136,7 @@ export class Browsers {
   /** One for those who load little: each gets a context of its own. */
   any() {
     this.shared ??= chromium.launch({
-      executablePath: this.executablePath,
+      executablePath: this.shell,
       headless: true,
       args: chromeArgs,
     });
@@ -129,23 +152,28 @@ export class Browsers {
    * Starts a browser for one agent. Its only context is given back; closing that ends it.
    * @param {string} origin what the agent will open
    * @param {(context: Context) => Promise<void>} compile opens it in a browser, twice: from the second time on Chromium
-   *   keeps what it has compiled. Asked for once an origin
+   *   keeps what it has compiled. Asked for once an origin and browser
    * @param {{strict?: boolean, keepsPages?: boolean, microphone?: number}} [options] `microphone`: the tone that it hears, in Firefox
    */
   async open(origin, compile, { strict = false, keepsPages = false, microphone = BEEP_HZ } = {}) {
     if (this.firefox) return this.#launchFirefox(this.firefox, microphone);
-    let compiled = this.compiled.get(origin);
+    const browser = { executablePath: strict || keepsPages ? this.executablePath : this.shell };
+    const where = `${browser.executablePath} ${origin}`;
+    let compiled = this.compiled.get(where);
     if (!compiled) {
       compiled = mkdtempSync(path.join(this.folder, 'compiled-'));
-      const context = await this.#launch(compiled);
+      const context = await this.#launch(compiled, browser);
       await compile(context).finally(() => context.close());
-      this.compiled.set(origin, compiled);
+      this.compiled.set(where, compiled);
     }
     const profile = mkdtempSync(path.join(this.folder, 'profile-'));
     for (const part of SCRIPTS) {
       cpSync(path.join(compiled, part), path.join(profile, part), { recursive: true });
     }
-    const context = await this.#launch(profile, strict ? STRICT : keepsPages ? KEEPING : {});
+    const context = await this.#launch(profile, {
+      ...browser,
+      ...(strict ? STRICT : keepsPages ? KEEPING : {}),
+    });
     context.once('close', () => discard(profile));
     profiles.set(context, profile);
     return context;

@@ -112,12 +112,12 @@ const storiesOn = (/** @type {Flex} */ flex) =>
     : onOldest;
 
 /**
- * @param {{browser: string, firefox?: import('../../scripts/lib/firefox.mjs').Firefox, only?: string, quick?: boolean, lanes?: number, flexes: Flex[]}} options
- *   `firefox`: the agents have it, instead of Chromium; `only`: a part of the titles to play; `quick`: one story for each main
+ * @param {{browser: string, shell?: string, firefox?: import('../../scripts/lib/firefox.mjs').Firefox, only?: string, quick?: boolean, lanes?: number, flexes: Flex[]}} options
+ *   `shell`: the headless shell of the browser; `firefox`: the agents have it, instead of Chromium; `only`: a part of the titles to play; `quick`: one story for each main
  *   path; `lanes`: the number of stories that are played side by side
  * @returns {Promise<import('./story.mjs').Outcome>}
  */
-export async function runAll({ browser, firefox, only = '', quick = false, lanes = LANES, flexes }) {
+export async function runAll({ browser, shell, firefox, only = '', quick = false, lanes = LANES, flexes }) {
   const plays = flexes.map((flex) => {
     const all = (firefox ? onFirefox : storiesOn(flex)).filter((story) => !quick || QUICK.includes(story));
     return { flex, all, chosen: all.filter(({ title }) => title.toLowerCase().includes(only.toLowerCase())) };
@@ -159,6 +159,7 @@ export async function runAll({ browser, firefox, only = '', quick = false, lanes
         const { passed, missed, again } = await tell(stories, {
           demos,
           browser,
+          shell,
           firefox,
           artefacts,
           isChat,

@@ -151,12 +151,12 @@ async function playOnce({ title, play, settings = {} }, story) {
  * with real sound on a machine that may be busy with something else are too many for none ever to be disturbed. What
  * holds only then is not hidden: the run names it at its end, with where it failed first.
  * @param {Told[]} stories
- * @param {{demos: Demo[], browser: string, firefox?: import('../../scripts/lib/firefox.mjs').Firefox, artefacts: string, isChat?: (story: Told) => boolean}} options
- *   `firefox`: what the agents have, instead of Chromium; `isChat`: it has no call, and waits most of its time
+ * @param {{demos: Demo[], browser: string, shell?: string, firefox?: import('../../scripts/lib/firefox.mjs').Firefox, artefacts: string, isChat?: (story: Told) => boolean}} options
+ *   `shell`: the headless shell of the browser; `firefox`: what the agents have, instead of Chromium; `isChat`: it has no call, and waits most of its time
  * @returns {Promise<Outcome>}
  */
-export async function tell(stories, { demos, browser, firefox, artefacts, isChat = () => false }) {
-  const browsers = new Browsers(browser, firefox);
+export async function tell(stories, { demos, browser, shell, firefox, artefacts, isChat = () => false }) {
+  const browsers = new Browsers(browser, { shell, firefox });
   /** @type {Outcome} */
   const outcome = { passed: 0, missed: [], again: [] };
 

@@ -53,7 +53,7 @@ before(async () => {
     dir: path.join(folder, 'demo'),
     extraPlugins: [path.join(plugins, 'action-listener.js'), monitor],
   });
-  browsers = new Browsers(process.env.CHROMIUM ?? '/usr/bin/chromium');
+  browsers = new Browsers(process.env.CHROMIUM ?? '/usr/bin/chromium', { shell: process.env.HEADLESS_SHELL });
 });
 
 after(async () => {
