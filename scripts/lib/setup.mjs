@@ -146,9 +146,9 @@ export async function chromium({ driver = false } = {}) {
 }
 
 /**
- * Chromium's headless shell: the same engine without what people see of a browser. A desktop takes a third less of the processor
- * in it. It has no permission prompts, no back/forward cache and no hidden tabs
- * (https://developer.chrome.com/blog/chrome-headless-shell).
+ * Chromium's headless shell: the same engine without what people see of a browser
+ * (https://developer.chrome.com/blog/chrome-headless-shell). A desktop takes a third less of the processor to sign in. What a
+ * browser asks people for, such as the microphone, and its back/forward cache are not tried there.
  * @param {string} browser the Chromium to take where there is none, or where the environment names that
  * @returns {Promise<string>} path of the program
  */
