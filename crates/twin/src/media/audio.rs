@@ -98,7 +98,7 @@ fn goertzel(block: &[i16], hz: u32) -> f64 {
     let k = 2.0 * (std::f64::consts::TAU * f64::from(hz) / RATE as f64).cos();
     let (mut a, mut b) = (0.0, 0.0);
     let mut at = 0;
-    // Half of what the twin does during a story: in a debug build an iterator takes four times as long.
+    // Much of what the twin does during a story: in a debug build an iterator takes twice as long.
     while at < block.len() {
         (a, b) = (f64::from(block[at]) + k * a - b, a);
         at += 1;
