@@ -5,6 +5,7 @@ use crate::support::PATIENCE;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::sync::watch;
@@ -15,6 +16,8 @@ pub(crate) struct Network {
     address: SocketAddr,
     to: Arc<Mutex<PathBuf>>,
     carries: watch::Sender<bool>,
+    /// How long a new connection takes.
+    takes: Arc<Mutex<Duration>>,
     /// The text at which dropping begins, once a server has sent it.
     swallows_from: Arc<Mutex<Option<&'static str>>>,
     /// How often all connections were cut.
@@ -31,6 +34,7 @@ impl Network {
             address: listener.local_addr().unwrap(),
             to: Arc::new(Mutex::new(socket)),
             carries: watch::channel(true).0,
+            takes: Arc::default(),
             swallows_from: Arc::default(),
             cuts: watch::channel(0).0,
             starts: watch::channel(0).0,
@@ -38,6 +42,7 @@ impl Network {
         let (to, cuts) = (Arc::clone(&network.to), network.cuts.subscribe());
         let state = State {
             carries: network.carries.clone(),
+            takes: Arc::clone(&network.takes),
             swallows_from: Arc::clone(&network.swallows_from),
             starts: network.starts.subscribe(),
         };
@@ -89,6 +94,11 @@ impl Network {
         self.carry();
     }
 
+    /// New connections take this long, like those to a busy host.
+    pub(crate) fn slow(&self, takes: Duration) {
+        *self.takes.lock().unwrap() = takes;
+    }
+
     /// New connections lead there.
     pub(crate) fn lead_to(&self, socket: PathBuf) {
         *self.to.lock().unwrap() = socket;
@@ -104,6 +114,7 @@ impl Network {
 #[derive(Clone)]
 struct State {
     carries: watch::Sender<bool>,
+    takes: Arc<Mutex<Duration>>,
     swallows_from: Arc<Mutex<Option<&'static str>>>,
     starts: watch::Receiver<u32>,
 }
@@ -126,6 +137,8 @@ impl State {
 }
 
 async fn connection(stream: TcpStream, to: &Mutex<PathBuf>, state: State) {
+    let takes = *state.takes.lock().unwrap();
+    tokio::time::sleep(takes).await;
     state.carries().await;
     let socket = to.lock().unwrap().clone();
     let Ok(database) = UnixStream::connect(socket).await else { return };

@@ -21,7 +21,8 @@ pub(super) const IS_READ_ONLY: &str =
 /// The first eight digits of a WAL file's name are the timeline, which a promotion increases by one
 /// (<https://www.postgresql.org/docs/current/continuous-archiving.html#BACKUP-TIMELINES>).
 pub(super) const TIMELINE: &str = "select substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)";
-/// How long the other servers are waited for after one has said that it accepts writes.
+/// How long the other servers are waited for after one has said that it accepts writes and has the history that the
+/// process knows. A host that answers nothing would otherwise delay the search when another one takes over.
 const OTHERS_WITHIN: Duration = Duration::from_millis(200);
 
 /// A URL with one or more hosts: one URL for each.
@@ -81,20 +82,27 @@ impl Hosts {
     }
 
     /// The URL of a server that accepts writes. Among several the one with the longest history: a former primary that
-    /// was restarted after another one was promoted has a shorter one.
-    pub(super) async fn writable(&self, within: Duration) -> Result<String, Away> {
+    /// was not stopped when another one was promoted has a shorter one.
+    ///
+    /// `known` is the timeline that this process has used last. A server with a shorter one may be such a former
+    /// primary, and so may any for a process that knows none: the others are then waited for as long as an answer may
+    /// take, even if they are slow.
+    pub(super) async fn writable(&self, within: Duration, known: Option<&str>) -> Result<String, Away> {
         let ask = |url: &String| {
             let url = url.clone();
-            async move { (timeout(within, opened(&url)).await.unwrap_or(Err(Away::unanswered(within))), url) }
+            async move { (timeout(within, history(&url)).await.unwrap_or(Err(Away::unanswered(within))), url) }
         };
         let mut asked: FuturesUnordered<_> = self.0.iter().map(ask).collect();
         let (mut found, mut away) = (vec![], None);
         let mut until = Instant::now() + within;
         while let Ok(Some((answer, url))) = timeout_at(until, asked.next()).await {
             match answer {
-                Ok(connection) => {
-                    until = until.min(Instant::now() + OTHERS_WITHIN);
-                    found.push((connection, url));
+                Ok(timeline) => {
+                    // A service that does not name it has one history.
+                    if timeline.is_empty() || known.is_some_and(|known| *timeline >= *known) {
+                        until = until.min(Instant::now() + OTHERS_WITHIN);
+                    }
+                    found.push((timeline, url));
                 }
                 // What answers is better information than what does not, and a standby is there to be promoted.
                 Err(Away::ReadOnly) => away = Some(Away::ReadOnly),
@@ -102,28 +110,24 @@ impl Hosts {
                 Err(error) => away = away.or(Some(error)),
             }
         }
-        drop(asked);
         if found.len() > 1 {
-            return Ok(longest(found, within).await);
+            tracing::error!(
+                "two hosts of DATABASE_URL accept writes: the one with the longer history is used; stop the other one, or make it a standby"
+            );
         }
-        match found.pop() {
-            Some((connection, url)) => {
-                // Nothing waits for its end.
-                drop(connection);
-                Ok(url)
-            }
-            None => Err(away.unwrap_or_else(|| Away::unanswered(within))),
-        }
+        // The first one of several with the same history.
+        let best = found.into_iter().rev().max_by(|(one, _), (other, _)| one.cmp(other));
+        best.map(|(_, url)| url).ok_or_else(|| away.unwrap_or_else(|| Away::unanswered(within)))
     }
 
     /// The same for a program that runs beside the servers.
     pub(crate) async fn primary(&self, within: Duration) -> Result<String, Error> {
-        Ok(self.writable(within).await?)
+        Ok(self.writable(within, None).await?)
     }
 
     /// The same; if none accepts writes, one that can be read from.
     pub(crate) async fn readable(&self, within: Duration) -> Result<String, Error> {
-        let away = match self.writable(within).await {
+        let away = match self.writable(within, None).await {
             Ok(url) => return Ok(url),
             Err(away) => away,
         };
@@ -136,14 +140,18 @@ impl Hosts {
     }
 }
 
-/// A connection to a server that accepts writes.
-async fn opened(url: &str) -> Result<PgConnection, Away> {
+/// The timeline of a server that accepts writes; empty if it does not name it.
+async fn history(url: &str) -> Result<String, Away> {
     let options = PgConnectOptions::from_str(url).map_err(|error| Away::of(&error))?;
     let mut connection = options.connect().await.map_err(|error| Away::of(&error))?;
     let read_only: Result<bool, sqlx::Error> =
         sqlx::query(IS_READ_ONLY).fetch_one(&mut connection).await.and_then(|row| row.try_get(0));
     match read_only {
-        Ok(false) => Ok(connection),
+        Ok(false) => {
+            // Nothing waits for the connection's end.
+            let timeline = sqlx::query(TIMELINE).fetch_one(&mut connection).await;
+            Ok(timeline.and_then(|row| row.try_get(0)).unwrap_or_default())
+        }
         Ok(true) => {
             // Nothing should have to wait for the close.
             let _ = timeout(OTHERS_WITHIN, connection.close()).await;
@@ -151,23 +159,6 @@ async fn opened(url: &str) -> Result<PgConnection, Away> {
         }
         Err(error) => Err(Away::of(&error)),
     }
-}
-
-/// The one with the longest history; the first one if that cannot be determined.
-async fn longest(found: Vec<(PgConnection, String)>, within: Duration) -> String {
-    let mut best: Option<(String, String)> = None;
-    for (mut connection, url) in found {
-        let asked = timeout(within, sqlx::query(TIMELINE).fetch_one(&mut connection)).await;
-        let timeline: String =
-            asked.ok().and_then(Result::ok).and_then(|row| row.try_get(0).ok()).unwrap_or_default();
-        if best.as_ref().is_none_or(|(other, _)| timeline > *other) {
-            best = Some((timeline, url));
-        }
-    }
-    tracing::error!(
-        "two hosts of DATABASE_URL accept writes: the one with the longer history is used; stop the other one, or make it a standby"
-    );
-    best.map(|(_, url)| url).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -212,7 +212,8 @@ impl Servers {
         {
             return Err(away.clone().into());
         }
-        match self.hosts.writable(self.within).await {
+        let known = self.timeline.seen_last();
+        match self.hosts.writable(self.within, known.as_deref()).await {
             Ok(url) => {
                 let new = self.connections(url)?;
                 let mut current = self.current();

@@ -36,6 +36,11 @@ impl Timeline {
         self.state().seen = Some(timeline);
     }
 
+    /// That of the newest connection; `None` before the first one.
+    pub(super) fn seen_last(&self) -> Option<String> {
+        self.state().seen.clone()
+    }
+
     /// True when a connection has shown one that is not known to be kept.
     fn is_another(&self) -> bool {
         let state = self.state();
@@ -57,7 +62,7 @@ impl Database {
     pub(super) fn timeline_seen(&self) -> Option<String> {
         match &self.place {
             Place::File { .. } => None,
-            Place::Servers(servers) => servers.timeline().state().seen.clone(),
+            Place::Servers(servers) => servers.timeline().seen_last(),
         }
     }
 
