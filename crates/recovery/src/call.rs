@@ -59,7 +59,7 @@ use crate::absence::{Covered, Recovery};
 use crate::diagnosis::Diagnosis;
 use crate::facts::Facts;
 use crate::{Allowance, Decisions, Format, Quarantine, Requests, Silence};
-use rejoin_protocol::{CallSid, ConferenceSid, Millis, TaskSid, WorkerSid};
+use rejoin_protocol::{CallSid, ConferenceSid, Millis, RecoveryId, TaskSid, WorkerSid};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -103,6 +103,9 @@ pub struct Call {
     /// Our hold of the customer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub our_hold: Option<OurHold>,
+    /// The newest announcement to the conference, until Twilio reports its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub announced: Option<Announced>,
     /// Workers who are lent an activity, so that the requeued customer reaches them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub lent: BTreeMap<WorkerSid, Lent>,
@@ -188,6 +191,15 @@ pub struct Inherited {
     pub to_hold: BTreeSet<CallSid>,
 }
 
+/// An announcement to the conference that was requested.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Announced {
+    /// The recovery in whose name it was requested; `None`: there was none yet.
+    pub recovery: Option<RecoveryId>,
+    /// When it was requested.
+    pub at: Millis,
+}
+
 /// Our hold of the customer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OurHold {
@@ -227,6 +239,7 @@ impl Call {
             connected: false,
             closed: false,
             our_hold: None,
+            announced: None,
             lent: BTreeMap::new(),
             silence: None,
             unreached: None,

@@ -136,6 +136,9 @@ pub struct ConferenceEvent {
     /// The reservation by which the call was accepted with these callbacks, and its agent.
     #[serde(default)]
     pub owner: Option<(ReservationSid, WorkerSid)>,
+    /// The recovery whose announcement has ended; `None` if Twilio does not name it, and for other events.
+    #[serde(default)]
+    pub announced: Option<RecoveryId>,
     /// What happened.
     pub kind: ConferenceEventKind,
 }

@@ -1,6 +1,6 @@
 //! The requests to Twilio for a call, and their outcomes. Only this module decides whether an action is requested again.
 
-use crate::{Action, Announcement, Once, Outcome};
+use crate::{Action, Once, Outcome};
 use rejoin_protocol::{CallSid, Millis, RecoveryId, ReservationSid, TaskSid, WorkerSid};
 use serde::{Deserialize, Serialize};
 
@@ -69,11 +69,6 @@ impl Requests {
 
 /// State of the requests.
 impl Requests {
-    /// True while Twilio is asked to announce the interruption.
-    pub fn is_announcing(&self) -> bool {
-        self.awaits(|it| matches!(it, Action::Announce { what: Announcement::Interrupted, .. }))
-    }
-
     /// True while the customer's leg is being freed, so that the conference goes on without it.
     pub fn is_clearing_customer_flags(&self) -> bool {
         self.awaits(|it| matches!(it, Action::ClearCustomerFlags { .. }))

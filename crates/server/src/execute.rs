@@ -105,13 +105,16 @@ impl Executor {
     pub async fn carry_out(&self, job: &Job, call: Option<Call>) -> Result<Outcome, Error> {
         match &job.action {
             Action::Announce { conference, what } => {
+                // The callback about its end repeats the address, and so names the recovery.
                 let url = match (what, &job.recovery) {
-                    (Announcement::Interrupted, Some((recovery, _))) => {
-                        self.config.document(&format!("/twiml/announce/{recovery}"))
+                    (Announcement::Interrupted, Some((recovery, _))) => format!("/twiml/announce/{recovery}"),
+                    (Announcement::Interrupted, None) => "/twiml/announce/none".to_owned(),
+                    (Announcement::Comfort, Some((recovery, _))) => {
+                        format!("/twiml/comfort?recovery={recovery}")
                     }
-                    (Announcement::Interrupted, None) => self.config.document("/twiml/announce/none"),
-                    (Announcement::Comfort, _) => self.config.document("/twiml/comfort"),
+                    (Announcement::Comfort, None) => "/twiml/comfort".to_owned(),
                 };
+                let url = self.config.document(&url);
                 self.client.announce(conference, &url).await.map(ok)
             }
             Action::ClearCustomerFlags { conference, customer, unhold } => {

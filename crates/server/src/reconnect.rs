@@ -167,6 +167,7 @@ mod tests {
                 sequence,
                 label: None,
                 owner: owner.clone(),
+                announced: None,
                 kind,
             };
             machine.handle(Millis(1), Event::Conference(event));
@@ -197,6 +198,7 @@ mod tests {
             sequence: 3,
             label: None,
             owner: None,
+            announced: None,
             kind,
         };
         machine.handle(Millis(7), Event::Conference(event));

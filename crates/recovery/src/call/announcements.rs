@@ -5,13 +5,16 @@
 //! We end a hold that we began: [`OurHold`] remembers it. If the agent had held the customer before, the customer stays on
 //! hold for that agent ([`AgentHold`]).
 
-use super::{Call, HoldStage, OurHold, Out};
+use super::{Announced, Call, HoldStage, OurHold, Out};
 use crate::absence::{AgentHold, Ending, Phase};
 use crate::event::End;
 use crate::facts::Observation;
 use crate::plan::SOON;
 use crate::{Action, Announcement, CustomerHold, Outcome, Silence, Timer};
 use rejoin_protocol::{CallSid, Millis, RecoveryId};
+
+/// How long an announcement plays at most: a piece of comfort audio lasts this long. An end that is not reported by then was lost.
+const LONGEST: Millis = Millis::seconds(20);
 
 impl Call {
     /// The page has said goodbye: a customer who is alone hears a soft tone on hold at once, and the announcement when it is
@@ -169,6 +172,7 @@ impl Call {
         // On hold there is no silence, and the agent who joins again expects the customer to be on hold.
         let stays_on_hold = self.our_hold.is_none() && self.diagnosis().is_customer_held();
         let is_hold_doubtful = self.our_hold.is_some_and(|ours| ours.stage == HoldStage::Doubtful);
+        let is_playing = self.is_announcement_playing(out.now);
         let Some(recovery) = &mut self.recovery else { return };
         match recovery.phase {
             Phase::Away | Phase::Holding(_) => {}
@@ -186,8 +190,9 @@ impl Call {
         if self.hold_customer(out, told) {
             return;
         }
-        if told && self.requests.is_announcing() {
-            // Comfort audio whose request arrives first would keep the words from being heard.
+        if told && is_playing {
+            // Comfort audio whose request arrives before that of the words would keep them from being heard, and what is
+            // requested while something plays is still to come when the agent is back.
             return self.set_timer(out, Timer::Announce, out.now + out.config.announce_after);
         }
         if told {
@@ -216,6 +221,8 @@ impl Call {
         if what == Announcement::Interrupted {
             self.note_words(out.now);
         }
+        let recovery = self.recovery.as_ref().map(|recovery| recovery.absence.id.clone());
+        self.announced = Some(Announced { recovery, at: out.now });
         self.act(out, Action::Announce { conference: self.conference.clone(), what }, Millis::seconds(10));
     }
 
@@ -232,7 +239,19 @@ impl Call {
         );
     }
 
-    pub(super) fn announcement_ended(&mut self, out: &mut Out<'_>) {
+    /// True while Twilio plays an announcement to the conference, as far as is known.
+    fn is_announcement_playing(&self, now: Millis) -> bool {
+        self.announced.as_ref().is_some_and(|it| it.at <= now && now < it.at + LONGEST)
+    }
+
+    /// What was announced to the conference is over. `of`: the recovery in whose name it was requested, if Twilio says so. What
+    /// was requested later, by another recovery, is still to be heard then.
+    pub(super) fn announcement_ended(&mut self, out: &mut Out<'_>, of: Option<&RecoveryId>) {
+        let newest = self.announced.as_ref().and_then(|announced| announced.recovery.as_ref());
+        if of.is_some() && newest.is_some() && of != newest {
+            return;
+        }
+        self.announced = None;
         let still = self.recovery.as_ref().is_some_and(|r| match r.phase {
             // What has ended was the announcement of an earlier recovery: comfort audio would keep the words from being heard.
             Phase::Away => r.announced,

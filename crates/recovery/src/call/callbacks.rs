@@ -26,7 +26,7 @@ impl Call {
             ConferenceEventKind::Join { leg, flags } => self.leg_joins(out, leg, event.sequence, *flags),
             ConferenceEventKind::Leave { leg, reason } => self.leg_leaves(out, leg, event.sequence, *reason),
             ConferenceEventKind::Modify { leg, flags } => self.leg_changes(out, leg, event.sequence, *flags),
-            ConferenceEventKind::AnnouncementEnd => self.announcement_ended(out),
+            ConferenceEventKind::AnnouncementEnd => self.announcement_ended(out, event.announced.as_ref()),
         }
         self.seen_label(event);
     }

@@ -64,6 +64,11 @@ impl Call {
                 self.task_read(out, outcome);
                 self.facts.task.version = None; // writing changed it
             }
+            Action::Announce { .. } => {
+                if *outcome != Outcome::Ok {
+                    self.announced = None; // nobody will report its end
+                }
+            }
             Action::RemoveLeg { leg, .. } => {
                 if matches!(outcome, Outcome::Ok | Outcome::Gone) {
                     self.facts.roster.is_removed(leg);
@@ -84,7 +89,6 @@ impl Call {
             Action::GiveUp { recovery, .. } => self.given_up(out, recovery, *outcome == Outcome::Gone),
             // The machine handles the outcome, or there is nothing to do.
             Action::CheckNumber { .. }
-            | Action::Announce { .. }
             | Action::EndPing { .. }
             | Action::CompleteReservation { .. }
             | Action::MoveParticipant { .. }

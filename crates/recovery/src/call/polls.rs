@@ -134,7 +134,7 @@ impl Call {
             self.look_up_task(out);
         }
         if self.facts.received.callbacks().is_empty() {
-            self.announcement_ended(out); // no callback would report its end
+            self.announcement_ended(out, None); // no callback would report its end
         }
         self.identify_newcomer(seen);
         self.handle_reconnects(out, seen);

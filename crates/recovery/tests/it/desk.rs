@@ -211,6 +211,20 @@ impl Desk {
         self.labelled_callback(n, None, kind)
     }
 
+    /// Delivers the callback about the end of an announcement that was requested in the name of this recovery.
+    pub fn announcement_ends(&mut self, n: u128, announced: RecoveryId) {
+        self.sequence += 1;
+        self.handle(Event::Conference(ConferenceEvent {
+            conference: conference(n),
+            task: Some(TaskSid::numbered(n)),
+            sequence: self.sequence,
+            label: None,
+            owner: None,
+            announced: Some(announced),
+            kind: ConferenceEventKind::AnnouncementEnd,
+        }));
+    }
+
     /// Delivers a conference callback about a leg with this label.
     pub fn labelled_callback(&mut self, n: u128, label: Option<&str>, kind: ConferenceEventKind) -> Event {
         self.sequence += 1;
@@ -218,7 +232,15 @@ impl Desk {
         let (label, sequence) = (label.map(str::to_owned), self.sequence);
         // Ada accepted the call, so the callback's address names Ada's reservation.
         let owner = Some((reservation_of(ADA, n), WorkerSid::numbered(ADA)));
-        let event = Event::Conference(ConferenceEvent { conference, task, sequence, label, owner, kind });
+        let event = Event::Conference(ConferenceEvent {
+            conference,
+            task,
+            sequence,
+            label,
+            owner,
+            announced: None,
+            kind,
+        });
         self.handle(event.clone());
         event
     }

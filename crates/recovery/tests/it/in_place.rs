@@ -2,7 +2,7 @@
 
 use crate::desk::*;
 use rejoin_protocol::api::{DeliveryId, GracefulReason, Hello, Stage};
-use rejoin_protocol::{Millis, WorkerSid};
+use rejoin_protocol::{Millis, RecoveryId, WorkerSid};
 use rejoin_recovery::{
     Action, Announcement, ConferenceEventKind, Config, Effect, Event, LeaveReason, Machine, Next, Note,
     Outcome, ParticipantFlags, Timer,
@@ -190,12 +190,25 @@ fn the_end_of_the_words_of_an_earlier_absence_does_not_begin_comfort_audio() {
     desk.callback(1, ConferenceEventKind::AnnouncementEnd);
     assert!(desk.take_actions().is_empty(), "the words are due in a moment");
     desk.fire(1, Timer::Announce);
-    assert_eq!(desk.take_actions(), [announce(Announcement::Interrupted)]);
+    assert_eq!(desk.finish_all(), [announce(Announcement::Interrupted)]);
+    desk.announcement_ends(1, recovery());
+    assert!(desk.take_actions().is_empty(), "the second words are still to be heard");
+    desk.announcement_ends(1, RecoveryId::of(&leg(NEXT_LEG)));
+    assert_eq!(desk.take_actions(), [announce(Announcement::Comfort)]);
 }
 
-/// Of two requests on their way the second one may arrive first, and an announcement waits for those before it.
 #[test]
-fn no_comfort_audio_overtakes_the_words() {
+fn an_announcement_whose_recovery_twilio_does_not_name_counts() {
+    let mut desk = Desk::announcing();
+    desk.goodbye(ADA, EPOCH);
+    desk.fire(1, Timer::Announce);
+    assert_eq!(desk.finish_all(), [announce(Announcement::Interrupted)]);
+    desk.callback(1, ConferenceEventKind::AnnouncementEnd);
+    assert_eq!(desk.take_actions(), [announce(Announcement::Comfort)]);
+}
+
+/// The words are requested, and nobody joins: the page that was about to is gone, too.
+fn told_while_rejoining() -> (Desk, Action) {
     let mut desk = Desk::announcing();
     desk.goodbye(ADA, EPOCH);
     desk.hello_in_place(2);
@@ -204,11 +217,45 @@ fn no_comfort_audio_overtakes_the_words() {
     assert_eq!(words, [announce(Announcement::Interrupted)]);
     desk.goodbye(ADA, 2);
     assert!(desk.take_actions().is_empty());
+    (desk, words[0].clone())
+}
+
+/// Of two requests on their way the second one may arrive first, and an announcement waits for those before it.
+#[test]
+fn no_comfort_audio_overtakes_the_words() {
+    let (mut desk, words) = told_while_rejoining();
     desk.fire(1, Timer::Announce);
     assert!(desk.take_actions().is_empty());
-    desk.finish(words[0].clone(), Outcome::Ok);
+    desk.finish(words, Outcome::Ok);
+    desk.fire(1, Timer::Announce);
+    assert!(desk.take_actions().is_empty(), "the words are being played");
+    desk.announcement_ends(1, recovery());
     desk.fire(1, Timer::Announce);
     assert_eq!(desk.take_actions(), [announce(Announcement::Comfort)]);
+}
+
+#[test]
+fn words_that_twilio_refuses_are_not_waited_for() {
+    let (mut desk, words) = told_while_rejoining();
+    desk.finish(words, Outcome::Failed { reason: "no answer".into() });
+    desk.fire(1, Timer::Announce);
+    assert_eq!(desk.take_actions(), [announce(Announcement::Comfort)]);
+}
+
+#[test]
+fn words_whose_end_is_not_reported_are_not_waited_for_forever() {
+    let (mut desk, words) = told_while_rejoining();
+    desk.finish(words, Outcome::Ok);
+    let requested = desk.now;
+    let comfort = loop {
+        desk.fire(1, Timer::Announce);
+        if let [action] = &desk.take_actions()[..] {
+            break action.clone();
+        }
+    };
+    assert_eq!(comfort, announce(Announcement::Comfort));
+    let waited = requested.until(desk.now);
+    assert!((Millis::seconds(20)..Millis::seconds(22)).contains(&waited), "{waited:?}");
 }
 
 /// The push channel of the page that has the call is cut, and the agent goes on talking.

@@ -623,6 +623,7 @@ fn a_join_delivered_after_its_leave_does_not_bring_the_leg_back() {
             sequence,
             label: None,
             owner: None,
+            announced: None,
             kind,
         })
     };

@@ -37,7 +37,8 @@ fn joins(desk: &mut Desk, sequence: u64, who: u128) {
     let kind = ConferenceEventKind::Join { leg: leg(who), flags: ParticipantFlags::default() };
     let task = Some(TaskSid::numbered(1));
     let (label, owner) = (None, None);
-    let event = ConferenceEvent { conference: conference(1), task, sequence, label, owner, kind };
+    let event =
+        ConferenceEvent { conference: conference(1), task, sequence, label, owner, announced: None, kind };
     desk.handle(Event::Conference(event));
 }
 
@@ -51,6 +52,7 @@ fn leaves(desk: &mut Desk, sequence: u64, who: u128) {
         sequence,
         label,
         owner,
+        announced: None,
         kind,
     }));
 }
@@ -72,6 +74,7 @@ fn a_call_remembers_its_last_1000_callbacks_and_ignores_older_ones() {
             sequence,
             label,
             owner,
+            announced: None,
             kind,
         }));
     }

@@ -72,6 +72,7 @@ fn a_late_join_callback_does_not_bring_a_gone_leg_back() {
             sequence,
             label: None,
             owner,
+            announced: None,
             kind,
         }));
         assert_eq!((desk.stage(), desk.take_actions()), (stage, vec![]), "{polled} {has_callback}");

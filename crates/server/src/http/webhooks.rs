@@ -6,7 +6,7 @@ use super::signed::Signed;
 use crate::figures;
 use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
-use rejoin_protocol::{ReservationSid, TaskSid, WorkerSid};
+use rejoin_protocol::{RecoveryId, ReservationSid, TaskSid, WorkerSid};
 use rejoin_recovery::{ConferenceEvent, ConferenceEventKind, Event, LeaveReason, ParticipantFlags};
 use rejoin_twilio::webhook::{ConferenceCallback, ConferenceCallbackEvent, Flags, form, timestamp};
 use std::sync::Arc;
@@ -44,6 +44,10 @@ fn owner(query: &str) -> Option<(ReservationSid, WorkerSid)> {
 
 /// The machine's form of it; `None` when it is irrelevant.
 pub(super) fn event(callback: ConferenceCallback) -> Option<ConferenceEvent> {
+    let announced = match &callback.event {
+        ConferenceCallbackEvent::AnnouncementEnd { url: Some(url), .. } => recovery_of(url),
+        _ => None,
+    };
     let kind = match callback.event {
         ConferenceCallbackEvent::Start => ConferenceEventKind::Start,
         ConferenceCallbackEvent::End => ConferenceEventKind::End,
@@ -67,6 +71,7 @@ pub(super) fn event(callback: ConferenceCallback) -> Option<ConferenceEvent> {
         sequence: callback.sequence,
         label: callback.label,
         owner: None,
+        announced,
         kind,
     })
 }
@@ -75,6 +80,13 @@ pub(super) fn event(callback: ConferenceCallback) -> Option<ConferenceEvent> {
 /// may still come after them. `None`: Twilio does not say what was played.
 fn is_ours(announced: Option<&str>) -> bool {
     announced.is_none_or(|url| ["/twiml/announce/", "/twiml/comfort"].iter().any(|ours| url.contains(ours)))
+}
+
+/// The recovery that the address of an announcement names.
+fn recovery_of(announced: &str) -> Option<RecoveryId> {
+    let (_, after) =
+        announced.split_once("/twiml/announce/").or_else(|| announced.split_once("?recovery="))?;
+    RecoveryId::parse(after.split(['#', '&', '?']).next()?).ok()
 }
 
 fn participant_flags(flags: Flags) -> ParticipantFlags {
@@ -107,7 +119,27 @@ mod tests {
         let conference = ConferenceSid::numbered(1);
         let callback =
             ConferenceCallback { conference, friendly_name: String::new(), sequence: 1, label: None, event };
-        super::event(callback).map(|event| event.kind)
+        let event = super::event(callback)?;
+        assert_eq!(event.announced, url.and_then(recovery_of));
+        Some(event.kind)
+    }
+
+    #[test]
+    fn the_address_of_an_announcement_names_its_recovery() {
+        let recovery = RecoveryId::numbered(1);
+        for address in [
+            format!("https://rejoin.example.com/twiml/announce/{recovery}"),
+            format!("https://rejoin.example.com/twiml/announce/{recovery}#ct=2000"),
+            format!("https://fallback.example.com/base/twiml/comfort?recovery={recovery}"),
+            format!("https://rejoin.example.com/twiml/comfort?recovery={recovery}&hop=1#ct=2000"),
+        ] {
+            assert_eq!(recovery_of(&address), Some(recovery.clone()), "{address}");
+        }
+        for address in
+            ["", "/twiml/announce/none", "/twiml/announce/RJ1", "/twiml/comfort", "/twiml/comfort?recovery="]
+        {
+            assert_eq!(recovery_of(address), None, "{address}");
+        }
     }
 
     #[test]

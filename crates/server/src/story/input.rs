@@ -252,6 +252,7 @@ mod tests {
             sequence: 7,
             label,
             owner: None,
+            announced: None,
             kind,
         });
         let task = TaskSid::numbered(1);

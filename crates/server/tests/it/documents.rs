@@ -161,8 +161,9 @@ async fn everybody_in_a_conference_hears_the_announcement() {
     let end = desk.callback(5, "announcement-end", &[]).await;
     assert_eq!(end, 204);
     let asked = world.twilio.wait_for(&format!("POST Conferences/{}.json", conference()), 2).await;
-    assert_eq!(asked[1].param("AnnounceUrl"), Some(format!("{PUBLIC}/twiml/comfort").as_str()));
-    let xml = document(desk, "/twiml/comfort", &[]).await;
+    let path = format!("/twiml/comfort?recovery={}", recovery());
+    assert_eq!(asked[1].param("AnnounceUrl"), Some(format!("{PUBLIC}{path}").as_str()));
+    let xml = document(desk, &path, &[]).await;
     assert!(xml.contains("<Play>"), "{xml}");
     let audio = desk.http.get(format!("{}/audio/comfort.wav", desk.address)).send().await.unwrap();
     assert_eq!(audio.headers()["content-type"], "audio/wav");

@@ -107,6 +107,7 @@ impl Running {
             sequence: 3,
             label: None,
             owner: None,
+            announced: None,
             kind,
         };
         self.handle.event(Event::Conference(event)).await.unwrap();
@@ -134,6 +135,7 @@ impl Running {
                 sequence,
                 label: None,
                 owner: Some((reservation(), ada())),
+                announced: None,
                 kind: ConferenceEventKind::Join { leg, flags },
             };
             self.handle.event(Event::Conference(joins)).await.unwrap();
@@ -158,7 +160,15 @@ impl Running {
 fn joins(number: u128) -> Event {
     let kind = ConferenceEventKind::Join { leg: CallSid::numbered(number), flags: Default::default() };
     let (conference, task) = (ConferenceSid::numbered(number), Some(TaskSid::numbered(number)));
-    Event::Conference(ConferenceEvent { conference, task, sequence: 1, label: None, owner: None, kind })
+    Event::Conference(ConferenceEvent {
+        conference,
+        task,
+        sequence: 1,
+        label: None,
+        owner: None,
+        announced: None,
+        kind,
+    })
 }
 
 async fn a_task_that_was_read_is_told_when_it_is_committed(database: &Place) {
@@ -236,6 +246,7 @@ async fn a_mark_that_was_taken_while_another_server_began_the_call_counts(databa
         sequence: 4,
         label: None,
         owner: None,
+        announced: None,
         kind,
     };
     running.handle.event(Event::Conference(event)).await.unwrap();
@@ -411,6 +422,7 @@ fn leaves() -> Event {
         sequence,
         label: None,
         owner: None,
+        announced: None,
         kind,
     })
 }

@@ -103,8 +103,15 @@ fn call(number: u128, customer: &CallSid) -> Call {
     let conference = ConferenceSid::numbered(number);
     let kind = ConferenceEventKind::Join { leg: customer.clone(), flags: Default::default() };
     let task = Some(TaskSid::numbered(number));
-    let event =
-        ConferenceEvent { conference: conference.clone(), task, sequence: 1, label: None, owner: None, kind };
+    let event = ConferenceEvent {
+        conference: conference.clone(),
+        task,
+        sequence: 1,
+        label: None,
+        owner: None,
+        announced: None,
+        kind,
+    };
     machine.handle(Millis(1), Event::Conference(event));
     let mut call = machine.call(&conference).unwrap().clone();
     call.facts.roster.customer = Some(customer.clone());
@@ -843,6 +850,7 @@ async fn many_servers_may_start_and_receive_a_new_call_at_the_same_time() {
                         sequence,
                         label: None,
                         owner: None,
+                        announced: None,
                         kind,
                     })
                 });

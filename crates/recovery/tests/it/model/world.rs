@@ -368,6 +368,7 @@ impl World {
             sequence: *sequence,
             label: None,
             owner: None,
+            announced: None,
             kind,
         }))
     }
