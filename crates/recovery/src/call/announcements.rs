@@ -13,7 +13,8 @@ use crate::plan::SOON;
 use crate::{Action, Announcement, CustomerHold, Outcome, Silence, Timer};
 use rejoin_protocol::{CallSid, Millis, RecoveryId};
 
-/// How long an announcement plays at most: a piece of comfort audio lasts this long. An end that is not reported by then was lost.
+/// How long the end of an announcement is waited for. The words and a piece of comfort audio last six seconds or so each, and one
+/// may wait behind the other. An end that is not reported by then was lost.
 const LONGEST: Millis = Millis::seconds(20);
 
 impl Call {
