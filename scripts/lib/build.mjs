@@ -14,10 +14,10 @@ const AS_TESTED = ['--workspace', '--bins', '--examples'];
  * notice.
  */
 const FOR_DEMO = ['--bins', '-p', 'rejoin-server', '-p', 'rejoin-twin'].concat(
-  ['package."*".opt-level=0', 'package.rejoin-recovery.opt-level=0', 'debug=0'].flatMap((setting) => [
-    '--config',
-    `profile.dev.${setting}`,
-  ]),
+  ['"*"', ...['conversations', 'protocol', 'recovery', 'twilio', 'twin'].map((name) => `rejoin-${name}`)]
+    .map((name) => `package.${name}.opt-level=0`)
+    .concat('debug=0')
+    .flatMap((setting) => ['--config', `profile.dev.${setting}`]),
 );
 
 /** True once this workspace has been compiled for tests: only they need this program. */

@@ -300,6 +300,20 @@ impl Twin {
         answer.await.unwrap_or_default()
     }
 
+    /// Waits until this is found in the [snapshot](Self::snapshot), which is taken after every event.
+    pub async fn until<T>(&self, is: impl Fn(&Value) -> Option<T>) -> T {
+        let mut changes = self.changes();
+        loop {
+            changes.borrow_and_update();
+            if let Some(found) = is(&self.snapshot().await) {
+                return found;
+            }
+            if changes.changed().await.is_err() {
+                std::future::pending::<()>().await; // the twin is gone: no event comes any more
+            }
+        }
+    }
+
     /// What Flex's views of the contact centre show.
     pub async fn reports(&self) -> Reports {
         let (reply, answer) = oneshot::channel();

@@ -207,15 +207,7 @@ impl Floor {
 
     /// Waits for a state of the twin.
     pub(crate) async fn until<T>(&self, what: &str, is: impl Fn(&Value) -> Option<T>) -> T {
-        let waiting = async {
-            loop {
-                if let Some(found) = is(&self.twin.snapshot().await) {
-                    return found;
-                }
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        };
-        match tokio::time::timeout(PATIENCE, waiting).await {
+        match tokio::time::timeout(PATIENCE, self.twin.until(is)).await {
             Ok(found) => found,
             Err(_) => panic!("{what}: {:#?}", self.twin.log_lines()),
         }

@@ -22,15 +22,17 @@ impl Drop for Pooler {
     }
 }
 
-/// Runs it until the input ends, so that it ends with this process, however that ends. PgBouncer refuses to run as root.
+/// Runs it until it ends by itself, or until the input ends, so that it ends with this process, however that ends. PgBouncer
+/// refuses to run as root.
 const START: &str = r#"
 as=
 [ "$(id -u)" = 0 ] && as="setpriv --reuid=$OWNER --regid=$OWNER --clear-groups"
 PATH="$PATH:/usr/sbin"
-$as pgbouncer pgbouncer.ini &
-cat >/dev/null
-kill $!
-wait $!
+exec 3<&0
+$as pgbouncer pgbouncer.ini 3<&- &
+pooler=$!
+{ cat <&3; kill $pooler; } >/dev/null 2>&1 &
+wait $pooler
 "#;
 
 impl Pooler {

@@ -140,15 +140,7 @@ impl Stage {
     }
 
     async fn until<T>(&self, what: &str, is: impl Fn(&Value) -> Option<T>) -> T {
-        let waiting = async {
-            loop {
-                if let Some(found) = is(&self.world.twin.snapshot().await) {
-                    return found;
-                }
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        };
-        match tokio::time::timeout(PATIENCE, waiting).await {
+        match tokio::time::timeout(PATIENCE, self.world.twin.until(is)).await {
             Ok(found) => found,
             Err(_) => panic!("{what}: {:#?}", self.world.twin.log_lines()),
         }
