@@ -16,7 +16,7 @@ pub enum Key {
     Leg(CallSid),
     /// An agent who is or was on the call.
     Worker(WorkerSid),
-    /// One of the call's recoveries.
+    /// One of the call's recoveries, or the one that would begin if an agent's leg were lost.
     Recovery(RecoveryId),
 }
 
@@ -51,6 +51,8 @@ impl Event {
                 Key::Conference(registration.conference.clone()),
                 Key::Task(registration.task.clone()),
                 Key::Leg(registration.customer_leg.clone()),
+                // The leg may be an agent's in another conference.
+                Key::Recovery(RecoveryId::of(&registration.worker_leg)),
             ],
             // The number of early marks of a worker is limited.
             Self::Graceful { worker, mark } => {
@@ -109,7 +111,7 @@ impl Call {
             [Key::Recovery(absence.id.clone()), Key::Worker(absence.agent.worker.clone())]
         });
         // The documents that the customer of a silent agent hears name the recovery that may begin.
-        let silent = self.silent_recovery().map(Key::Recovery);
+        let legs = self.facts.roster.agents.keys().map(|leg| Key::Recovery(RecoveryId::of(leg)));
         // Once one of these registrations is settled, the customer is known.
         let unsettled = self
             .facts
@@ -125,7 +127,7 @@ impl Call {
             .chain(claimed)
             .chain(workers)
             .chain(recoveries)
-            .chain(silent)
+            .chain(legs)
             .collect()
     }
 }

@@ -143,6 +143,9 @@ impl Machine {
     }
 
     fn registered(&mut self, out: &mut Out<'_>, worker: &WorkerSid, registration: &Registration) {
+        if self.is_of_another_conference(registration) {
+            return;
+        }
         let conference = &registration.conference;
         let claimed = || Call::unproven(conference.clone(), registration.task.clone());
         self.calls.entry(conference.clone()).or_insert_with(claimed);

@@ -19,6 +19,9 @@ pub enum Right {
 impl Machine {
     /// The worker's right to register this call. To be called after the registration was handled.
     pub fn right(&self, worker: &WorkerSid, registration: &Registration) -> Right {
+        if self.is_of_another_conference(registration) {
+            return Right::Foreign;
+        }
         let Some(call) = self.call(&registration.conference) else { return Right::Unknown };
         if call.is_foreign_registration(worker, registration) {
             Right::Foreign
@@ -32,15 +35,29 @@ impl Machine {
     /// True if the event is about another worker's leg or reservation, or about a conference of another task.
     pub fn is_foreign(&self, event: &Event) -> bool {
         match event {
-            Event::Registered { worker, registration } => self
-                .call(&registration.conference)
-                .is_some_and(|call| call.is_foreign_registration(worker, registration)),
+            Event::Registered { worker, registration } => {
+                let is_foreign = |call: &Call| call.is_foreign_registration(worker, registration);
+                self.is_of_another_conference(registration)
+                    || self.call(&registration.conference).is_some_and(is_foreign)
+            }
             Event::Graceful { worker, mark } => {
                 self.calls_of(&mark.task).any(|call| call.is_foreign_mark(worker, mark))
             }
             // The others are about the worker who sends them, or come from Twilio or our server.
             _ => false,
         }
+    }
+
+    /// True if the registration names a leg that Twilio has not shown in its conference, and that is an agent's in another
+    /// one. A leg is in one conference only: an agent whose customer comes to another conference has a new leg there.
+    pub(crate) fn is_of_another_conference(&self, registration: &Registration) -> bool {
+        let Registration { conference, worker_leg: leg, .. } = registration;
+        let is_agents = |call: &Call| {
+            let roster = &call.facts.roster;
+            call.conference != *conference && roster.is_shown(leg) && roster.agent(leg).is_some()
+        };
+        let is_shown_here = self.call(conference).is_some_and(|call| call.facts.roster.is_shown(leg));
+        !is_shown_here && self.calls().any(is_agents)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Ownership: what a worker's page claims about a call counts only once Twilio confirms it.
 
 use crate::desk::*;
-use rejoin_protocol::api::{DeliveryId, GracefulReason, Registration, Stage};
+use rejoin_protocol::api::{DeliveryId, GracefulMark, GracefulReason, Registration, Stage};
 use rejoin_protocol::{Millis, ReservationSid, TaskSid, WorkerSid, WorkflowSid};
 use rejoin_recovery::{
     Action, ConferenceEvent, ConferenceEventKind, Effect, Event, LeaveReason, LookUpAnswer, Outcome,
@@ -519,6 +519,41 @@ fn a_made_up_leg_neither_withdraws_a_mark_nor_covers_a_colleague() {
     desk.leave(1, 0xb1, LeaveReason::HungUp);
     desk.fire(1, Timer::Grace);
     assert_eq!(desk.stage_of(BO), Some(Stage::Interrupted), "Bo is lost, and Ada does not cover");
+}
+
+/// Ada has come back to the customer in conference 2, and hands over to Bo. Before Bo accepts, Bo's page registers conference 2
+/// with Ada's leg of conference 1, or with Ada's of conference 2.
+#[test]
+fn a_leg_of_an_earlier_conference_is_not_one_that_came_and_went() {
+    for claimed in [ADA_LEG, NEXT_LEG] {
+        let mut desk = Desk::talking();
+        desk.goes_through_the_queue();
+        desk.register(2, ADA, NEXT_LEG, 2);
+        let mark = GracefulMark {
+            id: None,
+            task: TaskSid::numbered(2),
+            reservation: reservation_of(ADA, 2),
+            reason: GracefulReason::ColdTransfer,
+        };
+        desk.handle(Event::Graceful { worker: WorkerSid::numbered(ADA), mark });
+        desk.leave(2, NEXT_LEG, LeaveReason::HungUp);
+        desk.take_actions();
+        desk.restart_all();
+        assert_eq!(registers(&mut desk, BO, &registration_of(2, BO, claimed, 9)), Right::Foreign);
+        desk.handle(Event::Timer { conference: conference(2), timer: Timer::Owners });
+        let call = desk.machine.call(&conference(2)).unwrap();
+        assert!(call.facts.ownership.registrations.is_empty(), "nothing is kept of it");
+        assert_eq!(call.facts.roster.agents.len(), 1, "Ada alone was on the call");
+    }
+}
+
+/// A leg that Twilio shows in this conference belongs here, whatever is known of another one.
+#[test]
+fn a_leg_that_twilio_shows_here_is_registered_although_another_call_names_it() {
+    let mut desk = Desk::talking();
+    desk.join(2, CUSTOMER, false);
+    desk.join(2, ADA_LEG, false);
+    assert_eq!(registers(&mut desk, ADA, &registration_of(2, ADA, ADA_LEG, 2)), Right::Own);
 }
 
 #[test]
