@@ -172,7 +172,7 @@ impl Call {
     }
 
     /// If another agent joins while the missed agent is away, turns the recovery into a covered absence: the agent may still
-    /// come back.
+    /// come back. The same if that agent is known only now, and was lost since: the customer misses that one.
     pub(super) fn cover_missed(&mut self, out: &mut Out<'_>) {
         let Some(recovery) = &self.recovery else { return };
         let stage = match recovery.phase {
@@ -184,7 +184,9 @@ impl Call {
         let is_another = |other: &CallSid| {
             self.facts.roster.agent(other).is_some_and(|agent| agent.worker != missed.worker)
         };
-        if !self.diagnosis().is_accompanied(&leg) || !self.diagnosis().colleagues(&leg).all(is_another) {
+        let has_another =
+            self.diagnosis().is_accompanied(&leg) && self.diagnosis().colleagues(&leg).all(is_another);
+        if !has_another && !self.diagnosis().was_covered_since(&recovery.absence) {
             return;
         }
         self.clear_recovery_timers(out);

@@ -1,6 +1,6 @@
 use super::Diagnosis;
 use crate::LeaveReason;
-use crate::absence::{Absent, Covered, Phase, Recovery};
+use crate::absence::{Absence, Absent, Covered, Phase, Recovery};
 use crate::facts::{Agent, Participant, Report};
 use rejoin_protocol::CallSid;
 use std::collections::BTreeSet;
@@ -60,6 +60,20 @@ impl<'a> Diagnosis<'a> {
     /// True if another agent talks to the customer, or could at once. An agent on hold cannot.
     pub(crate) fn is_accompanied(self, leg: &CallSid) -> bool {
         self.colleagues(leg).any(|other| !self.roster.flags(other).hold)
+    }
+
+    /// True if another agent was on the call after the absence began, and is the one whom the customer misses now: their leg
+    /// hung up without a mark, and nothing has followed yet.
+    pub(crate) fn was_covered_since(self, absence: &Absence) -> bool {
+        self.agent_on_call().is_none()
+            && self.roster.agents.iter().any(|(leg, agent)| {
+                let left_at = self.roster.leg(leg).and_then(Participant::left_at);
+                agent.worker != absence.agent.worker
+                    && self.roster.is_hang_up_reported(leg)
+                    && left_at.is_some_and(|at| at > absence.lost_at)
+                    && !self.is_accounted_for(leg, agent)
+                    && !self.marks.is_given(&agent.reservation)
+            })
     }
 
     /// True if an agent is absent while the customer has another agent.

@@ -230,6 +230,11 @@ impl Participant {
         last.map_or(after, Report::Callback)
     }
 
+    /// When a callback reported the leave (point in time), if one did.
+    pub(crate) fn left_at(&self) -> Option<Millis> {
+        self.left.and(self.left_at).map(|left| left.what)
+    }
+
     /// Whether the leg is in the conference, by its latest observations. A leg that `joins_once` does not join again by a
     /// late report of its join.
     pub(crate) fn presence(&self, joins_once: bool) -> Presence {

@@ -87,6 +87,55 @@ fn a_refresh_beside_a_colleague_rejoins_in_place_without_an_announcement() {
     }
 }
 
+/// Ada hands over to Bo and closes the browser. Bo takes the call and is lost before their page has registered; the registration
+/// arrives later.
+#[test]
+fn a_colleague_who_is_known_only_after_their_loss_is_missed_in_place_of_the_first_agent() {
+    let mut desk = Desk::away();
+    desk.now = desk.now + Millis::seconds(1);
+    desk.join(1, BO_LEG, false);
+    desk.leave(1, BO_LEG, LeaveReason::HungUp);
+    assert_eq!(desk.stage_of(BO), None);
+    desk.register(1, BO, BO_LEG, EPOCH);
+    desk.fire(1, Timer::Grace);
+    assert_eq!(desk.stage_of(BO), Some(Stage::Interrupted));
+    assert!(desk.finish_all().contains(&hold_for_loss_of(BO_LEG)));
+    desk.hello_of(BO, 2, true, false, false);
+    let call = desk.machine.call(&conference(1)).unwrap();
+    assert_eq!(call.recovery.as_ref().unwrap().absence.lost_leg, leg(BO_LEG));
+    assert!(
+        desk.take_actions().iter().any(|action| matches!(
+            action,
+            Action::Requeue { target: Some(target), .. } if *target == WorkerSid::numbered(BO)
+        )),
+        "Bo, who is back first, gets the customer"
+    );
+}
+
+#[test]
+fn a_colleague_who_is_known_after_leaving_on_purpose_is_not_missed() {
+    let mut desk = Desk::away();
+    desk.now = desk.now + Millis::seconds(1);
+    desk.join(1, BO_LEG, false);
+    desk.leave(1, BO_LEG, LeaveReason::HungUp);
+    desk.graceful_of(BO, GracefulReason::HangUp);
+    desk.register(1, BO, BO_LEG, EPOCH);
+    let call = desk.machine.call(&conference(1)).unwrap();
+    assert_eq!(call.recovery.as_ref().unwrap().absence.lost_leg, leg(ADA_LEG), "the customer misses Ada");
+}
+
+#[test]
+fn a_colleague_who_was_gone_before_the_absence_is_not_missed() {
+    let mut desk = Desk::talking();
+    desk.join(1, BO_LEG, false);
+    desk.leave(1, BO_LEG, LeaveReason::HungUp);
+    desk.now = desk.now + Millis::seconds(1);
+    desk.goodbye(ADA, EPOCH);
+    desk.register(1, BO, BO_LEG, EPOCH);
+    let call = desk.machine.call(&conference(1)).unwrap();
+    assert_eq!(call.recovery.as_ref().unwrap().absence.lost_leg, leg(ADA_LEG), "the customer misses Ada");
+}
+
 #[test]
 fn a_consulted_agent_who_refreshes_rejoins_in_place() {
     let mut desk = consulting();
