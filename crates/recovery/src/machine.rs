@@ -4,6 +4,7 @@ mod allow;
 mod discovered;
 mod early;
 mod elsewhere;
+mod registered;
 mod restored;
 
 use crate::call::Out;
@@ -11,7 +12,7 @@ use crate::{
     Action, Call, ConferenceEvent, Config, Effect, Event, Next, Permission, Policies, TaskEvent, Timer,
 };
 use early::EarlyMarks;
-use rejoin_protocol::api::{Goodbye, GracefulMark, Hello, RecoveryView, Registration};
+use rejoin_protocol::api::{Goodbye, GracefulMark, Hello, RecoveryView};
 use rejoin_protocol::{CallSid, ConferenceSid, Millis, RecoveryId, TaskSid, WorkerSid};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -140,23 +141,6 @@ impl Machine {
         }
         self.adopt_customer(conference, event);
         self.with(out, conference, |call, out| call.conference_event(out, event));
-    }
-
-    fn registered(&mut self, out: &mut Out<'_>, worker: &WorkerSid, registration: &Registration) {
-        if self.is_of_another_conference(registration) {
-            return;
-        }
-        let conference = &registration.conference;
-        let claimed = || Call::unproven(conference.clone(), registration.task.clone());
-        self.calls.entry(conference.clone()).or_insert_with(claimed);
-        self.apply_early_marks(out);
-        out.heard = self.is_news_from(worker, conference);
-        let counts = self.with(out, conference, |call, out| call.registered(out, worker, registration));
-        if counts == Some(true) {
-            self.with(out, conference, |call, out| {
-                call.apply_earlier_goodbye(out, worker, registration.page());
-            });
-        }
     }
 
     fn graceful(&mut self, out: &mut Out<'_>, worker: WorkerSid, mark: GracefulMark) {

@@ -47,18 +47,6 @@ impl Machine {
             _ => false,
         }
     }
-
-    /// True if the registration names a leg that Twilio has not shown in its conference, and that is an agent's in another
-    /// one. A leg is in one conference only: an agent whose customer comes to another conference has a new leg there.
-    pub(crate) fn is_of_another_conference(&self, registration: &Registration) -> bool {
-        let Registration { conference, worker_leg: leg, .. } = registration;
-        let is_agents = |call: &Call| {
-            let roster = &call.facts.roster;
-            call.conference != *conference && roster.is_shown(leg) && roster.agent(leg).is_some()
-        };
-        let is_shown_here = self.call(conference).is_some_and(|call| call.facts.roster.is_shown(leg));
-        !is_shown_here && self.calls().any(is_agents)
-    }
 }
 
 impl Call {
