@@ -143,6 +143,18 @@ pub struct ConferenceEvent {
     pub kind: ConferenceEventKind,
 }
 
+impl ConferenceEvent {
+    /// A callback that says no more than this: of a leg without a label, and without the owner in its address.
+    pub fn new(
+        conference: ConferenceSid,
+        task: Option<TaskSid>,
+        sequence: u64,
+        kind: ConferenceEventKind,
+    ) -> Self {
+        Self { conference, task, sequence, label: None, owner: None, announced: None, kind }
+    }
+}
+
 /// What happened in a conference.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ConferenceEventKind {

@@ -162,13 +162,8 @@ mod tests {
             .map(|leg| ConferenceEventKind::Join { leg, flags: ParticipantFlags::default() });
         for (sequence, kind) in (0..).zip([ConferenceEventKind::Start].into_iter().chain(joins)) {
             let event = ConferenceEvent {
-                conference: conference.clone(),
-                task: Some(task.clone()),
-                sequence,
-                label: None,
                 owner: owner.clone(),
-                announced: None,
-                kind,
+                ..ConferenceEvent::new(conference.clone(), Some(task.clone()), sequence, kind)
             };
             machine.handle(Millis(1), Event::Conference(event));
         }
@@ -192,15 +187,7 @@ mod tests {
             },
         );
         let kind = ConferenceEventKind::Leave { leg, reason: LeaveReason::HungUp };
-        let event = ConferenceEvent {
-            conference: conference.clone(),
-            task: Some(task),
-            sequence: 3,
-            label: None,
-            owner: None,
-            announced: None,
-            kind,
-        };
+        let event = ConferenceEvent::new(conference.clone(), Some(task), 3, kind);
         machine.handle(Millis(7), Event::Conference(event));
         let mut call = machine.call(&conference).expect("known").clone();
         call.facts.task.attributes = attributes.to_string();

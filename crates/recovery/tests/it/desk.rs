@@ -215,13 +215,13 @@ impl Desk {
     pub fn announcement_ends(&mut self, n: u128, announced: RecoveryId) {
         self.sequence += 1;
         self.handle(Event::Conference(ConferenceEvent {
-            conference: conference(n),
-            task: Some(TaskSid::numbered(n)),
-            sequence: self.sequence,
-            label: None,
-            owner: None,
             announced: Some(announced),
-            kind: ConferenceEventKind::AnnouncementEnd,
+            ..ConferenceEvent::new(
+                conference(n),
+                Some(TaskSid::numbered(n)),
+                self.sequence,
+                ConferenceEventKind::AnnouncementEnd,
+            )
         }));
     }
 
@@ -233,13 +233,9 @@ impl Desk {
         // Ada accepted the call, so the callback's address names Ada's reservation.
         let owner = Some((reservation_of(ADA, n), WorkerSid::numbered(ADA)));
         let event = Event::Conference(ConferenceEvent {
-            conference,
-            task,
-            sequence,
             label,
             owner,
-            announced: None,
-            kind,
+            ..ConferenceEvent::new(conference, task, sequence, kind)
         });
         self.handle(event.clone());
         event

@@ -65,15 +65,7 @@ fn conference_events() -> impl Strategy<Value = Event> {
     (rooms(), 1..200u64, prop::option::of(workers()), kinds).prop_map(|(n, sequence, owner, kind)| {
         let (conference, task) = (conference(n), Some(task(n)));
         let owner = owner.zip(task.as_ref()).map(|(worker, task)| (reservation(&worker, task), worker));
-        Event::Conference(ConferenceEvent {
-            conference,
-            task,
-            sequence,
-            label: None,
-            owner,
-            announced: None,
-            kind,
-        })
+        Event::Conference(ConferenceEvent { owner, ..ConferenceEvent::new(conference, task, sequence, kind) })
     })
 }
 

@@ -40,7 +40,8 @@ use desk::*;
 use rejoin_protocol::api::{DeliveryId, GracefulReason, Hello, Stage};
 use rejoin_protocol::{Millis, ReservationSid, TaskSid, WorkerSid, WorkflowSid};
 use rejoin_recovery::{
-    Action, Announcement, ConferenceEventKind, Effect, Event, LeaveReason, LookUpAnswer, Note, Outcome, Timer,
+    Action, Announcement, ConferenceEvent, ConferenceEventKind, Effect, Event, LeaveReason, LookUpAnswer,
+    Note, Outcome, Timer,
 };
 
 fn announce(what: Announcement) -> Action {
@@ -617,15 +618,7 @@ fn a_join_delivered_after_its_leave_does_not_bring_the_leg_back() {
     let join = |leg| ConferenceEventKind::Join { leg, flags: rejoin_recovery::ParticipantFlags::default() };
     let event = |sequence, kind| {
         let (conference, task) = (conference(1), Some(TaskSid::numbered(1)));
-        rejoin_recovery::Event::Conference(rejoin_recovery::ConferenceEvent {
-            conference,
-            task,
-            sequence,
-            label: None,
-            owner: None,
-            announced: None,
-            kind,
-        })
+        Event::Conference(ConferenceEvent::new(conference, task, sequence, kind))
     };
     desk.handle(event(1, join(leg(CUSTOMER))));
     desk.handle(event(3, ConferenceEventKind::Leave { leg: leg(ADA_LEG), reason: LeaveReason::HungUp }));

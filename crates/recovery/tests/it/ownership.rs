@@ -32,29 +32,19 @@ fn registers(desk: &mut Desk, worker: u128, registration: &Registration) -> Righ
     desk.machine.right(&worker, registration)
 }
 
-/// A `participant-join` callback whose address does not name the owner of the reservation.
-fn joins(desk: &mut Desk, sequence: u64, who: u128) {
-    let kind = ConferenceEventKind::Join { leg: leg(who), flags: ParticipantFlags::default() };
-    let task = Some(TaskSid::numbered(1));
-    let (label, owner) = (None, None);
-    let event =
-        ConferenceEvent { conference: conference(1), task, sequence, label, owner, announced: None, kind };
+/// A callback whose address does not name the owner of the reservation.
+fn called_back(desk: &mut Desk, sequence: u64, kind: ConferenceEventKind) {
+    let event = ConferenceEvent::new(conference(1), Some(TaskSid::numbered(1)), sequence, kind);
     desk.handle(Event::Conference(event));
 }
 
-/// A `participant-leave` callback whose address does not name the owner of the reservation.
+fn joins(desk: &mut Desk, sequence: u64, who: u128) {
+    let kind = ConferenceEventKind::Join { leg: leg(who), flags: ParticipantFlags::default() };
+    called_back(desk, sequence, kind);
+}
+
 fn leaves(desk: &mut Desk, sequence: u64, who: u128) {
-    let kind = ConferenceEventKind::Leave { leg: leg(who), reason: LeaveReason::HungUp };
-    let (task, label, owner) = (Some(TaskSid::numbered(1)), None, None);
-    desk.handle(Event::Conference(ConferenceEvent {
-        conference: conference(1),
-        task,
-        sequence,
-        label,
-        owner,
-        announced: None,
-        kind,
-    }));
+    called_back(desk, sequence, ConferenceEventKind::Leave { leg: leg(who), reason: LeaveReason::HungUp });
 }
 
 #[test]
@@ -67,16 +57,7 @@ fn a_call_remembers_its_last_1000_callbacks_and_ignores_older_ones() {
         // The agent holds and unholds the customer over and over.
         let flags = ParticipantFlags { hold: sequence % 2 == 0, ..ParticipantFlags::default() };
         let kind = ConferenceEventKind::Modify { leg: leg(CUSTOMER), flags };
-        let (task, label, owner) = (Some(TaskSid::numbered(1)), None, None);
-        desk.handle(Event::Conference(ConferenceEvent {
-            conference: conference(1),
-            task,
-            sequence,
-            label,
-            owner,
-            announced: None,
-            kind,
-        }));
+        called_back(&mut desk, sequence, kind);
     }
     assert_eq!(desk.machine.call(&conference(1)).unwrap().facts.received.callbacks().len(), 1000);
     leaves(&mut desk, 50, CUSTOMER);

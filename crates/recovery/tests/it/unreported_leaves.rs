@@ -64,17 +64,9 @@ fn a_late_join_callback_does_not_bring_a_gone_leg_back() {
         assert!(desk.stage().is_some(), "{polled} {has_callback}");
         desk.take_actions();
         let stage = desk.stage();
-        let (kind, owner) = (ConferenceEventKind::Join { leg: leg(ADA_LEG), flags: late }, None);
+        let kind = ConferenceEventKind::Join { leg: leg(ADA_LEG), flags: late };
         let (conference, task) = (conference(1), Some(TaskSid::numbered(1)));
-        desk.handle(Event::Conference(ConferenceEvent {
-            conference,
-            task,
-            sequence,
-            label: None,
-            owner,
-            announced: None,
-            kind,
-        }));
+        desk.handle(Event::Conference(ConferenceEvent::new(conference, task, sequence, kind)));
         assert_eq!((desk.stage(), desk.take_actions()), (stage, vec![]), "{polled} {has_callback}");
     }
 }

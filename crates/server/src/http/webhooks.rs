@@ -66,13 +66,14 @@ pub(super) fn event(callback: ConferenceCallback) -> Option<ConferenceEvent> {
         ConferenceCallbackEvent::AnnouncementEnd { .. } | ConferenceCallbackEvent::Other => return None,
     };
     Some(ConferenceEvent {
-        conference: callback.conference,
-        task: TaskSid::parse(&callback.friendly_name).ok(),
-        sequence: callback.sequence,
         label: callback.label,
-        owner: None,
         announced,
-        kind,
+        ..ConferenceEvent::new(
+            callback.conference,
+            TaskSid::parse(&callback.friendly_name).ok(),
+            callback.sequence,
+            kind,
+        )
     })
 }
 

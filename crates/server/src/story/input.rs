@@ -246,15 +246,8 @@ mod tests {
         let kind = ConferenceEventKind::Leave { leg: CallSid::numbered(1), reason: LeaveReason::HungUp };
         let conference = ConferenceSid::numbered(1);
         let label = Some("+15550100001".to_owned());
-        let event = Event::Conference(ConferenceEvent {
-            conference,
-            task: None,
-            sequence: 7,
-            label,
-            owner: None,
-            announced: None,
-            kind,
-        });
+        let event =
+            Event::Conference(ConferenceEvent { label, ..ConferenceEvent::new(conference, None, 7, kind) });
         let task = TaskSid::numbered(1);
         let input = Input::of(&event, None, &task, vec![]).expect("of this call");
         assert_eq!(

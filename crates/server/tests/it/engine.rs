@@ -101,15 +101,7 @@ impl Running {
     async fn lose_ada(&self) {
         self.ada_talks().await;
         let kind = ConferenceEventKind::Leave { leg: ada_leg(), reason: LeaveReason::HungUp };
-        let event = ConferenceEvent {
-            conference: conference(),
-            task: Some(task()),
-            sequence: 3,
-            label: None,
-            owner: None,
-            announced: None,
-            kind,
-        };
+        let event = ConferenceEvent::new(conference(), Some(task()), 3, kind);
         self.handle.event(Event::Conference(event)).await.unwrap();
     }
 
@@ -130,13 +122,13 @@ impl Running {
         for (sequence, leg) in [(1, customer()), (2, ada_leg())] {
             let flags = ParticipantFlags::default();
             let joins = ConferenceEvent {
-                conference: conference(),
-                task: Some(task()),
-                sequence,
-                label: None,
                 owner: Some((reservation(), ada())),
-                announced: None,
-                kind: ConferenceEventKind::Join { leg, flags },
+                ..ConferenceEvent::new(
+                    conference(),
+                    Some(task()),
+                    sequence,
+                    ConferenceEventKind::Join { leg, flags },
+                )
             };
             self.handle.event(Event::Conference(joins)).await.unwrap();
         }
@@ -160,15 +152,7 @@ impl Running {
 fn joins(number: u128) -> Event {
     let kind = ConferenceEventKind::Join { leg: CallSid::numbered(number), flags: Default::default() };
     let (conference, task) = (ConferenceSid::numbered(number), Some(TaskSid::numbered(number)));
-    Event::Conference(ConferenceEvent {
-        conference,
-        task,
-        sequence: 1,
-        label: None,
-        owner: None,
-        announced: None,
-        kind,
-    })
+    Event::Conference(ConferenceEvent::new(conference, task, 1, kind))
 }
 
 async fn a_task_that_was_read_is_told_when_it_is_committed(database: &Place) {
@@ -240,15 +224,7 @@ async fn a_mark_that_was_taken_while_another_server_began_the_call_counts(databa
     };
     running.store.transact(&Batch::default(), keep).await.unwrap();
     let kind = ConferenceEventKind::Start;
-    let event = ConferenceEvent {
-        conference: conference(),
-        task: Some(task()),
-        sequence: 4,
-        label: None,
-        owner: None,
-        announced: None,
-        kind,
-    };
+    let event = ConferenceEvent::new(conference(), Some(task()), 4, kind);
     running.handle.event(Event::Conference(event)).await.unwrap();
     assert_eq!(running.stage().await.as_deref(), Some("graceful"));
     let job = next_deed(&mut running).await;
@@ -416,15 +392,7 @@ async fn a_timer_goes_off_in_time_after_the_clock_is_corrected() {
 fn leaves() -> Event {
     let kind = ConferenceEventKind::Leave { leg: ada_leg(), reason: LeaveReason::HungUp };
     let (task, sequence) = (Some(task()), 9);
-    Event::Conference(ConferenceEvent {
-        conference: conference(),
-        task,
-        sequence,
-        label: None,
-        owner: None,
-        announced: None,
-        kind,
-    })
+    Event::Conference(ConferenceEvent::new(conference(), task, sequence, kind))
 }
 
 async fn an_event_about_a_call_that_cannot_be_read_is_refused_and_others_are_taken(database: &Place) {

@@ -103,15 +103,7 @@ fn call(number: u128, customer: &CallSid) -> Call {
     let conference = ConferenceSid::numbered(number);
     let kind = ConferenceEventKind::Join { leg: customer.clone(), flags: Default::default() };
     let task = Some(TaskSid::numbered(number));
-    let event = ConferenceEvent {
-        conference: conference.clone(),
-        task,
-        sequence: 1,
-        label: None,
-        owner: None,
-        announced: None,
-        kind,
-    };
+    let event = ConferenceEvent::new(conference.clone(), task, 1, kind);
     machine.handle(Millis(1), Event::Conference(event));
     let mut call = machine.call(&conference).unwrap().clone();
     call.facts.roster.customer = Some(customer.clone());
@@ -844,15 +836,7 @@ async fn many_servers_may_start_and_receive_a_new_call_at_the_same_time() {
                 let rooms = [1 + number % 2, 2 - number % 2].map(|n| ConferenceSid::numbered(n.into()));
                 let events = rooms.map(|conference| {
                     let (task, kind) = (Some(task()), kind.clone());
-                    Event::Conference(ConferenceEvent {
-                        conference,
-                        task,
-                        sequence,
-                        label: None,
-                        owner: None,
-                        announced: None,
-                        kind,
-                    })
+                    Event::Conference(ConferenceEvent::new(conference, task, sequence, kind))
                 });
                 let mut batch = of(events.iter().flat_map(Event::keys));
                 batch.begins.extend([1, 2].map(ConferenceSid::numbered));

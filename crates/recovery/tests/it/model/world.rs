@@ -362,15 +362,12 @@ impl World {
     fn tell(&mut self, room: u128, kind: ConferenceEventKind) -> Message {
         let sequence = self.rooms.entry(room).or_default();
         *sequence += 1;
-        once(Event::Conference(ConferenceEvent {
-            conference: conference(room),
-            task: Some(TaskSid::numbered(room)),
-            sequence: *sequence,
-            label: None,
-            owner: None,
-            announced: None,
+        once(Event::Conference(ConferenceEvent::new(
+            conference(room),
+            Some(TaskSid::numbered(room)),
+            *sequence,
             kind,
-        }))
+        )))
     }
 
     fn mark(&self, who: usize) -> Message {
