@@ -17,7 +17,7 @@ impl Call {
         let lost = !told
             && !self.facts.roster.agents.is_empty()
             && !self.closed
-            && self.diagnosis().unidentified_leg().is_some();
+            && self.diagnosis().unclaimed_leg().is_some();
         if !lost || self.facts.ownership.unclaimed.len() >= MOST {
             return;
         }
@@ -42,7 +42,7 @@ impl Call {
             if foreign || told || (self.facts.marks.is_given(&reservation) && !refused) {
                 continue;
             }
-            if let Some(leg) = self.diagnosis().unidentified_leg() {
+            if let Some(leg) = self.diagnosis().unclaimed_leg() {
                 if refused {
                     self.unmark(&reservation);
                 }

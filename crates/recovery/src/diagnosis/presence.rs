@@ -213,7 +213,24 @@ impl<'a> Diagnosis<'a> {
     /// The last unidentified leg to leave, in a call whose customer has no agent. A leg that still stands may belong to any
     /// participant, who must not be hung up on.
     pub(crate) fn unidentified_leg(self) -> Option<CallSid> {
-        if !self.roster.is_customer_joined() || self.agent_on_call().is_some() || self.has_open_recovery() {
+        if self.has_open_recovery() {
+            return None;
+        }
+        self.last_unidentified_to_leave().map(|(leg, _)| leg.clone())
+    }
+
+    /// The same, also while an agent is away whom the customer has missed since before that leg left.
+    pub(crate) fn unclaimed_leg(self) -> Option<CallSid> {
+        let away_since = self.recovery.as_ref().filter(|recovery| self.is_away(&recovery.absence.lost_leg));
+        let Some(since) = away_since.map(|recovery| recovery.absence.lost_at) else {
+            return self.unidentified_leg();
+        };
+        let (leg, there) = self.last_unidentified_to_leave()?;
+        there.left_at().is_some_and(|at| at > since).then(|| leg.clone())
+    }
+
+    fn last_unidentified_to_leave(self) -> Option<(&'a CallSid, &'a Participant)> {
+        if !self.roster.is_customer_joined() || self.agent_on_call().is_some() {
             return None;
         }
         let nobodys = self.roster.participants.iter().filter(move |(leg, _)| {
@@ -221,6 +238,6 @@ impl<'a> Diagnosis<'a> {
                 && self.roster.is_unidentified(leg)
                 && !self.requests.has_moved(leg)
         });
-        nobodys.max_by_key(|(_, p)| p.report()).map(|(leg, _)| leg.clone())
+        nobodys.max_by_key(|(_, p)| p.report())
     }
 }

@@ -112,6 +112,32 @@ fn a_colleague_who_is_known_only_after_their_loss_is_missed_in_place_of_the_firs
     );
 }
 
+/// As above, and Bo's page was gone before it could send the registration: only Bo's next page names the reservation.
+#[test]
+fn a_colleague_whom_only_their_next_page_names_is_missed_in_place_of_the_first_agent() {
+    for (left_first, missed) in [(false, BO_LEG), (true, ADA_LEG)] {
+        let mut desk = Desk::talking();
+        desk.join(1, BO_LEG, false);
+        if left_first {
+            desk.leave(1, BO_LEG, LeaveReason::HungUp);
+        }
+        desk.now = desk.now + Millis::seconds(1);
+        desk.goodbye(ADA, EPOCH);
+        desk.now = desk.now + Millis::seconds(1);
+        if !left_first {
+            desk.leave(1, BO_LEG, LeaveReason::HungUp);
+        }
+        desk.take_actions();
+        desk.hello_of(BO, 2, true, false, false);
+        let (asked, owners) = owners(1);
+        if desk.take_actions().contains(&asked) {
+            desk.finish(asked, owners);
+        }
+        let call = desk.machine.call(&conference(1)).unwrap();
+        assert_eq!(call.recovery.as_ref().unwrap().absence.lost_leg, leg(missed), "left first: {left_first}");
+    }
+}
+
 #[test]
 fn a_colleague_who_is_known_after_leaving_on_purpose_is_not_missed() {
     let mut desk = Desk::away();
