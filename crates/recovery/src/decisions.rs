@@ -93,7 +93,7 @@ impl Decisions {
         self.change(leg).covered_at = None;
     }
 
-    /// The leg turns out to be another agent's: the decisions about it are void.
+    /// The leg turns out to be another agent's, or to have been gone before we removed it: the decisions about it are void.
     pub(crate) fn forget(&mut self, leg: &CallSid) {
         self.0.remove(leg);
     }

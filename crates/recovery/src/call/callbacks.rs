@@ -49,6 +49,10 @@ impl Call {
             self.reopen_hang_ups();
         }
         if reason == LeaveReason::HungUp {
+            // A leg that we removed is reported as removed: this one had ended the conference before our request.
+            if self.decisions.is_dead(leg) && self.recovery.is_none() && self.diagnosis().ended_by_loss(leg) {
+                self.decisions.forget(leg);
+            }
             self.hung_up_completing(leg);
             self.poll_for_taker(out);
         }

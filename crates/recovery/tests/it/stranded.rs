@@ -1069,3 +1069,38 @@ fn a_colleague_with_an_unreported_leg_is_lost_after_a_transfer() {
         assert_eq!(desk.stage(), None);
     }
 }
+
+/// The server starts after the conference has ended with the leg of a page that is gone, whose flag was set in that moment. It hears of
+/// the flag and of the agent's next page, removes the leg that it takes for orphaned, and hears of the joins and leaves only then.
+#[test]
+fn a_customer_whose_conference_ended_with_an_orphaned_leg_before_the_server_knew_is_kept() {
+    let mut desk = Desk::new();
+    desk.sequence = 3;
+    desk.modify(1, ADA_LEG, true, false);
+    desk.hello(2, true, false);
+    desk.handle(Event::Registered {
+        worker: WorkerSid::numbered(ADA),
+        registration: registration_of(1, ADA, ADA_LEG, EPOCH),
+    });
+    while let Some(action) = desk.actions.pop() {
+        let outcome = match &action {
+            Action::RemoveLeg { .. } => Outcome::Gone,
+            Action::LookUpTask { .. } => crate::late_events::look_up_answer(),
+            Action::PollConference { .. } => Outcome::Polled(Box::default()),
+            other => panic!("{other:?}"),
+        };
+        desk.finish(action, outcome);
+    }
+    let callback = |desk: &mut Desk, sequence: u64, kind| {
+        desk.sequence = sequence - 1;
+        desk.callback(1, kind);
+    };
+    let flags = ParticipantFlags::default();
+    callback(&mut desk, 1, ConferenceEventKind::Join { leg: leg(CUSTOMER), flags });
+    callback(&mut desk, 3, ConferenceEventKind::Start);
+    callback(&mut desk, 2, ConferenceEventKind::Join { leg: leg(ADA_LEG), flags });
+    callback(&mut desk, 7, ConferenceEventKind::End);
+    callback(&mut desk, 5, ConferenceEventKind::Leave { leg: leg(ADA_LEG), reason: LeaveReason::HungUp });
+    desk.handle(Event::ActionUrlFetched { customer: leg(CUSTOMER) });
+    assert_eq!(next(&desk), Next::Wait);
+}
