@@ -58,6 +58,8 @@
 //!   call" requests that, and waits for the reservation to wrap, is *read* in 2.17.1);
 //! - an error of `UpdateReservation` on a reservation that is not pending is 400 with code 40136;
 //! - a leg that waits alone in a conference before it starts hears nothing (real conferences play music);
+//! - the leg of an agent is in one conference only, as Flex gives each reservation a leg of its own (*assumed*; if this is
+//!   false, the second call is not registered before Twilio has shown the leg in that conference);
 //! - announcements to one conference play one after the other;
 //! - `SequenceNumber` also counts events that nobody has subscribed to;
 //! - `EndConferenceOnExit` cannot be changed while the participant is on hold (*read*: Twilio's own Flex project
@@ -164,7 +166,9 @@ pub struct Facts {
     /// True when `If-Match` is also accepted with the quotes of the `ETag`. *Assumed*: false. The bare number is
     /// *read*, in Twilio's own Flex project template.
     pub if_match_in_quotes: bool,
-    /// `ReasonParticipantLeft` after `DELETE` of a participant. *Assumed*, by the value's name.
+    /// `ReasonParticipantLeft` after `DELETE` of a participant. *Assumed*, by the value's name. The recovery machine takes
+    /// `participant_hung_up` of a leg that it removed for a leg that was gone before: if this is false, a customer whose conference
+    /// ended with the removal is kept, too.
     pub kick_reason: &'static str,
     /// `ReasonParticipantLeft` of the leg that a cold transfer removes. *Assumed*: the same. The recovery machine
     /// takes `participant_hung_up` of an agent who completes the task at that moment for a graceful departure; and when

@@ -5,6 +5,7 @@ use crate::support::*;
 use rejoin_protocol::ActivitySid;
 use rejoin_server::config::Config;
 use serde_json::json;
+use std::time::Duration;
 
 fn ours() -> ActivitySid {
     ActivitySid::numbered(3)
@@ -36,9 +37,12 @@ async fn an_agent_on_a_break_is_put_into_our_activity_and_back() {
         })
         .await;
     // The changes are listed a moment after they are visible.
-    while changes() < 2 {
-        look_again().await;
-    }
+    let listed = async {
+        while changes() < 2 {
+            look_again().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), listed).await.expect("both changes are listed");
     assert_eq!(changes(), 2);
     floor.nothing_was_doubled();
 }
