@@ -3,6 +3,7 @@
 use super::{Call, Out};
 use crate::Note;
 use crate::absence::{Ending, Phase};
+use rejoin_protocol::CallSid;
 
 impl Call {
     pub(super) fn end_recovery(&mut self, out: &mut Out<'_>, ending: &Ending) {
@@ -31,8 +32,19 @@ impl Call {
         if !may_be_covered || !self.facts.roster.is_customer_joined() {
             return;
         }
-        let Some(agent) = self.diagnosis().agent_on_call() else { return };
+        let Some((leg, agent)) = self.diagnosis().leg_on_call() else { return };
         let same = agent.worker == recovery.absence.agent.worker;
+        if *leg == recovery.absence.lost_leg {
+            self.leg_stands_after_all(&leg.clone());
+        }
         self.end_recovery(out, &if same { Ending::Rejoined { into: None } } else { Ending::Covered });
+    }
+
+    /// The leg counted as gone without a callback, and Twilio shows it: it may still leave.
+    fn leg_stands_after_all(&mut self, leg: &CallSid) {
+        self.decisions.reopen(leg);
+        if let Some(agent) = self.facts.roster.agents.get_mut(leg) {
+            agent.reported_gone = None;
+        }
     }
 }

@@ -100,7 +100,7 @@ impl Call {
         agent.newer_page = agent.newer_page.max(Some(epoch));
         let agent = agent.clone();
         let Some(holding) = holding.filter(|it| it.reservation == agent.reservation) else { return };
-        if holding.wrapping {
+        if holding.wrapping && !self.facts.roster.is_back_in_place(&agent.reservation) {
             return self.await_leave(out, leg);
         }
         let older_may_live = older_may_live || agent.lives_beside >= Some(epoch);

@@ -3,10 +3,9 @@
 
 use super::{Call, Out};
 use crate::absence::{Ending, Phase};
-use crate::facts::Agent;
 use crate::plan::LATER;
 use crate::{Action, Purpose, TaskEvent, TaskEventKind};
-use rejoin_protocol::{CallSid, ReservationSid, TaskSid, WorkerSid};
+use rejoin_protocol::{ReservationSid, TaskSid, WorkerSid};
 
 impl Call {
     pub(crate) fn task_event(&mut self, out: &mut Out<'_>, event: &TaskEvent) {
@@ -33,11 +32,11 @@ impl Call {
 
     /// A reservation wraps up: the callback about its leg may only be late.
     fn wraps_up(&mut self, out: &mut Out<'_>, reservation: &ReservationSid) {
-        let of_reservation = |(_, agent): &(&CallSid, &Agent)| agent.reservation == *reservation;
-        let mut legs = self.facts.roster.agents.iter().filter(of_reservation);
-        let leg = legs.next().map(|(leg, _)| leg.clone());
-        // With two legs, the agent has joined in place: the event is about the old leg, not the new one.
-        if let Some(leg) = leg.filter(|_| legs.next().is_none()) {
+        if self.facts.roster.is_back_in_place(reservation) {
+            return;
+        }
+        let leg = self.facts.roster.legs_of(reservation).next().cloned();
+        if let Some(leg) = leg {
             self.await_leave(out, &leg);
         }
     }

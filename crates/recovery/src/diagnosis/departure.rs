@@ -114,7 +114,8 @@ pub struct Row {
 /// The table.
 pub const DEPARTURES: &[Row] = &[
     Row {
-        when: "The leg was recovered and that recovery is over, and the conference did not end with the leg.",
+        when: "The leg was recovered and that recovery is over, and neither did the conference end with the leg nor has Twilio \
+               shown the leg since.",
         departure: Departure::Late,
         taught_by: "case 2",
         holds: |it| !it.ended_unmeant() && it.is_recovered_and_over(),
@@ -286,7 +287,14 @@ impl Departed<'_> {
     }
 
     fn is_recovered_and_over(self) -> bool {
-        self.of.absences_of(self.leg).any(|it| !it.is_open())
+        self.of.absences_of(self.leg).any(|it| !it.is_open()) && !self.stood_after_all()
+    }
+
+    /// True if the recovery of this leg ended because Twilio showed the leg: no callback had reported that it left.
+    fn stood_after_all(self) -> bool {
+        let ending = Ending::Rejoined { into: None };
+        !self.of.decisions.is_settled(self.leg)
+            && self.of.absences_of(self.leg).any(|it| it.ending() == Some(&ending))
     }
 
     /// True if the awaited agent was back on the call by this leg, which was reported late, and hung up on purpose. False

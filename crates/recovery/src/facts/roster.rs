@@ -222,6 +222,12 @@ impl Roster {
         self.agents.iter().filter(of).map(|(leg, _)| leg)
     }
 
+    /// True if an agent had more than one leg with this reservation: they are, or were, back in place. The reservation wraps up
+    /// with the first leg that leaves, so that it says nothing about the others.
+    pub fn is_back_in_place(&self, reservation: &ReservationSid) -> bool {
+        self.legs_of(reservation).nth(1).is_some()
+    }
+
     /// The agent of this reservation, if their leg is known.
     pub fn agent_of(&self, reservation: &ReservationSid) -> Option<&Agent> {
         self.agents.values().find(|agent| agent.reservation == *reservation)

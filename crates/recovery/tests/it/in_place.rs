@@ -101,7 +101,9 @@ fn an_old_leg_that_is_already_being_removed_is_removed_only_once() {
     desk.hello_in_place(2);
     desk.join(1, NEXT_LEG, false);
     desk.register(1, ADA, NEXT_LEG, 2);
-    desk.hello(3, true, false);
+    desk.join(1, 0xb1, false);
+    desk.register(1, BO, 0xb1, EPOCH);
+    desk.hello_of(BO, 3, true, false, false); // no callback says so, and one timer serves both
     assert_eq!(desk.finish_all().iter().filter(|action| **action == remove(ADA_LEG)).count(), 1);
     assert!(desk.has_timer(Timer::Leave));
     desk.fire(1, Timer::Leave);
@@ -694,6 +696,26 @@ fn two_refreshes_in_a_row_both_rejoin_in_place() {
     desk.register(1, ADA, 0xa3, 3);
     assert_eq!(desk.stage(), Some(Stage::Rejoined));
     assert!(desk.take_actions().is_empty());
+}
+
+/// The reservation wraps up since the old leg left, which says nothing about the new one.
+#[test]
+fn a_second_tab_of_an_agent_back_in_place_loses_nobody() {
+    let mut desk = Desk::away();
+    back_in_place(&mut desk);
+    desk.hello(3, true, true);
+    assert_eq!(desk.stage(), Some(Stage::Rejoined));
+    assert!(desk.timers.is_empty() && desk.take_actions().is_empty(), "{:?}", desk.timers);
+}
+
+/// The same, but the page with the call has crashed: Flex offers no join for a reservation that wraps up.
+#[test]
+fn an_agent_back_in_place_who_crashes_gets_the_customer_through_the_queue() {
+    let mut desk = Desk::away();
+    back_in_place(&mut desk);
+    desk.hello(3, true, false);
+    assert_eq!(desk.stage(), Some(Stage::Interrupted));
+    assert_eq!(desk.take_actions()[0], remove(NEXT_LEG));
 }
 
 #[test]

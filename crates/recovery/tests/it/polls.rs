@@ -39,6 +39,22 @@ fn present(legs: &[u128]) -> PollAnswer {
     PollAnswer { participants, on_line: Some(true), ..PollAnswer::default() }
 }
 
+/// TaskRouter reported that Ada's reservation wraps up, and no callback that Ada's leg left: Ada counted as lost. A poll shows
+/// that the leg stands, so it may still leave.
+#[test]
+fn an_agent_whom_a_poll_shows_after_all_can_be_lost_again() {
+    let mut desk = Desk::talking();
+    desk.hello(2, true, false);
+    desk.fire(1, Timer::Leave);
+    assert_eq!(desk.stage(), Some(Stage::Interrupted));
+    desk.take_actions();
+    desk.poll_shows(present(&[CUSTOMER, ADA_LEG]));
+    assert_eq!(desk.stage(), Some(Stage::Rejoined));
+    desk.take_actions();
+    desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+    assert_eq!(desk.stage(), Some(Stage::Interrupted));
+}
+
 fn reconnect(target: Option<u128>, state: ReconnectState) -> PollAnswer {
     let task = TaskSid::numbered(2);
     let target = target.map(WorkerSid::numbered);
