@@ -60,6 +60,7 @@ const refreshBesideAWaitingTab = (/** @type {string} */ title, /** @type {'first
       await story.step('Ada refreshes the first tab, and its phone is registered first', async () => {
         await refreshed;
         await ada.phoneRegistered();
+        await ada.microphoneFound(); // Flex rejects a call that rings before
       });
       await story.step('while the second wants to say hello', () => asked);
       release();
