@@ -7,11 +7,13 @@ mod corners;
 mod draw;
 mod fault;
 mod scenario;
+mod vary;
 
 pub use chats::{ChatAct, ChatDeed, ChatFault, ChatFaultKind, ChatPlan, ChatSetup, Chats};
 pub use draw::{WHO_HAS_A_CALL, draw};
 pub use fault::{Fault, FaultKind};
 pub use scenario::Scenario;
+pub use vary::vary;
 
 use serde::{Deserialize, Serialize};
 

@@ -62,9 +62,12 @@ struct Options {
     #[arg(long, value_name = "PERMILLE", value_parser = clap::value_parser!(u32).range(0..=1000))]
     push_cuts: Option<u32>,
     /// Run the plan in this file instead of a drawn one, and print its timeline. With --seed or --seeds: draw the
-    /// fate of each message from another seed, or from that many.
+    /// fate of each message from another seed, or from that many. A folder: its plans in turn.
     #[arg(long)]
     plan: Option<std::path::PathBuf>,
+    /// Vary the given plan with each seed: its times, and an act or a fault more or less.
+    #[arg(long, requires = "plan")]
+    vary: bool,
     /// Write the world of `--seed` or `--plan` as an HTML page.
     #[arg(long, value_name = "FILE")]
     html: Option<std::path::PathBuf>,
@@ -108,12 +111,11 @@ fn run(options: &Options) -> Result<u64, Box<dyn std::error::Error>> {
         Some(name) => Some(Scenario::named(name).ok_or_else(|| format!("there is no scenario {name}"))?),
         None => None,
     };
-    let given: Option<Plan> = match &options.plan {
-        Some(path) => Some(serde_json::from_str(&std::fs::read_to_string(path)?)?),
-        None => None,
-    };
-    let draw = |seed| {
-        let mut plan = match &given {
+    let given = options.plan.as_deref().map(plans).transpose()?.unwrap_or_default();
+    let draw = |seed: u64| {
+        let turn = seed.checked_rem(given.len() as u64).and_then(|turn| usize::try_from(turn).ok());
+        let mut plan = match turn.and_then(|turn| given.get(turn)) {
+            Some(plan) if options.vary => plan::vary(plan, seed),
             Some(plan) => Plan { seed, ..plan.clone() },
             None if options.ordinary_day => day::ordinary(seed),
             None => plan::draw(seed, scenario),
@@ -139,11 +141,26 @@ fn run(options: &Options) -> Result<u64, Box<dyn std::error::Error>> {
     if options.seeds.is_some() || options.minutes.is_some() {
         return Ok(many(options, &draw)?);
     }
-    match (options.seed, &given) {
+    match (options.seed, given.as_slice()) {
         (Some(seed), _) => replay(&draw(seed), None, options),
-        (None, Some(plan)) => replay(&draw(plan.seed), None, options),
-        (None, None) => Ok(many(options, &draw)?),
+        (None, [plan]) => replay(&draw(plan.seed), None, options),
+        (None, _) => Ok(many(options, &draw)?),
     }
+}
+
+/// The plan in this file, or the plans in this folder, in the order of their names.
+fn plans(path: &std::path::Path) -> Result<Vec<Plan>, Box<dyn std::error::Error>> {
+    let mut files = vec![path.to_path_buf()];
+    if path.is_dir() {
+        let entries = std::fs::read_dir(path)?;
+        files = entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<_, _>>()?;
+        files.sort();
+    }
+    let read = |file: &std::path::PathBuf| {
+        let text = std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
+        serde_json::from_str(&text).map_err(|error| format!("{}: no plan: {error}", file.display()))
+    };
+    Ok(files.iter().map(read).collect::<Result<_, _>>()?)
 }
 
 /// For each planted defect, or the one with this name, finds in each scenario the first seed that detects it, in a
@@ -220,7 +237,8 @@ fn replay(
 fn command(plan: &Plan, options: &Options) -> String {
     let store = if options.store == StoreKind::Sqlite { " --store sqlite" } else { "" };
     if let Some(path) = &options.plan {
-        return format!("npm run simulate -- --plan {} --seed {}{store}", path.display(), plan.seed);
+        let vary = if options.vary { " --vary" } else { "" };
+        return format!("npm run simulate -- --plan {}{vary} --seed {}{store}", path.display(), plan.seed);
     }
     let scenario = options.scenario.as_ref().map(|name| format!(" --scenario {name}")).unwrap_or_default();
     let day = if options.ordinary_day { " --ordinary-day" } else { "" };
