@@ -100,10 +100,14 @@ impl Call {
         agent.newer_page = agent.newer_page.max(Some(epoch));
         let agent = agent.clone();
         let Some(holding) = holding.filter(|it| it.reservation == agent.reservation) else { return };
-        if holding.wrapping && !self.facts.roster.is_back_in_place(&agent.reservation) {
-            return self.await_leave(out, leg);
-        }
         let older_may_live = older_may_live || agent.lives_beside >= Some(epoch);
+        if holding.wrapping {
+            if !self.facts.roster.is_back_in_place(&agent.reservation) {
+                return self.await_leave(out, leg);
+            } else if older_may_live {
+                return; // the page that is back has the call
+            }
+        }
         let is_orphaned = self.is_orphaned_leg(leg, &agent, older_may_live);
         if !older_may_live {
             self.forget_refused_transfer(out, leg);
@@ -177,7 +181,8 @@ impl Call {
         let alone = self.facts.pages.newest_alone(&agent.worker);
         let is_orphaned_leg = agent.newer_page.is_some() && agent.newer_page == alone;
         // The agent has the leg in another browser.
-        let lives_beside = agent.lives_beside.is_some() && agent.lives_beside >= alone;
+        let lives_beside = (agent.lives_beside.is_some() && agent.lives_beside >= alone)
+            || agent.epoch.is_some_and(|epoch| self.is_in_another_browser(&agent.worker, leg, epoch));
         if !is_orphaned_leg
             || lives_beside
             || self.diagnosis().is_accounted_for(leg, agent)

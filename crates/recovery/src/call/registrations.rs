@@ -191,14 +191,17 @@ impl Call {
     }
 
     /// A page asked for a new leg to join in place, and another browser of its agent answered it. Returns the epoch of the
-    /// page that asked, and does not have the leg.
+    /// page that asked, and does not have the leg. The page that answered keeps living beside that one when its leg is replaced.
     fn rings_elsewhere(&self, worker: &WorkerSid, leg: &CallSid, epoch: u64) -> Option<u64> {
         let joins = |it: Absent<'_>| {
             let absence = it.absence();
             it.is_open() && absence.agent.worker == *worker && absence.lost_leg != *leg
         };
         let asked = self.facts.pages.newest(worker).filter(|asked| *asked > epoch);
-        asked.filter(|_| self.absences().any(joins))
+        let answered = asked.filter(|_| self.absences().any(joins));
+        let of_page = |it: &&Agent| it.worker == *worker && it.epoch == Some(epoch);
+        let earlier = self.facts.roster.agents.values().filter(of_page).filter_map(|it| it.lives_beside);
+        earlier.chain(answered).max()
     }
 
     /// True if the registration names another task's conference, or another agent's leg or reservation.

@@ -1171,3 +1171,39 @@ fn a_leg_that_stood_before_the_newest_hello_does_not_count_as_back() {
     let desk = rings_in_the_other_browser(true);
     assert_eq!(desk.stage(), Some(Stage::InPlace));
 }
+
+/// Bo is on the call, too. Both browsers of Ada asked for a leg, and the phone of the one that said hello first answers both: the
+/// second leg takes the place of the first.
+#[test]
+fn a_second_leg_that_the_other_browser_answers_counts_as_back() {
+    let mut desk = Desk::talking();
+    desk.join(1, 0xb1, false);
+    desk.register(1, BO, 0xb1, EPOCH);
+    desk.hello_in_another_browser(5, true);
+    desk.hello_in_place(9);
+    desk.join(1, NEXT_LEG, false);
+    desk.register(1, ADA, NEXT_LEG, 5);
+    desk.leave(1, ADA_LEG, LeaveReason::UpdatedViaApi);
+    desk.leave(1, NEXT_LEG, LeaveReason::HungUp);
+    desk.join(1, 0xa3, false);
+    desk.register(1, ADA, 0xa3, 5);
+    assert_eq!(desk.stage(), Some(Stage::Rejoined));
+    assert!(!desk.has_timer(Timer::Covered), "{:?}", desk.timers);
+}
+
+/// The same, and that page's registration arrives when the time for joining in place is over.
+#[test]
+fn a_leg_that_the_other_browser_answered_and_registers_late_is_not_removed() {
+    let mut desk = Desk::talking();
+    desk.join(1, 0xb1, false);
+    desk.register(1, BO, 0xb1, EPOCH);
+    desk.hello_in_place(9);
+    desk.join(1, NEXT_LEG, false);
+    desk.leave(1, ADA_LEG, LeaveReason::UpdatedViaApi);
+    desk.hello(9, false, false); // its phone did not ring
+    desk.hello_in_another_browser(5, true);
+    desk.fire(1, Timer::Covered);
+    desk.take_actions();
+    desk.register(1, ADA, NEXT_LEG, 5);
+    assert!(!desk.take_actions().contains(&remove(NEXT_LEG)));
+}
