@@ -119,7 +119,9 @@ impl Call {
     pub(super) fn is_undecided(&self) -> bool {
         let agents = &self.facts.roster.agents;
         let is_open = |leg: &CallSid| {
-            !self.decisions.is_settled(leg) || self.diagnosis().may_have_ended_by_unidentified(leg)
+            !self.decisions.is_settled(leg)
+                || self.diagnosis().may_have_ended_by_unidentified(leg)
+                || self.diagnosis().may_have_ended_with_removal_of(leg)
         };
         agents.is_empty() || agents.keys().any(is_open)
     }

@@ -165,6 +165,13 @@ pub const DEPARTURES: &[Row] = &[
         holds: |it| it.is_call_over() && !it.of.has_open_recovery() && it.of.ended_by_removal(it.leg),
     },
     Row {
+        when: "The conference ended under the customer with this leg, which we removed after the mark of a transfer that was \
+               refused. No recovery is going on.",
+        departure: Departure::EndedConference,
+        taught_by: "story a-transfer-without-a-network-and-the-removed-leg-ends-the-conference",
+        holds: |it| it.is_call_over() && !it.of.has_open_recovery() && it.of.ended_while_handed_over(it.leg),
+    },
+    Row {
         when: "The conference has ended otherwise, or the customer has left it.",
         departure: Departure::CallOver,
         taught_by: "case 6",
@@ -419,10 +426,13 @@ impl<'a> Diagnosis<'a> {
         self.roster.agent(leg).and_then(|agent| self.marks.said_at(&agent.reservation))
     }
 
-    /// True if the absence of the other leg's agent has ended as covered, after this leg's agent had said that they leave.
+    /// True if the absence of the other leg's agent has ended as covered, after this leg's agent had said that they leave, or when
+    /// they did not count as missed because a recovery was open.
     fn seemed_covered_by(self, leg: &CallSid, absent: Absent<'_>) -> bool {
         let said = self.said_to_leave_at(leg);
-        absent.ending() == Some(&Ending::Covered) && said.is_some_and(|at| at < absent.absence().lost_at)
+        let is_attended = self.decisions.covered_at(&absent.absence().lost_leg).is_some();
+        absent.ending() == Some(&Ending::Covered)
+            && (is_attended || said.is_some_and(|at| at < absent.absence().lost_at))
     }
 
     /// True if the agent of the other leg is, or was, absent, and did not only seem to be covered by this leg's agent.

@@ -1,7 +1,7 @@
 use super::Diagnosis;
 use crate::LeaveReason;
 use crate::absence::{CoveredStage, Ending};
-use crate::facts::{Agent, Mark, Report};
+use crate::facts::{Agent, Mark, Participant, Report};
 use rejoin_protocol::{CallSid, Millis, ReservationSid};
 
 impl<'a> Diagnosis<'a> {
@@ -20,7 +20,32 @@ impl<'a> Diagnosis<'a> {
         self.marks.is_transfer(&agent.reservation)
             && !self.marks.has_completed(&agent.reservation)
             && !self.was_taken_over(leg, &agent.reservation)
-            && self.roster.ended_with(leg)
+            && (self.roster.ended_with(leg) || self.ended_with_removal_of(leg))
+    }
+
+    /// True if a conference that has ended may have ended with this leg, which we removed, or which was gone before: the leaves of
+    /// the leg and of the customer are not both reported yet.
+    pub(crate) fn may_have_ended_with_removal_of(self, leg: &CallSid) -> bool {
+        let has_left = |there: &Participant| there.left_at().is_some();
+        let are_reported =
+            self.roster.leg(leg).is_some_and(has_left) && self.roster.customer_leg().is_some_and(has_left);
+        // A transfer leaves the conference standing: it would have been refused.
+        let may_be_missed = |agent: &Agent| match self.marks.get(&agent.reservation) {
+            Some(_) => {
+                let of = &agent.reservation;
+                self.marks.is_transfer(of) && !self.marks.has_completed(of)
+            }
+            None => self.recovery.is_none(),
+        };
+        self.decisions.is_dead(leg) && !are_reported && self.roster.agent(leg).is_some_and(may_be_missed)
+    }
+
+    /// True if the conference ended under the customer with this leg, which we removed. Its flag was set again in that moment.
+    fn ended_with_removal_of(self, leg: &CallSid) -> bool {
+        self.roster.is_stranded()
+            && self.decisions.is_dead(leg)
+            && self.roster.left(leg) == Some(LeaveReason::UpdatedViaApi)
+            && self.is_customers_leave_next(leg)
     }
 
     /// True if the conference ended with this leg, whose agent seemed to leave the customer to a colleague. Nothing

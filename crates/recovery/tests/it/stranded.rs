@@ -5,8 +5,8 @@ use crate::desk::*;
 use rejoin_protocol::api::{GracefulReason, Stage};
 use rejoin_protocol::{Millis, ReservationSid, TaskSid, WorkerSid, WorkflowSid};
 use rejoin_recovery::{
-    Action, ConferenceEventKind, Effect, Event, LeaveReason, LookUpAnswer, Next, Note, Outcome,
-    ParticipantFlags, PollAnswer, Reconnect, ReconnectState, Timer,
+    Action, ConferenceEventKind, Config, Effect, Event, LeaveReason, LookUpAnswer, Machine, Next, Note,
+    Outcome, ParticipantFlags, PollAnswer, Reconnect, ReconnectState, Timer,
 };
 use std::collections::BTreeMap;
 
@@ -1100,7 +1100,32 @@ fn a_customer_whose_conference_ended_with_an_orphaned_leg_before_the_server_knew
     callback(&mut desk, 3, ConferenceEventKind::Start);
     callback(&mut desk, 2, ConferenceEventKind::Join { leg: leg(ADA_LEG), flags });
     callback(&mut desk, 7, ConferenceEventKind::End);
-    callback(&mut desk, 5, ConferenceEventKind::Leave { leg: leg(ADA_LEG), reason: LeaveReason::HungUp });
     desk.handle(Event::ActionUrlFetched { customer: leg(CUSTOMER) });
+    assert_eq!(next(&desk), Next::Wait, "the leave of the leg is not reported");
+    callback(&mut desk, 5, ConferenceEventKind::Leave { leg: leg(ADA_LEG), reason: LeaveReason::HungUp });
     assert_eq!(next(&desk), Next::Wait);
+}
+
+/// Ada's transfer did not reach Twilio, but the mark has reached the server. In place is off, so the leg that the next page finds is
+/// removed; that page has set its flag in between.
+#[test]
+fn a_customer_whose_conference_ended_with_the_leg_that_we_removed_is_kept_despite_a_mark() {
+    let mut desk = Desk::with(Machine::new(Config { in_place: false, ..config() }, []));
+    desk.begin();
+    desk.graceful(GracefulReason::ColdTransfer);
+    desk.hello(2, false, false);
+    let removed = Action::RemoveLeg { conference: conference(1), leg: leg(ADA_LEG) };
+    assert_eq!(desk.take_actions(), [removed.clone()]);
+    desk.modify(1, ADA_LEG, true, false);
+    desk.handle(Event::ActionUrlFetched { customer: leg(CUSTOMER) });
+    assert_eq!(next(&desk), Next::Wait, "no callback of the end has arrived");
+    let left = desk.sequence + 1;
+    desk.sequence = left;
+    desk.leave(1, CUSTOMER, LeaveReason::ModeratorEnded);
+    desk.end(1);
+    desk.finish(removed, Outcome::Ok);
+    assert_eq!(next(&desk), Next::Wait, "the leave of the leg is reported last");
+    desk.sequence = left - 1;
+    desk.leave(1, ADA_LEG, LeaveReason::UpdatedViaApi);
+    assert_eq!((desk.stage(), next(&desk)), (Some(Stage::Interrupted), Next::Wait));
 }
