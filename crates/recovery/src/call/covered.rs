@@ -1,6 +1,7 @@
 //! Agents who are away while the customer has another agent. No announcement is made and no task is created. The leg may
 //! stand until the agent is back in place. If the agent does not come back, the customer stays with the other agent.
 
+use super::polls::OVERDUE;
 use super::{Call, Out};
 use crate::absence::{AHEAD, Absence, Covered, CoveredStage, Ending, Phase};
 use crate::facts::Agent;
@@ -38,6 +39,9 @@ impl Call {
     pub(super) fn covered_leg_gone(&mut self, out: &mut Out<'_>, leg: &CallSid) {
         self.settle(leg);
         if self.covered.get(leg).is_some_and(|covered| covered.stage == CoveredStage::Away) {
+            if self.has_open_recovery() {
+                self.decisions.cover(leg, out.now); // that colleague may turn out to have left on purpose
+            }
             self.end_covered(out, leg, &Ending::Covered);
         }
     }
@@ -132,9 +136,12 @@ impl Call {
         self.wake_covered(out);
     }
 
-    /// True if a poll comes first, because all covering agents have marks and none is reported gone.
+    /// True if a poll comes first: all covering agents have marks and none is reported gone, or no server ran when the time was over,
+    /// so that they may have gone unreported.
     fn is_cover_polled(&mut self, out: &mut Out<'_>, leg: &CallSid) -> bool {
-        let is_doubtful = self.diagnosis().is_left_to_leavers(leg);
+        let was_missed = |it: &Covered| self.poll.may_have_missed || it.due() + OVERDUE < out.now;
+        let is_doubtful =
+            self.diagnosis().is_left_to_leavers(leg) || self.covered.get(leg).is_some_and(was_missed);
         let until = out.now + SOON + AHEAD;
         let absence = self.covered.get_mut(leg).map(|covered| &mut covered.absence);
         let Some(absence) = absence.filter(|it| is_doubtful && it.spared_until.is_none()) else {

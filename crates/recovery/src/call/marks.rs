@@ -198,6 +198,7 @@ impl Call {
         } else if let Some(later) = self.diagnosis().lost_after(&lost)
             && self.decisions.covered_at(&later).is_some()
         {
+            self.covered.remove(&later);
             return self.lose(out, &later); // whose recovery did not begin, because this one was open
         }
         self.set_timer(out, Timer::Orphan, out.now + out.config.orphan_after);

@@ -11,7 +11,7 @@ use rejoin_protocol::{CallSid, Millis, WorkerSid};
 /// How long an answer may take before the poll is repeated.
 const ANSWERED_WITHIN: Millis = Millis::seconds(120);
 /// How late a timer can be while a server runs.
-const OVERDUE: Millis = Millis::seconds(1);
+pub(super) const OVERDUE: Millis = Millis::seconds(1);
 
 impl Call {
     /// How long a call may be without evidence before it is polled; `None`: it is not polled.

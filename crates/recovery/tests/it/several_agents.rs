@@ -737,6 +737,54 @@ fn an_absent_agent_beside_a_marked_colleague_is_covered_only_after_a_poll() {
     }
 }
 
+/// No server ran when Ada's time was over: Bo may have gone unreported.
+#[test]
+fn an_absent_agent_is_covered_only_after_a_poll_when_no_server_ran() {
+    for bo_is_there in [false, true] {
+        let mut desk = together();
+        desk.page_goes(ADA);
+        desk.take_actions();
+        desk.now = desk.now + Millis::seconds(20);
+        desk.handle(Event::Timer { conference: conference(1), timer: Timer::Covered });
+        let asked = desk.take_actions();
+        let [look @ Action::PollConference { .. }] = &asked[..] else {
+            panic!("expected a poll first: {asked:?}")
+        };
+        let legs = if bo_is_there { vec![CUSTOMER, ADA_LEG, BO_LEG] } else { vec![CUSTOMER, ADA_LEG] };
+        let participants = legs.into_iter().map(|sid| (leg(sid), ParticipantFlags::default())).collect();
+        let seen = PollAnswer { participants, on_line: Some(true), ..PollAnswer::default() };
+        desk.finish(look.clone(), Outcome::Polled(Box::new(seen)));
+        if bo_is_there {
+            desk.fire(1, Timer::Covered);
+            assert_eq!(desk.stage_of(ADA), Some(Stage::Covered));
+        } else {
+            desk.fire(1, Timer::Grace);
+            assert_eq!(
+                desk.stage_of(BO),
+                Some(Stage::Interrupted),
+                "Bo is recovered, whom the customer had last"
+            );
+        }
+    }
+}
+
+/// The same, and both legs are gone. Ada, Bo's colleague, counts as lost until the mark is known: then the customer misses Bo.
+#[test]
+fn an_absent_agent_is_missed_when_the_colleague_who_had_gone_unreported_had_left_on_purpose() {
+    let mut desk = together();
+    desk.page_goes(BO);
+    desk.take_actions();
+    desk.now = desk.now + Millis::seconds(20);
+    desk.handle(Event::Timer { conference: conference(1), timer: Timer::Covered });
+    let look = desk.take_actions().remove(0);
+    let participants = [(leg(CUSTOMER), ParticipantFlags::default())].into();
+    let seen = PollAnswer { participants, on_line: Some(true), ..PollAnswer::default() };
+    desk.finish(look, Outcome::Polled(Box::new(seen)));
+    assert_eq!(desk.stage_of(ADA), Some(Stage::Interrupted));
+    desk.graceful_of(ADA, GracefulReason::SignOut);
+    assert_eq!(desk.stage_of(BO), Some(Stage::Interrupted));
+}
+
 // --- a supervisor listens ---
 
 /// A supervisor listens in the conference, muted as Flex does it.
