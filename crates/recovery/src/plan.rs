@@ -11,6 +11,8 @@ use rejoin_protocol::{CallSid, ConferenceSid, Millis, TaskSid};
 pub(crate) const SOON: Millis = Millis::seconds(20);
 /// How long an action is tried that may take effect at any time.
 pub(crate) const LATER: Millis = Millis::seconds(1800);
+/// How late a timer can be while a server runs.
+pub(crate) const OVERDUE: Millis = Millis::seconds(1);
 /// How long the clearing of an exit flag is tried. If Twilio refuses all requests, the call ends with the agent's leg.
 pub(crate) const FLAG_TRIED_FOR: Millis = Millis::seconds(120);
 

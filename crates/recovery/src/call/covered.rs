@@ -1,11 +1,10 @@
 //! Agents who are away while the customer has another agent. No announcement is made and no task is created. The leg may
 //! stand until the agent is back in place. If the agent does not come back, the customer stays with the other agent.
 
-use super::polls::OVERDUE;
 use super::{Call, Out};
 use crate::absence::{AHEAD, Absence, Covered, CoveredStage, Ending, Phase};
 use crate::facts::Agent;
-use crate::plan::SOON;
+use crate::plan::{OVERDUE, SOON};
 use crate::{LeaveReason, Note, Timer};
 use rejoin_protocol::{CallSid, WorkerSid};
 

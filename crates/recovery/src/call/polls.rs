@@ -4,14 +4,12 @@
 use super::{Call, Out};
 use crate::absence::{Ending, Phase};
 use crate::facts::{Agent, Observation};
-use crate::plan::SOON;
+use crate::plan::{OVERDUE, SOON};
 use crate::{Action, LeaveReason, Note, PollAnswer, Reconnect, ReconnectState, Timer};
 use rejoin_protocol::{CallSid, Millis, WorkerSid};
 
 /// How long an answer may take before the poll is repeated.
 const ANSWERED_WITHIN: Millis = Millis::seconds(120);
-/// How late a timer can be while a server runs.
-pub(super) const OVERDUE: Millis = Millis::seconds(1);
 
 impl Call {
     /// How long a call may be without evidence before it is polled; `None`: it is not polled.
