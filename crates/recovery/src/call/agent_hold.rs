@@ -46,6 +46,13 @@ impl Call {
         }
     }
 
+    /// The customer is off the hold that we had restored: a later hold is not that one.
+    pub(super) fn agent_has_unheld(&mut self) {
+        if let Some(recovery) = self.recovery.as_mut().filter(|it| it.agent_hold == AgentHold::PutBack) {
+            recovery.agent_hold = AgentHold::AsItWas;
+        }
+    }
+
     /// True if the agent comes back into this conference, or has.
     fn is_to_be_held_here(&self) -> bool {
         self.recovery.as_ref().is_some_and(|recovery| {

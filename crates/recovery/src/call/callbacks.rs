@@ -70,6 +70,7 @@ impl Call {
         let was_unset =
             self.facts.roster.is_reported_joined(leg) && !self.facts.roster.flags(leg).end_conference_on_exit;
         let is_new = Report::Callback(sequence) > self.facts.roster.report(leg);
+        let was_held = self.diagnosis().is_customer_held();
         self.facts.roster.observe(leg, Observation::Changed { sequence, flags, at: out.now });
         if is_new {
             self.requests.flag_is_reported(leg, flags.end_conference_on_exit);
@@ -79,5 +80,8 @@ impl Call {
             self.clear_flag_before_registration(out, leg);
         }
         self.unheld(leg);
+        if was_held && !self.diagnosis().is_customer_held() {
+            self.agent_has_unheld();
+        }
     }
 }

@@ -1,8 +1,9 @@
 //! The agent's hold: the agent had put the customer on hold before the page went.
 
 use crate::desk::*;
+use rejoin_protocol::WorkerSid;
 use rejoin_protocol::api::{GracefulReason, Stage};
-use rejoin_recovery::{Action, LeaveReason, Outcome, Timer};
+use rejoin_recovery::{Action, Event, LeaveReason, Outcome, Timer};
 
 /// A third party's leg.
 const THIRD: u128 = 0x77;
@@ -177,4 +178,29 @@ fn a_customer_who_talked_to_a_colleague_is_not_held_again() {
     rejoins(&mut desk);
     let end = Action::EndHold { conference: conference(1), customer: leg(CUSTOMER) };
     assert_eq!(holds(&mut desk), [end]);
+}
+
+/// Back in place, the agent ends the hold that was restored. Later the page is silent for a moment.
+#[test]
+fn a_hold_that_the_agent_has_ended_is_not_restored_after_a_silence() {
+    let mut desk = alone_on_hold();
+    desk.fire(1, Timer::Announce);
+    desk.finish_all();
+    desk.modify(1, CUSTOMER, false, false);
+    desk.modify(1, CUSTOMER, false, true);
+    desk.hello_in_place(2);
+    rejoins(&mut desk);
+    desk.modify(1, CUSTOMER, false, false);
+    desk.take_actions();
+    desk.push_lost(ADA, 2);
+    desk.finish(Action::AskPage { conference: conference(1), leg: leg(NEXT_LEG) }, Outcome::Ok);
+    desk.take_actions();
+    desk.fire(1, Timer::Answer);
+    let asked = desk.take_actions();
+    assert!(matches!(asked[..], [Action::HoldCustomer { held: false, .. }]), "{asked:?}");
+    desk.finish(asked[0].clone(), Outcome::Ok);
+    desk.modify(1, CUSTOMER, false, true);
+    desk.handle(Event::PushBack { worker: WorkerSid::numbered(ADA), epoch: 2 });
+    let ended = Action::EndHold { conference: conference(1), customer: leg(CUSTOMER) };
+    assert_eq!(holds(&mut desk), [ended]);
 }
