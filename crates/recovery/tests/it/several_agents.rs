@@ -711,6 +711,25 @@ fn an_agent_whose_leg_was_proved_dead_is_lost_when_the_last_third_party_leaves()
     }
 }
 
+/// A poll comes first, and shows these legs.
+fn is_polled_first(desk: &mut Desk, legs: &[u128]) {
+    let asked = desk.take_actions();
+    let [look @ Action::PollConference { .. }] = &asked[..] else {
+        panic!("expected a poll first: {asked:?}")
+    };
+    let participants = legs.iter().map(|sid| (leg(*sid), ParticipantFlags::default())).collect();
+    let seen = PollAnswer { participants, on_line: Some(true), ..PollAnswer::default() };
+    desk.finish(look.clone(), Outcome::Polled(Box::new(seen)));
+}
+
+/// The agent's page is gone, and the time of the absence is over while no server runs.
+fn goes_and_no_server_runs(desk: &mut Desk, who: u128) {
+    desk.page_goes(who);
+    desk.take_actions();
+    desk.now = desk.now + Millis::seconds(20);
+    desk.handle(Event::Timer { conference: conference(1), timer: Timer::Covered });
+}
+
 /// Bo has left as announced, and the callback that reports it is lost.
 #[test]
 fn an_absent_agent_beside_a_marked_colleague_is_covered_only_after_a_poll() {
@@ -720,44 +739,29 @@ fn an_absent_agent_beside_a_marked_colleague_is_covered_only_after_a_poll() {
         desk.graceful_of(BO, GracefulReason::HangUp);
         desk.take_actions();
         desk.fire(1, Timer::Covered);
-        let asked = desk.take_actions();
-        let [look @ Action::PollConference { .. }] = &asked[..] else {
-            panic!("expected a poll first: {asked:?}")
-        };
-        let legs = if bo_is_there { vec![CUSTOMER, ADA_LEG, BO_LEG] } else { vec![CUSTOMER, ADA_LEG] };
-        let participants = legs.into_iter().map(|sid| (leg(sid), ParticipantFlags::default())).collect();
-        let seen = PollAnswer { participants, on_line: Some(true), ..PollAnswer::default() };
-        desk.finish(look.clone(), Outcome::Polled(Box::new(seen)));
         if bo_is_there {
+            is_polled_first(&mut desk, &[CUSTOMER, ADA_LEG, BO_LEG]);
             desk.fire(1, Timer::Covered);
             assert_eq!(desk.stage_of(ADA), Some(Stage::Covered));
         } else {
+            is_polled_first(&mut desk, &[CUSTOMER, ADA_LEG]);
             assert_eq!(desk.stage_of(ADA), Some(Stage::Interrupted), "Ada is recovered");
         }
     }
 }
 
-/// No server ran when Ada's time was over: Bo may have gone unreported.
+/// Bo, Ada's colleague, may have gone unreported.
 #[test]
 fn an_absent_agent_is_covered_only_after_a_poll_when_no_server_ran() {
     for bo_is_there in [false, true] {
         let mut desk = together();
-        desk.page_goes(ADA);
-        desk.take_actions();
-        desk.now = desk.now + Millis::seconds(20);
-        desk.handle(Event::Timer { conference: conference(1), timer: Timer::Covered });
-        let asked = desk.take_actions();
-        let [look @ Action::PollConference { .. }] = &asked[..] else {
-            panic!("expected a poll first: {asked:?}")
-        };
-        let legs = if bo_is_there { vec![CUSTOMER, ADA_LEG, BO_LEG] } else { vec![CUSTOMER, ADA_LEG] };
-        let participants = legs.into_iter().map(|sid| (leg(sid), ParticipantFlags::default())).collect();
-        let seen = PollAnswer { participants, on_line: Some(true), ..PollAnswer::default() };
-        desk.finish(look.clone(), Outcome::Polled(Box::new(seen)));
+        goes_and_no_server_runs(&mut desk, ADA);
         if bo_is_there {
+            is_polled_first(&mut desk, &[CUSTOMER, ADA_LEG, BO_LEG]);
             desk.fire(1, Timer::Covered);
             assert_eq!(desk.stage_of(ADA), Some(Stage::Covered));
         } else {
+            is_polled_first(&mut desk, &[CUSTOMER, ADA_LEG]);
             desk.fire(1, Timer::Grace);
             assert_eq!(
                 desk.stage_of(BO),
@@ -772,14 +776,8 @@ fn an_absent_agent_is_covered_only_after_a_poll_when_no_server_ran() {
 #[test]
 fn an_absent_agent_is_missed_when_the_colleague_who_had_gone_unreported_had_left_on_purpose() {
     let mut desk = together();
-    desk.page_goes(BO);
-    desk.take_actions();
-    desk.now = desk.now + Millis::seconds(20);
-    desk.handle(Event::Timer { conference: conference(1), timer: Timer::Covered });
-    let look = desk.take_actions().remove(0);
-    let participants = [(leg(CUSTOMER), ParticipantFlags::default())].into();
-    let seen = PollAnswer { participants, on_line: Some(true), ..PollAnswer::default() };
-    desk.finish(look, Outcome::Polled(Box::new(seen)));
+    goes_and_no_server_runs(&mut desk, BO);
+    is_polled_first(&mut desk, &[CUSTOMER]);
     assert_eq!(desk.stage_of(ADA), Some(Stage::Interrupted));
     desk.graceful_of(ADA, GracefulReason::SignOut);
     assert_eq!(desk.stage_of(BO), Some(Stage::Interrupted));
