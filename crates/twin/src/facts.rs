@@ -60,6 +60,8 @@
 //! - a leg that waits alone in a conference before it starts hears nothing (real conferences play music);
 //! - the leg of an agent is in one conference only, as Flex gives each reservation a leg of its own (*assumed*; if this is
 //!   false, the second call is not registered before Twilio has shown the leg in that conference);
+//! - an agent's reservation wraps up with the first of their legs that leaves, before another one has joined (*assumed*; the
+//!   recovery machine does not take it for news of a second leg, whichever is true);
 //! - announcements to one conference play one after the other;
 //! - `SequenceNumber` also counts events that nobody has subscribed to;
 //! - `EndConferenceOnExit` cannot be changed while the participant is on hold (*read*: Twilio's own Flex project

@@ -700,7 +700,7 @@ fn two_refreshes_in_a_row_both_rejoin_in_place() {
 
 /// The reservation wraps up since the old leg left, which says nothing about the new one.
 #[test]
-fn a_second_tab_of_an_agent_back_in_place_loses_nobody() {
+fn a_page_in_another_browser_of_an_agent_back_in_place_loses_nobody() {
     let mut desk = Desk::away();
     back_in_place(&mut desk);
     desk.hello(3, true, true);

@@ -156,6 +156,9 @@ fn plans(path: &std::path::Path) -> Result<Vec<Plan>, Box<dyn std::error::Error>
         files = entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<_, _>>()?;
         files.sort();
     }
+    if files.is_empty() {
+        return Err(format!("{}: there is no plan in this folder", path.display()).into());
+    }
     let read = |file: &std::path::PathBuf| {
         let text = std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
         serde_json::from_str(&text).map_err(|error| format!("{}: no plan: {error}", file.display()))

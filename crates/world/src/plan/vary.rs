@@ -74,7 +74,7 @@ fn deeds(chance: &mut Chance, plan: &mut Plan) {
 
 fn faults(chance: &mut Chance, plan: &mut Plan) {
     for fault in &mut plan.faults {
-        let lasts = fault.to - fault.from;
+        let lasts = fault.to.saturating_sub(fault.from);
         moves(chance, &mut fault.from);
         fault.to = fault.from + lasts;
     }
