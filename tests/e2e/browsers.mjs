@@ -153,9 +153,14 @@ export class Browsers {
    * @param {string} origin what the agent will open
    * @param {(context: Context) => Promise<void>} compile opens it in a browser, twice: from the second time on Chromium
    *   keeps what it has compiled. Asked for once an origin and browser
-   * @param {{strict?: boolean, keepsPages?: boolean, microphone?: number}} [options] `microphone`: the tone that it hears, in Firefox
+   * @param {{strict?: boolean, keepsPages?: boolean, microphone?: number, network?: string[]}} [options] `microphone`: the tone
+   *   that it hears, in Firefox; `network`: the arguments of a network of its own, in Chromium
    */
-  async open(origin, compile, { strict = false, keepsPages = false, microphone = BEEP_HZ } = {}) {
+  async open(
+    origin,
+    compile,
+    { strict = false, keepsPages = false, microphone = BEEP_HZ, network = [] } = {},
+  ) {
     if (this.firefox) return this.#launchFirefox(this.firefox, microphone);
     const browser = { executablePath: strict || keepsPages ? this.executablePath : this.shell };
     const where = `${browser.executablePath} ${origin}`;
@@ -170,10 +175,8 @@ export class Browsers {
     for (const part of SCRIPTS) {
       cpSync(path.join(compiled, part), path.join(profile, part), { recursive: true });
     }
-    const context = await this.#launch(profile, {
-      ...browser,
-      ...(strict ? STRICT : keepsPages ? KEEPING : {}),
-    });
+    const kind = strict ? STRICT : keepsPages ? KEEPING : { args: chromeArgs };
+    const context = await this.#launch(profile, { ...browser, ...kind, args: [...kind.args, ...network] });
     context.once('close', () => discard(profile));
     profiles.set(context, profile);
     return context;

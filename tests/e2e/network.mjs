@@ -1,9 +1,11 @@
-// An agent's machine has no network for a while: its connections are half-open, and nobody is told.
+// An agent's machine has no network for a while: its connections are half-open, and nobody is told. Or its network is slow.
 
 import assert from 'node:assert/strict';
 import { cutNetwork } from './browsers.mjs';
+import { isBackInPlace } from './in-place.mjs';
 import { isToldOfSilence, stands } from './silence.mjs';
-import { endsAsEver, isBack, nothingHappens, onACall } from './steps.mjs';
+import { EDGE_OF_THE_CELL } from './slow-network.mjs';
+import { endsAsEver, isBack, neverInSilence, nothingHappens, onACall } from './steps.mjs';
 
 /** @typedef {import('./story.mjs').Story} Story */
 /** @typedef {import('./people.mjs').Agent} Agent */
@@ -95,5 +97,49 @@ export const transfersWithoutNetwork = {
     });
     await story.step('the network is back, and Ada opens Flex', () => ada.opens());
     await isBackAndHangsUp(story, ada, customer, task);
+  },
+};
+
+export const slowAndWaitedFor = {
+  title:
+    'An agent on a slow network refreshes the page, and is back in place if the server waits as long as Flex takes',
+  settings: { REJOIN_PING_TTL_MS: '30000' },
+  async play(/** @type {Story} */ story) {
+    const { ada, customer, task } = await onACall(story, { slowness: EDGE_OF_THE_CELL });
+    const { transcript } = customer.mark();
+    await story.step('Ada refreshes the page', () => ada.refreshes());
+    await isBackInPlace(story, ada, customer, task);
+    neverInSilence(customer, transcript);
+    const { timeline } = customer.mark();
+    await story.step('Ada hangs up', () => ada.hangsUp());
+    await endsAsEver(story, ada, customer, task, timeline);
+  },
+};
+
+/** Nobody else takes the customer: TaskRouter offers them to the agent whom they were with, like to any other. */
+export const slowAndTooLate = {
+  title:
+    'An agent on a slow network refreshes the page, is back too late, and takes the customer from the queue',
+  async play(/** @type {Story} */ story) {
+    const { ada, customer, task } = await onACall(story, { slowness: EDGE_OF_THE_CELL });
+    const { transcript } = customer.mark();
+    await story.step('Ada refreshes the page', () => ada.refreshes());
+    await story.step('Flex is not up in time', () => customer.notes('agent-not-back'));
+    await story.step('the page is up, and the phone rings', () => ada.rings());
+    await story.step('Ada accepts', () => ada.accepts());
+    const told = ada.page.getByText('You lost the connection to this customer before.');
+    await story.step('and is told who it is', () => told.waitFor({ timeout: 20_000 }));
+    const { note } = await story.step('Ada has the customer', () => customer.notes('ended'));
+    assert.equal(note.outcome, 'rejoined');
+    const [taken] = (await ada.tasks()).filter((other) => other.status === 'accepted');
+    assert.equal(taken.attributes.disconnectedTaskSid, task.taskSid);
+    await story.step('audio runs both ways', async () => {
+      await customer.hearsAgent();
+      await ada.hearsCustomer();
+    });
+    neverInSilence(customer, transcript);
+    const { timeline } = customer.mark();
+    await story.step('Ada hangs up', () => ada.hangsUp());
+    await endsAsEver(story, ada, customer, taken, timeline);
   },
 };

@@ -1,12 +1,14 @@
 // The people of a story: agents at real Flex desktops in real tabs, and customers on the phone.
 
 import path from 'node:path';
+import { slowNetwork } from './slow-network.mjs';
 import { Stream } from './stream.mjs';
 
 /** @typedef {import('./browsers.mjs').Browsers} Browsers */
 /** @typedef {import('playwright-core').BrowserContext} Context */
 /** @typedef {import('playwright-core').Page} Page */
-/** @typedef {{microphone?: number, plugin?: 'ready' | 'passive', strict?: boolean, keepsPages?: boolean, prepare?: (context: Context) => Promise<unknown>}} SignIn */
+/** @typedef {import('./slow-network.mjs').Slowness} Slowness */
+/** @typedef {{microphone?: number, plugin?: 'ready' | 'passive', strict?: boolean, keepsPages?: boolean, slowness?: Slowness, prepare?: (context: Context) => Promise<unknown>}} SignIn */
 /** @typedef {Awaited<ReturnType<typeof import('../../scripts/lib/demo.mjs').startDemo>>} Demo */
 
 export const WORKER = { ada: 'WK' + 'ada'.padStart(32, '0'), bo: 'WK' + 'b0'.padStart(32, '0') };
@@ -419,14 +421,18 @@ export class Agent {
   /**
    * Signs in, in a browser of its own. `microphone`: the tone that it hears instead of the browser's beep. `strict`: the
    * browser asks for the microphone and plays nothing before a click. `keepsPages`: the browser has a back/forward cache.
+   * `slowness`: of the network of that browser.
    */
   static async signsIn(
     /** @type {Demo} */ demo,
     /** @type {Browsers} */ browsers,
     /** @type {'ada' | 'bo'} */ name,
     /** @type {string[]} */ diary,
-    /** @type {SignIn} */ { microphone, plugin = 'ready', prepare, strict, keepsPages } = {},
+    /** @type {SignIn} */ { microphone, plugin = 'ready', prepare, strict, keepsPages, slowness } = {},
   ) {
+    const urls = [demo.twinUrl, demo.serverUrl, ...demo.serverUrls];
+    const ports = [...new Set(urls.map((url) => Number(new URL(url).port)))];
+    const network = slowness && (await slowNetwork(ports, slowness));
     const context = await browsers.open(
       originOf(demo),
       async (context) => {
@@ -435,8 +441,9 @@ export class Agent {
         await first.refreshes();
         await first.ready();
       },
-      { strict, keepsPages, microphone },
+      { strict, keepsPages, microphone, network: network?.args },
     );
+    context.once('close', () => network?.stop());
     // Firefox has it already.
     if (microphone && !browsers.firefox) await context.addInitScript(hearsTone, microphone);
     const agent = new Agent(demo, context, name, diary);

@@ -144,8 +144,11 @@ export async function endsAsEver(
 const RECOVERING = /page-gone|agent-lost|joining-in-place|not-in-place|holding-the-line|requeueing|ended/;
 
 /** Ada is on a call. */
-export async function onACall(/** @type {Story} */ story) {
-  const ada = await story.step('Ada signs in to Flex', () => story.agent('ada'));
+export async function onACall(
+  /** @type {Story} */ story,
+  /** @type {import('./people.mjs').SignIn} */ options = {},
+) {
+  const ada = await story.step('Ada signs in to Flex', () => story.agent('ada', options));
   const customer = await story.step('a customer calls', () => story.customer());
   const task = await talk(story, ada, customer);
   return { ada, customer, task };

@@ -308,7 +308,8 @@ pub struct Timings {
     /// Maximum time for rejoining the same conference, before the customer is requeued.
     #[arg(long, env = "REJOIN_IN_PLACE_WITHIN_MS", default_value_t = machine().in_place_within.0)]
     pub in_place_within_ms: u64,
-    /// Maximum wait for the lost agent, before the call goes to the next agent.
+    /// Maximum wait for the lost agent, before the call goes to the next agent. It begins when the page goes, so it must be longer
+    /// than Flex takes to load on the agents' slowest network.
     #[arg(long, env = "REJOIN_PING_TTL_MS", default_value_t = machine().ping_ttl.0)]
     pub ping_ttl_ms: u64,
     /// Maximum time for an agent who is back to be on the call again.
