@@ -103,7 +103,7 @@ export const transfersWithoutNetwork = {
 export const slowAndWaitedFor = {
   title:
     'An agent on a slow network refreshes the page, and is back in place if the server waits as long as Flex takes',
-  settings: { REJOIN_PING_TTL_MS: '30000' },
+  settings: { REJOIN_PING_TTL_MS: '40000' },
   async play(/** @type {Story} */ story) {
     const { ada, customer, task } = await onACall(story, { slowness: EDGE_OF_THE_CELL });
     const { transcript } = customer.mark();
@@ -120,6 +120,7 @@ export const slowAndWaitedFor = {
 export const slowAndTooLate = {
   title:
     'An agent on a slow network refreshes the page, is back too late, and takes the customer from the queue',
+  settings: { REJOIN_PING_TTL_MS: '10000' },
   async play(/** @type {Story} */ story) {
     const { ada, customer, task } = await onACall(story, { slowness: EDGE_OF_THE_CELL });
     const { transcript } = customer.mark();
