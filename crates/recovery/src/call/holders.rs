@@ -46,10 +46,11 @@ impl Call {
         let missed = &self.recovery.as_ref()?.absence.agent.reservation;
         let leg = self.newest_unidentified_leg(there)?.clone();
         let may_be_missed = !self.diagnosis().is_bystander(&leg) && !self.diagnosis().is_newest_page_gone();
+        // Others have left with their mark. The missed agent is about to, if their next leg is there: their transfer goes on.
         let has_customer = |holder: &&Holder| {
+            let is_missed = holder.reservation == *missed;
             !self.is_there_by_known_leg(holder, there)
-                && !self.facts.marks.is_given(&holder.reservation)
-                && (holder.reservation != *missed || may_be_missed)
+                && if is_missed { may_be_missed } else { !self.facts.marks.is_given(&holder.reservation) }
         };
         let holder = accepted.iter().find(has_customer)?.clone();
         Some(UnreportedAgent { leg, holder })

@@ -14,7 +14,7 @@ pub enum Departure {
     Late,
     /// The facts do not decide yet.
     Undecided(Missing),
-    /// The awaited agent was back by this leg and has hung up.
+    /// The awaited agent was back by this leg and has left on purpose.
     BackAndLeft,
     /// The conference has ended under the customer because an agent was lost.
     EndedConference,
@@ -76,7 +76,7 @@ impl Departure {
             Self::Undecided(Missing::CustomerShown) => "wait for the poll that shows the customer",
             Self::Undecided(Missing::ConferenceEnd) => "wait for the callback about the customer",
             Self::Undecided(Missing::CustomerJoined) => "wait until the customer was seen",
-            Self::BackAndLeft => "end the recovery, end the conference",
+            Self::BackAndLeft => "end the recovery; end the conference if the customer stays alone",
             Self::EndedConference => {
                 "recover the customer without a conference; what a mark said was refused"
             }
@@ -133,7 +133,8 @@ pub const DEPARTURES: &[Row] = &[
         holds: |it| !it.of.roster.customer_claims.is_empty(),
     },
     Row {
-        when: "A recovery awaits the agent, who was back by this leg unreported, and has hung up on purpose.",
+        when: "A recovery awaits the agent, who was back by this leg unreported, and has hung up on purpose, or transferred the \
+               customer.",
         departure: Departure::BackAndLeft,
         taught_by: "story back-by-an-unreported-leg-and-hangs-up",
         holds: |it| it.was_back_and_left(),
@@ -304,15 +305,26 @@ impl Departed<'_> {
             && self.of.absences_of(self.leg).any(|it| it.ending() == Some(&ending))
     }
 
-    /// True if the awaited agent was back on the call by this leg, which was reported late, and hung up on purpose. False
+    /// True if the awaited agent was back on the call by this leg, which was reported late, and left on purpose. False
     /// once a request of ours may have sent the customer to the queue: then the recovery goes on.
     fn was_back_and_left(self) -> bool {
         let Some(recovery) = self.of.recovery else { return false };
         let is_moved = self.of.roster.customer_left() == Some(LeaveReason::UpdatedViaApi);
-        let is_on_purpose = self.of.marks.is_given(&self.agent.reservation)
+        !self.of.may_be_sent(recovery)
+            && !is_moved
+            && self.is_next_leg(&recovery.absence)
+            && (self.has_hung_up_on_purpose() || self.was_transferred())
+    }
+
+    fn has_hung_up_on_purpose(self) -> bool {
+        self.of.marks.is_given(&self.agent.reservation)
             && self.left() == Some(LeaveReason::HungUp)
-            && !self.of.ended_while_handed_over(self.leg);
-        !self.of.may_be_sent(recovery) && !is_moved && self.is_next_leg(&recovery.absence) && is_on_purpose
+            && !self.of.ended_while_handed_over(self.leg)
+    }
+
+    /// True if Twilio has taken the leg away for the transfer that its agent has marked.
+    fn was_transferred(self) -> bool {
+        self.of.marks.is_transfer(&self.agent.reservation) && self.of.was_removed_unmissed(self.leg)
     }
 
     /// True if a newer page of the absent agent has this leg.

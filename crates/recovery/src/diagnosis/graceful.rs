@@ -109,8 +109,11 @@ impl<'a> Diagnosis<'a> {
     /// True if the agent marked a cold transfer, which takes their leg away, and it has not: the transfer is still to come, or never
     /// comes, as when the agent asked for it without a network and the mark arrives when the network is back.
     pub(crate) fn stays_despite_transfer(self, leg: &CallSid, agent: &Agent) -> bool {
+        // An agent who was back already transfers from their next leg.
+        let is_taken_away = |next: &CallSid| next != leg && self.was_removed_unmissed(next);
         self.marks.reason(&agent.reservation) == Some(GracefulReason::ColdTransfer)
             && (self.roster.is_joined(leg) || self.roster.is_hang_up_reported(leg) || self.is_replaced())
+            && !self.roster.legs_of(&agent.reservation).any(is_taken_away)
     }
 
     /// True if the agent marked a transfer just now, so that Twilio may still take the leg away.

@@ -1,7 +1,7 @@
 //! The first rung, in place: the old leg still stands, and the agent joins the same conference again.
 
 use crate::desk::*;
-use rejoin_protocol::api::{DeliveryId, GracefulReason, Hello, Stage};
+use rejoin_protocol::api::{DeliveryId, GracefulReason, Hello, Registration, Stage};
 use rejoin_protocol::{Millis, RecoveryId, WorkerSid};
 use rejoin_recovery::{
     Action, Announcement, ConferenceEventKind, Config, Effect, Event, LeaveReason, Machine, Next, Note,
@@ -776,6 +776,47 @@ fn an_agent_back_by_an_unreported_leg_who_hangs_up_ends_the_recovery() {
             assert!(!desk.actions.iter().any(wanted), "{stage:?}: {:?}", desk.actions);
             assert_eq!(desk.machine.next(desk.now, &leg(CUSTOMER)), Next::Over);
         }
+    }
+}
+
+/// No callback reports the leg's join, and the old one is gone: the requeue begins before the agent transfers the customer.
+#[test]
+fn an_agent_back_by_an_unreported_leg_who_transfers_keeps_the_customer_from_the_queue() {
+    for stage in [Stage::Interrupted, Stage::Requeueing] {
+        let mut desk = back_by_unreported_leg();
+        desk.fire(1, Timer::Grace);
+        if stage == Stage::Requeueing {
+            desk.finish_all();
+        }
+        assert_eq!(desk.stage(), Some(stage.clone()));
+        desk.graceful(GracefulReason::ColdTransfer);
+        desk.leave(1, NEXT_LEG, LeaveReason::UpdatedViaApi);
+        assert_eq!(desk.stage(), Some(Stage::Graceful), "{stage:?}");
+        let wanted = |action: &Action| is_requeue(action) && desk.machine.wants(&conference(1), action);
+        assert!(!desk.actions.iter().any(wanted), "{stage:?}: {:?}", desk.actions);
+        assert!(desk.machine.call(&conference(1)).is_some(), "the transfer is watched");
+    }
+}
+
+/// Twilio takes that leg away, and not the one before, which the agent's next page has left standing.
+#[test]
+fn an_agent_back_by_an_unreported_leg_who_transfers_ends_the_recovery() {
+    let said = |number| Some(DeliveryId { epoch: 2, number });
+    for mark_first in [true, false] {
+        let mut desk = Desk::away();
+        desk.hello_in_place(2);
+        let registration = Registration { id: said(1), ..registration_of(1, ADA, NEXT_LEG, 2) };
+        desk.handle(Event::Registered { worker: WorkerSid::numbered(ADA), registration });
+        if mark_first {
+            desk.mark(ADA, said(2), GracefulReason::ColdTransfer);
+            assert_eq!(desk.stage(), Some(Stage::InPlace));
+        }
+        desk.leave(1, NEXT_LEG, LeaveReason::UpdatedViaApi);
+        if !mark_first {
+            desk.mark(ADA, said(2), GracefulReason::ColdTransfer);
+        }
+        assert_eq!(desk.stage(), Some(Stage::Graceful), "mark first: {mark_first}");
+        assert!(desk.take_actions().contains(&remove(ADA_LEG)));
     }
 }
 

@@ -93,6 +93,9 @@ fn a_present_worker_who_accepted_the_task_has_the_customer() {
         None,
         "the leg that nobody is at does not count"
     );
+    let mut transfers = back.clone();
+    transfers.graceful(GracefulReason::ColdTransfer);
+    assert_eq!(met(&transfers, &[ADA], &legs), Some((NEXT_LEG, ADA)), "the transfer goes on");
     back.goodbye(ADA, 2);
     assert_eq!(met(&back, &[ADA], &legs), None, "Ada's page is gone again");
     let mut leaves = consulted();
