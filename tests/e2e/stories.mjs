@@ -184,14 +184,15 @@ export const serverGoneInRecovery = {
     const task = await talk(story, ada, customer);
     await story.twilio.assume({ dtlsCloseEndsLeg: true });
     const { transcript } = customer.mark();
-    const refreshed = ada.refreshes();
+    // A page that is refreshed may be up before the customer is told, and the customer on the way into the queue.
+    await story.step('Ada leaves the page', () => ada.goesElsewhere());
     await story.step('the line is being held', () => customer.notes('holding-the-line'));
     await story.step('the customer is told', () => customer.hears(/announcement/, { from: transcript }));
     await story.step('the server is killed (SIGKILL)', () => story.demo.server.stop('SIGKILL'));
+    const isBackOnPage = ada.comesBack();
     await story.step('and is gone for 12 s', () => new Promise((done) => setTimeout(done, GONE_FOR)));
     await story.step('it is started again', () => story.demo.server.start());
-    await refreshed;
-    await ada.ready();
+    await story.step('Ada is back on the page', () => isBackOnPage);
     await isBack(story, ada, customer, task);
     const silence = customer.longestSilence(transcript);
     assert.ok(silence <= BREATH, `the line was dead for ${silence} ms`);
