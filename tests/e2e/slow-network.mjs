@@ -12,7 +12,7 @@ const HOST = '127.0.0.1';
  * @typedef {{delayMs: number, bytesPerMs: number, lost: number, againMs: number}} Slowness
  */
 
-/** What a mobile phone has at the edge of its cell. Flex takes longer to load than the server waits for the agent. @type {Slowness} */
+/** What a mobile phone has at the edge of its cell. Flex takes longer to load than a server waits by default. @type {Slowness} */
 export const EDGE_OF_THE_CELL = { delayMs: 250, bytesPerMs: 60, lost: 40, againMs: 1000 };
 
 /** One direction of a connection. */
