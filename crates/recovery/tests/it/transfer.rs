@@ -1,7 +1,7 @@
 //! Transfers: refused ones, ones that nobody takes, and colleagues who take the customer and are lost unregistered.
 
 use crate::desk::*;
-use rejoin_protocol::api::{GracefulReason, Hello, Holding, Registration, Stage};
+use rejoin_protocol::api::{DeliveryId, GracefulReason, Hello, Holding, Registration, Stage};
 use rejoin_protocol::{Millis, TaskSid, WorkerSid, WorkflowSid};
 use rejoin_recovery::{
     Action, Event, Holder, LeaveReason, Logged, LoggedWhat, Next, Outcome, ParticipantFlags, PollAnswer,
@@ -874,4 +874,26 @@ fn an_unregistered_colleague_who_left_the_customer_to_an_agent_is_not_looked_for
     desk.take_actions();
     desk.hello_of(BO, 9, true, false, false);
     assert_eq!(desk.take_actions(), []);
+}
+
+/// The agent asked for the transfer before they were away, and Twilio refused it; its mark arrives when they are back. A
+/// colleague then takes their leg away by Twilio's API, which looks as a transfer does.
+#[test]
+fn a_customer_alone_after_what_looked_like_a_transfer_is_recovered() {
+    for epoch in [1, 2] {
+        for (task, hold) in [(TaskState::Wraps, false), (TaskState::Over, false), (TaskState::Over, true)] {
+            let mut desk = Desk::away();
+            desk.hello_in_place(2);
+            desk.leave(1, ADA_LEG, LeaveReason::UpdatedViaApi);
+            let said = |number| Some(DeliveryId { epoch, number });
+            let registration = Registration { id: said(1), ..registration_of(1, ADA, NEXT_LEG, 2) };
+            desk.handle(Event::Registered { worker: WorkerSid::numbered(ADA), registration });
+            desk.mark(ADA, said(2), GracefulReason::ColdTransfer);
+            desk.leave(1, NEXT_LEG, LeaveReason::UpdatedViaApi);
+            assert_eq!(desk.stage(), Some(Stage::Graceful), "epoch {epoch} {task:?}");
+            desk.take_actions();
+            desk.poll_shows_task(task, hold);
+            assert_eq!(desk.stage(), Some(Stage::Interrupted), "epoch {epoch} {task:?}");
+        }
+    }
 }
