@@ -115,6 +115,8 @@ mod tests {
             !decisions.is_settled(&other) && !decisions.is_dead(&other) && !decisions.is_left_to_flex(&other)
         );
         assert_eq!(decisions.covered_at(&other), None);
+        decisions.miss(&leg);
+        assert_eq!(decisions.covered_at(&leg), None, "a missed agent is not covered");
         decisions.remove(&leg);
         assert!(
             decisions.is_dead(&leg) && !decisions.is_left_to_flex(&leg),

@@ -150,27 +150,27 @@ pub const DEPARTURES: &[Row] = &[
                that was refused. No recovery is going on.",
         departure: Departure::EndedConference,
         taught_by: "story server-down-and-the-old-leg-ends-the-conference",
-        holds: |it| it.is_call_over() && !it.of.has_open_recovery() && it.of.ended_by_loss(it.leg),
+        holds: |it| !it.of.has_open_recovery() && it.of.ended_by_loss(it.leg),
     },
     Row {
         when: "The conference ended under agent and customer with the leg of an unidentified participant. No recovery is \
                going on.",
         departure: Departure::EndedConference,
         taught_by: "story colleague-crashes-before-registering",
-        holds: |it| it.is_call_over() && !it.of.has_open_recovery() && it.of.ended_by_unidentified(it.leg),
+        holds: |it| !it.of.has_open_recovery() && it.of.ended_by_unidentified(it.leg),
     },
     Row {
         when: "The conference ended under agent and customer with a leg that we removed. No recovery is going on.",
         departure: Departure::EndedConference,
         taught_by: "story another-plugin-sets-the-flag-of-a-removed-agent",
-        holds: |it| it.is_call_over() && !it.of.has_open_recovery() && it.of.ended_by_removal(it.leg),
+        holds: |it| !it.of.has_open_recovery() && it.of.ended_by_removal(it.leg),
     },
     Row {
         when: "The conference ended under the customer with this leg, which we removed after the mark of a transfer that was \
                refused. No recovery is going on.",
         departure: Departure::EndedConference,
         taught_by: "story a-transfer-without-a-network-and-the-removed-leg-ends-the-conference",
-        holds: |it| it.is_call_over() && !it.of.has_open_recovery() && it.of.ended_while_handed_over(it.leg),
+        holds: |it| !it.of.has_open_recovery() && it.of.ended_while_handed_over(it.leg),
     },
     Row {
         when: "The conference has ended otherwise, or the customer has left it.",

@@ -779,6 +779,17 @@ fn an_agent_back_by_an_unreported_leg_who_hangs_up_ends_the_recovery() {
     }
 }
 
+#[test]
+fn a_colleague_who_was_there_unreported_and_hangs_up_does_not_end_the_recovery() {
+    let mut desk = Desk::away();
+    desk.hello_in_place(2);
+    desk.leave(1, ADA_LEG, LeaveReason::UpdatedViaApi);
+    desk.leave(1, 0xb1, LeaveReason::HungUp);
+    desk.graceful_of(BO, GracefulReason::HangUp);
+    desk.register(1, BO, 0xb1, 3);
+    assert_eq!(desk.stage(), Some(Stage::InPlace), "Ada is awaited");
+}
+
 /// No callback reports the leg's join, and the old one is gone: the requeue begins before the agent transfers the customer.
 #[test]
 fn an_agent_back_by_an_unreported_leg_who_transfers_keeps_the_customer_from_the_queue() {
