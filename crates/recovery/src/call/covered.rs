@@ -2,7 +2,7 @@
 //! stand until the agent is back in place. If the agent does not come back, the customer stays with the other agent.
 
 use super::{Call, Out};
-use crate::absence::{AHEAD, Absence, Covered, CoveredStage, Ending, Phase};
+use crate::absence::{AHEAD, Absence, Covered, CoveredStage, Ending, Phase, Recovery};
 use crate::facts::Agent;
 use crate::plan::{OVERDUE, SOON};
 use crate::{LeaveReason, Note, Timer};
@@ -11,6 +11,10 @@ use rejoin_protocol::{CallSid, WorkerSid};
 impl Call {
     /// The page of this leg is gone; the customer has another agent, or is being recovered.
     pub(super) fn goes_away_covered(&mut self, out: &mut Out<'_>, leg: &CallSid) {
+        let is_of = |recovery: &Recovery| recovery.is_open() && recovery.absence.lost_leg == *leg;
+        if self.recovery.as_ref().is_some_and(is_of) {
+            return; // the customer misses this very agent
+        }
         let Some(absence) = self.absence_of(out, leg) else { return };
         let covered = Covered { absence, stage: CoveredStage::Away };
         self.note(out, Note::PageGone);

@@ -831,6 +831,21 @@ fn an_agent_back_by_an_unreported_leg_who_transfers_ends_the_recovery() {
     }
 }
 
+/// The conference has ended under the customer, and something has brought them back into it while the agent is awaited. The
+/// goodbye arrives twice.
+#[test]
+fn an_agent_whom_the_customer_misses_is_not_absent_a_second_time() {
+    let mut desk = Desk::away();
+    desk.leave(1, CUSTOMER, LeaveReason::ModeratorEnded);
+    desk.handle(Event::ActionUrlFetched { customer: leg(CUSTOMER) });
+    desk.fire(1, Timer::Ping);
+    desk.join(1, CUSTOMER, true);
+    desk.goodbye(ADA, EPOCH);
+    desk.hello_in_place(2);
+    assert!(!desk.has_timer(Timer::Covered), "no second absence has a deadline");
+    assert_eq!(desk.stage(), Some(Stage::Requeueing));
+}
+
 #[test]
 fn a_hang_up_ends_the_recovery_when_the_customers_leave_arrives_first() {
     let mut desk = back_by_unreported_leg();
