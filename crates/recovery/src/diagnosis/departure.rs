@@ -483,12 +483,9 @@ impl<'a> Diagnosis<'a> {
             return None;
         }
         // Our own removal of the leg may be reported first.
-        let removed = |dead: &CallSid| {
-            let left = self.roster.left(dead);
-            left == Some(LeaveReason::UpdatedViaApi) && self.decisions.is_dead(dead)
-        };
         let stood = |dead: &CallSid| {
-            self.roster.is_joined(dead) || (removed(dead) && self.roster.is_reported_after(dead, leg))
+            let is_removed = self.roster.left(dead) == Some(LeaveReason::UpdatedViaApi);
+            self.roster.is_joined(dead) || (is_removed && self.roster.is_reported_after(dead, leg))
         };
         let left = self.roster.agents.iter().filter(|(dead, agent)| {
             self.decisions.is_dead(dead) && stood(dead) && !self.marks.is_given(&agent.reservation)

@@ -49,12 +49,12 @@ impl<'a> Diagnosis<'a> {
     }
 
     /// True if the conference ended with this leg, whose agent seemed to leave the customer to a colleague. Nothing
-    /// happened between the two reports, and no agent has said that they leave.
+    /// happened between the two reports, and no agent has said that they leave. It ends with one leg: the last to hang up.
     pub(crate) fn ended_while_covered(self, leg: &CallSid) -> bool {
         self.marks.is_empty()
             && self.is_customers_leave_next(leg)
             && !self.was_missed(leg)
-            && self.ended_by_loss(leg)
+            && self.roster.ended_with(leg)
     }
 
     /// True if callbacks reported the customer's leave after this leg's, with nothing between the two but the leaves of

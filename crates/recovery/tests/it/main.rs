@@ -353,6 +353,15 @@ fn when_two_agents_remove_each_other_the_one_removed_last_is_lost() {
         assert_eq!(desk.stage_of(BO), lost.then_some(Stage::Interrupted), "{between} {late}");
         assert!(desk.stage().is_none());
     }
+    // A third agent has the customer.
+    let mut desk = Desk::talking();
+    for (who, leg) in [(BO, 0xb1), (CY, 0xc2)] {
+        desk.join(1, leg, false);
+        desk.register(1, who, leg, 9);
+    }
+    desk.leave(1, ADA_LEG, LeaveReason::UpdatedViaApi);
+    desk.leave(1, 0xb1, LeaveReason::UpdatedViaApi);
+    assert!(desk.stage().is_none() && desk.stage_of(BO).is_none());
     // Ada had refreshed, and is back in place.
     let mut desk = Desk::away();
     desk.register(1, ADA, NEXT_LEG, 2);

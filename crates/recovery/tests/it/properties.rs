@@ -161,8 +161,13 @@ impl Run {
     }
 }
 
+/// A long run sets more cases.
+fn cases() -> u32 {
+    std::env::var("PROPTEST_CASES").map_or(2000, |it| it.parse().expect("a number of cases"))
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #![proptest_config(ProptestConfig::with_cases(cases()))]
 
     #[test]
     fn every_recovery_ends_once_and_requests_each_action_once(steps in prop::collection::vec(step(), 0..40)) {

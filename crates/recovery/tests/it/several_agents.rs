@@ -711,6 +711,50 @@ fn an_agent_whose_leg_was_proved_dead_is_lost_when_the_last_third_party_leaves()
     }
 }
 
+/// The dead leg was gone before Bo left the customer on purpose: nobody was left with it.
+#[test]
+fn a_covered_agent_whose_dead_leg_was_gone_before_the_colleague_left_is_not_lost() {
+    let mut desk = together();
+    desk.page_goes(ADA);
+    desk.fire(1, Timer::Covered);
+    assert!(desk.take_actions().contains(&remove(ADA_LEG)));
+    desk.leave(1, ADA_LEG, LeaveReason::UpdatedViaApi);
+    desk.graceful_of(BO, GracefulReason::HangUp);
+    desk.leave(1, BO_LEG, LeaveReason::HungUp);
+    assert_eq!(desk.stage_of(ADA), Some(Stage::Covered));
+}
+
+/// Bo says that they leave, and no callback reports that they have. Ada's leg is proved dead in the same instant: Ada counts as
+/// covered by Bo. A third party hears the customer, until a poll shows that Bo was gone.
+#[test]
+fn an_agent_who_seemed_covered_by_a_colleague_who_was_gone_unreported_is_lost() {
+    let mut desk = Desk::with(Machine::new(Config { in_place: false, ..config() }, []));
+    desk.begin();
+    desk.join(1, BO_LEG, false);
+    desk.register(1, BO, BO_LEG, EPOCH);
+    desk.join(1, 0x0f, false);
+    desk.graceful_of(BO, GracefulReason::HangUp);
+    desk.page_returns(ADA, EPOCH + 1);
+    desk.leave(1, ADA_LEG, LeaveReason::UpdatedViaApi);
+    desk.actions.retain(|action| matches!(action, Action::PollConference { .. }));
+    is_polled_first(&mut desk, &[CUSTOMER, 0x0f]);
+    assert_eq!(desk.stage_of(ADA), Some(Stage::Interrupted));
+}
+
+/// Both hang up on purpose. The callback about Bo, who was first, arrives last.
+#[test]
+fn an_agent_who_hung_up_on_purpose_is_not_missed_when_a_colleagues_leave_is_late() {
+    let mut desk = together();
+    desk.graceful_of(BO, GracefulReason::HangUp);
+    desk.graceful_of(ADA, GracefulReason::HangUp);
+    let before = desk.sequence;
+    desk.sequence += 1;
+    desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+    desk.sequence = before;
+    desk.leave(1, BO_LEG, LeaveReason::HungUp);
+    assert!(desk.stage_of(ADA).is_none() && desk.stage_of(BO).is_none());
+}
+
 /// A poll comes first, and shows these legs.
 fn is_polled_first(desk: &mut Desk, legs: &[u128]) {
     let asked = desk.take_actions();

@@ -1129,3 +1129,27 @@ fn a_customer_whose_conference_ended_with_the_leg_that_we_removed_is_kept_despit
     desk.leave(1, ADA_LEG, LeaveReason::UpdatedViaApi);
     assert_eq!((desk.stage(), next(&desk)), (Some(Stage::Interrupted), Next::Wait));
 }
+
+/// The agent's two legs hang up one after the other, and the conference ends with the second one. The customer, who is awaited,
+/// does not come to the queue.
+#[test]
+fn a_conference_that_two_legs_of_an_agent_may_have_ended_is_recovered_once() {
+    let mut desk = Desk::talking();
+    desk.join(1, 0x0f, false);
+    desk.goodbye(ADA, EPOCH);
+    desk.hello_in_place(2);
+    desk.join(1, NEXT_LEG, true);
+    desk.register(1, ADA, NEXT_LEG, 2);
+    assert_eq!(desk.stage(), Some(Stage::Rejoined));
+    desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+    desk.leave(1, NEXT_LEG, LeaveReason::HungUp);
+    desk.leave(1, CUSTOMER, LeaveReason::ModeratorEnded);
+    desk.leave(1, 0x0f, LeaveReason::ModeratorEnded);
+    desk.end(1);
+    for timer in [Timer::Grace, Timer::Ping] {
+        assert_eq!(desk.stage(), Some(Stage::Interrupted));
+        desk.fire(1, timer);
+    }
+    assert_eq!(desk.stage(), Some(Stage::CustomerLeft));
+    assert!(!desk.has_timer(Timer::Grace), "no other recovery begins");
+}

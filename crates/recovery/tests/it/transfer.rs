@@ -897,3 +897,15 @@ fn a_customer_alone_after_what_looked_like_a_transfer_is_recovered() {
         }
     }
 }
+
+/// The callbacks about the agent and the customer follow one another, as at the end of a conference.
+#[test]
+fn a_customer_who_hangs_up_right_after_a_transfer_is_not_recovered() {
+    for reason in [LeaveReason::UpdatedViaApi, LeaveReason::HungUp] {
+        let mut desk = Desk::talking();
+        desk.graceful(GracefulReason::ColdTransfer);
+        desk.leave(1, ADA_LEG, reason);
+        desk.leave(1, CUSTOMER, LeaveReason::HungUp);
+        assert_eq!(desk.stage(), None, "{reason:?}");
+    }
+}
