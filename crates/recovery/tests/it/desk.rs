@@ -102,6 +102,13 @@ impl Desk {
         desk
     }
 
+    /// Ada and the customer are on the call, and a page cannot join again in place.
+    pub fn without_in_place() -> Self {
+        let mut desk = Self::with(Machine::new(Config { in_place: false, ..config() }, []));
+        desk.begin();
+        desk
+    }
+
     /// The customer and Ada talk in conference 1.
     pub fn talking() -> Self {
         let mut desk = Self::new();

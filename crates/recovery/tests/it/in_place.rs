@@ -831,6 +831,25 @@ fn an_agent_back_by_an_unreported_leg_who_transfers_ends_the_recovery() {
     }
 }
 
+/// The mark of the page that is gone arrives late: no recovery is needed, although Twilio keeps the leg.
+#[test]
+fn an_agent_away_who_had_hung_up_is_not_awaited() {
+    let mut desk = Desk::away();
+    desk.graceful(GracefulReason::HangUp);
+    assert_eq!(desk.stage(), Some(Stage::Graceful));
+    assert_eq!(desk.take_actions(), [remove(ADA_LEG)]);
+}
+
+/// Unlike after a transfer, Twilio will not take the leg away.
+#[test]
+fn a_leg_that_outlives_a_marked_hang_up_is_removed_at_the_next_hello() {
+    let mut desk = Desk::talking();
+    desk.graceful(GracefulReason::HangUp);
+    desk.hello_in_place(2);
+    assert_eq!(desk.stage(), Some(Stage::Graceful));
+    assert_eq!(desk.take_actions(), [remove(ADA_LEG)]);
+}
+
 /// The conference has ended under the customer, and something has brought them back into it while the agent is awaited. The
 /// goodbye arrives twice.
 #[test]

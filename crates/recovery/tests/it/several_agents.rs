@@ -4,8 +4,8 @@ use crate::desk::*;
 use rejoin_protocol::api::{DeliveryId, GracefulReason, Stage};
 use rejoin_protocol::{Millis, RecoveryId, TaskSid, WorkerSid};
 use rejoin_recovery::{
-    Action, Announcement, ConferenceEventKind, Config, Event, LeaveReason, Machine, Next, Outcome,
-    ParticipantFlags, PollAnswer, Timer,
+    Action, Announcement, ConferenceEventKind, Event, LeaveReason, Next, Outcome, ParticipantFlags,
+    PollAnswer, Timer,
 };
 
 const BO_LEG: u128 = 0xb1;
@@ -664,8 +664,7 @@ fn a_covered_agent_is_lost_when_the_colleague_leaves_only_a_dead_leg() {
 fn an_agent_whose_leg_was_proved_dead_is_lost_when_the_colleague_leaves_only_that_leg() {
     // Whether Bo's mark arrives before Ada's hello, and whether Ada has said that they leave.
     for (mark_first, ada_left) in [(true, false), (false, false), (false, true)] {
-        let mut desk = Desk::with(Machine::new(Config { in_place: false, ..config() }, []));
-        desk.begin();
+        let mut desk = Desk::without_in_place();
         desk.join(1, BO_LEG, false);
         desk.register(1, BO, BO_LEG, EPOCH);
         if mark_first {
@@ -691,8 +690,7 @@ fn an_agent_whose_leg_was_proved_dead_is_lost_when_the_colleague_leaves_only_tha
 #[test]
 fn an_agent_whose_leg_was_proved_dead_is_lost_when_the_last_third_party_leaves() {
     for removed_first in [true, false] {
-        let mut desk = Desk::with(Machine::new(Config { in_place: false, ..config() }, []));
-        desk.begin();
+        let mut desk = Desk::without_in_place();
         desk.join(1, BO_LEG, false);
         desk.register(1, BO, BO_LEG, EPOCH);
         desk.join(1, 0x0f, false);
@@ -728,8 +726,7 @@ fn a_covered_agent_whose_dead_leg_was_gone_before_the_colleague_left_is_not_lost
 /// covered by Bo. A third party hears the customer, until a poll shows that Bo was gone.
 #[test]
 fn an_agent_who_seemed_covered_by_a_colleague_who_was_gone_unreported_is_lost() {
-    let mut desk = Desk::with(Machine::new(Config { in_place: false, ..config() }, []));
-    desk.begin();
+    let mut desk = Desk::without_in_place();
     desk.join(1, BO_LEG, false);
     desk.register(1, BO, BO_LEG, EPOCH);
     desk.join(1, 0x0f, false);

@@ -5,8 +5,8 @@ use crate::desk::*;
 use rejoin_protocol::api::{GracefulReason, Stage};
 use rejoin_protocol::{Millis, ReservationSid, TaskSid, WorkerSid, WorkflowSid};
 use rejoin_recovery::{
-    Action, ConferenceEventKind, Config, Effect, Event, LeaveReason, LookUpAnswer, Machine, Next, Note,
-    Outcome, ParticipantFlags, PollAnswer, Reconnect, ReconnectState, Timer,
+    Action, ConferenceEventKind, Effect, Event, LeaveReason, LookUpAnswer, Next, Note, Outcome,
+    ParticipantFlags, PollAnswer, Reconnect, ReconnectState, Timer,
 };
 use std::collections::BTreeMap;
 
@@ -1110,8 +1110,7 @@ fn a_customer_whose_conference_ended_with_an_orphaned_leg_before_the_server_knew
 /// removed; that page has set its flag in between.
 #[test]
 fn a_customer_whose_conference_ended_with_the_leg_that_we_removed_is_kept_despite_a_mark() {
-    let mut desk = Desk::with(Machine::new(Config { in_place: false, ..config() }, []));
-    desk.begin();
+    let mut desk = Desk::without_in_place();
     desk.graceful(GracefulReason::ColdTransfer);
     desk.hello(2, false, false);
     let removed = Action::RemoveLeg { conference: conference(1), leg: leg(ADA_LEG) };
