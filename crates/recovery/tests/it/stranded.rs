@@ -1152,3 +1152,20 @@ fn a_conference_that_two_legs_of_an_agent_may_have_ended_is_recovered_once() {
     assert_eq!(desk.stage(), Some(Stage::CustomerLeft));
     assert!(!desk.has_timer(Timer::Grace), "no other recovery begins");
 }
+
+/// Something happened between the two reports: another leg than that one ended the conference.
+#[test]
+fn a_covered_leg_did_not_end_a_conference_that_went_on_after_it() {
+    for went_on in [true, false] {
+        let mut desk = Desk::talking();
+        desk.join(1, 0xb1, false);
+        desk.register(1, BO, 0xb1, EPOCH);
+        desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+        if went_on {
+            desk.modify(1, 0xb1, false, false);
+        }
+        desk.leave(1, CUSTOMER, LeaveReason::ModeratorEnded);
+        let stage = (!went_on).then_some(Stage::Interrupted);
+        assert_eq!(desk.stage_of(ADA), stage, "went on: {went_on}");
+    }
+}

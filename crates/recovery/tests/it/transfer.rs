@@ -898,14 +898,24 @@ fn a_customer_alone_after_what_looked_like_a_transfer_is_recovered() {
     }
 }
 
-/// The callbacks about the agent and the customer follow one another, as at the end of a conference.
+/// The callbacks about the agent and the customer follow one another, as at the end of a conference. It is the customer's leave that
+/// ends it, for a third party as well.
 #[test]
 fn a_customer_who_hangs_up_right_after_a_transfer_is_not_recovered() {
-    for reason in [LeaveReason::UpdatedViaApi, LeaveReason::HungUp] {
-        let mut desk = Desk::talking();
-        desk.graceful(GracefulReason::ColdTransfer);
+    for (reason, in_place) in [
+        (LeaveReason::UpdatedViaApi, true),
+        (LeaveReason::HungUp, true),
+        (LeaveReason::UpdatedViaApi, false), // at our request: the next page has no call
+    ] {
+        let mut desk = if in_place { Desk::talking() } else { Desk::without_in_place() };
+        desk.join(1, 0x0f, false);
+        desk.mark(ADA, Some(DeliveryId { epoch: EPOCH, number: 2 }), GracefulReason::ColdTransfer);
+        if !in_place {
+            desk.hello(2, false, false);
+        }
         desk.leave(1, ADA_LEG, reason);
         desk.leave(1, CUSTOMER, LeaveReason::HungUp);
-        assert_eq!(desk.stage(), None, "{reason:?}");
+        desk.leave(1, 0x0f, LeaveReason::ModeratorEnded);
+        assert_eq!(desk.stage(), None, "{reason:?}, in place: {in_place}");
     }
 }
