@@ -709,6 +709,19 @@ fn an_agent_whose_leg_was_proved_dead_is_lost_when_the_last_third_party_leaves()
     }
 }
 
+/// Twilio keeps the leg of Ada's crashed page. Bo leaves the customer to Cy.
+#[test]
+fn a_covered_agent_with_a_dead_leg_is_not_lost_while_another_colleague_is_there() {
+    let mut desk = together();
+    desk.join(1, 0xc2, false);
+    desk.register(1, CY, 0xc2, EPOCH);
+    desk.page_goes(ADA);
+    desk.fire(1, Timer::Covered);
+    desk.graceful_of(BO, GracefulReason::HangUp);
+    desk.leave(1, BO_LEG, LeaveReason::HungUp);
+    assert_eq!(desk.stage_of(ADA), Some(Stage::Covered));
+}
+
 /// The dead leg was gone before Bo left the customer on purpose: nobody was left with it.
 #[test]
 fn a_covered_agent_whose_dead_leg_was_gone_before_the_colleague_left_is_not_lost() {

@@ -45,10 +45,12 @@ impl World {
         let who = |customer: &Customer| self.who_had(customer);
         let mut mine = self.customers.iter().filter(|customer| who(customer).contains(&me));
         let so = match &dialog {
-            // A page that has just woken up handles one missed event after the other.
+            // A page that has just woken up handles one missed event after the other, as does a server that has gone on.
             Dialog::Rejoined => {
                 let it = &self.pages[page];
-                self.was_together(&me) || (it.away_at.is_some() && it.here_since + LATE > self.now)
+                self.was_together(&me)
+                    || (it.away_at.is_some() && it.here_since + LATE > self.now)
+                    || self.has_server_gone_on(LATE)
             }
             Dialog::CustomerLeft => {
                 mine.any(|it| it.hung_up || it.gone || it.excused.is_some()) || self.lost_documents

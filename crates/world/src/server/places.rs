@@ -20,6 +20,8 @@ pub(crate) struct Place {
     pub(crate) number: usize,
     /// When the server stopped to run, while it stands still.
     pub(super) stands_since: Option<u64>,
+    /// When the server last went on.
+    pub(super) went_on_at: Option<u64>,
 }
 
 impl Servers {
@@ -30,6 +32,12 @@ impl Servers {
 }
 
 impl World {
+    /// True when a server that stood still has gone on since less than this time (milliseconds).
+    pub(crate) fn has_server_gone_on(&self, within: u64) -> bool {
+        let has = |place: &Place| place.went_on_at.is_some_and(|at| at + within > self.now);
+        self.servers.places.iter().any(has)
+    }
+
     /// The lane of our server; with several servers, a shared one.
     pub(crate) fn server_lane(&self) -> Lane {
         let several = self.servers.places.len() > 1;
@@ -119,6 +127,7 @@ impl World {
             return;
         };
         running.surroundings().go_on();
+        place.went_on_at = Some(self.now);
         self.note(Lane::Server(number), None, Kind::Fault, || "goes on".into());
     }
 }
