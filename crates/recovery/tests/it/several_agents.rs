@@ -4,7 +4,7 @@ use crate::desk::*;
 use rejoin_protocol::api::{DeliveryId, GracefulReason, Stage};
 use rejoin_protocol::{Millis, RecoveryId, TaskSid, WorkerSid};
 use rejoin_recovery::{
-    Action, Announcement, ConferenceEventKind, Event, LeaveReason, Next, Outcome, ParticipantFlags,
+    Action, Announcement, ConferenceEventKind, Effect, Event, LeaveReason, Next, Outcome, ParticipantFlags,
     PollAnswer, Timer,
 };
 
@@ -718,7 +718,9 @@ fn a_covered_agent_with_a_dead_leg_is_not_lost_while_another_colleague_is_there(
     desk.page_goes(ADA);
     desk.fire(1, Timer::Covered);
     desk.graceful_of(BO, GracefulReason::HangUp);
+    desk.effects.clear();
     desk.leave(1, BO_LEG, LeaveReason::HungUp);
+    assert!(!desk.effects.iter().any(|it| matches!(it, Effect::Push { .. })), "Ada's dialog stays as it is");
     assert_eq!(desk.stage_of(ADA), Some(Stage::Covered));
 }
 
