@@ -225,19 +225,21 @@ impl World {
             && customer.had_for >= YOUNG
     }
 
-    /// The pages of the agent whom this customer had.
+    /// The pages of the agent whose leg stands beside this customer, or else of the agent whom they had.
     fn pages_of_agent(&self, number: usize) -> impl Iterator<Item = &Page> {
         let customer = &self.customers[number];
-        let from = customer.with.as_ref().or(customer.lost.as_ref().map(|lost| &lost.from));
-        self.pages.iter().filter(move |it| Some(&self.agents[it.agent].worker) == from)
+        let had = customer.with.as_ref().or(customer.lost.as_ref().map(|lost| &lost.from));
+        let stands = customer.stood.as_ref().and_then(|(leg, _)| self.twilio.model.leg(leg)?.worker);
+        let agent = stands.or(had);
+        self.pages.iter().filter(move |it| Some(&self.agents[it.agent].worker) == agent)
     }
 
-    /// True when a page of the agent whom this customer had was away.
+    /// True when a page of that agent was away.
     fn was_away(&self, number: usize) -> bool {
         self.pages_of_agent(number).any(|it| it.away_at.is_some())
     }
 
-    /// True when a page of the agent whom this customer had was away, and away again before it had a push channel.
+    /// True when a page of that agent was away, and away again before it had a push channel.
     fn was_back_for_a_moment(&self, number: usize) -> bool {
         self.pages_of_agent(number).any(|it| {
             let mut gone = [it.away_at, it.ended_at].into_iter().flatten();
