@@ -42,6 +42,27 @@ fn modules_that_stand_beside_each_other_form_no_cycle() {
     }
 }
 
+/// The order that the documentation of `crates/recovery/src/call.rs` lists is the one in which its modules call each other.
+#[test]
+fn the_modules_of_a_call_call_only_those_listed_before_them() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("crates/recovery/src");
+    let text = fs::read_to_string(root.join("call.rs")).unwrap();
+    let listed: Vec<_> = text
+        .lines()
+        .map_while(|line| line.strip_prefix("//!"))
+        .skip_while(|line| !line.starts_with(" 1."))
+        .flat_map(|line| line.split('`').skip(1).step_by(2))
+        .collect();
+    let at = |module: &str| listed.iter().position(|it| *it == module);
+    let modules = Modules::of(&root, &["call"]);
+    for (from, known) in &modules.knows {
+        let place = at(from).unwrap_or_else(|| panic!("call.rs does not list {from}"));
+        for (to, by) in known {
+            assert!(at(to).is_some_and(|to| to < place), "{from} is listed before {to}, and calls it: {by}");
+        }
+    }
+}
+
 /// A path of names, such as `["http", "twiml"]`.
 type Names = Vec<String>;
 
