@@ -13,11 +13,12 @@ pub(crate) const AHEAD: Millis = Millis::seconds(1);
 /// How long a page has at least to join in place: for its phone to ring and answer, and to register.
 const JOINS_WITHIN: Millis = Millis::seconds(3);
 
-/// How often a customer who waits in the queue in silence is sent there again. With the pauses, that takes over eight
+/// How often a customer who waits in the queue without its music is sent there again. With the pauses, that takes over eight
 /// minutes.
-const SILENT_AT_MOST: u32 = 6;
+const WITHOUT_MUSIC_AT_MOST: u32 = 6;
 
-/// An agent who is away from a call: from the end of their leg, or of their page, until they are back or given up.
+/// An agent who is away from a call: from the moment that their page or their leg is gone, not on purpose, until they are back or
+/// given up.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Absence {
     /// Named after the lost leg.
@@ -41,19 +42,19 @@ pub struct Absence {
     /// Legs that joined after the loss while the agent's newest page was gone. No page of the agent has them, so they may be
     /// orphaned legs.
     #[serde(default, rename = "strangers")]
-    pub newcomers: BTreeSet<CallSid>,
+    pub late_bystanders: BTreeSet<CallSid>,
 }
 
 /// An absent agent whose customer has another agent. No announcement is made, and no task is created.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Covered {
-    /// The agent who is away.
+    /// Who is away, since when, and until when they are awaited.
     pub absence: Absence,
-    /// How far the absence is.
+    /// The stage of the absence.
     pub stage: CoveredStage,
 }
 
-/// How far the absence of a covered agent is.
+/// The stage of a covered agent's absence.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum CoveredStage {
     /// The page is gone and the leg still stands.
@@ -72,10 +73,10 @@ pub struct Recovery {
     /// Number of losses of this customer lately, with this one; 0 when another agent was on the call at the time.
     #[serde(default)]
     pub generation: u32,
-    /// True if that is more often than the same agent is to have the customer again.
+    /// True if the customer has lost their agents so often lately, whoever these were, that the next agent gets the call.
     #[serde(default)]
     pub too_often: bool,
-    /// How far the recovery is.
+    /// The phase.
     pub phase: Phase,
     /// True once the announcement to the customer was requested.
     #[serde(default)]
@@ -93,7 +94,7 @@ pub struct Recovery {
     /// How often the queue has not kept the customer.
     #[serde(default)]
     pub let_go: u32,
-    /// The idempotency token of the request that said so last.
+    /// The idempotency token of Twilio's last request that reported the customer out of the queue.
     #[serde(default)]
     pub let_go_token: Option<String>,
 }
@@ -108,9 +109,9 @@ pub struct Ping {
     pub is_accepted: bool,
 }
 
-/// The customer waits in the conference, and has heard the announcement.
+/// The customer waits in the conference. The announcement was requested.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Holding {
+pub struct HoldingTheLine {
     /// The customer was alone, so their flags were not cleared. If a participant joins before the requeue, the requeue
     /// clears them.
     pub was_alone: bool,
@@ -132,7 +133,7 @@ pub struct Trip {
     pub music: bool,
     /// The conference had ended under the customer: the document for our action URL sends them to the queue.
     pub is_stranded: bool,
-    /// As in [`Holding`].
+    /// As in [`HoldingTheLine`].
     pub was_alone: bool,
     /// A document that Twilio has fetched sends the customer to the queue. No request is needed.
     pub by_document: bool,
@@ -159,22 +160,22 @@ pub enum AgentHold {
     PutBack,
 }
 
-/// How far a recovery is: the three rungs, and the ends.
+/// The phase of a recovery.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Phase {
-    /// The grace period: a graceful mark may still arrive.
+    /// Before the rungs. The grace period: a graceful mark may still arrive.
     Grace,
-    /// The page is gone and the leg still stands; the agent is awaited.
+    /// First rung, in place: the page is gone and the leg still stands; the agent is awaited.
     Away,
-    /// The agent is back and joins the same conference again.
+    /// First rung, in place: the agent is back and joins the same conference again.
     Rejoining,
-    /// The customer has heard the announcement and waits in the conference; the agent is awaited.
-    Holding(Holding),
-    /// The conference has ended under the customer, whose call goes on; the agent is awaited.
+    /// Before the requeue: the announcement was requested, and the customer waits in the conference; the agent is awaited.
+    Holding(HoldingTheLine),
+    /// Before the requeue: the conference has ended under the customer, whose call goes on; the agent is awaited.
     Stranded,
-    /// The customer is being sent to the queue.
+    /// Second rung, or third if the trip has no target: the customer is being sent to the queue.
     Requeueing(Trip),
-    /// The customer is in the queue.
+    /// Second rung, or third if the trip has no target: the customer is in the queue.
     Queued(Trip),
     /// Over.
     Ended(Ending),
@@ -189,7 +190,7 @@ pub enum Ending {
         #[serde(default)]
         into: Option<TaskSid>,
     },
-    /// Another agent has.
+    /// Another agent has the customer.
     HandedOver {
         /// That agent's name, when it is known.
         name: Option<String>,
@@ -317,7 +318,7 @@ impl Phase {
         self.trip().map(|trip| trip.target.as_ref())
     }
 
-    /// True while the customer waits for the agent after the announcement, in the conference or stranded.
+    /// True while the customer waits for the agent in the conference, once the announcement was requested, or stranded.
     pub fn is_kept(&self) -> bool {
         matches!(self, Self::Holding(_) | Self::Stranded)
     }
@@ -349,11 +350,13 @@ impl Recovery {
     pub(crate) fn next_trip(&self, target: Option<WorkerSid>, resent: u32) -> Trip {
         let before = match &self.phase {
             Phase::Requeueing(trip) | Phase::Queued(trip) => trip.clone(),
-            Phase::Holding(Holding { was_alone, .. }) => Trip { was_alone: *was_alone, ..Trip::default() },
+            Phase::Holding(HoldingTheLine { was_alone, .. }) => {
+                Trip { was_alone: *was_alone, ..Trip::default() }
+            }
             Phase::Stranded => Trip { is_stranded: true, ..Trip::default() },
             Phase::Grace | Phase::Away | Phase::Rejoining | Phase::Ended(_) => Trip::default(),
         };
-        Trip { target, resent, music: resent >= SILENT_AT_MOST, by_document: false, ..before }
+        Trip { target, resent, music: resent >= WITHOUT_MUSIC_AT_MOST, by_document: false, ..before }
     }
 
     /// How often the customer was sent to the queue before for the same target.

@@ -79,7 +79,7 @@ pub enum Action {
         /// The call's task.
         task: TaskSid,
     },
-    /// Merge, `POST Tasks/{WT}` with `If-Match`: the agent who left, and when. `GET Tasks/{WT}` before, if it was not read
+    /// Writes the loss into the task (not a graceful mark). Merge, `POST Tasks/{WT}` with `If-Match`: the lost agent, and when. `GET Tasks/{WT}` before, if it was not read
     /// yet or has changed since. Outcome: `TaskRead`.
     MarkTask {
         /// The call's task.
@@ -134,7 +134,7 @@ pub enum Action {
         /// The old reservation.
         reservation: ReservationSid,
     },
-    /// `POST Participants/{leg}` `EndConferenceOnExit=false`, then `DELETE` it: a leg whose page is proved dead.
+    /// `POST Participants/{leg}` `EndConferenceOnExit=false`, then `DELETE` it: a dead leg ([`Decisions::is_dead`](crate::Decisions::is_dead)).
     RemoveLeg {
         /// The leg's conference.
         conference: ConferenceSid,
@@ -310,7 +310,7 @@ impl Action {
             }
             // The agent may have left on purpose.
             Self::ReadTask { .. } => {
-                Traits { wanted: Wanted::MarkMissing, ..Traits::task_router(Rank::Requeue) }
+                Traits { wanted: Wanted::MarkAwaited, ..Traits::task_router(Rank::Requeue) }
             }
             // The requeue waits for these.
             Self::MarkTask { task, at } => Traits {
@@ -364,7 +364,7 @@ impl Action {
                 Traits { tidies_up: true, ..Traits::task_router(Rank::Bookkeeping) }
             }
             Self::EndConference { .. } => {
-                Traits { wanted: Wanted::Orphaned, needs_store: true, ..Traits::voice(Rank::Bookkeeping) }
+                Traits { wanted: Wanted::LeftAlone, needs_store: true, ..Traits::voice(Rank::Bookkeeping) }
             }
             Self::PollConference { .. } => {
                 Traits { wanted: Wanted::Polling, ..Traits::voice(Rank::Bookkeeping) }

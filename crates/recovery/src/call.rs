@@ -1,5 +1,6 @@
-//! The rules of one call. Each event changes the facts, then [`Call::evaluate`] draws the conclusions from all of them: a decision
-//! depends on the facts, not on the order in which they arrived.
+//! The rules of one call. The handler of an event records the facts, and moves the phase where the event itself is the cause: a
+//! goodbye, a timer that is due, the outcome of a request. Then [`Call::evaluate`] draws the conclusions that the facts allow now,
+//! whatever order they arrived in.
 //!
 //! The modules stand in an order, and each calls only those before it:
 //!
@@ -8,8 +9,8 @@
 //!    `exit_flag`, `activity`.
 //! 3. The course of an absence: `silence`, `begin`, `end`, `marks`, `covered`, `queue`, `stranded`, `ladder`, `in_place`, `transfer`, `loss`,
 //!    `closing`.
-//! 4. Incoming facts: `unclaimed_leg`, `pages`, `customer`, `registrations`, `callbacks`, `look_up`, `handed_over`, `polls`,
-//!    `restored`, `action_url`, `task_events`.
+//! 4. Incoming facts: `unclaimed_leg`, `pages`, `customer`, `registrations`, `callbacks`, `look_up`, `handed_over`,
+//!    `action_url`, `polls`, `restored`, `task_events`.
 //! 5. The entry points: `outcomes` (actions that have ended, timers that are due), `wants` (whether an action is still wanted),
 //!    `evaluate`.
 
@@ -146,8 +147,8 @@ pub struct LookUp {
 pub struct Poll {
     /// When the last evidence about the call arrived (point in time), but for hellos of pages.
     pub heard_at: Millis,
-    /// When a page of an agent said hello last, since then (point in time). One that polls does so every few seconds, whatever has
-    /// become of the call: it does not put off the watchdog.
+    /// When a page of an agent last said hello after `heard_at` (point in time). A page without a push channel repeats its hello every
+    /// few seconds, so a hello does not put off the watchdog.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub said_at: Option<Millis>,
     /// When the watchdog is due (point in time), while it is set.
@@ -159,8 +160,10 @@ pub struct Poll {
     /// When the poll that is in flight began (point in time).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub since: Option<Millis>,
-    /// Callbacks may have been missed while no server ran, and no poll has answered since.
-    pub may_have_missed: bool,
+    /// The state at Twilio is uncertain, because no server ran, a request failed, or a push channel was lost; and no poll has answered
+    /// since.
+    #[serde(rename = "may_have_missed")]
+    pub is_uncertain: bool,
 }
 
 /// A customer whose conference has ended while their call goes on.

@@ -79,17 +79,20 @@ durations! {
     ping_ttl as "ping_ttl_ms": Millis = Millis::seconds(15);
     /// How long an agent who has proved reachable may take to be on the call again. Default 20 s.
     rejoin_within as "rejoin_within_ms": Millis = Millis::seconds(20);
-    /// How long the customer waits in the queue for any agent before the call is polled again. Default 10 min.
+    /// How long the customer waits in the queue for any agent until the recovery counts as failed; the customer stays in the queue.
+    /// Default 10 min.
     queue_within as "queue_within_ms": Millis = Millis::seconds(600);
-    /// How often the lost agent gets the same customer back within `again_within`; after that the next agent does. Default 3.
+    /// How often a customer who loses their agents, whoever these are, gets the same agent back within `again_within`; after that they
+    /// get the next agent. Default 3.
     again_at_most as "again_at_most": u32 = 3;
     /// Period in which `again_at_most` counts. Default 5 min.
     again_within as "again_within_ms": Millis = Millis::seconds(300);
-    /// How long after a graceful leave a conference with the customer alone in it may stand. Default 2 s.
+    /// How long a customer who was left on purpose may be alone in a conference. Default 2 s.
     orphan_after as "orphan_after_ms": Millis = Millis::seconds(2);
     /// How long Twilio may take to fetch the next document of a customer whose conference has ended. Default 4 s.
     released_within as "released_within_ms": Millis = Millis::seconds(4);
-    /// How long after the first join a page has to register the call before the server looks it up. Default 3 s.
+    /// How long after the last new leg joined, while no agent is known, a page has to register the call before the server looks it up.
+    /// Default 3 s.
     learn_after as "learn_after_ms": Millis = Millis::seconds(3);
     /// How long a call may be without evidence before the watchdog polls it; 0: it is not polled. Default 5 min.
     watch_call as "watch_call_ms": Millis = Millis::seconds(300);

@@ -16,13 +16,13 @@ struct Decided {
     /// The departure of the leg is decided: nothing more follows from it.
     is_settled: bool,
     removal: Removal,
-    /// When the leg was gone, or proved dead (point in time), if the customer did not miss its agent then: a recovery was open
+    /// When the leg was gone, or dead (point in time), if the customer did not miss its agent then: a recovery was open
     /// for a colleague, every colleague on the call had a mark, or the leg was dead and still stood.
     #[serde(skip_serializing_if = "Option::is_none")]
     covered_at: Option<Millis>,
 }
 
-/// Whether a leg is proved dead, and who removes it.
+/// Whether a leg is dead, and who removes it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 enum Removal {
     #[default]
@@ -43,7 +43,8 @@ impl Decisions {
         self.of(leg).is_settled
     }
 
-    /// True once the leg is proved dead.
+    /// True once the leg is to go: it is orphaned, replaced by the agent's new leg, or joined after the customer was requeued. Nobody
+    /// counts as on the call by it.
     pub fn is_dead(&self, leg: &CallSid) -> bool {
         self.of(leg).removal != Removal::No
     }
@@ -88,7 +89,7 @@ impl Decisions {
         self.change(leg).covered_at = Some(at);
     }
 
-    /// The leg's agent is missed: they do not count as covered any more.
+    /// The customer misses the leg's agent, who does not count as covered any more.
     pub(crate) fn miss(&mut self, leg: &CallSid) {
         self.change(leg).covered_at = None;
     }

@@ -7,7 +7,7 @@ mod graceful;
 mod presence;
 mod silence;
 
-pub use departure::{DEPARTURES, Departure, MISSED, MissedRow, Missing, Row};
+pub use departure::{DEPARTURES, Departure, Lacks, MISSED, MissedRow, Row};
 
 use crate::absence::{Covered, Recovery};
 use crate::decisions::Decisions;

@@ -63,19 +63,22 @@ pub enum Timer {
     Grace,
     /// The announcement to the customer is due.
     Announce,
-    /// A page should have answered a call message.
+    /// A page should have answered a call message; or the leg of a silent page has stood for so long that it must have a page.
     Answer,
     /// The end of the grace period for the leave of a leg that another source reported gone, or that Flex was to remove.
     Leave,
-    /// The end of the wait for a lost agent.
+    /// The end of the wait for a lost agent, of the steps before the requeue once the agent is back, or of the wait of a stranded
+    /// customer.
     Ping,
-    /// The end of the time for the agent to be on the call again, in place or through the queue.
+    /// The end of the time for the agent to be on the call again, in place or through the queue, or for any agent to take the customer.
     Rejoin,
     /// The end of the wait for a covered agent.
     #[serde(rename = "beside")]
     Covered,
-    /// A conference whose agent left on purpose should have ended.
-    Orphan,
+    /// Checks whether a conference that was left on purpose has ended, whether an agent has taken a transfer, or whether the leg of a
+    /// page that is gone still stands after a transfer, which was refused then.
+    #[serde(rename = "orphan")]
+    LeftAlone,
     /// A page should have registered the call.
     #[serde(rename = "learn")]
     LookUp,
@@ -102,7 +105,7 @@ impl Timer {
         Self::Ping,
         Self::Rejoin,
         Self::Covered,
-        Self::Orphan,
+        Self::LeftAlone,
         Self::LookUp,
         Self::Owners,
         Self::Watchdog,
@@ -147,7 +150,8 @@ pub enum Note {
     /// The customer is in the queue.
     Queued,
     /// A poll found something that no callback had reported.
-    LookedUp,
+    #[serde(rename = "looked-up")]
+    FoundByPoll,
     /// Flex had set `endConferenceOnExit` again, and the server cleared it.
     ExitFlagUndone,
     /// The recovery has ended.

@@ -43,7 +43,7 @@ pub enum Event {
         /// The page's epoch, and its calls.
         goodbye: Goodbye,
     },
-    /// The push channel of a page ended without a goodbye, and the page did not come back within a few seconds. This is only a
+    /// The push channel of a page ended without a goodbye, and the page was not back within 1.25 s. Sent again 45 s after the end of the channel. This is only a
     /// suspicion: the call is polled. Idempotent.
     PushLost {
         /// The agent, from the token.

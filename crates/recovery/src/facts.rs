@@ -1,5 +1,5 @@
-//! The facts about one call, by part. Facts are reports by Twilio and by pages; no part holds a judgement about a departure,
-//! or a plan for the customer.
+//! The facts about one call, by part: the reports of Twilio and of pages, and what is inferred when a report is overdue ([`Evidence`]
+//! says which). What kind of departure it was is judged in `diagnosis`.
 
 mod leg;
 mod marks;

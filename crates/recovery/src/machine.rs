@@ -27,9 +27,9 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// A machine that goes on with these calls, as they were stored last. All open calls will do, and so will those
-    /// that share a [`Key`](crate::Key) with an event ([`Event::keys`], [`Call::keys`]) together with the other calls
-    /// of their customers ([`Key::Leg`](crate::Key::Leg)): on these the event has the same effects.
+    /// A machine that goes on with these calls, as they were stored last: all open calls, or at least those that share a
+    /// [`Key`](crate::Key) with the events to come ([`Event::keys`], [`Call::keys`]) and the other calls of their customers
+    /// ([`Key::Leg`](crate::Key::Leg)). Further calls do not change the effects.
     pub fn new(policies: impl Into<Policies>, calls: impl IntoIterator<Item = Call>) -> Self {
         let calls = calls.into_iter().map(|call| (call.conference.clone(), call)).collect();
         Self {
@@ -64,7 +64,7 @@ impl Machine {
         self.apply_early_marks(&mut out);
         self.end_reunited(&mut out);
         self.end_hung_up_elsewhere(&mut out);
-        self.hold_back(&mut out);
+        self.withhold(&mut out);
         for effect in &out.effects {
             if let Effect::Forget { conference } = effect {
                 self.calls.remove(conference);
@@ -97,12 +97,12 @@ impl Machine {
                 self.with(out, &conference, |call, out| call.leg_answered(out, &leg));
             }
             Event::EnteredQueue { recovery, customer } => {
-                if let Some(conference) = self.recovered(&recovery, &customer) {
+                if let Some(conference) = self.conference_of_recovery(&recovery, &customer) {
                     self.with(out, &conference, |call, out| call.music_is_fetched(out));
                 }
             }
             Event::LeftQueue { recovery, customer, bridged, hung_up, token } => {
-                if let Some(conference) = self.recovered(&recovery, &customer) {
+                if let Some(conference) = self.conference_of_recovery(&recovery, &customer) {
                     self.with(out, &conference, |call, out| call.left_queue(out, bridged, hung_up, token));
                 }
             }
@@ -183,7 +183,7 @@ impl Machine {
     }
 
     fn task_event(&mut self, out: &mut Out<'_>, event: &TaskEvent) {
-        let made_by = event.purpose.recovery().and_then(|id| self.recovering(id));
+        let made_by = event.purpose.recovery().and_then(|id| self.call_of_recovery(id));
         let made_by = made_by.map(|call| call.conference.clone());
         let concerned: BTreeSet<_> = self.of_task(&event.task).into_iter().chain(made_by).collect();
         for conference in concerned {
@@ -233,19 +233,19 @@ impl Machine {
         self.calls.values()
     }
 
-    /// The durations of a call.
+    /// The settings of a call: its queue's before its workflow's before the default.
     pub fn config(&self, call: &Call) -> Config {
-        self.policies.of(call.facts.origin.came_by(), call.facts.origin.queue.as_ref())
+        self.policies.of(call.facts.origin.workflow_for_durations(), call.facts.origin.queue.as_ref())
     }
 
     /// The call that a recovery is about: our TwiML is made from it.
-    pub fn recovering(&self, recovery: &RecoveryId) -> Option<&Call> {
+    pub fn call_of_recovery(&self, recovery: &RecoveryId) -> Option<&Call> {
         self.calls.values().find(|call| call.recovery.as_ref().is_some_and(|r| &r.absence.id == recovery))
     }
 
     /// The call with a silent page whose customer is told of this recovery, which begins if the agent is gone; and since when
     /// the page is silent (point in time).
-    pub fn told_of(&self, recovery: &RecoveryId) -> Option<(&Call, Millis)> {
+    pub fn call_of_silent_page(&self, recovery: &RecoveryId) -> Option<(&Call, Millis)> {
         self.calls.values().find_map(|call| Some((call, call.silent_since(recovery)?)))
     }
 
@@ -255,11 +255,11 @@ impl Machine {
     }
 
     /// The answer to Twilio for a customer whose conference has ended ([`Event::ActionUrlFetched`]).
-    pub fn next(&self, now: Millis, customer: &CallSid) -> Next {
+    pub fn answer_to_action_url(&self, now: Millis, customer: &CallSid) -> Next {
         let next = |call: &Call| match self.may_touch(&call.conference) {
-            Some(true) => call.next(now, customer),
+            Some(true) => call.answer_to_action_url(now, customer),
             Some(false) => None,
-            None => call.next(now, customer).map(|_| Next::Wait),
+            None => call.answer_to_action_url(now, customer).map(|_| Next::Wait),
         };
         let said: Vec<_> = self.calls.values().filter_map(next).collect();
         // A call that only claims this customer does not delay the decision of their own call.
@@ -302,7 +302,8 @@ impl Machine {
             return None;
         }
         let call = self.calls.get_mut(conference)?;
-        out.config = out.policies.of(call.facts.origin.came_by(), call.facts.origin.queue.as_ref());
+        out.config =
+            out.policies.of(call.facts.origin.workflow_for_durations(), call.facts.origin.queue.as_ref());
         if out.heard {
             call.poll.heard_at = out.now;
         }
@@ -332,8 +333,8 @@ impl Machine {
     }
 
     /// The call of a recovery, if this leg is its customer's.
-    fn recovered(&self, recovery: &RecoveryId, customer: &CallSid) -> Option<ConferenceSid> {
-        let call = self.recovering(recovery)?;
+    fn conference_of_recovery(&self, recovery: &RecoveryId, customer: &CallSid) -> Option<ConferenceSid> {
+        let call = self.call_of_recovery(recovery)?;
         (call.facts.roster.customer.as_ref() == Some(customer)).then(|| call.conference.clone())
     }
 

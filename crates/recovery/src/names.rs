@@ -56,7 +56,7 @@ names! {
         Self::Ping => "ping",
         Self::Rejoin => "rejoin",
         Self::Covered => "beside",
-        Self::Orphan => "orphan",
+        Self::LeftAlone => "orphan",
         Self::LookUp => "learn",
         Self::Owners => "owners",
         Self::Watchdog => "watch",

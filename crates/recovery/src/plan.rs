@@ -1,5 +1,6 @@
-//! The desired actions at Twilio, from the diagnosis of a call. The plan writes and remembers nothing: the
-//! [requests](crate::Requests) leave out those that were made already, so that the effects are the difference.
+//! The actions at Twilio that follow from the phase of a recovery, wanted for as long as the phase lasts, and the exit flags to clear.
+//! The plan writes and remembers nothing: the [requests](crate::Requests) leave out those that were made already, so that the effects
+//! are the difference. An action of one moment (announcement, hold, poll, look-up, removal) is requested where the moment is handled.
 
 use crate::Action;
 use crate::absence::{Phase, Recovery, Trip};
@@ -16,7 +17,7 @@ pub(crate) const OVERDUE: Millis = Millis::seconds(1);
 /// How long the clearing of an exit flag is tried. If Twilio refuses all requests, the call ends with the agent's leg.
 pub(crate) const FLAG_TRIED_FOR: Millis = Millis::seconds(120);
 
-/// A desired action, and how long it is tried.
+/// A planned action, and how long it is tried.
 pub(crate) type Planned = (Action, Millis);
 
 /// The input of the plan.
@@ -29,7 +30,7 @@ pub(crate) struct Plan<'a> {
 }
 
 impl Plan<'_> {
-    /// All desired actions, in the order in which they are to begin.
+    /// All planned actions, in the order in which they are to begin.
     pub(crate) fn all(self) -> Vec<Planned> {
         let keep = self.flags_to_clear().map(|action| (action, FLAG_TRIED_FOR));
         keep.chain(self.of.recovery.iter().flat_map(|recovery| self.for_recovery(recovery))).collect()
@@ -38,7 +39,9 @@ impl Plan<'_> {
     /// The conference must not end because an agent leaves it. Flex sets `endConferenceOnExit` again whenever two are left.
     fn flags_to_clear(self) -> impl Iterator<Item = Action> {
         let legs = self.of.roster.participants.keys().filter(move |leg| {
-            self.of.roster.is_customer_joined() && self.may_not_end_it(leg) && self.of.has_exit_flag(leg)
+            self.of.roster.is_customer_joined()
+                && self.may_not_end_it(leg)
+                && self.of.has_exit_flag_to_clear(leg)
         });
         legs.map(move |leg| Action::ClearExitFlag { conference: self.conference.clone(), leg: leg.clone() })
     }
@@ -79,9 +82,9 @@ impl Plan<'_> {
             Phase::Grace | Phase::Away | Phase::Rejoining => vec![],
             Phase::Holding(holding) => {
                 let ping = holding.is_pinged.then(|| self.ping(recovery));
-                [self.mark(recovery)].into_iter().chain(ping).collect()
+                [self.write_loss(recovery)].into_iter().chain(ping).collect()
             }
-            Phase::Stranded => vec![self.mark(recovery)],
+            Phase::Stranded => vec![self.write_loss(recovery)],
             Phase::Requeueing(trip) => self.requeue(recovery, trip).into_iter().collect(),
             Phase::Queued(_) => vec![self.completion(recovery)],
             Phase::Ended(ending) => ending.into().map_or(vec![], |into| self.follow(recovery, into)),
@@ -89,7 +92,7 @@ impl Plan<'_> {
     }
 
     /// Writes the lost agent and the time into the task's attributes.
-    fn mark(self, recovery: &Recovery) -> Planned {
+    fn write_loss(self, recovery: &Recovery) -> Planned {
         (Action::MarkTask { task: self.task.clone(), at: recovery.absence.lost_at }, SOON)
     }
 

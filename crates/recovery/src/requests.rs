@@ -1,4 +1,5 @@
-//! The requests to Twilio for a call, and their outcomes. Only this module decides whether an action is requested again.
+//! The requests to Twilio for a call: those in flight, and the keys of those that go out only once. Of the planned actions, those that
+//! are in neither are requested.
 
 use crate::{Action, Once, Outcome};
 use rejoin_protocol::{CallSid, Millis, RecoveryId, ReservationSid, TaskSid, WorkerSid};
@@ -75,7 +76,7 @@ impl Requests {
     }
 
     /// True once the request that writes this loss into the task has an outcome.
-    pub fn is_task_marked(&self, task: &TaskSid, at: Millis) -> bool {
+    pub fn is_loss_written(&self, task: &TaskSid, at: Millis) -> bool {
         let answer = self.answer_of(&Once::Mark { task: task.clone(), at });
         answer.is_some_and(|answer| answer != Answer::Awaited)
     }
@@ -111,12 +112,12 @@ impl Requests {
     }
 
     /// True once the leg was sent after the customer into another conference.
-    pub fn has_moved(&self, leg: &CallSid) -> bool {
+    pub fn has_requested_move(&self, leg: &CallSid) -> bool {
         self.once.iter().any(|(it, _)| matches!(it, Once::Move(moved) if moved == leg))
     }
 
     /// True once the completion of this reservation was asked for.
-    pub fn has_completed(&self, reservation: &ReservationSid) -> bool {
+    pub fn has_requested_completion(&self, reservation: &ReservationSid) -> bool {
         self.once.iter().any(|(it, _)| matches!(it, Once::Complete(completed) if completed == reservation))
     }
 
@@ -234,10 +235,10 @@ mod tests {
     fn what_is_asked_for_once_is_known_by_what_it_is_about() {
         let mut requests = Requests::default();
         let (leg, reservation) = (CallSid::numbered(3), ReservationSid::numbered(1));
-        assert!(!requests.has_moved(&leg) && !requests.has_completed(&reservation));
+        assert!(!requests.has_requested_move(&leg) && !requests.has_requested_completion(&reservation));
         let task = TaskSid::numbered(1);
         requests.ask(&Action::CompleteReservation { task: task.clone(), reservation: reservation.clone() });
-        assert!(requests.has_completed(&reservation));
+        assert!(requests.has_requested_completion(&reservation));
         let (muted, end_on_exit, label, came_late) = (false, false, None, false);
         requests.ask(&Action::MoveParticipant {
             leg: leg.clone(),
@@ -247,13 +248,13 @@ mod tests {
             label,
             came_late,
         });
-        assert!(requests.has_moved(&leg) && !requests.has_moved(&CallSid::numbered(4)));
+        assert!(requests.has_requested_move(&leg) && !requests.has_requested_move(&CallSid::numbered(4)));
         let mark = Action::MarkTask { task: task.clone(), at: Millis(1) };
         requests.ask(&mark);
-        assert!(!requests.is_task_marked(&task, Millis(1)), "not yet");
+        assert!(!requests.is_loss_written(&task, Millis(1)), "not yet");
         requests.answer(&mark, &Outcome::Failed { reason: "refused".into() });
-        assert!(requests.is_task_marked(&task, Millis(1)), "nobody waits for more");
-        assert!(!requests.is_task_marked(&task, Millis(2)), "the loss before");
+        assert!(requests.is_loss_written(&task, Millis(1)), "nobody waits for more");
+        assert!(!requests.is_loss_written(&task, Millis(2)), "the loss before");
     }
 
     #[test]

@@ -455,7 +455,7 @@ impl Executor {
     /// How a customer goes into the queue.
     fn way(&self, call: Call, recovery: &RecoveryId, target: Option<&WorkerSid>) -> Option<Way> {
         let machine = Machine::new(self.config.policies(), [call]);
-        Way::of(&self.config, machine.recovering(recovery)?, target, None)
+        Way::of(&self.config, machine.call_of_recovery(recovery)?, target, None)
     }
 
     async fn complete(&self, task: &TaskSid, reservation: &ReservationSid) -> Result<Outcome, Error> {

@@ -233,7 +233,7 @@ pub(crate) fn noted(at: Millis, lost_at: Option<Millis>, note: &Note) {
         Note::AgentNotBack => "agent-not-back",
         Note::Requeueing { .. } => phase("requeueing", at, lost_at),
         Note::Queued => phase("queued", at, lost_at),
-        Note::LookedUp => "looked-up",
+        Note::FoundByPoll => "looked-up",
         Note::ExitFlagUndone => "exit-flag-undone",
         Note::CallEnded => "call-ended",
         Note::NotAllowed => "not-allowed",

@@ -183,9 +183,9 @@ pub enum Wanted<'a> {
     /// Our hold is to end.
     HoldEnds,
     /// The agent left on purpose, and the customer is alone in the conference.
-    Orphaned,
+    LeftAlone,
     /// No mark has arrived, and the task may have one.
-    MarkMissing,
+    MarkAwaited,
     /// A poll is outstanding and still useful.
     Polling,
     /// This leg is in the conference, on hold.

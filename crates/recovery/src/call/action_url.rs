@@ -109,9 +109,9 @@ impl Call {
         let is_moved = roster.is_customer(customer)
             && matches!(roster.left(customer), None | Some(LeaveReason::UpdatedViaApi));
         let hung_up = Presence::Gone { reason: LeaveReason::HungUp, evidence: Evidence::Poll };
-        let is_missed =
+        let is_not_in_poll =
             roster.customer.as_ref().is_none_or(|it| it == customer) && roster.presence(customer) == hung_up;
-        if !found || !never_sent || !(is_moved || is_missed) {
+        if !found || !never_sent || !(is_moved || is_not_in_poll) {
             return;
         }
         let (reason, evidence) = (LeaveReason::ModeratorEnded, Evidence::ActionUrl);
@@ -132,7 +132,7 @@ impl Call {
     }
 
     /// The answer for the customer; `None`: another call decides.
-    pub(crate) fn next(&self, now: Millis, customer: &CallSid) -> Option<Next> {
+    pub(crate) fn answer_to_action_url(&self, now: Millis, customer: &CallSid) -> Option<Next> {
         if !self.facts.ownership.proven {
             // A registration that is not confirmed yet may be right.
             return self.may_become_customer(customer).then_some(Next::Wait);
@@ -167,7 +167,7 @@ impl Call {
 
     /// True while a poll may still show what became of an agent who gave no mark.
     fn is_departure_unknown(&self) -> bool {
-        (self.poll.since.is_some() || self.poll.may_have_missed) && self.has_unknown_departure()
+        (self.poll.since.is_some() || self.poll.is_uncertain) && self.has_unknown_departure()
     }
 
     fn has_unknown_departure(&self) -> bool {

@@ -10,7 +10,7 @@ use rejoin_protocol::CallSid;
 impl Call {
     /// True if the customer is on hold, so that the hold must end before they can hear us. Remembers that it was the
     /// agent's.
-    pub(super) fn ends_agent_hold(&mut self) -> bool {
+    pub(super) fn note_end_of_agent_hold(&mut self) -> bool {
         let held = self.diagnosis().is_customer_held();
         let Some(recovery) = &mut self.recovery else { return held };
         // No callback may have reported the hold that we restored.

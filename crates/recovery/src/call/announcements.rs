@@ -45,7 +45,7 @@ impl Call {
         if out.config.customer_hold == CustomerHold::Off || !self.diagnosis().is_customer_alone() {
             return false;
         }
-        let held = self.ends_agent_hold();
+        let held = self.note_end_of_agent_hold();
         if !told {
             self.note_words(words_at.unwrap_or(out.now));
         }
@@ -141,7 +141,7 @@ impl Call {
     }
 
     /// Another client ended our hold: a later hold is not ours.
-    pub(super) fn unheld(&mut self, leg: &CallSid) {
+    pub(super) fn forget_refused_hold(&mut self, leg: &CallSid) {
         if self.facts.roster.is_customer(leg) && !self.diagnosis().is_customer_held() {
             self.our_hold = self.our_hold.filter(|ours| ours.stage != HoldStage::Refused);
         }
@@ -200,7 +200,7 @@ impl Call {
             // No agent joined, and the announcement is over.
             return self.announce(out, Announcement::Comfort);
         }
-        match self.facts.roster.customer.clone().filter(|_| self.ends_agent_hold()) {
+        match self.facts.roster.customer.clone().filter(|_| self.note_end_of_agent_hold()) {
             // The announcement follows when the customer can hear it.
             Some(customer) => {
                 let conference = self.conference.clone();
@@ -229,7 +229,7 @@ impl Call {
 
     pub(super) fn clear_customer_flags(&mut self, out: &mut Out<'_>, customer: CallSid, told: bool) {
         // A customer on hold hears the announcement after the hold has ended. No customer hears it twice.
-        let unhold = self.ends_agent_hold();
+        let unhold = self.note_end_of_agent_hold();
         if !unhold && !told {
             self.announce(out, Announcement::Interrupted);
         }

@@ -1,4 +1,4 @@
-//! The begin of a recovery. The losses of a customer are counted: after a few of them the next agent gets the call.
+//! The beginning of a recovery. The losses of a customer are counted: after a few of them the next agent gets the call.
 
 use super::{Call, Out};
 use crate::absence::{Absence, Ending, Phase, Recovery};
@@ -33,7 +33,7 @@ impl Call {
         self.inherited.losses.extend(losses);
     }
 
-    /// True if the agent was lost so often that the next agent gets the customer.
+    /// True if the customer has lost agents so often that the next agent gets the call.
     pub(super) fn is_lost_too_often(&self) -> bool {
         self.recovery.as_ref().is_some_and(|recovery| recovery.too_often)
     }
@@ -49,7 +49,7 @@ impl Call {
             back: false,
             spared_until: None,
             bystanders: self.diagnosis().bystanders_of(leg),
-            newcomers: BTreeSet::new(),
+            late_bystanders: BTreeSet::new(),
         })
     }
 

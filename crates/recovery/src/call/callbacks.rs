@@ -79,7 +79,7 @@ impl Call {
             self.clear_flag_again(leg);
             self.clear_flag_before_registration(out, leg);
         }
-        self.unheld(leg);
+        self.forget_refused_hold(leg);
         if was_held && !self.diagnosis().is_customer_held() {
             self.agent_has_unheld();
         }

@@ -21,7 +21,7 @@ impl Call {
         // Our own requeue takes the leg out of the conference for the same reason.
         let moved = !recovery.phase.is_before_requeue();
         if left == Some(LeaveReason::UpdatedViaApi) && !moved && self.was_sent_on_before(out) {
-            return self.is_in_queue_as_asked_before(out);
+            return self.in_queue_by_earlier_request(out);
         }
         if self.facts.roster.seems_moved() {
             if recovery.phase != Phase::Grace {
@@ -60,7 +60,7 @@ impl Call {
             return;
         }
         self.closed = true;
-        for timer in [Timer::Leave, Timer::Orphan, Timer::LookUp, Timer::Owners, Timer::Covered] {
+        for timer in [Timer::Leave, Timer::LeftAlone, Timer::LookUp, Timer::Owners, Timer::Covered] {
             self.clear_timer(out, timer);
         }
         // The call of a customer whom we moved goes on elsewhere.

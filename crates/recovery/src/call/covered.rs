@@ -132,7 +132,7 @@ impl Call {
     pub(super) fn covered_is_due(&mut self, out: &mut Out<'_>) {
         let late = self.covered.iter().filter(|(_, covered)| covered.is_open() && covered.due() <= out.now);
         for leg in late.map(|(leg, _)| leg.clone()).collect::<Vec<_>>() {
-            if !self.is_cover_polled(out, &leg) {
+            if !self.poll_before_cover_ends(out, &leg) {
                 self.end_covered(out, &leg, &Ending::Covered);
             }
         }
@@ -141,10 +141,10 @@ impl Call {
 
     /// True if a poll comes first: all covering agents have marks and none is reported gone, or no server ran when the time was over,
     /// so that they may have gone unreported.
-    fn is_cover_polled(&mut self, out: &mut Out<'_>, leg: &CallSid) -> bool {
-        let was_missed = |it: &Covered| self.poll.may_have_missed || it.due() + OVERDUE < out.now;
-        let is_doubtful =
-            self.diagnosis().is_left_to_leavers(leg) || self.covered.get(leg).is_some_and(was_missed);
+    fn poll_before_cover_ends(&mut self, out: &mut Out<'_>, leg: &CallSid) -> bool {
+        let may_have_gone_unreported = |it: &Covered| self.poll.is_uncertain || it.due() + OVERDUE < out.now;
+        let is_doubtful = self.diagnosis().is_left_to_leavers(leg)
+            || self.covered.get(leg).is_some_and(may_have_gone_unreported);
         let until = out.now + SOON + AHEAD;
         let absence = self.covered.get_mut(leg).map(|covered| &mut covered.absence);
         let Some(absence) = absence.filter(|it| is_doubtful && it.spared_until.is_none()) else {

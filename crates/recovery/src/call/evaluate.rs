@@ -9,7 +9,7 @@ impl Call {
         if !self.facts.ownership.proven {
             return;
         }
-        self.settle_claims(out);
+        self.settle_unattributed_marks(out);
         self.settle_customer(out);
         self.settle_registrations(out);
         if !self.connected && self.is_connected() {

@@ -13,7 +13,11 @@ impl Call {
         let Facts { roster, marks, ownership, .. } = &self.facts;
         let is_nobody_known = roster.agents.is_empty() && marks.is_empty() && marks.unattributed.is_empty();
         let is_open = ownership.proven && !roster.ended;
-        if is_nobody_known && is_open && !roster.is_customer(leg) && self.diagnosis().has_exit_flag(leg) {
+        if is_nobody_known
+            && is_open
+            && !roster.is_customer(leg)
+            && self.diagnosis().has_exit_flag_to_clear(leg)
+        {
             self.act(out, self.clearing_flag(leg), FLAG_TRIED_FOR);
         }
     }

@@ -18,7 +18,7 @@ impl Call {
             .map(|(leg, agent)| (leg.clone(), agent.worker.clone(), agent.epoch))
             .collect();
         for (leg, worker, epoch) in agents {
-            if !self.facts.roster.is_joined(&leg) || self.facts.pages.gone(&worker).is_none() {
+            if !self.facts.roster.is_joined(&leg) || self.facts.pages.newest_goodbye(&worker).is_none() {
                 continue;
             }
             let found = self
@@ -27,7 +27,7 @@ impl Call {
                 .agent(&leg)
                 .filter(|_| !self.decisions.is_settled(&leg) && !self.decisions.is_dead(&leg));
             let newer = found.and_then(|agent| agent.newer_page);
-            let alone = newer.is_some() && newer == self.facts.pages.newest_alone(&worker);
+            let alone = newer.is_some() && newer == self.facts.pages.newest_sole_page(&worker);
             if alone && self.facts.pages.is_joinable(&worker) {
                 self.facts.pages.goodbyes_are_handled(&worker);
                 self.forget_refused_transfer(out, &leg);
@@ -105,11 +105,11 @@ impl Call {
     /// Handles the answer to a poll after a hand-over that left the customer alone. `heard`: when the last evidence arrived.
     pub(super) fn handle_transfer_poll(&mut self, out: &mut Out<'_>, seen: &PollAnswer, heard: Millis) {
         let is_wrapped_up = matches!(seen.task, Some(TaskState::Wraps | TaskState::Over));
-        let comes_nobody = self.comes_nobody(seen);
+        let no_agent_will_come = self.no_agent_will_come(seen);
         if is_wrapped_up && !self.diagnosis().is_replaced() {
             self.find_taker(out, seen); // from then on the customer misses that agent
         }
-        if !comes_nobody || !self.diagnosis().is_handed_over() {
+        if !no_agent_will_come || !self.diagnosis().is_in_transfer() {
             return;
         }
         if let Some(attributes) = &seen.attributes {
@@ -118,8 +118,8 @@ impl Call {
             self.facts.task.version = None;
             self.read_mark(out);
         }
-        if self.diagnosis().is_orphaned() {
-            return self.set_timer(out, Timer::Orphan, out.now);
+        if self.diagnosis().is_left_alone_on_purpose() {
+            return self.set_timer(out, Timer::LeftAlone, out.now);
         }
         let last = self.facts.roster.last_to_leave();
         if let Some((leg, reservation)) = last.map(|(leg, agent)| (leg.clone(), agent.reservation.clone())) {
@@ -129,7 +129,7 @@ impl Call {
 
     /// True if no agent will take the customer over. During a transfer the customer is on hold. An offer is waited for until TaskRouter
     /// ends it, also one from before a transfer that was refused.
-    fn comes_nobody(&self, seen: &PollAnswer) -> bool {
+    fn no_agent_will_come(&self, seen: &PollAnswer) -> bool {
         match seen.task {
             Some(TaskState::Over) => true,
             Some(TaskState::Wraps) => {
@@ -151,7 +151,7 @@ impl Call {
     ) {
         if self.has_left_for_good(leg, reservation) {
             self.facts.marks.leaves_by_hang_up(reservation, out.now);
-            return self.set_timer(out, Timer::Orphan, out.now);
+            return self.set_timer(out, Timer::LeftAlone, out.now);
         }
         self.refuse_mark_in_task(out.now);
         self.unmark(reservation);

@@ -18,7 +18,7 @@ impl Call {
         let mut agent = Agent::new(holder.worker.clone(), holder.name.clone(), holder.reservation.clone());
         // A leg that joined after the hello of the agent's newest page is the one that this page asked for.
         if self.facts.roster.leg(leg).is_some_and(|there| !there.stood)
-            && let Some(newest) = self.facts.pages.newest_alone(&holder.worker)
+            && let Some(newest) = self.facts.pages.newest_sole_page(&holder.worker)
         {
             agent.epoch = Some(newest);
         }

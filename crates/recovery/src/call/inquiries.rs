@@ -36,7 +36,7 @@ impl Call {
 
     /// The state of the call is unknown, or no callback would report a change: the watchdog polls soon.
     pub(super) fn poll_soon(&mut self, out: &Out<'_>) {
-        self.poll.may_have_missed = true;
+        self.poll.is_uncertain = true;
         self.poll.heard_at = out.now;
     }
 

@@ -2,7 +2,7 @@
 //! from one rung to the next.
 
 use super::{Call, Out};
-use crate::absence::{AHEAD, Ending, Holding, Phase, Recovery};
+use crate::absence::{AHEAD, Ending, HoldingTheLine, Phase, Recovery};
 use crate::plan::{LATER, SOON};
 use crate::{Action, Note, Timer};
 use rejoin_protocol::api::{Failure, RECONNECTS_WITHIN};
@@ -32,7 +32,7 @@ impl Call {
     fn begin_holding(&mut self, out: &mut Out<'_>, customer: CallSid) {
         let Some(recovery) = &mut self.recovery else { return };
         let was_away = recovery.phase == Phase::Away;
-        recovery.phase = Phase::Holding(Holding::default());
+        recovery.phase = Phase::Holding(HoldingTheLine::default());
         if !was_away {
             recovery.absence.deadline = out.now + out.config.ping_ttl;
         }
@@ -56,7 +56,7 @@ impl Call {
         let deadline = recovery.absence.deadline;
         let is_awaited = !recovery.absence.back && !recovery.too_often;
         let is_pinged = is_awaited && out.now.until(deadline) > AHEAD;
-        recovery.phase = Phase::Holding(Holding { was_alone, is_pinged, is_prolonged: false });
+        recovery.phase = Phase::Holding(HoldingTheLine { was_alone, is_pinged, is_prolonged: false });
         self.set_timer(out, Timer::Ping, if is_awaited { deadline } else { out.now + PREPARE });
     }
 
@@ -81,12 +81,12 @@ impl Call {
         let Some(recovery) = self.recovery.as_ref().filter(|it| matches!(it.phase, Phase::Holding(_))) else {
             return;
         };
-        let ready = self.is_task_marked(recovery)
+        let ready = self.is_loss_written(recovery)
             && !self.requests.is_clearing_customer_flags()
             && !self.requests.is_removing_leg();
         self.check_newer_page(out);
         let goes = ready && self.recovery.as_ref().is_some_and(|r| r.absence.back || r.too_often);
-        if goes && !self.waits_for_newcomer(out, Timer::Ping) {
+        if goes && !self.try_wait_for_newcomer(out, Timer::Ping) {
             self.requeue_as_decided(out);
         }
     }
@@ -111,11 +111,11 @@ impl Call {
     /// The wait is over, or TaskRouter reports that the ping will not be accepted.
     pub(super) fn ping_is_over(&mut self, out: &mut Out<'_>) {
         let waits = |r: &Recovery| matches!(r.phase, Phase::Away | Phase::Holding(_));
-        if self.recovery.as_ref().is_some_and(waits) && self.waits_for_newcomer(out, Timer::Ping) {
+        if self.recovery.as_ref().is_some_and(waits) && self.try_wait_for_newcomer(out, Timer::Ping) {
             return;
         }
         let is_late = |r: &Recovery| r.absence.deadline + AHEAD < out.now;
-        if self.recovery.as_ref().is_some_and(is_late) && self.lets_pages_reconnect(out) {
+        if self.recovery.as_ref().is_some_and(is_late) && self.try_prolong_wait(out) {
             return; // no server ran when the wait ended
         }
         if let Some(recovery) = self.recovery.as_ref().filter(|r| r.phase == Phase::Away) {
@@ -135,7 +135,7 @@ impl Call {
 
     /// Prolongs the wait for the agent, because no server ran to which the agent's page could have said hello. True if the wait
     /// was prolonged.
-    pub(super) fn lets_pages_reconnect(&mut self, out: &mut Out<'_>) -> bool {
+    pub(super) fn try_prolong_wait(&mut self, out: &mut Out<'_>) -> bool {
         let Some(recovery) = &mut self.recovery else { return false };
         let until = (out.now + RECONNECTS_WITHIN).min(recovery.absence.lost_at + PROLONGED_AT_MOST);
         if recovery.absence.back || recovery.too_often || until <= recovery.absence.deadline {
@@ -179,7 +179,7 @@ impl Call {
             }
             Phase::Rejoining => {
                 let leg = recovery.absence.lost_leg.clone();
-                if !self.waits_for_newcomer(out, Timer::Rejoin) {
+                if !self.try_wait_for_newcomer(out, Timer::Rejoin) {
                     self.note(out, Note::NotInPlace);
                     self.give_up_in_place(out, &leg);
                 }

@@ -2,7 +2,7 @@
 
 use super::{Call, Out};
 use crate::absence::{Ending, Phase, Recovery};
-use crate::diagnosis::{Departure, Missing};
+use crate::diagnosis::{Departure, Lacks};
 use crate::facts::{Evidence, Observation};
 use crate::{LeaveReason, Note, Timer};
 use rejoin_protocol::CallSid;
@@ -28,16 +28,14 @@ impl Call {
     fn agent_gone(&mut self, out: &mut Out<'_>, leg: &CallSid) {
         let Some(departure) = self.diagnosis().classify(leg).map(|row| row.departure) else { return };
         match departure {
-            Departure::Undecided(Missing::Customer) => self.look_up_task(out),
-            Departure::Undecided(
-                Missing::CustomerShown | Missing::ConferenceEnd | Missing::CustomerJoined,
-            ) => {}
+            Departure::Undecided(Lacks::Customer) => self.look_up_task(out),
+            Departure::Undecided(Lacks::CustomerShown | Lacks::ConferenceEnd | Lacks::CustomerJoined) => {}
             Departure::Late | Departure::CallOver => self.settle(leg),
             Departure::BackAndLeft => {
                 self.settle(leg);
                 self.note(out, Note::AgentLeft);
                 self.end_recovery(out, &Ending::Graceful);
-                self.set_timer(out, Timer::Orphan, out.now + out.config.orphan_after);
+                self.set_timer(out, Timer::LeftAlone, out.now + out.config.orphan_after);
             }
             Departure::EndedConference => {
                 self.refuse_mark_of(leg);
@@ -54,9 +52,9 @@ impl Call {
                 }
                 // Until it is removed, a dead leg may be all that a colleague leaves the customer with.
                 let may_be_missed = is_doubtful || self.decisions.is_dead(leg);
-                self.covered(out, leg, may_be_missed);
+                self.settle_as_covered(out, leg, may_be_missed);
             }
-            Departure::Attended => self.covered(out, leg, true),
+            Departure::Attended => self.settle_as_covered(out, leg, true),
             Departure::ProvedDead => {
                 self.lose(out, leg);
                 self.settle(leg);
@@ -104,7 +102,7 @@ impl Call {
             return;
         }
         if departure == Departure::Graceful {
-            self.set_timer(out, Timer::Orphan, out.now + out.config.orphan_after);
+            self.set_timer(out, Timer::LeftAlone, out.now + out.config.orphan_after);
         }
         if self.facts.roster.left(leg) == Some(LeaveReason::HungUp) {
             self.poll_transfer(out); // a transfer that is not refused takes the leg away
@@ -113,7 +111,7 @@ impl Call {
 
     /// Another agent has the customer, or a recovery is open already. A cover by which the agent may be missed later is
     /// remembered with its time.
-    pub(super) fn covered(&mut self, out: &mut Out<'_>, leg: &CallSid, may_be_missed: bool) {
+    pub(super) fn settle_as_covered(&mut self, out: &mut Out<'_>, leg: &CallSid, may_be_missed: bool) {
         if may_be_missed {
             self.decisions.cover(leg, out.now);
         }
@@ -121,8 +119,8 @@ impl Call {
         self.end_leftover_holds(out);
     }
 
-    /// The timer is due: a leave that another source reported did not arrive. Twilio does not repeat callbacks, so it counts
-    /// as lost.
+    /// The timer is due: a leave that another source reported did not arrive. Twilio tries a callback again for 15 s at most,
+    /// and the agent may be lost: the leave is inferred.
     pub(super) fn leave_is_overdue(&mut self, out: &mut Out<'_>) {
         let roster = &self.facts.roster;
         let missed = roster.agent_legs(|leg, agent| {

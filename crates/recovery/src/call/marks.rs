@@ -49,13 +49,13 @@ impl Call {
 
     /// A conference with only the customer in it, who was left on purpose, is to end soon.
     pub(super) fn expect_conference_end(&self, out: &mut Out<'_>) {
-        if self.diagnosis().is_orphaned() {
-            self.set_timer(out, Timer::Orphan, out.now + out.config.orphan_after);
+        if self.diagnosis().is_left_alone_on_purpose() {
+            self.set_timer(out, Timer::LeftAlone, out.now + out.config.orphan_after);
         }
     }
 
     /// Takes marks whose owner has become known.
-    pub(super) fn settle_claims(&mut self, out: &Out<'_>) {
+    pub(super) fn settle_unattributed_marks(&mut self, out: &Out<'_>) {
         for claim in std::mem::take(&mut self.facts.marks.unattributed) {
             match self.owner(&claim.mark.reservation) {
                 Some(owner) if *owner == claim.worker => self.mark(out, &claim.mark, claim.at, true),
@@ -201,13 +201,13 @@ impl Call {
             self.covered.remove(&later);
             return self.lose(out, &later); // whose recovery did not begin, because this one was open
         }
-        self.set_timer(out, Timer::Orphan, out.now + out.config.orphan_after);
+        self.set_timer(out, Timer::LeftAlone, out.now + out.config.orphan_after);
     }
 
     /// Confirms a mark that only the task carries. A task that is over confirms it, and so does a minute in which the
     /// customer stayed alone and no page of the agent came back: an agent who signs out does not complete the task.
     pub(super) fn confirm_mark(&mut self, out: &mut Out<'_>, seen: &PollAnswer) {
-        if !self.diagnosis().is_orphaned_unconfirmed() {
+        if !self.diagnosis().is_left_alone_unconfirmed() {
             return;
         }
         let are_old = self
@@ -220,9 +220,9 @@ impl Call {
         let wraps = seen.task == Some(TaskState::Wraps);
         if seen.task == Some(TaskState::Over) || (wraps && are_old) {
             self.facts.marks.confirm_all();
-            self.set_timer(out, Timer::Orphan, out.now);
+            self.set_timer(out, Timer::LeftAlone, out.now);
         } else if out.config.watch_recovery > Millis(0) {
-            self.set_timer(out, Timer::Orphan, out.now + out.config.watch_recovery);
+            self.set_timer(out, Timer::LeftAlone, out.now + out.config.watch_recovery);
         }
     }
 }

@@ -17,7 +17,7 @@ impl Call {
             Timer::Ping => self.ping_is_over(out),
             Timer::Rejoin => self.rejoin_is_over(out),
             Timer::Covered => self.covered_is_due(out),
-            Timer::Orphan => self.orphan_is_due(out),
+            Timer::LeftAlone => self.left_alone_is_due(out),
             Timer::LookUp => self.look_up_is_due(out),
             Timer::Owners => self.owners_are_late(out),
             Timer::Watchdog => self.watch(out),
@@ -29,8 +29,8 @@ impl Call {
 
     /// The timer is due: a conference that was left on purpose should have ended, or an agent should have taken the
     /// transfer.
-    fn orphan_is_due(&mut self, out: &mut Out<'_>) {
-        if self.diagnosis().is_orphaned() {
+    fn left_alone_is_due(&mut self, out: &mut Out<'_>) {
+        if self.diagnosis().is_left_alone_on_purpose() {
             self.act(out, Action::EndConference { conference: self.conference.clone() }, SOON);
         } else if self.diagnosis().is_decided_by_polls() {
             self.poll_unless_in_flight(out);
@@ -71,7 +71,7 @@ impl Call {
             }
             Action::RemoveLeg { leg, .. } => {
                 if matches!(outcome, Outcome::Ok | Outcome::Gone) {
-                    self.facts.roster.is_removed(leg);
+                    self.facts.roster.observe_removal(leg);
                 }
             }
             Action::CreatePing { recovery, .. } => {

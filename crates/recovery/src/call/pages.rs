@@ -178,7 +178,7 @@ impl Call {
     /// Handles one such leg.
     pub(super) fn handle_late_leg(&mut self, out: &mut Out<'_>, leg: &CallSid) {
         let Some(agent) = self.facts.roster.agent(leg) else { return };
-        let alone = self.facts.pages.newest_alone(&agent.worker);
+        let alone = self.facts.pages.newest_sole_page(&agent.worker);
         let is_orphaned_leg = agent.newer_page.is_some() && agent.newer_page == alone;
         // The agent has the leg in another browser.
         let lives_beside = (agent.lives_beside.is_some() && agent.lives_beside >= alone)
@@ -270,7 +270,7 @@ impl Call {
 
     /// True if this registration is the last request of a page that is gone, while its agent is missed: its leg is orphaned,
     /// and the agent is not back by it. A page that lives registers again.
-    pub(super) fn leaves_behind(&mut self, worker: &WorkerSid, leg: &CallSid, epoch: u64) -> bool {
+    pub(super) fn take_goodbye_of(&mut self, worker: &WorkerSid, leg: &CallSid, epoch: u64) -> bool {
         let missed = |r: &super::Recovery| {
             r.is_open() && r.absence.agent.worker == *worker && r.absence.lost_leg != *leg
         };
@@ -280,13 +280,13 @@ impl Call {
         let is_elsewhere = self.is_in_another_browser(worker, leg, epoch);
         let said = match is_elsewhere {
             // The goodbye of a page in the browser that asked for the leg says nothing about the one that answered it.
-            true => self.facts.pages.has_gone(worker, epoch),
-            false => self.facts.pages.gone(worker) >= Some(epoch),
+            true => self.facts.pages.has_said_goodbye(worker, epoch),
+            false => self.facts.pages.newest_goodbye(worker) >= Some(epoch),
         };
         if said {
             self.facts.pages.goodbyes_are_handled(worker);
         }
-        let newer = self.facts.pages.newest_alone(worker) > Some(epoch);
+        let newer = self.facts.pages.newest_sole_page(worker) > Some(epoch);
         said || (newer && !is_elsewhere)
     }
 
@@ -317,7 +317,7 @@ impl Call {
         worker: &WorkerSid,
         epoch: Option<u64>,
     ) {
-        if let Some(said) = self.facts.pages.gone(worker).filter(|said| Some(*said) >= epoch) {
+        if let Some(said) = self.facts.pages.newest_goodbye(worker).filter(|said| Some(*said) >= epoch) {
             self.facts.pages.goodbyes_are_handled(worker);
             self.goodbye(out, worker, said);
         }

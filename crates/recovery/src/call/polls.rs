@@ -1,4 +1,4 @@
-//! The watchdog and its polls. Twilio does not repeat callbacks, so a call without evidence for a while is polled. An answer
+//! The watchdog and its polls. Twilio tries a callback again for 15 s at most, so a call without evidence for a while is polled. An answer
 //! counts only if no evidence arrived while the poll was in flight: such evidence may be newer than the answer.
 
 use super::{Call, Out};
@@ -18,7 +18,7 @@ impl Call {
         let recovering = self.has_open_recovery() || !self.covered.is_empty();
         let after = if recovering {
             recovery
-        } else if (self.closed || self.is_without_callbacks() || self.poll.may_have_missed)
+        } else if (self.closed || self.is_without_callbacks() || self.poll.is_uncertain)
             && recovery > Millis(0)
         {
             call.min(recovery)
@@ -72,17 +72,17 @@ impl Call {
 
     /// A server runs again, after a time in which there may have been none.
     pub(super) fn serve_again(&mut self, out: &mut Out<'_>) {
-        self.lets_pages_reconnect(out);
+        self.try_prolong_wait(out);
         self.catch_up(out);
     }
 
     /// Callbacks may have been missed. The call is polled until a poll is answered.
     pub(super) fn catch_up(&mut self, out: &mut Out<'_>) {
-        self.poll.may_have_missed = self.watched_after(out).is_some();
+        self.poll.is_uncertain = self.watched_after(out).is_some();
         let asks = self.poll.since.is_some_and(|since| out.now < since + ANSWERED_WITHIN);
-        if self.poll.may_have_missed && asks {
+        if self.poll.is_uncertain && asks {
             self.poll.heard_at = out.now; // the answer in flight may be older than the missed callbacks, so it will not count
-        } else if self.poll.may_have_missed {
+        } else if self.poll.is_uncertain {
             self.poll_conference(out);
         }
     }
@@ -121,7 +121,7 @@ impl Call {
         if heard > begun && heard <= out.now {
             return self.poll_again(out);
         }
-        self.poll.may_have_missed = false;
+        self.poll.is_uncertain = false;
         (self.poll.heard_at, self.poll.said_at) = (out.now, None);
         self.take_poll(out, seen);
         self.remove_dead_legs(out, seen);
@@ -145,7 +145,7 @@ impl Call {
     /// Evidence that arrived meanwhile may be newer than the answer. Polls again if only a poll can show what is missing.
     fn poll_again(&mut self, out: &mut Out<'_>) {
         let is_decided_by_polls = self.diagnosis().is_decided_by_polls();
-        if self.poll.may_have_missed
+        if self.poll.is_uncertain
             || is_decided_by_polls
             || self.is_without_callbacks()
             || self.awaits_legs()
@@ -158,14 +158,14 @@ impl Call {
     /// Takes over what the poll shows of the legs.
     fn take_poll(&mut self, out: &mut Out<'_>, seen: &PollAnswer) {
         let before = self.facts.roster.legs();
-        self.miss_legs(out.now, seen);
+        self.observe_legs_not_in_poll(out.now, seen);
         for (leg, flags) in &seen.participants {
             self.facts.roster.observe(leg, Observation::Polled { flags: *flags });
         }
         self.settle_polled(out, seen);
         self.facts.roster.ended |= seen.participants.is_empty();
         if before != self.facts.roster.legs() {
-            self.note(out, Note::LookedUp);
+            self.note(out, Note::FoundByPoll);
         }
     }
 
@@ -176,7 +176,7 @@ impl Call {
     }
 
     /// Notes legs that the poll does not show as gone.
-    fn miss_legs(&mut self, now: Millis, seen: &PollAnswer) {
+    fn observe_legs_not_in_poll(&mut self, now: Millis, seen: &PollAnswer) {
         let customer = self.facts.roster.customer.clone();
         if let Some(unseen) = customer.clone().filter(|_| self.facts.roster.is_customer_unseen()) {
             self.facts.roster.assume_joined(&unseen); // and gone, if the poll does not show it
@@ -204,7 +204,7 @@ impl Call {
                 (true, None) => LeaveReason::UpdatedViaApi,
                 (false, _) => LeaveReason::HungUp,
             };
-            self.facts.roster.observe(&leg, Observation::Missed { reason });
+            self.facts.roster.observe(&leg, Observation::NotInPoll { reason });
         }
     }
 
@@ -234,7 +234,7 @@ impl Call {
             let agent = Agent::new(worker.clone(), name.clone(), reservation.clone());
             self.connected_elsewhere(out, &agent, &task);
         } else if tasks.iter().any(|task| task.state == ReconnectState::Waits) {
-            if !self.resend_if_silent(out) {
+            if !self.resend_without_music(out) {
                 self.entered_queue(out);
             }
         } else if others.iter().any(|task| task.state == ReconnectState::Waits) {

@@ -25,13 +25,13 @@ impl Call {
     /// True while the task is read for the first time and the announcement may wait for it. When the agent is back, the
     /// requeue follows as soon as the task is read, so the announcement does not wait.
     pub fn is_task_awaited(&self) -> bool {
-        let awaited = |r: &Recovery| r.phase.is_kept() && !r.absence.back && !self.is_task_marked(r);
+        let awaited = |r: &Recovery| r.phase.is_kept() && !r.absence.back && !self.is_loss_written(r);
         self.facts.task.attributes.is_empty() && self.recovery.as_ref().is_some_and(awaited)
     }
 
     /// True once the loss of this recovery is written into the task, or the attempt has failed.
-    pub(super) fn is_task_marked(&self, recovery: &Recovery) -> bool {
-        self.requests.is_task_marked(&self.task, recovery.absence.lost_at)
+    pub(super) fn is_loss_written(&self, recovery: &Recovery) -> bool {
+        self.requests.is_loss_written(&self.task, recovery.absence.lost_at)
     }
 
     /// True if a newer page of this recovery's agent than the lost leg's has said hello.

@@ -1,7 +1,7 @@
 //! The requeue: to the same agent (second rung) or to the next one (third rung), and into the new conference.
 
 use super::{Call, Out};
-use crate::absence::{Ending, Holding, Phase, Recovery, Trip};
+use crate::absence::{Ending, HoldingTheLine, Phase, Recovery, Trip};
 use crate::event::End;
 use crate::facts::{Agent, Participant};
 use crate::plan::SOON;
@@ -120,7 +120,7 @@ impl Call {
     fn cancel_requeue(&mut self) {
         if let Some(recovery) = &mut self.recovery {
             let was_alone = recovery.phase.trip().is_some_and(|trip| trip.was_alone);
-            recovery.phase = Phase::Holding(Holding { was_alone, ..Holding::default() });
+            recovery.phase = Phase::Holding(HoldingTheLine { was_alone, ..HoldingTheLine::default() });
         }
     }
 
@@ -144,7 +144,7 @@ impl Call {
     /// True if the customer waits for any agent in silence, because Twilio's only request for the waiting music was lost.
     /// The customer is then sent to the queue again: behind customers who came since, but not in silence. The pauses between
     /// attempts grow.
-    pub(super) fn resend_if_silent(&mut self, out: &mut Out<'_>) -> bool {
+    pub(super) fn resend_without_music(&mut self, out: &mut Out<'_>) -> bool {
         let Some(recovery) = &self.recovery else { return false };
         let Phase::Queued(trip) = &recovery.phase else { return false };
         if trip.target.is_some() || trip.music {
@@ -251,7 +251,7 @@ impl Call {
         // callbacks were missed, or none arrive, an agent would be unreported.
         let talks = |(_, there): (&CallSid, &Participant)| there.flags().can_talk();
         let is_reported_by_nobody = self.facts.received.callbacks().is_empty()
-            || self.poll.may_have_missed
+            || self.poll.is_uncertain
             || !self.facts.ownership.registrations.is_empty();
         let may_be_met = is_reported_by_nobody || self.diagnosis().others().any(talks);
         Check {
@@ -293,14 +293,14 @@ impl Call {
 
     /// A request of an earlier recovery has sent the customer into the queue. They wait there, for any agent as far as is
     /// known.
-    pub(super) fn is_in_queue_as_asked_before(&mut self, out: &mut Out<'_>) {
+    pub(super) fn in_queue_by_earlier_request(&mut self, out: &mut Out<'_>) {
         // The fetch of the waiting music names the earlier recovery, not this one.
-        self.is_in_queue(out, None, out.config.queue_within);
+        self.in_queue_unasked(out, None, out.config.queue_within);
     }
 
     /// The customer waits in the queue for this target (`None`: any agent) by a request that this call does not know, and
     /// hears the waiting music. They are to have an agent within this time.
-    pub(super) fn is_in_queue(&mut self, out: &mut Out<'_>, target: Option<&WorkerSid>, within: Millis) {
+    pub(super) fn in_queue_unasked(&mut self, out: &mut Out<'_>, target: Option<&WorkerSid>, within: Millis) {
         let Some(trip) = self.recovery.as_ref().map(|it| it.next_trip(target.cloned(), 0)) else { return };
         let trip = Trip { music: true, ..trip };
         self.goes_to_queue(out, trip.clone(), out.now + within);

@@ -91,11 +91,11 @@ impl Call {
     /// task stays unknown.
     pub(super) fn owners_found(&mut self, out: &mut Out<'_>, outcome: &Outcome) {
         self.facts.ownership.asking = Asking::No;
-        let mut untold = false;
+        let mut is_first_proof = false;
         let sought = std::mem::take(&mut self.facts.ownership.sought);
         match outcome {
             Outcome::ReservationsRead { owners, is_of_task: true } => {
-                untold = !std::mem::replace(&mut self.facts.ownership.proven, true);
+                is_first_proof = !std::mem::replace(&mut self.facts.ownership.proven, true);
                 for (reservation, worker) in owners {
                     self.know_owner(reservation, worker);
                 }
@@ -115,7 +115,7 @@ impl Call {
         }
         self.settle_unclaimed();
         self.ask_for_the_rest(out);
-        if untold {
+        if is_first_proof {
             // No callback has arrived: the agents who registered may have left since.
             self.poll_conference(out);
         } else {
@@ -158,7 +158,7 @@ impl Call {
         self.facts.origin.claimed_workflow = Some(registration.workflow.clone());
         self.facts.origin.queue = registration.queue.clone().or(self.facts.origin.queue.take());
         self.claim_customer(out, &registration.customer_leg);
-        let left_behind = self.leaves_behind(worker, &registration.worker_leg, registration.epoch);
+        let left_behind = self.take_goodbye_of(worker, &registration.worker_leg, registration.epoch);
         let leaving = self.is_being_left(out, worker, registration);
         let lives_beside = self.rings_elsewhere(worker, &registration.worker_leg, registration.epoch);
         let agent = self.facts.roster.agents.entry(registration.worker_leg.clone()).or_insert_with(|| {

@@ -59,9 +59,9 @@ impl Call {
     fn follow_customer(&mut self, out: &mut Out<'_>, seen: &PollAnswer) {
         let in_state = |is: fn(&ReconnectState) -> bool| seen.reconnects.iter().find(|it| is(&it.state));
         if let Some(taken) = in_state(|it| matches!(it, ReconnectState::Taken { .. })) {
-            self.is_sent_to(out, taken.target.as_ref()); // the poll's answer names the agent
+            self.follow_into_queue(out, taken.target.as_ref()); // the poll's answer names the agent
         } else if let Some(waits) = in_state(|it| *it == ReconnectState::Waits) {
-            self.is_sent_to(out, waits.target.as_ref());
+            self.follow_into_queue(out, waits.target.as_ref());
         } else if let Some(Reconnect {
             task,
             state: ReconnectState::Left { worker, name, reservation },
@@ -80,8 +80,8 @@ impl Call {
     }
 
     /// An earlier server has sent the customer to the queue for this agent; `None`: for any.
-    fn is_sent_to(&mut self, out: &mut Out<'_>, target: Option<&WorkerSid>) {
+    fn follow_into_queue(&mut self, out: &mut Out<'_>, target: Option<&WorkerSid>) {
         let within = if target.is_some() { out.config.rejoin_within } else { out.config.queue_within };
-        self.is_in_queue(out, target, within);
+        self.in_queue_unasked(out, target, within);
     }
 }

@@ -22,7 +22,7 @@ impl Call {
 
     /// Once the task is read and Twilio has fetched our action URL, the document that answers it requeues the customer.
     pub(super) fn go_on_stranded(&mut self, out: &mut Out<'_>) {
-        let is_ready = |it: &Recovery| it.phase == Phase::Stranded && self.is_task_marked(it);
+        let is_ready = |it: &Recovery| it.phase == Phase::Stranded && self.is_loss_written(it);
         if self.stranding.decide_by.is_some() && self.recovery.as_ref().is_some_and(is_ready) {
             self.requeue_stranded(out);
         }
@@ -34,7 +34,7 @@ impl Call {
             self.requeue_stranded(out);
         } else if self.was_sent_on_before(out) {
             // Twilio did not fetch our action URL, because an earlier recovery has sent the customer to the queue.
-            self.is_in_queue_as_asked_before(out);
+            self.in_queue_by_earlier_request(out);
         } else {
             // Twilio did not fetch our action URL: the customer's call has ended, or goes on without us.
             self.end_recovery(out, &Ending::CustomerLeft);

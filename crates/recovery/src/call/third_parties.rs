@@ -34,7 +34,7 @@ impl Call {
 
     /// True while a participant who joined after the loss has time to register: very likely the agent, or a colleague, whose
     /// registration is late. The customer is not taken from them before that.
-    pub(super) fn waits_for_newcomer(&mut self, out: &mut Out<'_>, timer: Timer) -> bool {
+    pub(super) fn try_wait_for_newcomer(&mut self, out: &mut Out<'_>, timer: Timer) -> bool {
         let talks =
             |(leg, p): (&CallSid, &Participant)| !self.diagnosis().is_bystander(leg) && p.flags().can_talk();
         if !self.facts.roster.is_customer_joined() || !self.diagnosis().others().any(talks) {
@@ -76,7 +76,7 @@ impl Call {
     pub(super) fn newcomers_are_bystanders(&mut self) {
         let newcomers: Vec<_> = self.diagnosis().others().map(|(leg, _)| leg.clone()).collect();
         if let Some(recovery) = self.recovery.as_mut().filter(|recovery| recovery.is_open()) {
-            recovery.absence.newcomers.extend(newcomers);
+            recovery.absence.late_bystanders.extend(newcomers);
         }
     }
 

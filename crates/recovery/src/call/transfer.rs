@@ -32,14 +32,14 @@ impl Call {
         let transfers = self.facts.marks.is_transfer(&agent.reservation);
         let Some(at) = self.facts.marks.said_at(&agent.reservation).filter(|_| transfers) else { return };
         if self.facts.roster.is_joined(leg) {
-            self.set_timer(out, Timer::Orphan, at + out.config.leave_within + Millis(1));
+            self.set_timer(out, Timer::LeftAlone, at + out.config.leave_within + Millis(1));
             self.facts.pages.says_goodbye(&agent.worker, epoch);
         }
     }
 
     /// Polls after a hand-over that left the customer alone: the answer shows whether an agent is offered the task.
     pub(super) fn poll_transfer(&mut self, out: &mut Out<'_>) {
-        if self.diagnosis().is_handed_over() {
+        if self.diagnosis().is_in_transfer() {
             self.poll_unless_in_flight(out);
         }
     }
@@ -48,7 +48,7 @@ impl Call {
     pub(super) fn poll_for_taker(&mut self, out: &mut Out<'_>) {
         if self.diagnosis().taker_leg().is_some() {
             self.poll_transfer(out);
-            self.set_timer(out, Timer::Orphan, out.now + out.config.orphan_after);
+            self.set_timer(out, Timer::LeftAlone, out.now + out.config.orphan_after);
         }
     }
 }

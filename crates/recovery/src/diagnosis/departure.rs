@@ -10,10 +10,10 @@ use rejoin_protocol::{CallSid, Millis};
 /// A kind of departure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Departure {
-    /// The leg was recovered, and that recovery is over: the report is late.
+    /// An absence by this leg has ended: the report is late.
     Late,
     /// The facts do not decide yet.
-    Undecided(Missing),
+    Undecided(Lacks),
     /// The awaited agent was back by this leg and has left on purpose.
     BackAndLeft,
     /// The conference has ended under the customer because an agent was lost.
@@ -38,7 +38,7 @@ pub enum Departure {
 
 /// The fact that is missing for a decision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Missing {
+pub enum Lacks {
     /// The customer's leg. Twilio is asked for it.
     Customer,
     /// The callback or the poll that shows the claimed customer's leg.
@@ -72,13 +72,13 @@ impl Departure {
     pub fn follows(self) -> &'static str {
         match self {
             Self::Late | Self::CallOver => "nothing",
-            Self::Undecided(Missing::Customer) => "look the call up, decide later",
-            Self::Undecided(Missing::CustomerShown) => "wait for the poll that shows the customer",
-            Self::Undecided(Missing::ConferenceEnd) => "wait for the callback about the customer",
-            Self::Undecided(Missing::CustomerJoined) => "wait until the customer was seen",
+            Self::Undecided(Lacks::Customer) => "look the call up, decide later",
+            Self::Undecided(Lacks::CustomerShown) => "wait for the poll that shows the customer",
+            Self::Undecided(Lacks::ConferenceEnd) => "wait for the callback about the customer",
+            Self::Undecided(Lacks::CustomerJoined) => "wait until the customer was seen",
             Self::BackAndLeft => "end the recovery; end the conference if the customer stays alone",
             Self::EndedConference => {
-                "recover the customer without a conference; what a mark said was refused"
+                "recover the customer as stranded; withdraw the mark, since the transfer was refused"
             }
             Self::Absent => "recover the customer if nobody else has them; else end the absence",
             Self::Graceful => "end the conference if the customer stays alone; see the second table",
@@ -114,26 +114,25 @@ pub struct Row {
 /// The table.
 pub const DEPARTURES: &[Row] = &[
     Row {
-        when: "The leg was recovered and that recovery is over, and neither did the conference end with the leg nor has Twilio \
-               shown the leg since.",
+        when: "An absence by this leg has ended, the conference did not end with the leg, and Twilio has not shown the leg since.",
         departure: Departure::Late,
         taught_by: "case 2",
-        holds: |it| !it.ended_unmeant() && it.is_recovered_and_over(),
+        holds: |it| !it.ended_conference_after_all() && it.is_recovered_and_over(),
     },
     Row {
         when: "The customer is not known, and the conference goes on.",
-        departure: Departure::Undecided(Missing::Customer),
+        departure: Departure::Undecided(Lacks::Customer),
         taught_by: "story server-first-hears-of-a-call-by-its-leave",
         holds: |it| it.of.roster.customer.is_none() && !it.of.roster.ended,
     },
     Row {
         when: "The customer is not known, the conference has ended, and a leg is named as the customer's.",
-        departure: Departure::Undecided(Missing::CustomerShown),
+        departure: Departure::Undecided(Lacks::CustomerShown),
         taught_by: "case 20",
         holds: |it| !it.of.roster.customer_claims.is_empty(),
     },
     Row {
-        when: "A recovery awaits the agent, who was back by this leg unreported, and has hung up on purpose, or transferred the \
+        when: "During a recovery the lost agent came back by this leg, unreported, and then hung up on purpose or transferred the \
                customer.",
         departure: Departure::BackAndLeft,
         taught_by: "story back-by-an-unreported-leg-and-hangs-up",
@@ -141,7 +140,7 @@ pub const DEPARTURES: &[Row] = &[
     },
     Row {
         when: "The conference ended under the agent, and the customer is still reported as joined.",
-        departure: Departure::Undecided(Missing::ConferenceEnd),
+        departure: Departure::Undecided(Lacks::ConferenceEnd),
         taught_by: "case 2",
         holds: |it| it.left() == Some(LeaveReason::ModeratorEnded) && it.is_customer_reported_joined(),
     },
@@ -160,7 +159,8 @@ pub const DEPARTURES: &[Row] = &[
         holds: |it| !it.of.has_open_recovery() && it.of.ended_by_unidentified(it.leg),
     },
     Row {
-        when: "The conference ended under agent and customer with a leg that we removed. No recovery is going on.",
+        when: "The conference ended under agent and customer with another leg, which we removed and which still had its exit flag. No \
+               recovery is going on.",
         departure: Departure::EndedConference,
         taught_by: "story another-plugin-sets-the-flag-of-a-removed-agent",
         holds: |it| !it.of.has_open_recovery() && it.of.ended_by_removal(it.leg),
@@ -180,7 +180,7 @@ pub const DEPARTURES: &[Row] = &[
     },
     Row {
         when: "The customer is known, and was not seen in the conference yet.",
-        departure: Departure::Undecided(Missing::CustomerJoined),
+        departure: Departure::Undecided(Lacks::CustomerJoined),
         taught_by: "case 2",
         holds: |it| !it.of.roster.is_customer_joined(),
     },
@@ -244,8 +244,8 @@ pub const MISSED: &[MissedRow] = &[
         finds: |it, leg| it.removed_by_each_other(leg),
     },
     MissedRow {
-        when: "An agent was lost after this one had left, or seemed to be covered by this one, who had said before that they \
-               leave.",
+        when: "Another agent was lost after this one had left; or that agent counted as covered by this one, who had already given \
+               their mark.",
         taught_by: "story colleague-hangs-up-unreported-and-the-mark-is-late",
         is_dead: false,
         finds: |it, leg| it.lost_after(leg),
@@ -282,7 +282,7 @@ impl Departed<'_> {
 
     /// True if the conference ended with a leg whose departure was taken for a hand-over, or for covered, or whose recovery ended
     /// because the customer seemed to have left.
-    fn ended_unmeant(self) -> bool {
+    fn ended_conference_after_all(self) -> bool {
         self.of.ended_while_handed_over(self.leg)
             || self.of.ended_while_covered(self.leg)
             || self.seemed_left_by_customer()
@@ -355,7 +355,7 @@ impl<'a> Diagnosis<'a> {
     /// True once the customer of this recovery was in the queue, as Twilio has reported: the lost agent's reservation was
     /// completed for it.
     pub(crate) fn has_freed_reservation(self, recovery: &Recovery) -> bool {
-        self.requests.has_completed(&recovery.absence.agent.reservation)
+        self.requests.has_requested_completion(&recovery.absence.agent.reservation)
     }
 
     /// Agents' legs that are gone and not accounted for. A settled leg is classified again if the conference turns out to
@@ -405,7 +405,7 @@ impl<'a> Diagnosis<'a> {
         is_removed && !self.decisions.is_dead(leg) && !self.was_absent(leg)
     }
 
-    /// True if, in addition, the leg's agent had given no mark.
+    /// True if Twilio's API removed this leg, which was neither ours to remove nor missed, and its agent had given no mark.
     fn was_removed_by_another(self, leg: &CallSid, agent: &Agent) -> bool {
         self.was_removed_unmissed(leg) && !self.marks.is_given(&agent.reservation)
     }

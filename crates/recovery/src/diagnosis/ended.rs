@@ -1,3 +1,5 @@
+//! Conferences that have ended: with which leg, and whether that was a loss.
+
 use super::Diagnosis;
 use crate::LeaveReason;
 use crate::absence::{CoveredStage, Ending};
@@ -114,7 +116,7 @@ impl<'a> Diagnosis<'a> {
             && others.any(|other| self.roster.ended_with(other))
     }
 
-    /// True if the conference may have ended so: no report says yet how an unidentified participant left it.
+    /// True if the conference may have ended with the leg of an unidentified participant: no report says yet how they left it.
     pub(crate) fn may_have_ended_by_unidentified(self, leg: &CallSid) -> bool {
         let mut others = self.roster.participants.keys().filter(|other| self.roster.is_unidentified(other));
         self.roster.left(leg) == Some(LeaveReason::ModeratorEnded)

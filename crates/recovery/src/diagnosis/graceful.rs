@@ -1,3 +1,5 @@
+//! Departures on purpose: hang-ups, and transfers until it is known whether they were taken.
+
 use super::Diagnosis;
 use crate::facts::{Agent, Participant, is_transfer};
 use rejoin_protocol::api::GracefulReason;
@@ -10,18 +12,18 @@ const FLAG_BEFORE_HANG_UP: Millis = Millis::seconds(5);
 impl<'a> Diagnosis<'a> {
     /// True if the customer was left alone on purpose. A transfer leaves the customer alone for a while, and does not
     /// count.
-    pub(crate) fn is_orphaned(self) -> bool {
+    pub(crate) fn is_left_alone_on_purpose(self) -> bool {
         self.left_alone_by().is_some_and(|reason| !is_transfer(reason)) && !self.is_mark_unconfirmed()
     }
 
     /// True if the customer was left alone on purpose as far as only the task's attributes say.
-    pub(crate) fn is_orphaned_unconfirmed(self) -> bool {
+    pub(crate) fn is_left_alone_unconfirmed(self) -> bool {
         self.left_alone_by().is_some_and(|reason| !is_transfer(reason)) && self.is_mark_unconfirmed()
     }
 
     /// True while nothing but a poll says what becomes of the customer: after a hand-over, or a mark that only the task carries.
     pub(crate) fn is_decided_by_polls(self) -> bool {
-        self.is_handed_over() || self.is_orphaned_unconfirmed()
+        self.is_in_transfer() || self.is_left_alone_unconfirmed()
     }
 
     /// True if only the task's attributes carry the mark of the agent who left last. Somebody set the exit flag of a leg just
@@ -37,7 +39,7 @@ impl<'a> Diagnosis<'a> {
 
     /// True if a transfer has left the customer alone, except for participants who only listen. From the mark on: Twilio may refuse
     /// the transfer.
-    pub(crate) fn is_handed_over(self) -> bool {
+    pub(crate) fn is_in_transfer(self) -> bool {
         let talks = |(leg, there): (&CallSid, &Participant)| {
             self.roster.is_joined(leg)
                 && !self.roster.is_customer(leg)
@@ -125,7 +127,7 @@ impl<'a> Diagnosis<'a> {
 
     /// The leg of an unidentified participant who joined after the hand-over and is gone.
     pub(crate) fn taker_leg(self) -> Option<CallSid> {
-        let handed_over = self.roster.last_to_leave().filter(|_| self.is_handed_over())?;
+        let handed_over = self.roster.last_to_leave().filter(|_| self.is_in_transfer())?;
         self.unidentified_leg().filter(|leg| self.roster.is_reported_after(leg, handed_over.0))
     }
 
@@ -138,7 +140,8 @@ impl<'a> Diagnosis<'a> {
         })
     }
 
-    /// True if the same holds for an agent whose page has not registered.
+    /// True if a callback reported that the agent of this reservation, whose page has not registered, hung up after the mark of a cold
+    /// transfer.
     pub(crate) fn has_unregistered_hung_up(self, of: &ReservationSid) -> bool {
         let leg = self.unidentified_leg();
         self.marks.reason(of) == Some(GracefulReason::ColdTransfer)

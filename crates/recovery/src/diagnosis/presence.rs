@@ -1,3 +1,5 @@
+//! Who is on the call, who is away, and who else is there.
+
 use super::Diagnosis;
 use crate::LeaveReason;
 use crate::absence::{Absence, Absent, Covered, Phase, Recovery};
@@ -86,7 +88,7 @@ impl<'a> Diagnosis<'a> {
         self.leg_on_call().map(|(_, agent)| agent)
     }
 
-    /// The same, with their leg.
+    /// The agent who is on the call with the customer, with their leg.
     pub(crate) fn leg_on_call(self) -> Option<(&'a CallSid, &'a Agent)> {
         self.roster.agents.iter().find(|(leg, agent)| self.is_on_call(leg, agent))
     }
@@ -126,7 +128,9 @@ impl<'a> Diagnosis<'a> {
     /// Legs in the conference that are neither the customer's nor an agent's.
     pub(crate) fn others(self) -> impl Iterator<Item = (&'a CallSid, &'a Participant)> {
         self.roster.participants.iter().filter(move |(leg, _)| {
-            self.roster.is_joined(leg) && self.roster.is_unidentified(leg) && !self.requests.has_moved(leg)
+            self.roster.is_joined(leg)
+                && self.roster.is_unidentified(leg)
+                && !self.requests.has_requested_move(leg)
         })
     }
 
@@ -144,7 +148,8 @@ impl<'a> Diagnosis<'a> {
         })
     }
 
-    /// True if, in addition, an unidentified participant has joined.
+    /// True if Twilio's API removed the lost agent's leg during a join in place, not at our request, and an unidentified participant has
+    /// joined: the agent's new leg, very likely.
     pub(crate) fn is_replaced(self) -> bool {
         self.is_leg_replaced() && self.has_newcomer()
     }
@@ -153,7 +158,7 @@ impl<'a> Diagnosis<'a> {
     pub(crate) fn is_newest_page_gone(self) -> bool {
         self.recovery.as_ref().is_some_and(|recovery| {
             let worker = &recovery.absence.agent.worker;
-            let said = self.pages.gone(worker);
+            let said = self.pages.newest_goodbye(worker);
             said.is_some() && said >= self.pages.newest(worker)
         })
     }
@@ -162,7 +167,7 @@ impl<'a> Diagnosis<'a> {
     /// The agent is not back by such a leg.
     pub(crate) fn is_bystander(self, leg: &CallSid) -> bool {
         let Some(recovery) = self.recovery else { return false };
-        self.was_there(recovery, leg) || recovery.absence.newcomers.contains(leg)
+        self.was_there(recovery, leg) || recovery.absence.late_bystanders.contains(leg)
     }
 
     /// True if this participant was on the call when the agent of this recovery was lost.
@@ -195,9 +200,9 @@ impl<'a> Diagnosis<'a> {
                 .all(|leg| self.roster.is_customer(leg) || is_nobody(leg))
     }
 
-    /// True if the conference would end with this leg, and no request in flight clears the flag. On hold the flag has no
-    /// effect.
-    pub(crate) fn has_exit_flag(self, leg: &CallSid) -> bool {
+    /// True if the leg has the exit flag, and no request in flight clears it. False on hold: Twilio does not change the flag then, and
+    /// the conference would still end with the leg.
+    pub(crate) fn has_exit_flag_to_clear(self, leg: &CallSid) -> bool {
         let flags = self.roster.flags(leg);
         flags.end_conference_on_exit
             && !flags.hold
@@ -219,7 +224,7 @@ impl<'a> Diagnosis<'a> {
         self.last_unidentified_to_leave().map(|(leg, _)| leg.clone())
     }
 
-    /// The same, also while an agent is away whom the customer has missed since before that leg left.
+    /// [`Self::unidentified_leg`], also while an agent is away whom the customer has missed since before that leg left.
     pub(crate) fn unclaimed_leg(self) -> Option<CallSid> {
         let away_since = self.recovery.as_ref().filter(|recovery| self.is_away(&recovery.absence.lost_leg));
         let Some(since) = away_since.map(|recovery| recovery.absence.lost_at) else {
@@ -236,7 +241,7 @@ impl<'a> Diagnosis<'a> {
         let nobodys = self.roster.participants.iter().filter(move |(leg, _)| {
             self.roster.left(leg).is_some()
                 && self.roster.is_unidentified(leg)
-                && !self.requests.has_moved(leg)
+                && !self.requests.has_requested_move(leg)
         });
         nobodys.max_by_key(|(_, p)| p.report())
     }

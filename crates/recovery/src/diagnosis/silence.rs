@@ -23,7 +23,7 @@ impl<'a> Diagnosis<'a> {
             && self.roster.is_customer_joined()
     }
 
-    /// True if that is so, and nobody else on the call can talk to the customer: supervisors who listen, or coach the agent, cannot.
+    /// True if the page of this leg can be silent, and nobody else on the call can talk to the customer: supervisors who listen, or coach the agent, cannot.
     pub(crate) fn is_alone_with(self, leg: &CallSid) -> bool {
         let mut joined = self.roster.joined();
         self.can_be_silent(leg)

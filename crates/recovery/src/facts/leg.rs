@@ -56,7 +56,8 @@ struct Callback<T> {
 enum Polled {
     There(ParticipantFlags),
     /// The reason is inferred: a poll does not say why a leg is missing.
-    Missing(LeaveReason),
+    #[serde(rename = "Missing")]
+    NotThere(LeaveReason),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -153,7 +154,7 @@ pub(crate) enum Observation {
     /// A poll showed the leg.
     Polled { flags: ParticipantFlags },
     /// A poll did not show the leg.
-    Missed { reason: LeaveReason },
+    NotInPoll { reason: LeaveReason },
     /// The leg is gone, by other evidence.
     Gone { reason: LeaveReason, evidence: Evidence },
     /// The leg is gone, after the callback with this sequence number, and no callback will say so.
@@ -200,7 +201,7 @@ impl Participant {
                 self.is_shown = true;
                 observed(&mut self.poll, number, Polled::There(flags));
             }
-            Observation::Missed { reason } => observed(&mut self.poll, number, Polled::Missing(reason)),
+            Observation::NotInPoll { reason } => observed(&mut self.poll, number, Polled::NotThere(reason)),
             Observation::Gone { reason, evidence } => {
                 observed(&mut self.gone, number, Gone { reason, evidence });
             }
@@ -260,7 +261,7 @@ impl Participant {
     pub fn flags(&self) -> ParticipantFlags {
         let polled = self.poll.and_then(|poll| match poll.what {
             Polled::There(flags) => Some((poll.number, flags)),
-            Polled::Missing(_) => None,
+            Polled::NotThere(_) => None,
         });
         let reported = self.flags.map(|reported| (reported.number, reported.what));
         let (number, mut flags) =
@@ -311,11 +312,11 @@ impl Event {
             Self::Changed if is_gone => before,
             Self::Joined | Self::Changed | Self::Poll(Polled::There(_)) => Presence::Joined,
             Self::Gone(Gone { reason, evidence }) => Presence::Gone { reason, evidence },
-            Self::Poll(Polled::Missing(reason)) if before == Presence::Joined => {
+            Self::Poll(Polled::NotThere(reason)) if before == Presence::Joined => {
                 Presence::Gone { reason, evidence: Evidence::Poll }
             }
             Self::Removed if before == Presence::Joined => Presence::Removed,
-            Self::Poll(Polled::Missing(_)) | Self::Removed => before,
+            Self::Poll(Polled::NotThere(_)) | Self::Removed => before,
         }
     }
 }
@@ -356,7 +357,7 @@ mod tests {
             any::<bool>().prop_map(move |it| Observation::Labelled { sequence, label: it.to_string() }),
             Just(Observation::Named),
             flags().prop_map(|flags| Observation::Polled { flags }),
-            reason().prop_map(|reason| Observation::Missed { reason }),
+            reason().prop_map(|reason| Observation::NotInPoll { reason }),
             reason().prop_map(|reason| Observation::Gone { reason, evidence: Evidence::TaskRouter }),
             Just(Observation::GoneLast { after: 3 }),
             Just(Observation::Removed),

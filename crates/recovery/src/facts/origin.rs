@@ -17,7 +17,7 @@ pub struct Origin {
 
 impl Origin {
     /// The workflow that selects the durations.
-    pub fn came_by(&self) -> Option<&WorkflowSid> {
+    pub fn workflow_for_durations(&self) -> Option<&WorkflowSid> {
         self.workflow.as_ref().or(self.claimed_workflow.as_ref())
     }
 }

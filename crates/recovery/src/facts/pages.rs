@@ -24,8 +24,8 @@ pub struct Pages {
 struct PagesOf {
     #[serde(skip_serializing_if = "Option::is_none")]
     newest: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    newest_alone: Option<OfPage>,
+    #[serde(rename = "newest_alone", skip_serializing_if = "Option::is_none")]
+    newest_sole_page: Option<OfPage>,
     #[serde(skip_serializing_if = "Option::is_none")]
     other_browser: Option<u64>,
     /// The number of the last goodbye of each page that said goodbye before its leg was known.
@@ -36,7 +36,7 @@ struct PagesOf {
     /// Whether the worker's activity receives tasks, as the newest page reports.
     #[serde(skip_serializing_if = "Option::is_none")]
     is_available: Option<OfPage>,
-    /// Whether it does as TaskRouter shows it.
+    /// Whether the worker's activity receives tasks, as TaskRouter shows it.
     #[serde(skip_serializing_if = "Option::is_none")]
     is_shown_available: Option<Observed<bool>>,
 }
@@ -54,8 +54,8 @@ struct OfPage {
 enum Observation {
     /// A page found the task, and had no call for it.
     FoundTask { epoch: u64, other_browser: bool },
-    /// The same, while no older page may live.
-    FoundTaskAlone { epoch: u64, can_join: bool },
+    /// A page found the task, had no call for it, and no older page may live.
+    FoundTaskAsSole { epoch: u64, can_join: bool },
     /// A page said goodbye.
     Goodbye { epoch: u64 },
     /// The goodbyes were handled.
@@ -75,8 +75,9 @@ impl PagesOf {
                     self.other_browser = self.other_browser.max(Some(epoch));
                 }
             }
-            Observation::FoundTaskAlone { epoch, can_join } => {
-                self.newest_alone = self.newest_alone.max(Some(OfPage { epoch, number, is_so: can_join }));
+            Observation::FoundTaskAsSole { epoch, can_join } => {
+                self.newest_sole_page =
+                    self.newest_sole_page.max(Some(OfPage { epoch, number, is_so: can_join }));
             }
             Observation::Goodbye { epoch } => {
                 let last = self.goodbyes.entry(epoch).or_default();
@@ -93,7 +94,7 @@ impl PagesOf {
         }
     }
 
-    fn gone(&self) -> Option<u64> {
+    fn newest_goodbye(&self) -> Option<u64> {
         let counts = |(_, number): &(&u64, &u64)| Last::at(**number).is_after(self.handled);
         self.goodbyes.iter().filter(counts).map(|(epoch, _)| *epoch).max()
     }
@@ -121,13 +122,13 @@ impl Pages {
     }
 
     /// The newest page that found the task while no older page was connected: the older pages are gone.
-    pub fn newest_alone(&self, worker: &WorkerSid) -> Option<u64> {
-        Some(self.of(worker)?.newest_alone?.epoch)
+    pub fn newest_sole_page(&self, worker: &WorkerSid) -> Option<u64> {
+        Some(self.of(worker)?.newest_sole_page?.epoch)
     }
 
-    /// True if the page of [`Self::newest_alone`] can join in place.
+    /// True if the page of [`Self::newest_sole_page`] can join in place.
     pub fn is_joinable(&self, worker: &WorkerSid) -> bool {
-        self.of(worker).and_then(|pages| pages.newest_alone).is_some_and(|alone| alone.is_so)
+        self.of(worker).and_then(|pages| pages.newest_sole_page).is_some_and(|alone| alone.is_so)
     }
 
     /// The newest page that reports the call in another browser. A page that is alone in that other browser proves nothing
@@ -136,13 +137,13 @@ impl Pages {
         self.of(worker)?.other_browser
     }
 
-    /// The newest page that said goodbye before its leg was known, unless the goodbye was handled.
-    pub fn gone(&self, worker: &WorkerSid) -> Option<u64> {
-        self.of(worker)?.gone()
+    /// The newest page whose goodbye was recorded and not handled yet: its leg was not known, or may be taken away by a transfer.
+    pub fn newest_goodbye(&self, worker: &WorkerSid) -> Option<u64> {
+        self.of(worker)?.newest_goodbye()
     }
 
-    /// True if this page said goodbye before its leg was known, unless the goodbye was handled.
-    pub fn has_gone(&self, worker: &WorkerSid, epoch: u64) -> bool {
+    /// True if this page's goodbye was recorded and not handled yet.
+    pub fn has_said_goodbye(&self, worker: &WorkerSid, epoch: u64) -> bool {
         self.of(worker).is_some_and(|pages| {
             let said = pages.goodbyes.get(&epoch);
             said.is_some_and(|number| Last::at(*number).is_after(pages.handled))
@@ -173,11 +174,11 @@ impl Pages {
     ) -> bool {
         let &Holding { other_browser, can_join, .. } = holding;
         self.observe(worker, Observation::FoundTask { epoch, other_browser });
-        let before = self.newest_alone(worker);
+        let before = self.newest_sole_page(worker);
         if !older_may_live {
-            self.observe(worker, Observation::FoundTaskAlone { epoch, can_join });
+            self.observe(worker, Observation::FoundTaskAsSole { epoch, can_join });
         }
-        self.newest_alone(worker) > before
+        self.newest_sole_page(worker) > before
     }
 
     /// A page has said goodbye before its leg was known.
@@ -213,7 +214,7 @@ mod tests {
             (epoch.clone(), any::<bool>())
                 .prop_map(|(epoch, other_browser)| Observation::FoundTask { epoch, other_browser }),
             (epoch.clone(), any::<bool>())
-                .prop_map(|(epoch, can_join)| Observation::FoundTaskAlone { epoch, can_join }),
+                .prop_map(|(epoch, can_join)| Observation::FoundTaskAsSole { epoch, can_join }),
             epoch.clone().prop_map(|epoch| Observation::Goodbye { epoch }),
             Just(Observation::Handled),
             (epoch, any::<bool>()).prop_map(|(epoch, is_so)| Observation::Available { epoch, is_so }),
@@ -245,10 +246,10 @@ mod tests {
         let (mut pages, ada) = (Pages::default(), WorkerSid::numbered(1));
         pages.says_goodbye(&ada, 5);
         pages.says_goodbye(&ada, 3);
-        assert_eq!(pages.gone(&ada), Some(5));
+        assert_eq!(pages.newest_goodbye(&ada), Some(5));
         pages.goodbyes_are_handled(&ada);
-        assert_eq!(pages.gone(&ada), None);
+        assert_eq!(pages.newest_goodbye(&ada), None);
         pages.says_goodbye(&ada, 3);
-        assert_eq!(pages.gone(&ada), Some(3));
+        assert_eq!(pages.newest_goodbye(&ada), Some(3));
     }
 }

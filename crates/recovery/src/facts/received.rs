@@ -5,7 +5,7 @@ use rejoin_protocol::api::DeliveryId;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-/// Number of callbacks that are remembered. They arrive out of order by seconds, not by hundreds.
+/// Number of callbacks that are remembered. A callback is late by seconds, in which a conference sends far fewer.
 const CALLBACKS: usize = 1000;
 /// Number of registrations and marks that are remembered: more than a call has.
 const REQUESTS: usize = 100;

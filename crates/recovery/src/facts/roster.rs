@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Roster {
-    /// The customer's leg, once Twilio has shown it in the conference.
+    /// The customer's leg, once Twilio has shown it in the conference, or its task names it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub customer: Option<CallSid>,
     /// Legs that a page or the task names as the customer's and that Twilio has not shown in the conference, until
@@ -18,14 +18,14 @@ pub struct Roster {
     pub customer_claims: BTreeMap<CallSid, bool>,
     /// Agents who were or are on the call, by leg.
     pub agents: BTreeMap<CallSid, Agent>,
-    /// Every leg that was ever seen in the conference.
+    /// Every leg of which something was observed.
     pub participants: BTreeMap<CallSid, Participant>,
     /// True once the conference has ended.
     pub ended: bool,
     /// Number of observations of legs.
     pub(crate) observations: u64,
-    /// When a poll did not show a customer who is on the line, so that a move was inferred (point in time). The same for one whom it
-    /// did not ask about, so that a hang-up was inferred.
+    /// When a poll did not show the customer's leg, and the reason was inferred (point in time): a move if the customer was on the line,
+    /// a hang-up if the poll did not ask that.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub move_inferred_at: Option<Millis>,
 }
@@ -48,8 +48,8 @@ pub struct Agent {
     /// How else than by a callback the leg is reported gone, if it is, while the roster has it joined.
     #[serde(default)]
     pub reported_gone: Option<Evidence>,
-    /// The epoch of the newest page of the same worker at the time when this leg joined. The leg's page is another one, in
-    /// another browser, and counts as alive for hellos up to this epoch.
+    /// Set if another browser answered this leg: the epoch of the page that asked for it. Hellos of pages up to that epoch do not prove
+    /// that this leg's page is gone.
     #[serde(default)]
     pub lives_beside: Option<u64>,
     /// True if the leg's page was gone before the leg was known: the leg is orphaned.
@@ -92,7 +92,7 @@ impl Roster {
         self.participants.keys().filter(|leg| self.is_joined(leg))
     }
 
-    /// True once a callback or a poll has shown the leg in this conference.
+    /// True once something was observed of the leg in this conference: by a callback or a poll, because the task names it, or inferred.
     pub fn is_shown(&self, leg: &CallSid) -> bool {
         self.participants.contains_key(leg)
     }
@@ -283,7 +283,7 @@ impl Roster {
     }
 
     /// Twilio has removed the leg at our request.
-    pub(crate) fn is_removed(&mut self, leg: &CallSid) {
+    pub(crate) fn observe_removal(&mut self, leg: &CallSid) {
         if self.is_shown(leg) {
             self.observe(leg, Observation::Removed);
         }

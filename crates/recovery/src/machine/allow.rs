@@ -35,15 +35,15 @@ impl Machine {
         outcome: &Outcome,
     ) {
         self.with(out, conference, |call, out| match outcome {
-            Outcome::Number { allowed: true } => call.may_be_touched(out),
-            Outcome::Number { allowed: false } | Outcome::Gone => call.may_not_be_touched(out),
+            Outcome::Number { allowed: true } => call.release_withheld(out),
+            Outcome::Number { allowed: false } | Outcome::Gone => call.leave_call_alone(out),
             // Twilio did not answer: the check is repeated.
             _ => call.allowance.permission = Permission::Unasked,
         });
     }
 
     /// Withholds actions that are not allowed, or not yet, and requests the checks that are missing.
-    pub(super) fn hold_back(&mut self, out: &mut Out<'_>) {
+    pub(super) fn withhold(&mut self, out: &mut Out<'_>) {
         if !self.policies.allow_list {
             return;
         }
@@ -97,7 +97,7 @@ impl Machine {
 
 impl Call {
     /// The withheld actions go out. The job queue gives up those whose deadline has passed.
-    fn may_be_touched(&mut self, out: &mut Out<'_>) {
+    fn release_withheld(&mut self, out: &mut Out<'_>) {
         self.allowance.permission = Permission::Given;
         for (action, deadline) in std::mem::take(&mut self.allowance.withheld) {
             out.effects.push(Effect::Act { conference: self.conference.clone(), action, deadline });
@@ -108,7 +108,7 @@ impl Call {
     }
 
     /// The call is left alone from now on.
-    fn may_not_be_touched(&mut self, out: &mut Out<'_>) {
+    fn leave_call_alone(&mut self, out: &mut Out<'_>) {
         self.allowance = Allowance { permission: Permission::Refused, withheld: vec![] };
         self.recovery = None;
         self.covered.clear();

@@ -12,7 +12,8 @@ impl Machine {
             return;
         }
         let Some(call) = self.calls.get_mut(conference) else { return };
-        out.config = out.policies.of(call.facts.origin.came_by(), call.facts.origin.queue.as_ref());
+        out.config =
+            out.policies.of(call.facts.origin.workflow_for_durations(), call.facts.origin.queue.as_ref());
         call.restored(out, seen);
         let call = call.clone();
         for taken in seen.reconnects.iter().filter(|task| task.state.was_taken()) {

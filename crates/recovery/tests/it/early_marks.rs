@@ -43,7 +43,7 @@ fn a_mark_before_the_first_callback_counts() {
     desk.join(1, ADA_LEG, false);
     desk.register_again(ADA, ADA_LEG, EPOCH, id(1));
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
-    assert!(!desk.has_timer(Timer::Grace) && desk.has_timer(Timer::Orphan));
+    assert!(!desk.has_timer(Timer::Grace) && desk.has_timer(Timer::LeftAlone));
     assert_eq!(desk.stage(), None, "no agent is lost");
 }
 

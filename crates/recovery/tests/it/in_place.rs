@@ -143,7 +143,7 @@ fn a_transfer_that_did_not_happen_leaves_the_agent_to_their_recovery() {
     let mut desk = Desk::away();
     desk.mark(ADA, said(EPOCH, 2), GracefulReason::ColdTransfer);
     desk.hello_in_place(2);
-    desk.fire(1, Timer::Orphan);
+    desk.fire(1, Timer::LeftAlone);
     assert_eq!(desk.stage(), Some(Stage::InPlace));
     desk.join(1, NEXT_LEG, false);
     desk.leave(1, ADA_LEG, LeaveReason::UpdatedViaApi);
@@ -774,7 +774,7 @@ fn an_agent_back_by_an_unreported_leg_who_hangs_up_ends_the_recovery() {
             assert_eq!(desk.stage(), Some(Stage::Graceful), "{stage:?}, customer first: {customer_first}");
             let wanted = |action: &Action| is_requeue(action) && desk.machine.wants(&conference(1), action);
             assert!(!desk.actions.iter().any(wanted), "{stage:?}: {:?}", desk.actions);
-            assert_eq!(desk.machine.next(desk.now, &leg(CUSTOMER)), Next::Over);
+            assert_eq!(desk.machine.answer_to_action_url(desk.now, &leg(CUSTOMER)), Next::Over);
         }
     }
 }

@@ -351,7 +351,7 @@ fn an_end_of_the_conference_is_unwanted_once_another_leg_joined() {
     let mut desk = Desk::talking();
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
     desk.graceful(GracefulReason::HangUp);
-    desk.fire(1, Timer::Orphan);
+    desk.fire(1, Timer::LeftAlone);
     let end = Action::EndConference { conference: conference(1) };
     assert_eq!(desk.take_actions(), [end.clone()]);
     assert!(desk.machine.wants(&conference(1), &end));

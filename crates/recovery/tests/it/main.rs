@@ -252,7 +252,7 @@ fn a_graceful_mark_counts_within_the_grace_period_and_not_after() {
     assert_eq!(desk.stage(), Some(Stage::Graceful));
     assert!(!desk.has_timer(Timer::Grace));
     // The customer is alone now: the agent wanted to end the call.
-    desk.fire(1, Timer::Orphan);
+    desk.fire(1, Timer::LeftAlone);
     assert_eq!(desk.take_actions(), [Action::EndConference { conference: conference(1) }]);
 
     let mut desk = Desk::holding();
@@ -265,7 +265,7 @@ fn a_customer_alone_after_a_cold_transfer_is_polled_and_not_cut_off() {
     let mut desk = Desk::talking();
     desk.graceful(GracefulReason::ColdTransfer);
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
-    desk.fire(1, Timer::Orphan);
+    desk.fire(1, Timer::LeftAlone);
     assert_eq!(desk.take_actions(), [transfer_poll()]);
 }
 
@@ -279,7 +279,7 @@ fn a_repeated_mark_counts_once_and_remembered_ids_are_bounded() {
     desk.mark(ADA, id(2), GracefulReason::HangUp);
     desk.mark(ADA, id(1), GracefulReason::ColdTransfer); // the answer was lost
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
-    desk.fire(1, Timer::Orphan);
+    desk.fire(1, Timer::LeftAlone);
     assert_eq!(desk.take_actions(), [Action::EndConference { conference: conference(1) }]);
 
     let mut desk = Desk::talking();
@@ -409,7 +409,7 @@ fn the_agent_who_left_last_is_lost_when_leave_callbacks_are_reordered() {
         let why = if removed { LeaveReason::UpdatedViaApi } else { LeaveReason::HungUp };
         desk.leave(1, ADA_LEG, why);
         assert_eq!(desk.stage_of(BO).is_some(), lost, "removed: {removed}, reported later: {later}");
-        assert!(!desk.has_timer(Timer::Orphan), "the conference is not ended under the customer");
+        assert!(!desk.has_timer(Timer::LeftAlone), "the conference is not ended under the customer");
     }
     // Cy is on the call, too.
     let mut desk = Desk::talking();

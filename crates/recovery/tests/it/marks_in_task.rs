@@ -54,15 +54,15 @@ fn ends_only_once_the_task_is_over(desk: &mut Desk) {
         }))
     };
     for stands in [Some(TaskState::Wraps), None, Some(TaskState::Open)] {
-        desk.fire(1, Timer::Orphan);
+        desk.fire(1, Timer::LeftAlone);
         assert_eq!(desk.take_actions(), [look.clone()], "the task is polled");
         desk.finish(look.clone(), alone(stands));
         assert_eq!(desk.take_actions(), [], "the call is not ended");
     }
-    desk.fire(1, Timer::Orphan);
+    desk.fire(1, Timer::LeftAlone);
     assert_eq!(desk.take_actions(), [look.clone()]);
     desk.finish(look, alone(Some(TaskState::Over)));
-    desk.fire(1, Timer::Orphan);
+    desk.fire(1, Timer::LeftAlone);
     assert_eq!(desk.take_actions(), [end_conference()], "the call is ended once the task is over");
 }
 
@@ -73,7 +73,7 @@ fn a_conference_ends_a_minute_after_a_mark_found_only_in_the_task() {
     let marked = desk.now;
     desk.take_actions();
     for _ in 0..20 {
-        desk.fire(1, Timer::Orphan);
+        desk.fire(1, Timer::LeftAlone);
         if desk.take_actions() == [end_conference()] {
             let after = marked.until(desk.now);
             assert!((Millis(60_000)..Millis(75_000)).contains(&after), "{after:?}");
@@ -108,7 +108,7 @@ fn a_mark_in_the_task_is_confirmed_by_the_flag_that_flex_sets_as_the_agent_hangs
     let mut desk = hangs_up_after_the_flag(Millis(300));
     desk.read(&hang_up_in_task());
     assert_eq!(desk.stage(), Some(Stage::Graceful));
-    desk.fire(1, Timer::Orphan);
+    desk.fire(1, Timer::LeftAlone);
     assert_eq!(desk.take_actions(), [end_conference()], "as Twilio would have done");
 }
 
@@ -135,7 +135,7 @@ fn the_flag_of_another_leg_confirms_nothing() {
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
     desk.take_actions();
     desk.read(&hang_up_in_task());
-    desk.fire(1, Timer::Orphan);
+    desk.fire(1, Timer::LeftAlone);
     assert_eq!(desk.take_actions(), [transfer_poll()]);
 }
 
@@ -161,7 +161,7 @@ fn a_mark_in_the_task_is_confirmed_by_the_same_mark_from_the_page() {
     let mut desk = grace();
     desk.read(&hang_up_in_task());
     desk.mark(ADA, id(EPOCH, 2), GracefulReason::HangUp);
-    desk.fire(1, Timer::Orphan);
+    desk.fire(1, Timer::LeftAlone);
     assert_eq!(desk.take_actions(), [end_conference()]);
 }
 
@@ -226,7 +226,7 @@ fn a_mark_in_the_task_ends_the_call_of_a_stranded_customer() {
         if !asked_first {
             asked(&mut desk);
         }
-        assert_eq!(desk.machine.next(desk.now, &leg(CUSTOMER)), Next::Over);
+        assert_eq!(desk.machine.answer_to_action_url(desk.now, &leg(CUSTOMER)), Next::Over);
         assert_eq!(desk.stage(), Some(Stage::Graceful));
         assert!(desk.take_actions().is_empty());
     }
@@ -242,12 +242,12 @@ fn a_stranded_customer_waits_for_the_task_read_before_a_requeue() {
     let [mark @ Action::MarkTask { .. }] = &desk.take_actions()[..] else {
         panic!("expected a mark of the task")
     };
-    assert_eq!(desk.machine.next(desk.now, &leg(CUSTOMER)), Next::Wait);
+    assert_eq!(desk.machine.answer_to_action_url(desk.now, &leg(CUSTOMER)), Next::Wait);
     desk.finish(
         mark.clone(),
         Outcome::TaskRead { attributes: hang_up_in_task().to_string(), version: None, workflow: None },
     );
-    assert_eq!(desk.machine.next(desk.now, &leg(CUSTOMER)), Next::Over);
+    assert_eq!(desk.machine.answer_to_action_url(desk.now, &leg(CUSTOMER)), Next::Over);
 }
 
 #[test]
@@ -255,7 +255,7 @@ fn a_transfer_mark_in_the_task_makes_the_transfer_polled() {
     let mut desk = grace();
     desk.read(&marked_attributes(ADA, EPOCH, 2, GracefulReason::ColdTransfer));
     assert_eq!(desk.stage(), Some(Stage::Graceful));
-    desk.fire(1, Timer::Orphan);
+    desk.fire(1, Timer::LeftAlone);
     assert_eq!(desk.take_actions(), [transfer_poll()], "the customer may be waiting for a colleague");
 }
 
@@ -402,6 +402,6 @@ fn a_stranded_customer_missing_in_the_poll_for_an_unseen_leg_is_kept() {
         desk.finish(poll.expect("a poll for the leg"), Outcome::Polled(Box::default()));
         desk.now = desk.now + Millis::seconds(1);
         desk.handle(Event::ActionUrlFetched { customer: leg(CUSTOMER) });
-        assert_eq!(desk.machine.next(desk.now, &leg(CUSTOMER)), Next::Wait, "{shown}");
+        assert_eq!(desk.machine.answer_to_action_url(desk.now, &leg(CUSTOMER)), Next::Wait, "{shown}");
     }
 }

@@ -168,7 +168,7 @@ fn a_customer_not_in_the_poll_is_kept_when_twilio_fetches_the_action_url() {
     desk.finish(asked, Outcome::Polled(Box::new(present(&[]))));
     desk.now = desk.now + Millis(100);
     desk.handle(Event::ActionUrlFetched { customer: leg(CUSTOMER) });
-    assert_eq!(desk.machine.next(desk.now, &leg(CUSTOMER)), Next::Wait);
+    assert_eq!(desk.machine.answer_to_action_url(desk.now, &leg(CUSTOMER)), Next::Wait);
     assert_eq!(desk.stage(), Some(Stage::Interrupted));
 }
 
@@ -190,7 +190,7 @@ fn a_customer_not_in_the_poll_is_kept_when_a_callback_shows_that_the_conference_
             desk.handle(left);
         }
         desk.handle(Event::ActionUrlFetched { customer: leg(CUSTOMER) });
-        assert_eq!(desk.machine.next(desk.now, &leg(CUSTOMER)), Next::Wait);
+        assert_eq!(desk.machine.answer_to_action_url(desk.now, &leg(CUSTOMER)), Next::Wait);
         desk.end(1);
         desk.sequence = of_agent;
         desk.leave(1, ADA_LEG, LeaveReason::HungUp);
@@ -203,7 +203,10 @@ fn a_customer_not_in_the_poll_is_kept_when_a_callback_shows_that_the_conference_
     desk.finish(asked, Outcome::Polled(Box::new(present(&[]))));
     desk.leave(1, CUSTOMER, LeaveReason::ModeratorEnded);
     desk.handle(Event::ActionUrlFetched { customer: leg(CUSTOMER) });
-    assert_eq!((desk.machine.next(desk.now, &leg(CUSTOMER)), desk.stage()), (Next::Over, None));
+    assert_eq!(
+        (desk.machine.answer_to_action_url(desk.now, &leg(CUSTOMER)), desk.stage()),
+        (Next::Over, None)
+    );
 }
 
 /// As before, and the agent's page had said goodbye: their recovery ended with the poll, as if the customer had left. Found by the
@@ -224,7 +227,7 @@ fn an_absent_agents_customer_who_is_not_in_the_poll_is_recovered_when_twilio_fet
     let fetched = |desk: &mut Desk| {
         desk.handle(Event::ActionUrlFetched { customer: leg(CUSTOMER) });
         desk.finish_all();
-        desk.machine.next(desk.now, &leg(CUSTOMER))
+        desk.machine.answer_to_action_url(desk.now, &leg(CUSTOMER))
     };
     let mut at_once = desk();
     assert_eq!(fetched(&mut at_once), Next::Requeue(recovery()));
@@ -235,7 +238,7 @@ fn an_absent_agents_customer_who_is_not_in_the_poll_is_recovered_when_twilio_fet
     assert_eq!((fetched(&mut late), late.stage()), (Next::Wait, Some(Stage::Interrupted)));
     late.fire(1, Timer::Grace);
     late.finish_all();
-    assert_eq!(late.machine.next(late.now, &leg(CUSTOMER)), Next::Requeue(recovery()));
+    assert_eq!(late.machine.answer_to_action_url(late.now, &leg(CUSTOMER)), Next::Requeue(recovery()));
     // A program has moved the customer.
     let mut moved = desk();
     moved.leave(1, CUSTOMER, LeaveReason::UpdatedViaApi);
@@ -363,7 +366,7 @@ fn an_agent_polled_gone_after_a_graceful_mark_is_not_lost() {
     desk.graceful(GracefulReason::HangUp);
     desk.poll_shows(present(&[CUSTOMER]));
     assert!(!desk.has_timer(Timer::Grace) && desk.stage().is_none());
-    assert!(desk.has_timer(Timer::Orphan), "the conference is ended if the customer stays alone");
+    assert!(desk.has_timer(Timer::LeftAlone), "the conference is ended if the customer stays alone");
 }
 
 /// Twilio refused the transfer, and the leave callback is lost.
@@ -374,12 +377,12 @@ fn an_agent_who_completed_the_task_after_a_transfer_mark_is_not_lost() {
     desk.now = desk.now + Millis(500);
     desk.graceful(GracefulReason::Complete);
     desk.poll_shows(present(&[CUSTOMER]));
-    desk.fire(1, Timer::Orphan);
+    desk.fire(1, Timer::LeftAlone);
     assert_eq!(desk.take_actions(), [transfer_poll()]);
     let seen = PollAnswer { task: Some(TaskState::Over), ..present(&[CUSTOMER]) };
     desk.finish(transfer_poll(), Outcome::Polled(Box::new(seen)));
     assert_eq!(desk.stage(), None);
-    desk.fire(1, Timer::Orphan);
+    desk.fire(1, Timer::LeftAlone);
     assert_eq!(desk.take_actions(), [Action::EndConference { conference: conference(1) }]);
 }
 
@@ -389,11 +392,11 @@ fn a_failed_end_of_the_conference_is_retried_after_the_next_poll() {
     desk.graceful(GracefulReason::HangUp);
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
     let end = Action::EndConference { conference: conference(1) };
-    desk.fire(1, Timer::Orphan);
+    desk.fire(1, Timer::LeftAlone);
     assert_eq!(desk.take_actions(), [end.clone()]);
     desk.finish(end.clone(), Outcome::Failed { reason: "no answer".into() });
     desk.poll_shows(present(&[CUSTOMER]));
-    desk.fire(1, Timer::Orphan);
+    desk.fire(1, Timer::LeftAlone);
     assert_eq!(desk.take_actions(), [end]);
 }
 
@@ -994,7 +997,7 @@ fn a_mark_read_from_the_task_makes_the_colleague_the_lost_agent() {
     desk.take_actions();
     desk.read(&hang_up_in_task());
     assert_eq!((desk.stage(), desk.stage_of(BO)), (None, Some(Stage::Interrupted)));
-    assert!(desk.has_timer(Timer::Grace) && !desk.has_timer(Timer::Orphan));
+    assert!(desk.has_timer(Timer::Grace) && !desk.has_timer(Timer::LeftAlone));
 }
 
 /// Found by the simulation, seed 104257 of `outages`: an agent had taken the customer and was lost again, and the
@@ -1101,7 +1104,7 @@ fn a_lost_push_channel_of_a_page_without_the_call_polls_nothing() {
 fn a_poll_adds_a_note_only_if_it_shows_something_new() {
     let mut desk = Desk::talking();
     let notes = |desk: &mut Desk| {
-        let is_note = |effect: &Effect| matches!(effect, Effect::Note { note: Note::LookedUp, .. });
+        let is_note = |effect: &Effect| matches!(effect, Effect::Note { note: Note::FoundByPoll, .. });
         std::mem::take(&mut desk.effects).iter().filter(|effect| is_note(effect)).count()
     };
     desk.poll_shows(present(&[CUSTOMER, ADA_LEG]));

@@ -324,7 +324,7 @@ fn after_a_warm_transfer_only_the_colleague_is_recovered_when_absent() {
     let mut desk = together();
     desk.graceful_of(ADA, GracefulReason::HangUp);
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
-    desk.fire(1, Timer::Orphan);
+    desk.fire(1, Timer::LeftAlone);
     assert!(desk.take_actions().is_empty() && desk.stage_of(ADA).is_none());
     // Bo refreshes later.
     desk.page_goes(BO);
@@ -338,7 +338,7 @@ fn after_a_warm_transfer_only_the_colleague_is_recovered_when_absent() {
     // Bo hangs up in the end.
     desk.graceful_of(BO, GracefulReason::HangUp);
     desk.leave(1, NEXT_OF_BO, LeaveReason::HungUp);
-    desk.fire(1, Timer::Orphan);
+    desk.fire(1, Timer::LeftAlone);
     assert_eq!(desk.take_actions(), [Action::EndConference { conference: conference(1) }]);
 }
 
@@ -385,7 +385,7 @@ fn a_customer_alone_after_a_second_transfer_is_polled_and_not_cut_off() {
     desk.register(1, BO, BO_LEG, EPOCH);
     desk.graceful_of(BO, GracefulReason::ColdTransfer);
     desk.leave(1, BO_LEG, LeaveReason::HungUp);
-    desk.fire(1, Timer::Orphan);
+    desk.fire(1, Timer::LeftAlone);
     assert_eq!(desk.take_actions(), [transfer_poll()]);
 
     // The same when the first transfer was warm.
@@ -394,7 +394,7 @@ fn a_customer_alone_after_a_second_transfer_is_polled_and_not_cut_off() {
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
     desk.graceful_of(BO, GracefulReason::ColdTransfer);
     desk.leave(1, BO_LEG, LeaveReason::HungUp);
-    desk.fire(1, Timer::Orphan);
+    desk.fire(1, Timer::LeftAlone);
     assert_eq!(desk.take_actions(), [transfer_poll()]);
 }
 
@@ -404,7 +404,7 @@ fn a_complete_mark_after_a_cold_transfer_does_not_end_the_call() {
     desk.graceful_of(ADA, GracefulReason::ColdTransfer);
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
     desk.graceful_of(ADA, GracefulReason::Complete);
-    desk.fire(1, Timer::Orphan);
+    desk.fire(1, Timer::LeftAlone);
     assert_eq!(desk.take_actions(), [transfer_poll()]);
 }
 
@@ -417,7 +417,7 @@ fn a_hang_up_by_the_agent_who_took_a_cold_transfer_ends_the_call() {
     desk.register(1, BO, BO_LEG, EPOCH);
     desk.graceful_of(BO, GracefulReason::HangUp);
     desk.leave(1, BO_LEG, LeaveReason::HungUp);
-    desk.fire(1, Timer::Orphan);
+    desk.fire(1, Timer::LeftAlone);
     assert_eq!(desk.take_actions(), [Action::EndConference { conference: conference(1) }]);
 }
 
@@ -539,7 +539,7 @@ fn a_conference_end_with_a_removed_leg_keeps_the_customer_in_any_order() {
                 let mut asking = Desk::with(desk.machine.clone());
                 asking.now = desk.now;
                 asking.handle(asked);
-                let next = asking.machine.next(asking.now, &leg(CUSTOMER));
+                let next = asking.machine.answer_to_action_url(asking.now, &leg(CUSTOMER));
                 assert!(
                     delivered == 0 || next == Next::Wait,
                     "{order:?}, {still_away}, {covered}: {delivered}, {next:?}"
@@ -587,7 +587,7 @@ fn a_conference_end_with_an_absent_agents_leg_keeps_the_customer() {
             let mut asking = Desk::with(desk.machine.clone());
             asking.now = desk.now;
             asking.handle(Event::ActionUrlFetched { customer: leg(CUSTOMER) });
-            let next = asking.machine.next(asking.now, &leg(CUSTOMER));
+            let next = asking.machine.answer_to_action_url(asking.now, &leg(CUSTOMER));
             assert_eq!(next, Next::Wait, "{order:?} {event}");
         }
         assert_eq!(desk.stage_of(ADA), Some(Stage::Interrupted), "{order:?}");
@@ -902,10 +902,10 @@ fn a_call_left_to_a_supervisor_is_ended_once_the_supervisor_leaves() {
     let mut desk = listened();
     desk.graceful_of(ADA, GracefulReason::HangUp);
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
-    desk.fire(1, Timer::Orphan);
+    desk.fire(1, Timer::LeftAlone);
     assert!(desk.take_actions().is_empty(), "the supervisor may talk to the customer");
     desk.leave(1, LISTENER, LeaveReason::HungUp);
-    desk.fire(1, Timer::Orphan);
+    desk.fire(1, Timer::LeftAlone);
     assert_eq!(desk.take_actions(), [Action::EndConference { conference: conference(1) }]);
 }
 

@@ -72,7 +72,9 @@ fn a_customer_is_told_when_the_page_answers_by_neither_way() {
     let desk = silent();
     assert_eq!(desk.stage(), None, "nobody counts as lost yet");
     assert!(
-        desk.machine.told_of(&crate::desk::recovery()).is_some_and(|(_, since)| since == desk.now),
+        desk.machine
+            .call_of_silent_page(&crate::desk::recovery())
+            .is_some_and(|(_, since)| since == desk.now),
         "their documents find the call"
     );
 }

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 /// What our action URL answers for the customer.
 fn next(desk: &Desk) -> Next {
-    desk.machine.next(desk.now, &leg(CUSTOMER))
+    desk.machine.answer_to_action_url(desk.now, &leg(CUSTOMER))
 }
 
 /// The answer that requeues the customer.
@@ -191,7 +191,7 @@ fn an_action_url_fetch_for_an_unknown_leg_is_answered_unknown() {
     assert_eq!(next(&desk), Next::Unknown, "unless callbacks about the customer arrive");
     let mut desk = stranded();
     desk.handle(Event::ActionUrlFetched { customer: leg(0xbad) });
-    assert_eq!(desk.machine.next(desk.now, &leg(0xbad)), Next::Unknown);
+    assert_eq!(desk.machine.answer_to_action_url(desk.now, &leg(0xbad)), Next::Unknown);
 }
 
 #[test]
@@ -458,7 +458,11 @@ fn a_stranded_customer_waits_until_a_registration_is_confirmed() {
     desk.handle(registered.clone());
     deliver(&mut desk, Report::ActionUrl);
     assert_eq!(next(&desk), Next::Wait);
-    assert_eq!(desk.machine.next(desk.now, &leg(CY)), Next::Unknown, "no page has named this leg");
+    assert_eq!(
+        desk.machine.answer_to_action_url(desk.now, &leg(CY)),
+        Next::Unknown,
+        "no page has named this leg"
+    );
     for asked_after in 0..3 {
         let mut desk = Desk::new();
         registered_without_callbacks(&mut desk, asked_after, 1);

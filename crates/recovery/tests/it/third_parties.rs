@@ -136,10 +136,10 @@ fn a_call_left_to_a_third_party_is_ended_once_the_third_party_leaves() {
     desk.join(1, THIRD, false);
     desk.graceful(GracefulReason::HangUp);
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
-    desk.fire(1, Timer::Orphan);
+    desk.fire(1, Timer::LeftAlone);
     assert_eq!((desk.take_actions(), desk.stage()), (vec![], None), "customer and third party talk");
     desk.leave(1, THIRD, LeaveReason::HungUp);
-    desk.fire(1, Timer::Orphan);
+    desk.fire(1, Timer::LeftAlone);
     assert_eq!(
         desk.take_actions(),
         [Action::EndConference { conference: conference(1) }],

@@ -122,10 +122,12 @@ fn in_the_queue(after_due: i64) -> Desk {
 
 #[test]
 fn a_customer_in_the_queue_before_the_words_could_be_heard_hears_them_there() {
-    for (after_due, untold) in [(-1_000, true), (0, true), (999, true), (1_000, false), (60_000, false)] {
+    for (after_due, is_first_proof) in
+        [(-1_000, true), (0, true), (999, true), (1_000, false), (60_000, false)]
+    {
         let desk = in_the_queue(after_due);
         let recovery = desk.machine.call(&conference(1)).and_then(|call| call.recovery.as_ref()).unwrap();
-        assert_eq!(recovery.words_at.is_some(), untold, "{after_due} ms after they were due");
+        assert_eq!(recovery.words_at.is_some(), is_first_proof, "{after_due} ms after they were due");
     }
 }
 

@@ -25,7 +25,7 @@ impl Desk {
 
     /// As [`Self::poll_shows_task`], and these attributes in the task.
     fn poll_shows_task_with(&mut self, task: TaskState, hold: bool, attributes: Option<String>) {
-        self.fire(1, Timer::Orphan);
+        self.fire(1, Timer::LeftAlone);
         assert_eq!(self.take_actions(), [transfer_poll()]);
         self.transfer_poll_shows(PollAnswer { attributes, ..alone(task, hold) });
     }
@@ -172,7 +172,7 @@ fn a_held_customer_is_recovered_if_the_task_log_shows_no_transfer() {
         (false, vec![], "an empty log"),
     ] {
         let mut desk = handed_over(LeaveReason::UpdatedViaApi);
-        desk.fire(1, Timer::Orphan);
+        desk.fire(1, Timer::LeftAlone);
         assert_eq!(desk.take_actions(), [transfer_poll()]);
         desk.transfer_poll_shows(PollAnswer { log, ..alone(TaskState::Wraps, true) });
         assert_eq!(desk.stage(), lost.then_some(Stage::Interrupted), "{why}");
@@ -189,7 +189,7 @@ fn a_leg_that_hangs_up_after_a_transfer_mark_is_polled_at_once() {
 #[test]
 fn a_transfer_poll_is_repeated_when_an_event_arrived_meanwhile() {
     let mut desk = handed_over(LeaveReason::UpdatedViaApi);
-    desk.fire(1, Timer::Orphan);
+    desk.fire(1, Timer::LeftAlone);
     desk.now = desk.now + Millis(100);
     desk.hello(9, true, false);
     assert_eq!(desk.take_actions(), [transfer_poll()]);
@@ -216,7 +216,7 @@ fn an_agent_who_completes_the_task_on_the_call_after_a_transfer_is_not_lost() {
         desk.poll_shows_task(TaskState::Over, false);
         assert_eq!(desk.stage().is_none(), let_go);
         if let_go {
-            desk.fire(1, Timer::Orphan);
+            desk.fire(1, Timer::LeftAlone);
             assert_eq!(desk.take_actions(), [Action::EndConference { conference: conference(1) }]);
         }
     }
@@ -245,7 +245,7 @@ fn a_complete_mark_right_after_a_transfer_mark_counts_if_the_leg_hangs_up() {
         desk.poll_shows_task(TaskState::Over, false);
         assert_eq!(desk.stage().is_none(), let_go, "{reason:?} {on_call}");
         if let_go {
-            desk.fire(1, Timer::Orphan);
+            desk.fire(1, Timer::LeftAlone);
             assert_eq!(desk.take_actions(), [Action::EndConference { conference: conference(1) }]);
         }
     }
@@ -259,7 +259,7 @@ fn a_hang_up_mark_in_the_task_counts_after_a_refused_transfer() {
         desk.poll_shows_task_with(TaskState::Wraps, false, attributes);
         assert_eq!(desk.stage().is_some(), lost);
         if !lost {
-            desk.fire(1, Timer::Orphan);
+            desk.fire(1, Timer::LeftAlone);
             assert_eq!(desk.take_actions(), [Action::EndConference { conference: conference(1) }]);
         }
     }
@@ -307,7 +307,7 @@ fn an_unregistered_colleague_is_lost_by_the_only_other_wrapping_reservation() {
     desk.graceful(GracefulReason::ColdTransfer);
     desk.leave(1, ADA_LEG, LeaveReason::UpdatedViaApi);
     assert!(desk.take_actions().is_empty());
-    desk.fire(1, Timer::Orphan);
+    desk.fire(1, Timer::LeftAlone);
     desk.take_actions();
     desk.transfer_poll_shows(PollAnswer { wrapping: vec![wraps(BO)], ..alone(TaskState::Wraps, true) });
     assert!(desk.stage_of(BO).is_none());
@@ -376,7 +376,7 @@ fn an_unregistered_colleague_who_marks_a_hang_up_is_not_lost() {
     assert_eq!(desk.take_actions(), std::slice::from_ref(&find));
     desk.finish(find, owned);
     desk.leave(1, 0xb1, LeaveReason::HungUp);
-    desk.fire(1, Timer::Orphan);
+    desk.fire(1, Timer::LeftAlone);
     assert_eq!(desk.take_actions(), [Action::EndConference { conference: conference(1) }]);
     assert!(desk.stage().is_none() && desk.stage_of(BO).is_none());
     // Bo's next page finds the reservation wrapping up.
@@ -398,7 +398,7 @@ fn the_late_mark_of_an_unregistered_colleague_does_not_end_a_later_transfer() {
     let (find, owned) = owners(1);
     desk.finish(find, owned);
     desk.take_actions();
-    desk.fire(1, Timer::Orphan);
+    desk.fire(1, Timer::LeftAlone);
     assert_eq!(desk.take_actions(), [transfer_poll()]);
 }
 
@@ -420,7 +420,7 @@ fn a_listener_who_leaves_last_is_not_taken_for_an_unregistered_agent() {
     desk.leave(1, 0xb1, LeaveReason::HungUp);
     desk.leave(1, 0xe1, LeaveReason::HungUp);
     desk.take_actions();
-    desk.fire(1, Timer::Orphan);
+    desk.fire(1, Timer::LeftAlone);
     assert_eq!(desk.take_actions(), [Action::EndConference { conference: conference(1) }]);
 }
 
@@ -436,7 +436,7 @@ fn a_colleague_without_a_reported_leg_is_lost_by_the_wrapping_reservation() {
         [(vec![wraps(ADA), wraps(BO)], true), (vec![wraps(ADA)], false), (vec![wraps(BO), wraps(CY)], false)]
     {
         let mut desk = handed_over(LeaveReason::UpdatedViaApi);
-        desk.fire(1, Timer::Orphan);
+        desk.fire(1, Timer::LeftAlone);
         assert_eq!(desk.take_actions(), [transfer_poll()]);
         desk.transfer_poll_shows(PollAnswer { wrapping, ..alone(TaskState::Wraps, true) });
         assert_eq!(desk.stage_of(BO), lost.then_some(Stage::Interrupted));
@@ -492,7 +492,7 @@ fn an_unregistered_colleague_whose_transfer_is_refused_is_lost() {
     let mut desk = gone(LeaveReason::UpdatedViaApi);
     desk.hello_of(BO, 9, true, false, false);
     assert_eq!(desk.stage_of(BO), None);
-    desk.fire(1, Timer::Orphan);
+    desk.fire(1, Timer::LeftAlone);
     assert_eq!(desk.take_actions(), [transfer_poll()], "the next agent is awaited");
 }
 
@@ -579,11 +579,11 @@ fn a_conference_that_ends_with_the_agents_leg_refutes_a_transfer_mark() {
         desk.leave(1, CUSTOMER, LeaveReason::ModeratorEnded);
         desk.end(1);
         desk.handle(Event::ActionUrlFetched { customer: leg(CUSTOMER) });
-        assert_eq!(desk.machine.next(desk.now, &leg(CUSTOMER)), Next::Wait, "{reason:?}");
+        assert_eq!(desk.machine.answer_to_action_url(desk.now, &leg(CUSTOMER)), Next::Wait, "{reason:?}");
         desk.fire(1, Timer::Grace);
         desk.finish_all();
         let again = Next::Requeue(recovery());
-        assert_eq!(desk.machine.next(desk.now, &leg(CUSTOMER)), again, "{reason:?}");
+        assert_eq!(desk.machine.answer_to_action_url(desk.now, &leg(CUSTOMER)), again, "{reason:?}");
     }
 }
 
@@ -653,7 +653,7 @@ fn a_conference_that_ends_with_the_colleagues_marked_hang_up_is_over() {
     desk.leave(1, CUSTOMER, LeaveReason::ModeratorEnded);
     desk.end(1);
     desk.handle(Event::ActionUrlFetched { customer: leg(CUSTOMER) });
-    assert_eq!(desk.machine.next(desk.now, &leg(CUSTOMER)), Next::Over);
+    assert_eq!(desk.machine.answer_to_action_url(desk.now, &leg(CUSTOMER)), Next::Over);
 }
 
 /// Callbacks are out of order, or lost.
@@ -740,13 +740,13 @@ fn a_goodbye_right_after_a_transfer_mark_counts_later_if_the_leg_stays() {
     let mut desk = stays_after_transfer_mark(Millis(700));
     desk.goodbye(ADA, EPOCH);
     assert_eq!(desk.stage(), None);
-    desk.fire(1, Timer::Orphan);
+    desk.fire(1, Timer::LeftAlone);
     assert_eq!(desk.stage(), Some(Stage::Interrupted));
     // Twilio has taken Ada's leg away.
     let mut desk = stays_after_transfer_mark(Millis(700));
     desk.goodbye(ADA, EPOCH);
     desk.leave(1, ADA_LEG, LeaveReason::UpdatedViaApi);
-    desk.fire(1, Timer::Orphan);
+    desk.fire(1, Timer::LeftAlone);
     assert_eq!((desk.stage(), desk.take_actions()), (None, vec![transfer_poll()]));
 }
 
@@ -761,18 +761,18 @@ fn a_hello_right_after_a_transfer_mark_joins_later_if_the_leg_stays() {
         desk.stage().is_none() && desk.take_actions().is_empty(),
         "Twilio may still be taking the leg away"
     );
-    desk.fire(1, Timer::Orphan);
+    desk.fire(1, Timer::LeftAlone);
     assert_eq!(desk.stage(), Some(Stage::InPlace));
     // The first page sent no goodbye.
     let mut desk = stays_after_transfer_mark(Millis(1_900));
     desk.hello_in_place(2);
-    desk.fire(1, Timer::Orphan);
+    desk.fire(1, Timer::LeftAlone);
     assert_eq!(desk.stage(), Some(Stage::InPlace));
     // Twilio has taken Ada's leg away.
     let mut desk = stays_after_transfer_mark(Millis(300));
     desk.hello_in_place(2);
     desk.leave(1, ADA_LEG, LeaveReason::UpdatedViaApi);
-    desk.fire(1, Timer::Orphan);
+    desk.fire(1, Timer::LeftAlone);
     assert_eq!(desk.take_actions(), [transfer_poll()]);
 }
 

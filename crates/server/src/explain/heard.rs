@@ -191,7 +191,7 @@ impl<'a> Ear<'a> {
             | Note::AgentNotBack
             | Note::Requeueing { .. }
             | Note::Queued
-            | Note::LookedUp
+            | Note::FoundByPoll
             | Note::ExitFlagUndone
             | Note::NotAllowed
             | Note::Trouble { .. } => {}

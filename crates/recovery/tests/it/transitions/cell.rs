@@ -85,7 +85,7 @@ fn known(call: &Call) -> impl PartialEq + use<> {
     let requests = std::mem::take(&mut call.requests);
     let awaits = (
         requests.is_clearing_customer_flags(),
-        call.recovery.as_ref().is_some_and(|it| requests.is_task_marked(&call.task, it.absence.lost_at)),
+        call.recovery.as_ref().is_some_and(|it| requests.is_loss_written(&call.task, it.absence.lost_at)),
         requests.is_removing_leg(),
     );
     let given = std::mem::take(&mut call.facts.marks);
@@ -102,7 +102,8 @@ fn known(call: &Call) -> impl PartialEq + use<> {
     let marks: Vec<_> = given.iter().map(mark).collect();
     let said = std::mem::take(&mut call.facts.pages);
     let of_worker = |of: &WorkerSid| {
-        let epochs = (said.newest(of), said.newest_alone(of), said.other_browser(of), said.gone(of));
+        let epochs =
+            (said.newest(of), said.newest_sole_page(of), said.other_browser(of), said.newest_goodbye(of));
         (of.clone(), epochs, said.is_joinable(of), said.is_unavailable(of))
     };
     let pages: Vec<_> = said
@@ -167,7 +168,7 @@ fn waits(timer: Timer) -> Option<&'static str> {
         Timer::Ping => Some("waits for what must come first"),
         Timer::Rejoin => Some("waits anew for the agent"),
         Timer::Covered => Some("waits for the covered agent"),
-        Timer::Orphan => Some("waits to see whether the customer stays alone"),
+        Timer::LeftAlone => Some("waits to see whether the customer stays alone"),
         Timer::Owners => Some("waits for a report of the reservations' agents"),
         Timer::LookUp => Some("waits for a registration"),
     }

@@ -223,7 +223,7 @@ fn timers() -> Vec<Row> {
         Timer::Ping => "the agent is not back in time",
         Timer::Rejoin => "the agent did not join, or take the call, in time",
         Timer::Covered => "a covered agent is not back in time",
-        Timer::Orphan => "a customer left on purpose is alone for too long",
+        Timer::LeftAlone => "a customer left on purpose is alone for too long",
         Timer::LookUp => "no page registered in time",
         Timer::Owners => "the reservations' agents are not reported in time",
         Timer::Watchdog => "the watchdog is due",

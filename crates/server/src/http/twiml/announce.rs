@@ -89,10 +89,10 @@ async fn look_up(app: &App, recovery: &RecoveryId) -> Option<Known> {
             let is_read = !call.facts.task.attributes.is_empty();
             if is_read { language(call) } else { Known::Unread { task: call.task.clone(), since } }
         };
-        if let Some((call, since)) = machine.told_of(recovery) {
+        if let Some((call, since)) = machine.call_of_silent_page(recovery) {
             return Some(unread(call, since));
         }
-        let call = machine.recovering(recovery)?;
+        let call = machine.call_of_recovery(recovery)?;
         let recovery = call.recovery.as_ref()?;
         Some(match recovery.phase {
             _ if call.is_task_awaited() => Known::Awaited(call.conference.clone()),

@@ -110,7 +110,7 @@ pub(super) async fn after_bridge(app: &App, customer: &CallSid, query: &Asked) -
 async fn next(app: &App, customer: &CallSid) -> Result<Next, Error> {
     let (event, leg) = (Event::ActionUrlFetched { customer: customer.clone() }, customer.clone());
     let surroundings = app.store.surroundings().clone();
-    app.engine.event_then(event, move |machine| machine.next(surroundings.now(), &leg)).await
+    app.engine.event_then(event, move |machine| machine.answer_to_action_url(surroundings.now(), &leg)).await
 }
 
 /// The request is repeated after this document.

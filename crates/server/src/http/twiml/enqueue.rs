@@ -47,7 +47,7 @@ pub(super) async fn way(
     };
     let way = async {
         let found = app.engine.look([Key::Recovery(recovery.clone())], |machine| {
-            let call = machine.recovering(recovery)?;
+            let call = machine.call_of_recovery(recovery)?;
             Some((Way::of(&app.config, call, target(call).as_ref(), token), call.clone()))
         });
         match found.await? {
