@@ -15,8 +15,8 @@ impl Call {
     /// How long a call may be without evidence before it is polled; `None`: it is not polled.
     fn watched_after(&self, out: &Out<'_>) -> Option<Millis> {
         let (call, recovery) = (out.config.watch_call, out.config.watch_recovery);
-        let recovering = self.has_open_recovery() || !self.covered.is_empty();
-        let after = if recovering {
+        let is_missing_somebody = self.has_open_recovery() || self.diagnosis().has_absence();
+        let after = if is_missing_somebody {
             recovery
         } else if (self.closed || self.is_without_callbacks() || self.poll.is_uncertain)
             && recovery > Millis(0)

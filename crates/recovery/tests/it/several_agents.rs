@@ -87,6 +87,23 @@ fn a_refresh_beside_a_colleague_rejoins_in_place_without_an_announcement() {
     }
 }
 
+#[test]
+fn a_call_whose_agent_is_back_beside_a_colleague_is_watched_like_any_other() {
+    let mut desk = together();
+    let config = config();
+    desk.page_goes(ADA);
+    let due = |desk: &Desk| desk.watch[&conference(1)] - desk.now;
+    assert_eq!(due(&desk), config.watch_recovery, "while the agent is away");
+    desk.page_returns(ADA, 2);
+    desk.rejoins_in_place(ADA, ADA_LEG, NEXT_LEG, 2);
+    desk.take_actions();
+    // A timer that is set stays: when it is due, the call is polled only if nothing was heard for long enough.
+    desk.now = desk.watch[&conference(1)];
+    desk.handle(Event::Timer { conference: conference(1), timer: Timer::Watchdog });
+    assert_eq!(desk.take_actions(), []);
+    assert!(due(&desk) > config.watch_recovery, "{:?}", due(&desk));
+}
+
 /// Ada hands over to Bo and closes the browser. Bo takes the call and is lost before their page has registered; the registration
 /// arrives later.
 #[test]
