@@ -114,6 +114,54 @@ impl Timer {
     ];
 }
 
+/// How an agent was lost, in the timeline. The departures are those of `docs/departures.md`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Loss {
+    /// The leg was gone without a mark.
+    NoMark,
+    /// The page was gone before, and its leg has followed.
+    LegFollowedPage,
+    /// A newer page of the agent proved the leg dead.
+    ProvedDead,
+    /// The conference ended under the customer with the leg.
+    EndedConference,
+    /// The colleague left who had the customer, or seemed to have them.
+    ColleagueLeft,
+    /// The agent's transfer was refused, or no agent took it.
+    NoTransfer,
+}
+
+/// Why the customer is sent to the queue, in the timeline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RequeueCause {
+    /// The agent is back, and their leg is gone.
+    AgentBack,
+    /// The wait for the agent is over, and nothing has shown them back.
+    AgentNotBack,
+    /// The agent was back, and has not taken the customer from the queue in time.
+    NotTaken,
+    /// The customer has lost their agents too often lately for another wait.
+    LostTooOften,
+    /// The conference has ended under the customer.
+    ConferenceEnded,
+    /// Twilio refused to send the customer to the agent.
+    Refused,
+    /// An agent whom Twilio showed with the customer has left since.
+    AgentFoundHasLeft,
+    /// The reconnect task for the agent was cancelled.
+    TaskCancelled,
+    /// Twilio's request for the waiting music was lost: the customer waited without it.
+    NoMusic,
+    /// The queue has let the customer go.
+    QueueLetGo,
+    /// A request that this call does not know has sent the customer to the queue.
+    SentBefore,
+    /// A poll found the customer alone after the recovery had been given up.
+    FoundAlone,
+}
+
 /// A line of a call's timeline, without personal data.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "what", rename_all = "kebab-case")]
@@ -131,7 +179,11 @@ pub enum Note {
     /// The agent's desktop could not join the same conference again.
     NotInPlace,
     /// The agent's leg is gone, not on purpose as far as the server knows.
-    AgentLost,
+    AgentLost {
+        /// The departure; `None` in what earlier versions stored.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<Loss>,
+    },
     /// The agent left on purpose.
     AgentLeft,
     /// The conference has ended under the customer, whose call goes on.
@@ -140,12 +192,15 @@ pub enum Note {
     HoldingTheLine,
     /// The agent's desktop is back.
     AgentBack,
-    /// The agent was not back in time.
+    /// The agent was not back in time, or was back and has not taken the customer from the queue.
     AgentNotBack,
-    /// The customer is sent to the queue, for the same agent or for any.
+    /// The customer is sent to the queue, for the same agent or for any. Noted again each time that they are sent again.
     Requeueing {
         /// True if it is for the lost agent.
         same_agent: bool,
+        /// Why; `None` in what earlier versions stored.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        because: Option<RequeueCause>,
     },
     /// The customer is in the queue.
     Queued,

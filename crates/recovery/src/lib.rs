@@ -42,7 +42,7 @@ pub use config::{Changes, Config, CustomerHold, KEPT_UNDECIDED, Policies};
 pub use decisions::Decisions;
 pub use diagnosis::{DEPARTURES, Departure, Lacks, MISSED, MissedRow, Row};
 pub use early::{EarlyMark, EarlyMarkKey};
-pub use effect::{Effect, Note, Timer};
+pub use effect::{Effect, Loss, Note, RequeueCause, Timer};
 pub use event::{ConferenceEvent, ConferenceEventKind, Event, LeaveReason, LookUpAnswer, Outcome};
 pub use facts::{
     Agent, Asking, Evidence, Facts, Mark, Marks, Origin, Owners, Ownership, Pages, Participant,

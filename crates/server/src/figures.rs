@@ -225,7 +225,7 @@ pub(crate) fn noted(at: Millis, lost_at: Option<Millis>, note: &Note) {
         Note::PageGone => "page-gone",
         Note::JoiningInPlace => phase("joining-in-place", at, lost_at),
         Note::NotInPlace => "not-in-place",
-        Note::AgentLost => "agent-lost",
+        Note::AgentLost { .. } => "agent-lost",
         Note::AgentLeft => "agent-left",
         Note::ConferenceLost => "conference-lost",
         Note::HoldingTheLine => phase("holding-the-line", at, lost_at),

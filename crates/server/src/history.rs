@@ -191,8 +191,8 @@ impl Recovered {
         let meanwhile = || lines.iter().filter(|(when, _)| (lost_at..=at).contains(when));
         let mut rung = meanwhile().filter_map(|(_, note)| match note {
             Note::JoiningInPlace => Some(Rung::InPlace),
-            Note::Requeueing { same_agent: true } => Some(Rung::SameAgent),
-            Note::Requeueing { same_agent: false } => Some(Rung::NextAgent),
+            Note::Requeueing { same_agent: true, .. } => Some(Rung::SameAgent),
+            Note::Requeueing { same_agent: false, .. } => Some(Rung::NextAgent),
             _ => None,
         });
         let rung = match about.is_covered {

@@ -2,7 +2,7 @@
 
 use super::{Call, Out};
 use crate::absence::{Absence, Ending, Phase, Recovery};
-use crate::{Note, Timer};
+use crate::{Loss, Note, Timer};
 use rejoin_protocol::{CallSid, Millis, RecoveryId};
 use std::collections::BTreeSet;
 
@@ -74,8 +74,8 @@ impl Call {
     }
 
     /// The agent is lost, unless a mark arrives within the grace period.
-    pub(super) fn lose(&mut self, out: &mut Out<'_>, leg: &CallSid) {
-        self.note(out, Note::AgentLost);
+    pub(super) fn lose(&mut self, out: &mut Out<'_>, leg: &CallSid, by: Loss) {
+        self.note(out, Note::AgentLost { by: Some(by) });
         self.begin(out, leg, Phase::Grace);
         self.set_timer(out, Timer::Grace, out.now + out.config.grace);
         self.read_task_for_mark(out);

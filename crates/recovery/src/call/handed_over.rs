@@ -3,7 +3,7 @@
 use super::{Call, Out};
 use crate::absence::{Absent, Ending, Phase};
 use crate::facts::Observation;
-use crate::{LeaveReason, Logged, LoggedWhat, Note, PollAnswer, TaskState, Timer};
+use crate::{LeaveReason, Logged, LoggedWhat, Loss, Note, PollAnswer, TaskState, Timer};
 use rejoin_protocol::{CallSid, Millis, ReservationSid};
 
 impl Call {
@@ -156,9 +156,9 @@ impl Call {
         self.refuse_mark_in_task(out.now);
         self.unmark(reservation);
         if out.now < heard + out.config.grace {
-            return self.lose(out, leg); // the agent may have left just now, and a mark may be on its way
+            return self.lose(out, leg, Loss::NoTransfer); // the agent may have left just now, and a mark may be on its way
         }
-        self.note(out, Note::AgentLost);
+        self.note(out, Note::AgentLost { by: Some(Loss::NoTransfer) });
         self.begin(out, leg, Phase::Grace);
         self.hold_the_line(out);
     }

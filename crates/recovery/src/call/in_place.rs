@@ -3,7 +3,7 @@
 use super::{Call, Out};
 use crate::absence::{Ending, Phase};
 use crate::facts::Agent;
-use crate::{Note, Timer};
+use crate::{Loss, Note, Timer};
 use rejoin_protocol::CallSid;
 
 impl Call {
@@ -71,7 +71,7 @@ impl Call {
             }
             return;
         }
-        self.note(out, Note::AgentLost);
+        self.note(out, Note::AgentLost { by: Some(Loss::LegFollowedPage) });
         self.hold_the_line(out);
     }
 

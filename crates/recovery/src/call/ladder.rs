@@ -4,7 +4,7 @@
 use super::{Call, Out};
 use crate::absence::{AHEAD, Ending, HoldingTheLine, Phase, Recovery};
 use crate::plan::{LATER, SOON};
-use crate::{Action, Note, Timer};
+use crate::{Action, Note, RequeueCause, Timer};
 use rejoin_protocol::api::{Failure, RECONNECTS_WITHIN};
 use rejoin_protocol::{CallSid, Millis, RecoveryId, TaskSid};
 
@@ -130,7 +130,7 @@ impl Call {
             return self.requeue_as_decided(out);
         }
         self.note(out, Note::AgentNotBack);
-        self.requeue(out, None, out.now + out.config.queue_within);
+        self.requeue(out, None, out.now + out.config.queue_within, RequeueCause::AgentNotBack);
     }
 
     /// Prolongs the wait for the agent, because no server ran to which the agent's page could have said hello. True if the wait
@@ -168,8 +168,10 @@ impl Call {
         let Some(recovery) = &self.recovery else { return };
         match &recovery.phase {
             Phase::Requeueing(trip) | Phase::Queued(trip) if trip.target.is_some() => {
+                let is_back = recovery.absence.back;
+                let cause = if is_back { RequeueCause::NotTaken } else { RequeueCause::AgentNotBack };
                 self.note(out, Note::AgentNotBack);
-                self.requeue(out, None, out.now + out.config.queue_within);
+                self.requeue(out, None, out.now + out.config.queue_within, cause);
             }
             Phase::Requeueing(_) | Phase::Queued(_) => {
                 if recovery.absence.deadline + AHEAD < out.now {

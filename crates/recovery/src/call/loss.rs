@@ -4,7 +4,7 @@ use super::{Call, Out};
 use crate::absence::{Ending, Phase, Recovery};
 use crate::diagnosis::{Departure, Lacks};
 use crate::facts::{Evidence, Observation};
-use crate::{LeaveReason, Note, Timer};
+use crate::{LeaveReason, Loss, Note, Timer};
 use rejoin_protocol::CallSid;
 
 impl Call {
@@ -40,7 +40,7 @@ impl Call {
             Departure::EndedConference => {
                 self.refuse_mark_of(leg);
                 self.covered.remove(leg);
-                self.lose(out, leg);
+                self.lose(out, leg, Loss::EndedConference);
                 self.settle(leg);
             }
             Departure::Absent => self.absent_leg_gone(out, leg),
@@ -56,12 +56,12 @@ impl Call {
             }
             Departure::Attended => self.settle_as_covered(out, leg, true),
             Departure::ProvedDead => {
-                self.lose(out, leg);
+                self.lose(out, leg, Loss::ProvedDead);
                 self.settle(leg);
                 self.hold_the_line(out);
             }
             Departure::Lost => {
-                self.lose(out, leg);
+                self.lose(out, leg, Loss::NoMark);
                 self.settle(leg);
             }
         }
@@ -95,7 +95,7 @@ impl Call {
         self.settle(leg);
         if let Some((missed, row)) = self.diagnosis().missed_after(leg) {
             self.covered.remove(&missed);
-            self.lose(out, &missed);
+            self.lose(out, &missed, Loss::ColleagueLeft);
             if row.is_dead {
                 self.hold_the_line(out);
             }

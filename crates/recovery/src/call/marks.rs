@@ -3,7 +3,7 @@
 use super::{Call, Out};
 use crate::absence::{Absence, Ending, Phase};
 use crate::facts::{Agent, Said, is_transfer};
-use crate::{EarlyMark, PollAnswer, TaskState, Timer};
+use crate::{EarlyMark, Loss, PollAnswer, TaskState, Timer};
 use rejoin_protocol::api::{DeliveryId, GracefulMark, GracefulReason, Registration, is_plausible_epoch};
 use rejoin_protocol::attributes::LEFT;
 use rejoin_protocol::{CallSid, Millis, ReservationSid, WorkerSid};
@@ -199,7 +199,7 @@ impl Call {
             && self.decisions.covered_at(&later).is_some()
         {
             self.covered.remove(&later);
-            return self.lose(out, &later); // whose recovery did not begin, because this one was open
+            return self.lose(out, &later, Loss::ColleagueLeft); // whose recovery did not begin, because this one was open
         }
         self.set_timer(out, Timer::LeftAlone, out.now + out.config.orphan_after);
     }

@@ -5,7 +5,7 @@ use super::{Call, Out};
 use crate::absence::{Ending, Phase};
 use crate::facts::{Agent, Observation};
 use crate::plan::{OVERDUE, SOON};
-use crate::{Action, LeaveReason, Note, PollAnswer, Reconnect, ReconnectState, Timer};
+use crate::{Action, LeaveReason, Note, PollAnswer, Reconnect, ReconnectState, RequeueCause, Timer};
 use rejoin_protocol::{CallSid, Millis, WorkerSid};
 
 /// How long an answer may take before the poll is repeated.
@@ -253,6 +253,6 @@ impl Call {
         if !gave_up || !self.diagnosis().is_customer_alone() || seen.on_line == Some(false) {
             return;
         }
-        self.requeue(out, None, out.now + out.config.queue_within);
+        self.requeue(out, None, out.now + out.config.queue_within, RequeueCause::FoundAlone);
     }
 }

@@ -5,7 +5,7 @@ use crate::absence::{Ending, HoldingTheLine, Phase, Recovery, Trip};
 use crate::event::End;
 use crate::facts::{Agent, Participant};
 use crate::plan::SOON;
-use crate::{Action, Check, Note, Outcome, PollAnswer, Timer, UnreportedAgent};
+use crate::{Action, Check, Note, Outcome, PollAnswer, RequeueCause, Timer, UnreportedAgent};
 use rejoin_protocol::api::Failure;
 use rejoin_protocol::{CallSid, Millis, RecoveryId, TaskSid, WorkerSid};
 use std::collections::BTreeSet;
@@ -23,30 +23,44 @@ impl Call {
     /// Requeues the customer for the lost agent, or for any agent if the lost one was lost too often.
     pub(super) fn requeue_as_decided(&mut self, out: &mut Out<'_>) {
         if self.is_lost_too_often() {
-            return self.requeue(out, None, out.now + out.config.queue_within);
+            let cause = RequeueCause::LostTooOften;
+            return self.requeue(out, None, out.now + out.config.queue_within, cause);
         }
         let worker = self.recovery.as_ref().map(|recovery| recovery.absence.agent.worker.clone());
-        self.requeue(out, worker.as_ref(), out.now + out.config.rejoin_within);
+        self.requeue(out, worker.as_ref(), out.now + out.config.rejoin_within, RequeueCause::AgentBack);
     }
 
-    pub(super) fn requeue(&mut self, out: &mut Out<'_>, target: Option<&WorkerSid>, deadline: Millis) {
+    /// Sends the customer to the queue, for this target (`None`: any agent), where they are to have an agent by this deadline.
+    pub(super) fn requeue(
+        &mut self,
+        out: &mut Out<'_>,
+        target: Option<&WorkerSid>,
+        deadline: Millis,
+        cause: RequeueCause,
+    ) {
         let Some(recovery) = self.recovery.as_ref().filter(|_| self.facts.roster.customer.is_some()) else {
             return;
         };
         let resent = self.requests.times_sent(&recovery.absence.id, target);
         let trip = recovery.next_trip(target.cloned(), resent);
-        self.goes_to_queue(out, trip, deadline);
+        self.goes_to_queue(out, trip, deadline, cause);
     }
 
     /// Notes that the customer is on the way into the queue.
-    pub(super) fn goes_to_queue(&mut self, out: &mut Out<'_>, trip: Trip, deadline: Millis) {
+    pub(super) fn goes_to_queue(
+        &mut self,
+        out: &mut Out<'_>,
+        trip: Trip,
+        deadline: Millis,
+        cause: RequeueCause,
+    ) {
         let Some(recovery) = &mut self.recovery else { return };
         let same_agent = trip.target.is_some();
         recovery.phase = Phase::Requeueing(trip);
         recovery.words_at = recovery.words_at.filter(|began| *began + HEARD_AFTER > out.now);
         recovery.absence.deadline = deadline;
         self.clear_timer(out, Timer::Ping);
-        self.note(out, Note::Requeueing { same_agent });
+        self.note(out, Note::Requeueing { same_agent, because: Some(cause) });
         self.set_timer(out, Timer::Rejoin, deadline);
         self.push(out);
     }
@@ -95,7 +109,7 @@ impl Call {
     /// Twilio refused to send the customer to the queue, for the agent or for any.
     fn requeue_refused(&mut self, out: &mut Out<'_>, target: Option<&WorkerSid>) {
         if target.is_some() {
-            self.requeue(out, None, out.now + out.config.queue_within);
+            self.requeue(out, None, out.now + out.config.queue_within, RequeueCause::Refused);
         } else {
             self.end_recovery(out, &Ending::Failed { reason: Failure::NotRequeued });
         }
@@ -108,7 +122,7 @@ impl Call {
         let Some(recovery) = self.recovery.as_mut() else { return };
         if left {
             let deadline = recovery.absence.deadline;
-            return self.requeue(out, target, deadline);
+            return self.requeue(out, target, deadline, RequeueCause::AgentFoundHasLeft);
         }
         self.cancel_requeue();
         self.facts.roster.assume_joined(&met.leg);
@@ -155,7 +169,7 @@ impl Call {
         if sent_at.until(out.now).0 < pause {
             return true; // after the pause
         }
-        self.requeue(out, None, out.now + out.config.queue_within);
+        self.requeue(out, None, out.now + out.config.queue_within, RequeueCause::NoMusic);
         true
     }
 
@@ -237,7 +251,7 @@ impl Call {
             Phase::Requeueing(Trip { target: None, resent, by_document: true, ..before.clone() });
         if had_target {
             self.wait_until(out, Timer::Rejoin, out.now + out.config.queue_within);
-            self.note(out, Note::Requeueing { same_agent: false });
+            self.note(out, Note::Requeueing { same_agent: false, because: Some(RequeueCause::QueueLetGo) });
         }
         self.push(out);
     }
@@ -303,7 +317,7 @@ impl Call {
     pub(super) fn in_queue_unasked(&mut self, out: &mut Out<'_>, target: Option<&WorkerSid>, within: Millis) {
         let Some(trip) = self.recovery.as_ref().map(|it| it.next_trip(target.cloned(), 0)) else { return };
         let trip = Trip { music: true, ..trip };
-        self.goes_to_queue(out, trip.clone(), out.now + within);
+        self.goes_to_queue(out, trip.clone(), out.now + within, RequeueCause::SentBefore);
         if let Some(recovery) = &mut self.recovery {
             recovery.phase = Phase::Queued(trip);
         }
@@ -362,7 +376,8 @@ impl Call {
     pub(super) fn reconnect_canceled(&mut self, out: &mut Out<'_>, target: Option<&WorkerSid>) {
         if target.is_some() {
             self.note(out, Note::AgentNotBack);
-            return self.requeue(out, None, out.now + out.config.queue_within);
+            let cause = RequeueCause::TaskCancelled;
+            return self.requeue(out, None, out.now + out.config.queue_within, cause);
         }
         // No agent will take the customer.
         let (Some(recovery), Some(customer)) = (&self.recovery, self.facts.roster.customer.clone()) else {

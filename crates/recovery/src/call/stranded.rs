@@ -3,7 +3,7 @@
 
 use super::{Call, Out};
 use crate::absence::{Ending, Phase, Recovery, Trip};
-use crate::{Note, Timer};
+use crate::{Note, RequeueCause, Timer};
 
 impl Call {
     /// Begins the second rung without a conference, in which no announcement is possible.
@@ -47,13 +47,18 @@ impl Call {
         (recovery.announced, recovery.words_at) = (true, None); // the document announces it
         if recovery.too_often {
             let trip = Trip { by_document: true, ..recovery.next_trip(None, 0) };
-            return self.goes_to_queue(out, trip, out.now + out.config.queue_within);
+            return self.goes_to_queue(
+                out,
+                trip,
+                out.now + out.config.queue_within,
+                RequeueCause::ConferenceEnded,
+            );
         }
         let worker = recovery.absence.agent.worker.clone();
         recovery.absence.back |= is_back;
         let within = if recovery.absence.back { out.config.rejoin_within } else { out.config.ping_ttl };
         let trip = Trip { by_document: true, ..recovery.next_trip(Some(worker), 0) };
-        self.goes_to_queue(out, trip, out.now + within);
+        self.goes_to_queue(out, trip, out.now + within, RequeueCause::ConferenceEnded);
     }
 
     /// The agent is back while the customer waits in the queue already: gives the agent more time.

@@ -8,7 +8,9 @@ const HEAD: &str = "\
 
 What kind of departure it was when an agent's leg is gone. The table is drawn from `crates/recovery/src/diagnosis/departure.rs`
 (`REJOIN_WRITE_DOCS=1 cargo test -p rejoin-recovery --test it departures`) and read from top to bottom: the first row that holds
-decides. Whenever more becomes known of the call, the legs that are undecided are judged again.
+decides. Whenever more becomes known of the call, the legs that are undecided are judged again; so is a settled leg, if the conference
+turns out to have ended with it, or if only a dead leg is left. A case is in [cases.md](cases.md), a story in `crates/world/tests/stories`.
+[`rejoin explain`](runbook.md#why-a-customer-was-requeued) says which loss it was for one call.
 
 ";
 
@@ -85,4 +87,43 @@ fn each_row_names_a_story_or_a_case_that_exists() {
         };
         assert!(exists, "{taught_by}");
     }
+}
+
+/// The runbook explains each way to lose an agent and each cause of a requeue.
+#[test]
+fn the_runbook_explains_losses_and_causes() {
+    use rejoin_recovery::{Loss, RequeueCause};
+    use serde_json::to_value;
+    let losses = [
+        Loss::NoMark,
+        Loss::LegFollowedPage,
+        Loss::ProvedDead,
+        Loss::EndedConference,
+        Loss::ColleagueLeft,
+        Loss::NoTransfer,
+    ];
+    let causes = [
+        RequeueCause::AgentBack,
+        RequeueCause::AgentNotBack,
+        RequeueCause::NotTaken,
+        RequeueCause::LostTooOften,
+        RequeueCause::ConferenceEnded,
+        RequeueCause::Refused,
+        RequeueCause::AgentFoundHasLeft,
+        RequeueCause::TaskCancelled,
+        RequeueCause::NoMusic,
+        RequeueCause::QueueLetGo,
+        RequeueCause::SentBefore,
+        RequeueCause::FoundAlone,
+    ];
+    let names = losses.iter().map(to_value).chain(causes.iter().map(to_value));
+    let names: Vec<String> = names.filter_map(|name| Some(name.ok()?.as_str()?.to_owned())).collect();
+    let runbook = std::fs::read_to_string(root().join("docs/runbook.md")).unwrap();
+    let from = runbook.find("Why a customer was requeued").unwrap();
+    let rows = runbook[from..].lines().skip(1).take_while(|line| !line.starts_with('#'));
+    let explained: Vec<_> = rows
+        .filter_map(|row| row.strip_prefix("| `")?.split('`').next())
+        .filter(|name| !["by", "because"].contains(name))
+        .collect();
+    assert_eq!(explained, names);
 }

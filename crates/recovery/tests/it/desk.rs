@@ -8,8 +8,8 @@ use rejoin_protocol::{
 };
 use rejoin_recovery::cells::{Cell, cells};
 use rejoin_recovery::{
-    Action, ConferenceEvent, ConferenceEventKind, Config, CustomerHold, Effect, Event, LeaveReason, Machine,
-    Outcome, ParticipantFlags, PollAnswer, Right, Timer,
+    Action, ConferenceEvent, ConferenceEventKind, Config, CustomerHold, Effect, Event, LeaveReason, Loss,
+    Machine, Note, Outcome, ParticipantFlags, PollAnswer, RequeueCause, Right, Timer,
 };
 use std::collections::BTreeMap;
 
@@ -473,6 +473,24 @@ impl Desk {
 
     pub fn take_actions(&mut self) -> Vec<Action> {
         std::mem::take(&mut self.actions)
+    }
+
+    /// Why the customer was sent to the queue, each time.
+    pub fn causes(&self) -> Vec<RequeueCause> {
+        let because = |effect: &Effect| match effect {
+            Effect::Note { note: Note::Requeueing { because, .. }, .. } => *because,
+            _ => None,
+        };
+        self.effects.iter().filter_map(because).collect()
+    }
+
+    /// How agents were lost, each time that a leg was gone.
+    pub fn losses(&self) -> Vec<Loss> {
+        let by = |effect: &Effect| match effect {
+            Effect::Note { note: Note::AgentLost { by }, .. } => *by,
+            _ => None,
+        };
+        self.effects.iter().filter_map(by).collect()
     }
 
     pub fn stage(&self) -> Option<Stage> {

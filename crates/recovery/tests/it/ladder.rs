@@ -4,7 +4,7 @@
 use crate::desk::*;
 use rejoin_protocol::Millis;
 use rejoin_protocol::api::{Failure, Stage};
-use rejoin_recovery::{Action, LeaveReason, Outcome, Timer};
+use rejoin_recovery::{Action, LeaveReason, Loss, Outcome, RequeueCause, Timer};
 
 fn requeues(actions: &[Action]) -> Vec<&Action> {
     actions.iter().filter(|action| matches!(action, Action::Requeue { .. })).collect()
@@ -25,6 +25,7 @@ fn a_leg_lost_late_in_an_absence_does_not_prolong_the_wait() {
     assert_eq!(due(&desk, Timer::Ping), lost_at + Millis::seconds(15), "the wait began with the goodbye");
     let asked = desk.finish_all();
     assert!(!asked.contains(&hold(false, false)), "the customer was told already: {asked:?}");
+    assert_eq!(desk.losses(), [Loss::LegFollowedPage]);
     desk.fire(1, Timer::Ping);
     assert_eq!(requeues(&desk.finish_all()), [&requeue(None)]);
 }
@@ -49,6 +50,7 @@ fn a_hello_after_a_requeue_for_any_agent_causes_no_other_requeue() {
     let mut desk = Desk::holding();
     desk.fire(1, Timer::Ping);
     assert_eq!(requeues(&desk.finish_all()), [&requeue(None)]);
+    assert_eq!(desk.causes(), [RequeueCause::AgentNotBack]);
     let until = due(&desk, Timer::Rejoin);
     desk.hello(2, true, false);
     assert!(desk.finish_all().is_empty());

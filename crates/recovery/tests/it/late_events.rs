@@ -4,8 +4,8 @@ use crate::desk::*;
 use rejoin_protocol::api::{DeliveryId, GracefulReason, Stage};
 use rejoin_protocol::{Millis, ReservationSid, TaskSid, WorkerSid, WorkflowSid};
 use rejoin_recovery::{
-    Action, ConferenceEventKind, Effect, LeaveReason, LookUpAnswer, Note, Outcome, ParticipantFlags,
-    PollAnswer, Timer,
+    Action, ConferenceEventKind, Effect, LeaveReason, LookUpAnswer, Loss, Note, Outcome, ParticipantFlags,
+    PollAnswer, RequeueCause, Timer,
 };
 
 fn learn() -> Action {
@@ -127,6 +127,8 @@ fn a_failed_requeue_falls_back_to_any_agent_and_then_fails() {
     desk.finish(requeue(Some(ADA)), failed());
     assert_eq!(desk.take_actions(), [requeue(None)]);
     assert_eq!(desk.stage(), Some(Stage::WaitingForOther));
+    assert_eq!(desk.causes(), [RequeueCause::AgentBack, RequeueCause::Refused]);
+    assert_eq!(desk.losses(), [Loss::NoMark]);
     desk.finish(requeue(None), failed());
     assert!(matches!(desk.stage(), Some(Stage::Failed { .. })));
 }
@@ -157,6 +159,7 @@ fn a_customer_whom_the_queue_lets_go_waits_for_any_agent_once() {
         "the dialog shows that any agent may take the customer"
     );
     assert!(desk.take_actions().is_empty(), "our document requeues the customer");
+    assert_eq!(desk.causes(), [RequeueCause::AgentBack, RequeueCause::QueueLetGo]);
     let at = desk.timers[&(conference(1), Timer::Rejoin)];
     assert_eq!(at, desk.now + Millis::seconds(600), "the wait for any agent is ten minutes");
     desk.now = desk.now + Millis::seconds(30);

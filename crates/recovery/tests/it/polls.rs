@@ -8,7 +8,7 @@ use rejoin_protocol::{Millis, ReservationSid, TaskSid, WorkerSid, WorkflowSid};
 use rejoin_recovery::{
     Action, Announcement, ConferenceEventKind, Config, CustomerHold, Effect, Event, Holder, LeaveReason,
     LookUpAnswer, Machine, Next, Note, Outcome, ParticipantFlags, PollAnswer, Reconnect, ReconnectState,
-    TaskState, Timer, UnreportedAgent,
+    RequeueCause, TaskState, Timer, UnreportedAgent,
 };
 
 impl Desk {
@@ -567,6 +567,7 @@ fn a_failed_requeue_is_resent_once_a_poll_finds_the_customer_alone() {
         panic!("a requeue that differs from the failed one")
     };
     assert_eq!(desk.stage(), Some(Stage::WaitingForOther));
+    assert_eq!(desk.causes()[1..], [RequeueCause::NotTaken, RequeueCause::FoundAlone]);
     for here in [&[CUSTOMER, 0x3d][..], &[]] {
         let mut desk = gave_up();
         desk.poll_shows(present(here));
@@ -610,6 +611,27 @@ fn a_canceled_reconnect_task_for_the_same_agent_goes_to_any_agent() {
     let mut desk = requeueing();
     desk.poll_shows(reconnect(Some(ADA), ReconnectState::Over));
     assert_eq!(desk.take_actions(), [requeue(None)]);
+    assert_eq!(desk.causes().last(), Some(&RequeueCause::TaskCancelled));
+}
+
+/// Twilio's only request for the waiting music was lost, so the customer waits for any agent without it.
+#[test]
+fn a_customer_who_waits_without_music_is_sent_to_the_queue_again_with_pauses_that_double() {
+    let mut desk = requeueing();
+    desk.fire(1, Timer::Rejoin);
+    desk.finish_all();
+    let mut sent_after = vec![];
+    let mut sent_at = desk.now;
+    for _ in 0..400 {
+        desk.poll_shows(reconnect(None, ReconnectState::Waits));
+        if desk.take_actions().iter().any(|it| matches!(it, Action::Requeue { target: None, .. })) {
+            sent_after.push((desk.now - sent_at).0 / 1000);
+            sent_at = desk.now;
+            assert_eq!(desk.causes().last(), Some(&RequeueCause::NoMusic));
+        }
+    }
+    assert_eq!(sent_after.len(), 6, "{sent_after:?}");
+    assert!(sent_after.windows(2).all(|pair| pair[0] < pair[1]), "{sent_after:?}");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use crate::desk::*;
 use rejoin_protocol::api::{GracefulReason, Stage};
 use rejoin_protocol::{Millis, RecoveryId, TaskSid, WorkerSid};
-use rejoin_recovery::{Action, LeaveReason, Timer};
+use rejoin_recovery::{Action, LeaveReason, RequeueCause, Timer};
 
 const BOS_LEG: u128 = 0xb1;
 
@@ -57,6 +57,7 @@ fn the_fourth_loss_within_five_minutes_sends_the_customer_to_any_agent() {
     assert!(requeues_for_any_agent(&desk), "{:?}", desk.actions);
     let view = last(&desk);
     assert_eq!((view.stage, view.too_often, view.remaining_ms), (Stage::WaitingForOther, true, None));
+    assert_eq!(desk.causes(), [RequeueCause::LostTooOften]);
 }
 
 #[test]

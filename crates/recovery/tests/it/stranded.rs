@@ -6,7 +6,7 @@ use rejoin_protocol::api::{GracefulReason, Stage};
 use rejoin_protocol::{Millis, ReservationSid, TaskSid, WorkerSid, WorkflowSid};
 use rejoin_recovery::{
     Action, ConferenceEventKind, Effect, Event, LeaveReason, LookUpAnswer, Next, Note, Outcome,
-    ParticipantFlags, PollAnswer, Reconnect, ReconnectState, Timer,
+    ParticipantFlags, PollAnswer, Reconnect, ReconnectState, RequeueCause, Timer,
 };
 use std::collections::BTreeMap;
 
@@ -815,6 +815,7 @@ fn a_restart_and_repeated_action_url_fetches_change_nothing() {
         .iter()
         .filter(|effect| matches!(effect, Effect::Note { note: Note::Requeueing { .. }, .. }));
     assert_eq!(requeueing.count(), 1);
+    assert_eq!(desk.causes(), [RequeueCause::ConferenceEnded]);
     desk.callback(1, ConferenceEventKind::AnnouncementEnd);
     assert!(desk.take_actions().is_empty());
 }

@@ -216,11 +216,17 @@ impl<'a> Drawing<'a> {
                 text: format!("The recovery ended after {}: {outcome}.", seconds(*after)),
                 is_good: outcome != "failed",
             }),
-            Note::AgentLost | Note::PageGone | Note::PageSilent | Note::ConferenceLost => Some(Verdict {
-                text: if is_open { "The recovery goes on." } else { "The story has no end of the recovery." }
+            Note::AgentLost { .. } | Note::PageGone | Note::PageSilent | Note::ConferenceLost => {
+                Some(Verdict {
+                    text: if is_open {
+                        "The recovery goes on."
+                    } else {
+                        "The story has no end of the recovery."
+                    }
                     .into(),
-                is_good: is_open,
-            }),
+                    is_good: is_open,
+                })
+            }
             _ => None,
         })
     }

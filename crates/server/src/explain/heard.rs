@@ -167,7 +167,7 @@ impl<'a> Ear<'a> {
         self.passes(at);
         match &line.note {
             Note::Connected | Note::PageAnswered => self.talks(at),
-            Note::PageGone | Note::PageSilent | Note::AgentLost | Note::ConferenceLost => {
+            Note::PageGone | Note::PageSilent | Note::AgentLost { .. } | Note::ConferenceLost => {
                 self.has_agent = false;
                 if matches!(self.now(), Sound::Agent(_) | Sound::Untold) {
                     self.hears(at, Sound::Nothing);
@@ -242,7 +242,7 @@ mod tests {
         ];
         let lines = [
             (0, Note::Connected),
-            (10, Note::AgentLost),
+            (10, Note::AgentLost { by: None }),
             (3_000, Note::Ended { outcome: "rejoined".into(), after: Millis(2_990) }),
             (9_000, Note::CallEnded),
         ];

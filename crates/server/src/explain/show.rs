@@ -204,6 +204,7 @@ pub(crate) fn time(at: Millis) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rejoin_recovery::Loss;
 
     #[test]
     fn times_are_shown_in_utc() {
@@ -214,7 +215,8 @@ mod tests {
 
     #[test]
     fn notes_are_shown_in_words() {
-        assert_eq!(words(&Note::AgentLost), "agent-lost");
+        assert_eq!(words(&Note::AgentLost { by: None }), "agent-lost");
+        assert_eq!(words(&Note::AgentLost { by: Some(Loss::NoMark) }), "agent-lost  by: no-mark");
         let ended = Note::Ended { outcome: "rejoined".into(), after: Millis(5) };
         assert_eq!(words(&ended), "ended  after: 5  outcome: rejoined");
     }

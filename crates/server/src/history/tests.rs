@@ -91,14 +91,14 @@ fn rung_and_first_sound_are_those_between_loss_and_end() {
     let lines = [
         // An earlier recovery of the same call.
         line(1_000, Note::HoldingTheLine),
-        line(1_500, Note::Requeueing { same_agent: false }),
-        line(11_000, Note::AgentLost),
+        line(1_500, Note::Requeueing { same_agent: false, because: None }),
+        line(11_000, Note::AgentLost { by: None }),
         line(11_700, Note::HoldingTheLine),
         line(12_000, Note::JoiningInPlace),
-        line(14_000, Note::Requeueing { same_agent: true }),
+        line(14_000, Note::Requeueing { same_agent: true, because: None }),
         line(14_500, Note::Queued),
         // And a later one.
-        line(21_000, Note::Requeueing { same_agent: false }),
+        line(21_000, Note::Requeueing { same_agent: false, because: None }),
     ];
     let about = serde_json::to_string(&about).expect("JSON");
     let found = Recovered::of(Millis(20_000), ended, Some(&about), &lines, &[]).expect("it is readable");

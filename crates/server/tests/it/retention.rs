@@ -284,7 +284,7 @@ async fn silent_pages_are_counted_before_and_after_their_lines_are_deleted(datab
         (first, Note::PageSilent),
         (first, Note::PageSilent),
         (first, Note::PageAnswered),
-        (first, Note::AgentLost),
+        (first, Note::AgentLost { by: None }),
         (second, Note::PageSilent),
     ];
     write(&store, |changes| {

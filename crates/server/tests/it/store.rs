@@ -190,7 +190,7 @@ async fn a_timeline_has_the_lines_from_before_the_customer_was_known(database: &
     let line =
         |at, conference, note| Line { at: Millis(at), conference: ConferenceSid::numbered(conference), note };
     write(&store, |changes| {
-        changes.add_line(None, line(1, 1, Note::AgentLost));
+        changes.add_line(None, line(1, 1, Note::AgentLost { by: None }));
         changes.add_line(None, line(2, 2, Note::AgentLeft));
         changes.add_line(Some(customer()), line(3, 1, Note::Connected));
         changes.add_line(Some(customer()), line(4, 3, Note::Connected));

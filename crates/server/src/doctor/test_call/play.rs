@@ -558,8 +558,9 @@ impl<'a> Play<'a> {
         let (asked, begun) = (now(), Instant::now());
         let ended = account::end_call(self.client, &end).await;
         ended.map_err(|error| self.stopped(CHECK, "end the agent's phone", error.into()))?;
-        let lost =
-            self.noted(&talk.conference, TOLD, |note| matches!(note, Note::AgentLost | Note::ConferenceLost));
+        let lost = self.noted(&talk.conference, TOLD, |note| {
+            matches!(note, Note::AgentLost { .. } | Note::ConferenceLost)
+        });
         let lost = lost
             .await
             .map_err(|stop| self.stopped(CHECK, "wait until the server knows of the loss", stop))?;
@@ -613,7 +614,11 @@ impl<'a> Play<'a> {
         const TELLS: [&str; 2] = ["telling the customer on hold", "announcing"];
         let told = self.wait(TOLD, async || {
             let Some(story) = self.story(&talk.conference).await? else { return Ok(None) };
-            let lost = story.lines.iter().find(|line| line.note == Note::AgentLost).map(|line| line.at);
+            let lost = story
+                .lines
+                .iter()
+                .find(|line| matches!(line.note, Note::AgentLost { .. }))
+                .map(|line| line.at);
             let is_told = |entry: &Entry| match entry {
                 Entry::Asked { action, status, .. } => {
                     TELLS.contains(&action.as_str()) && status.is_some_and(|status| status < 300)
@@ -694,7 +699,7 @@ impl<'a> Play<'a> {
             .await;
         let note = note.ok().flatten();
         match note {
-            Some((_, Note::Requeueing { same_agent: false })) => self.add(Finding::warning(
+            Some((_, Note::Requeueing { same_agent: false, .. })) => self.add(Finding::warning(
                 CHECK,
                 format!("the customer was offered to the agent again after {after}, as to any agent"),
                 "the server did not learn that the ping was accepted: without a page of the agent it depends on Event Streams, and customers \

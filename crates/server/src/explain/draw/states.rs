@@ -54,7 +54,8 @@ impl Drawing<'_> {
         let mut states = vec![];
         let mut here: Option<Millis> = None;
         let mut lines = self.story.lines.iter().peekable();
-        let is_loss = |line: &Line| matches!(line.note, Note::AgentLost | Note::PageGone | Note::PageSilent);
+        let is_loss =
+            |line: &Line| matches!(line.note, Note::AgentLost { .. } | Note::PageGone | Note::PageSilent);
         let mut last = None;
         let mut changes: Vec<(Millis, bool)> = vec![];
         for found in &self.story.entries {
