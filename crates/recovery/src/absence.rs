@@ -91,6 +91,9 @@ pub struct Recovery {
     /// The state of the hold that the lost agent had put the customer on.
     #[serde(default)]
     pub agent_hold: AgentHold,
+    /// Set when the customer is sent to the queue for any agent because the wait is over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_back: Option<NotBack>,
     /// How often the queue has not kept the customer.
     #[serde(default)]
     pub let_go: u32,
@@ -107,6 +110,17 @@ pub struct Ping {
     pub task: Option<TaskSid>,
     /// True once the agent has accepted the ping, as far as is known.
     pub is_accepted: bool,
+}
+
+/// The customer was sent to the queue for any agent, because the agent was not back in time. The recovery may be over when the agent
+/// is back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NotBack {
+    /// When the customer was sent there (point in time).
+    pub at: Millis,
+    /// True once it was noted that the agent was back shortly afterwards.
+    #[serde(default)]
+    pub is_back_noted: bool,
 }
 
 /// The customer waits in the conference. The announcement was requested.
@@ -341,6 +355,7 @@ impl Recovery {
             words_at: None,
             ping: Ping::default(),
             agent_hold: AgentHold::default(),
+            not_back: None,
             let_go: 0,
             let_go_token: None,
         }

@@ -7,7 +7,7 @@
 //! 1. Foundations: `out` (effects), `queries` (facts that several modules need), `inquiries` (queries to Twilio).
 //! 2. Actions for one leg or one customer: `holders`, `third_parties`, `coach`, `agent_hold`, `announcements`, `removals`,
 //!    `exit_flag`, `activity`.
-//! 3. The course of an absence: `silence`, `begin`, `end`, `marks`, `covered`, `queue`, `stranded`, `ladder`, `in_place`, `transfer`, `loss`,
+//! 3. The course of an absence: `silence`, `back_late`, `begin`, `end`, `marks`, `covered`, `queue`, `stranded`, `ladder`, `in_place`, `transfer`, `loss`,
 //!    `closing`.
 //! 4. Incoming facts: `unclaimed_leg`, `pages`, `customer`, `registrations`, `callbacks`, `look_up`, `handed_over`,
 //!    `action_url`, `polls`, `restored`, `task_events`.
@@ -18,6 +18,7 @@ mod action_url;
 mod activity;
 mod agent_hold;
 mod announcements;
+mod back_late;
 mod begin;
 mod callbacks;
 mod closing;
@@ -54,6 +55,7 @@ mod wants;
 
 pub use action_url::Next;
 pub use activity::Lent;
+pub use back_late::BACK_LATE_WITHIN;
 pub(crate) use out::Out;
 
 use crate::absence::{Covered, Recovery};

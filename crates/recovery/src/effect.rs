@@ -194,6 +194,12 @@ pub enum Note {
     AgentBack,
     /// The agent was not back in time, or was back and has not taken the customer from the queue.
     AgentNotBack,
+    /// The agent is back shortly after the customer was sent to the queue for any agent because the agent was not. At most once for
+    /// each recovery.
+    AgentBackLate {
+        /// Time since the customer was sent there.
+        after: Millis,
+    },
     /// The customer is sent to the queue, for the same agent or for any. Noted again each time that they are sent again.
     Requeueing {
         /// True if it is for the lost agent.

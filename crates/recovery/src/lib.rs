@@ -33,11 +33,12 @@ mod task_event;
 mod unreported_call;
 
 pub use absence::{
-    Absence, Absent, AgentHold, Covered, CoveredStage, Ending, HoldingTheLine, Phase, Ping, Recovery, Trip,
+    Absence, Absent, AgentHold, Covered, CoveredStage, Ending, HoldingTheLine, NotBack, Phase, Ping,
+    Recovery, Trip,
 };
 pub use action::{Action, Announcement, Api, LostReply, Once, Rank, Sent, Traits, Wanted};
 pub use allowance::{Allowance, Permission};
-pub use call::{Call, HoldStage, Inherited, Lent, LookUp, Next, OurHold, Poll, Stranding};
+pub use call::{BACK_LATE_WITHIN, Call, HoldStage, Inherited, Lent, LookUp, Next, OurHold, Poll, Stranding};
 pub use config::{Changes, Config, CustomerHold, KEPT_UNDECIDED, Policies};
 pub use decisions::Decisions;
 pub use diagnosis::{DEPARTURES, Departure, Lacks, MISSED, MissedRow, Row};

@@ -84,6 +84,8 @@ export function noted(note) {
       return ['The agent’s desktop is back.', 'active'];
     case 'agent-not-back':
       return ['The agent was not back in time.', 'warn'];
+    case 'agent-back-late':
+      return [`The agent’s desktop is back, ${(note.after / 1000).toFixed(1)}\u00a0s too late.`, 'warn'];
     case 'requeueing':
       return note.same_agent
         ? ['The customer is sent to the queue, for the same agent.', 'active']

@@ -21,6 +21,9 @@ impl Call {
             self.settle(&lost);
             self.remove_leg(out, &lost); // no page has it, and no customer is left
         }
+        if matches!(ending, Ending::Rejoined { .. }) {
+            self.note_back_late(out);
+        }
         self.note(out, Note::Ended { outcome: ending.name().to_owned(), after });
         self.push(out);
     }

@@ -17,6 +17,7 @@ impl Call {
         older_page_connected: bool,
     ) {
         self.page_lives(out, worker, hello.epoch);
+        self.note_back_by_page(out, worker, hello.epoch);
         let holding = self.holding(worker, hello);
         let older_may_live =
             may_live(holding, older_page_connected) || self.has_leg_from_another_browser(worker, hello.epoch);

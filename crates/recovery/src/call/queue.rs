@@ -1,7 +1,7 @@
 //! The requeue: to the same agent (second rung) or to the next one (third rung), and into the new conference.
 
 use super::{Call, Out};
-use crate::absence::{Ending, HoldingTheLine, Phase, Recovery, Trip};
+use crate::absence::{Ending, HoldingTheLine, NotBack, Phase, Recovery, Trip};
 use crate::event::End;
 use crate::facts::{Agent, Participant};
 use crate::plan::SOON;
@@ -59,6 +59,9 @@ impl Call {
         recovery.phase = Phase::Requeueing(trip);
         recovery.words_at = recovery.words_at.filter(|began| *began + HEARD_AFTER > out.now);
         recovery.absence.deadline = deadline;
+        if cause == RequeueCause::AgentNotBack {
+            recovery.not_back.get_or_insert(NotBack { at: out.now, is_back_noted: false });
+        }
         self.clear_timer(out, Timer::Ping);
         self.note(out, Note::Requeueing { same_agent, because: Some(cause) });
         self.set_timer(out, Timer::Rejoin, deadline);

@@ -44,6 +44,10 @@ impl Call {
     fn ping_event(&mut self, out: &mut Out<'_>, event: &TaskEvent) {
         if event.kind == TaskEventKind::Accepted {
             self.ping_accepted(out, &event.task);
+            let lost = self.recovery.as_ref().map(|recovery| &recovery.absence.agent.worker);
+            if event.worker.is_some() && event.worker.as_ref() == lost {
+                self.note_back_late(out);
+            }
         }
         let Some(recovery) = self.recovery.as_mut().filter(|r| !r.absence.back && !r.too_often) else {
             return;

@@ -2,9 +2,12 @@
 //! `docs/recovery.md`.
 
 use crate::desk::*;
-use rejoin_protocol::Millis;
 use rejoin_protocol::api::{Failure, Stage};
-use rejoin_recovery::{Action, LeaveReason, Loss, Outcome, RequeueCause, Timer};
+use rejoin_protocol::{Millis, TaskSid, WorkerSid};
+use rejoin_recovery::{
+    Action, Effect, Event, LeaveReason, Loss, Note, Outcome, Purpose, RequeueCause, TaskEvent, TaskEventKind,
+    Timer,
+};
 
 fn requeues(actions: &[Action]) -> Vec<&Action> {
     actions.iter().filter(|action| matches!(action, Action::Requeue { .. })).collect()
@@ -12,6 +15,106 @@ fn requeues(actions: &[Action]) -> Vec<&Action> {
 
 fn due(desk: &Desk, timer: Timer) -> Millis {
     desk.timers[&(conference(1), timer)]
+}
+
+/// How long after the customer was sent to any agent the lost agent was noted as back.
+fn back_late(desk: &Desk) -> Vec<Millis> {
+    let after = |effect: &Effect| match effect {
+        Effect::Note { note: Note::AgentBackLate { after }, .. } => Some(*after),
+        _ => None,
+    };
+    desk.effects.iter().filter_map(after).collect()
+}
+
+/// Ada was not back in time, and the customer is on the way to any agent.
+fn sent_on() -> Desk {
+    let mut desk = Desk::holding();
+    desk.fire(1, Timer::Ping);
+    assert_eq!(requeues(&desk.finish_all()), [&requeue(None)]);
+    assert_eq!(desk.causes(), [RequeueCause::AgentNotBack]);
+    desk
+}
+
+#[test]
+fn an_agent_who_is_back_shortly_after_the_customer_was_sent_on_is_noted_once() {
+    for (seconds, is_noted) in [(0, true), (7, true), (30, true), (31, false)] {
+        let mut desk = sent_on();
+        desk.entered_queue();
+        desk.now = desk.now + Millis::seconds(seconds);
+        desk.hello(2, true, false);
+        let late: &[Millis] = if is_noted { &[Millis::seconds(seconds)] } else { &[] };
+        assert_eq!(back_late(&desk), late, "after {seconds} s");
+        desk.now = desk.now + Millis::seconds(1);
+        desk.restart_all();
+        desk.hello(2, true, false);
+        desk.hello(3, true, false);
+        assert_eq!(back_late(&desk), late, "after {seconds} s, and again");
+        assert_eq!(desk.stage(), Some(Stage::WaitingForOther), "it changes nothing for the call");
+    }
+}
+
+#[test]
+fn an_agent_who_is_back_late_is_noted_also_once_another_agent_has_the_customer() {
+    let mut desk = sent_on();
+    desk.entered_queue();
+    desk.leave(1, CUSTOMER, LeaveReason::UpdatedViaApi);
+    desk.now = desk.now + Millis::seconds(3);
+    desk.join(2, CUSTOMER, true);
+    desk.register(2, BO, NEXT_LEG, 1);
+    assert_eq!(desk.stage(), Some(Stage::HandedOver { worker_name: Some("Bo".into()) }));
+    assert!(desk.machine.call(&conference(1)).unwrap().closed);
+    desk.now = desk.now + Millis::seconds(4);
+    // Bo's page, another page of Ada's than the lost one, and at last Ada's next page, which finds no task any more.
+    desk.hello_of(BO, 2, false, false, false);
+    desk.hello(EPOCH - 1, true, false);
+    assert_eq!(back_late(&desk), []);
+    desk.hello_about(7, 2);
+    assert_eq!(back_late(&desk), [Millis::seconds(7)]);
+}
+
+#[test]
+fn a_page_that_lived_on_and_an_agent_who_takes_the_call_or_accepts_the_ping_are_back_late_too() {
+    let ways: [fn(&mut Desk); 3] = [
+        |desk| desk.hello(EPOCH, true, false),
+        |desk| {
+            desk.join(2, CUSTOMER, true);
+            desk.register(2, ADA, NEXT_LEG, 2);
+            assert_eq!(desk.stage(), Some(Stage::Rejoined));
+        },
+        |desk| {
+            desk.handle(Event::Task(TaskEvent {
+                id: "EV1".into(),
+                task: TaskSid::numbered(0x91),
+                purpose: Purpose::Ping { recovery: recovery() },
+                kind: TaskEventKind::Accepted,
+                reservation: None,
+                worker: Some(WorkerSid::numbered(ADA)),
+            }));
+        },
+    ];
+    for (n, way) in ways.into_iter().enumerate() {
+        let mut desk = sent_on();
+        desk.entered_queue();
+        desk.now = desk.now + Millis::seconds(5);
+        way(&mut desk);
+        assert_eq!(back_late(&desk), [Millis::seconds(5)], "way {n}");
+    }
+}
+
+#[test]
+fn an_agent_who_was_back_before_the_customer_was_sent_on_is_not_back_late() {
+    // The agent was back, and has not taken the call from the queue.
+    let mut desk = Desk::talking();
+    desk.goes_through_the_queue();
+    desk.fire(1, Timer::Rejoin);
+    desk.hello(2, true, false);
+    assert_eq!((desk.stage(), back_late(&desk)), (Some(Stage::WaitingForOther), vec![]));
+    assert_eq!(desk.causes().last(), Some(&RequeueCause::NotTaken));
+    // The agent was back in time.
+    let mut desk = Desk::holding();
+    desk.hello(2, true, false);
+    desk.hello(3, true, false);
+    assert_eq!(back_late(&desk), []);
 }
 
 #[test]

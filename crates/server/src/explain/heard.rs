@@ -188,7 +188,8 @@ impl<'a> Ear<'a> {
             | Note::NotInPlace
             | Note::HoldingTheLine
             | Note::AgentBack
-            | Note::AgentNotBack
+            | Note::AgentNotBack { .. }
+            | Note::AgentBackLate { .. }
             | Note::Requeueing { .. }
             | Note::Queued
             | Note::FoundByPoll
