@@ -230,7 +230,7 @@ pub(crate) fn noted(at: Millis, lost_at: Option<Millis>, note: &Note) {
         Note::ConferenceLost => "conference-lost",
         Note::HoldingTheLine => phase("holding-the-line", at, lost_at),
         Note::AgentBack => phase("agent-back", at, lost_at),
-        Note::AgentNotBack { .. } => "agent-not-back",
+        Note::AgentNotBack => "agent-not-back",
         Note::AgentBackLate { .. } => phase("agent-back-late", at, lost_at),
         Note::Requeueing { .. } => phase("requeueing", at, lost_at),
         Note::Queued => phase("queued", at, lost_at),

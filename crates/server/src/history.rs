@@ -1,4 +1,5 @@
-//! The history of recoveries: what is kept of each, and what the console and `rejoin report` show of many.
+//! The history of recoveries: what is kept of each, and what the console and `rejoin report --html` show of many.
+//! The plain `rejoin report` is in `report.rs`.
 //!
 //! The engine writes what it knows of a recovery ([`About`]) beside the line of the timeline that tells its end, in the same row and
 //! statement. Everything else is done later and beside the engine: `counting` takes the lines that are not counted, makes a

@@ -4,7 +4,7 @@
 use crate::error::Error;
 use crate::explain::{millis, time};
 use rejoin_protocol::Millis;
-use rejoin_recovery::Note;
+use rejoin_recovery::{BACK_LATE_WITHIN, Note, RequeueCause};
 use serde::Serialize;
 use sqlx::{AnyConnection, AssertSqlSafe, Row as _};
 use std::collections::BTreeMap;
@@ -31,14 +31,22 @@ const BOUNDS: [Millis; 13] = [
 
 /// Names of figures that are no outcome of a recovery: a page was silent, and it answered after all.
 const SILENT: [&str; 2] = ["page-silent", "page-answered"];
+/// The same of a recovery that went on to any agent because the agent was not back in time, and of an agent who was back shortly
+/// afterwards.
+const NOT_BACK: [&str; 2] = ["agent-not-back", "agent-back-late"];
 
 /// The name under which a line of a timeline counts, and its duration. `None`: it leaves no figure.
 pub(crate) fn figure(note: Note) -> Option<(String, Millis)> {
     let [silent, answered] = SILENT;
+    let [not_back, late] = NOT_BACK;
     match note {
         Note::Ended { outcome, after } => Some((outcome, after)),
         Note::PageSilent => Some((silent.to_owned(), Millis(0))),
         Note::PageAnswered => Some((answered.to_owned(), Millis(0))),
+        Note::Requeueing { because: Some(RequeueCause::AgentNotBack), .. } => {
+            Some((not_back.to_owned(), Millis(0)))
+        }
+        Note::AgentBackLate { after } => Some((late.to_owned(), after)),
         _ => None,
     }
 }
@@ -67,15 +75,20 @@ pub struct Figure {
 impl Figure {
     /// The time within which this percentage of them had ended; `None`: longer than all bounds.
     fn share(&self, hundredths: u64) -> Option<Millis> {
-        let mut seen = 0;
-        for (bound, count) in &self.within_ms {
-            seen += count;
-            if seen * 100 >= self.count * hundredths {
-                return *bound;
-            }
-        }
-        None
+        share_of(&self.within_ms, hundredths)
     }
+}
+
+fn share_of(within: &[(Option<Millis>, u64)], hundredths: u64) -> Option<Millis> {
+    let all: u64 = within.iter().map(|(_, count)| count).sum();
+    let mut seen = 0;
+    for (bound, count) in within {
+        seen += count;
+        if seen * 100 >= all * hundredths {
+            return *bound;
+        }
+    }
+    None
 }
 
 /// The pages of one day that were silent while they had a customer: the customer was told and kept.
@@ -88,6 +101,19 @@ pub struct Silent {
     pub count: u64,
     /// Number of those that answered after all, so that the customer was told for nothing.
     pub answered: u64,
+}
+
+/// The recoveries of all days that went on to any agent because the agent was not back in time.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NotBack {
+    /// Number of recoveries.
+    pub count: u64,
+    /// Number of those whose agent was back within [`BACK_LATE_WITHIN`] after it.
+    pub back_late: u64,
+    /// The time after it within which half of these agents were back: the median, rounded up to the next bound. `None`: there were
+    /// none.
+    pub half_within_ms: Option<Millis>,
 }
 
 /// The switches of one day with one cause ([`crate::switches`]).
@@ -110,20 +136,29 @@ pub struct Switched {
 
 /// All days, oldest first.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Report {
     /// How recoveries have ended.
     pub recoveries: Vec<Figure>,
     /// Pages that were silent.
     pub silent: Vec<Silent>,
+    /// Recoveries that went on to any agent because the agent was not back in time.
+    pub not_back: NotBack,
     /// What was switched.
     pub switches: Vec<Switched>,
 }
 
 /// Reads all of it.
 pub(crate) async fn read(db: &mut AnyConnection) -> Result<Report, Error> {
-    let (silent, recoveries) =
-        figures(db).await?.into_iter().partition(|of| SILENT.contains(&of.outcome.as_str()));
-    Ok(Report { recoveries, silent: by_day(silent), switches: switches(db).await? })
+    let is_one_of = |names: [&'static str; 2]| move |of: &Figure| names.contains(&of.outcome.as_str());
+    let (silent, others): (Vec<_>, Vec<_>) = figures(db).await?.into_iter().partition(is_one_of(SILENT));
+    let (not_back, recoveries) = others.into_iter().partition(is_one_of(NOT_BACK));
+    Ok(Report {
+        recoveries,
+        silent: by_day(silent),
+        not_back: in_all(not_back),
+        switches: switches(db).await?,
+    })
 }
 
 /// The switches of a span with one cause.
@@ -148,6 +183,29 @@ fn by_day(figures: Vec<Figure>) -> Vec<Silent> {
         *(if outcome == SILENT[0] { &mut of.count } else { &mut of.answered }) += count;
     }
     days.into_values().collect()
+}
+
+fn in_all(figures: Vec<Figure>) -> NotBack {
+    let mut count = 0;
+    let mut bounds: BTreeMap<u64, u64> = BTreeMap::new();
+    for of in figures {
+        if of.outcome == NOT_BACK[0] {
+            count += of.count;
+            continue;
+        }
+        for (bound, number) in of.within_ms {
+            *bounds.entry(bound.map_or(u64::MAX, |bound| bound.0)).or_default() += number;
+        }
+    }
+    let within: Vec<_> = bounds
+        .into_iter()
+        .map(|(bound, number)| ((bound < u64::MAX).then_some(Millis(bound)), number))
+        .collect();
+    NotBack {
+        count,
+        back_late: within.iter().map(|(_, number)| number).sum(),
+        half_within_ms: share_of(&within, 50),
+    }
 }
 
 /// The date of a day since the epoch, such as `2026-11-20`.
@@ -210,10 +268,11 @@ async fn figures(db: &mut AnyConnection) -> Result<Vec<Figure>, Error> {
         *sum = (sum.0 + count, sum.1 + took);
     };
     // One statement: what is being reduced at this moment is counted once.
+    // The lines that [`figure`] counts, and some others, which it leaves out.
     let rows = sqlx::query(
         "select day, outcome, bound, count, took, '' as note from figures union all
          select at, '', 0, 1, 0, note from notes where note like '%\"ended\"%' or note like '%\"page-silent\"%'
-         or note like '%\"page-answered\"%'",
+         or note like '%\"page-answered\"%' or note like '%\"agent-not-back\"%' or note like '%\"agent-back-late\"%'",
     );
     for row in rows.fetch_all(db).await? {
         let note: String = row.try_get(5)?;
@@ -261,6 +320,18 @@ impl fmt::Display for Report {
         for Silent { day, count, answered } in &self.silent {
             writeln!(f, "{day}  {count:>12}  {answered:>28}")?;
         }
+        let NotBack { count, back_late, half_within_ms } = &self.not_back;
+        if *count > 0 {
+            write!(
+                f,
+                "\nagent not back in time, so that the customer went on to any agent: {count}; back within {} s after it: {back_late}",
+                BACK_LATE_WITHIN.0 / 1000
+            )?;
+            if let Some(half) = half_within_ms {
+                write!(f, ", half of them within {} s", half.0 / 1000)?;
+            }
+            writeln!(f)?;
+        }
         if self.switches.is_empty() {
             return Ok(());
         }
@@ -297,6 +368,29 @@ mod tests {
         ]);
         let silent: Vec<_> = silent.iter().map(|it| (it.day.as_str(), it.count, it.answered)).collect();
         assert_eq!(silent, [("2026-11-20", 3, 1), ("2026-11-21", 0, 1)]);
+    }
+
+    #[test]
+    fn agents_who_were_back_late_are_told_in_one_line_with_their_median() {
+        let of = |outcome: &str, within: &[(u64, u64)]| Figure {
+            day: "2026-11-20".into(),
+            outcome: outcome.into(),
+            count: within.iter().map(|(_, count)| count).sum(),
+            mean_ms: Millis(0),
+            within_ms: within.iter().map(|(bound, count)| (Some(Millis(*bound)), *count)).collect(),
+        };
+        let told = |figures| {
+            let not_back = in_all(figures);
+            Report { recoveries: vec![], silent: vec![], not_back, switches: vec![] }.to_string()
+        };
+        let sent_on = || of("agent-not-back", &[(1000, 4)]);
+        let (one_day, another) = (&[(2000, 1), (30_000, 1)], &[(8000, 1)]);
+        let late = vec![sent_on(), of("agent-back-late", one_day), sent_on(), of("agent-back-late", another)];
+        let line = "agent not back in time, so that the customer went on to any agent: 8; back within 30 s after it: 3, half of them within 8 s\n";
+        assert!(told(late).ends_with(line));
+        let none = "any agent: 4; back within 30 s after it: 0\n";
+        assert!(told(vec![sent_on()]).ends_with(none));
+        assert_eq!(told(vec![]), "No recovery has ended yet\n");
     }
 
     #[test]

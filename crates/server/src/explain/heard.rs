@@ -188,7 +188,7 @@ impl<'a> Ear<'a> {
             | Note::NotInPlace
             | Note::HoldingTheLine
             | Note::AgentBack
-            | Note::AgentNotBack { .. }
+            | Note::AgentNotBack
             | Note::AgentBackLate { .. }
             | Note::Requeueing { .. }
             | Note::Queued

@@ -4,9 +4,9 @@ use crate::database::{Database, on_both};
 use crate::support::*;
 use rejoin_protocol::api::Push;
 use rejoin_protocol::{ConferenceSid, Millis, TaskSid, WorkerSid};
-use rejoin_recovery::{Action, Note};
+use rejoin_recovery::{Action, Note, RequeueCause};
 use rejoin_server::beside::report;
-use rejoin_server::report::Figure;
+use rejoin_server::report::{Figure, NotBack};
 use rejoin_server::store::{Batch, Changes, Line, NewJob, Store};
 use rejoin_server::story::{Entry, Told};
 use rejoin_server::{Config, Server};
@@ -21,6 +21,7 @@ on_both!(
     a_ping_is_ended_also_when_its_call_is_forgotten_by_then,
     what_is_not_old_stays,
     silent_pages_are_counted_before_and_after_their_lines_are_deleted,
+    agents_who_were_back_late_are_counted_before_and_after_their_lines_are_deleted,
     however_much_is_old_all_of_it_goes,
     a_worker_who_was_told_nothing_for_long_is_forgotten,
 );
@@ -307,6 +308,41 @@ async fn silent_pages_are_counted_before_and_after_their_lines_are_deleted(datab
     assert_eq!(rows(&beside, "notes").await, 0);
     beside.close().await;
     assert_eq!(silent().await, expected, "as figures");
+}
+
+async fn agents_who_were_back_late_are_counted_before_and_after_their_lines_are_deleted(database: &Database) {
+    let store = Store::open(&database.url).await.unwrap();
+    let (first, second) = (DAY, DAY + DAY);
+    let went_on = |because| Note::Requeueing { same_agent: false, because: Some(because) };
+    let lines = [
+        (first, went_on(RequeueCause::AgentNotBack)),
+        (first, went_on(RequeueCause::AgentNotBack)),
+        (first, went_on(RequeueCause::NotTaken)),
+        (first, Note::AgentBackLate { after: Millis(4000) }),
+        (second, went_on(RequeueCause::AgentNotBack)),
+        (second, Note::AgentBackLate { after: Millis(29_000) }),
+        (second, Note::AgentBackLate { after: Millis(700) }),
+    ];
+    write(&store, |changes| {
+        for (at, note) in lines.clone() {
+            changes.add_line(Some(customer()), Line { at, conference: conference(), note });
+        }
+        changes.add_line(Some(customer()), ended(first, "rejoined", Millis(4000)));
+    })
+    .await;
+    let not_back = async || {
+        let report = report(&database.url).await.unwrap();
+        let recoveries: Vec<_> = report.recoveries.iter().map(|it| (it.outcome.clone(), it.count)).collect();
+        assert_eq!(recoveries, [("rejoined".to_owned(), 1)], "how it went on is no outcome");
+        report.not_back
+    };
+    let expected = NotBack { count: 3, back_late: 3, half_within_ms: Some(Millis(5000)) };
+    assert_eq!(not_back().await, expected, "in full");
+    store.tidy(KEEP).await.unwrap();
+    let beside = database.beside().await;
+    assert_eq!(rows(&beside, "notes").await, 0);
+    beside.close().await;
+    assert_eq!(not_back().await, expected, "as figures");
 }
 
 /// Computed in another way than the report does.
