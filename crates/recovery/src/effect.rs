@@ -1,6 +1,8 @@
 use crate::Action;
 use rejoin_protocol::api::RecoveryView;
 use rejoin_protocol::{CallSid, ConferenceSid, Millis, WorkerSid};
+use serde::de::value::{self, StringDeserializer};
+use serde::de::{DeserializeOwned, Deserializer};
 use serde::{Deserialize, Serialize};
 
 /// What the machine wants the server to do.
@@ -180,8 +182,8 @@ pub enum Note {
     NotInPlace,
     /// The agent's leg is gone, not on purpose as far as the server knows.
     AgentLost {
-        /// The departure; `None` in what earlier versions stored.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
+        /// The departure; `None` in what earlier versions stored, and if a later version stored one that this one does not know.
+        #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "if_known")]
         by: Option<Loss>,
     },
     /// The agent left on purpose.
@@ -204,8 +206,8 @@ pub enum Note {
     Requeueing {
         /// True if it is for the lost agent.
         same_agent: bool,
-        /// Why; `None` in what earlier versions stored.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
+        /// Why; `None` as in [`Note::AgentLost`].
+        #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "if_known")]
         because: Option<RequeueCause>,
     },
     /// The customer is in the queue.
@@ -231,4 +233,27 @@ pub enum Note {
         /// One sentence without personal data.
         text: String,
     },
+}
+
+/// A name that this version may not know, as in a line that a later one has stored. The rest of the line counts even so.
+fn if_known<'de, D: Deserializer<'de>, T: DeserializeOwned>(from: D) -> Result<Option<T>, D::Error> {
+    let name = Option::<String>::deserialize(from)?;
+    Ok(name.and_then(|name| T::deserialize(StringDeserializer::<value::Error>::new(name)).ok()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_of_an_earlier_or_a_later_version_is_read_without_its_cause() {
+        let read = |line: &str| serde_json::from_str::<Note>(line).ok();
+        assert_eq!(read(r#"{"what":"agent-lost"}"#), Some(Note::AgentLost { by: None }));
+        let lost = Note::AgentLost { by: Some(Loss::ProvedDead) };
+        assert_eq!(read(r#"{"what":"agent-lost","by":"proved-dead"}"#), Some(lost));
+        for because in ["", r#","because":null"#, r#","because":"bored""#] {
+            let line = format!(r#"{{"what":"requeueing","same_agent":true{because}}}"#);
+            assert_eq!(read(&line), Some(Note::Requeueing { same_agent: true, because: None }), "{line}");
+        }
+    }
 }
