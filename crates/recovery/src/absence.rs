@@ -31,7 +31,7 @@ pub struct Absence {
     pub lost_at: Millis,
     /// When the machine goes on by itself (point in time).
     pub deadline: Millis,
-    /// True once the agent has proved reachable.
+    /// True once the agent has proved reachable, before the customer went to any agent.
     pub back: bool,
     /// Until when the recovery waits for the registration of a participant who joined after the loss (point in time).
     #[serde(default)]

@@ -399,7 +399,8 @@ impl Call {
     }
 }
 
-/// When a customer who waits for any agent was sent to the queue (point in time).
+/// When a customer who waits for any agent was last sent to the queue (point in time), reckoned from the deadline: too late if the
+/// wait was prolonged since.
 fn sent_to_any_at(recovery: &Recovery, out: &Out<'_>) -> Millis {
     Millis(recovery.absence.deadline.0.saturating_sub(out.config.queue_within.0))
 }
