@@ -42,11 +42,24 @@ impl Call {
     pub(super) fn covered_leg_gone(&mut self, out: &mut Out<'_>, leg: &CallSid) {
         self.settle(leg);
         if self.covered.get(leg).is_some_and(|covered| covered.stage == CoveredStage::Away) {
-            if self.has_open_recovery() {
+            let is_doubtful = self.is_leave_of_colleagues_outstanding(leg);
+            if is_doubtful {
+                self.poll_unless_in_flight(out);
+            }
+            if is_doubtful || self.has_open_recovery() {
                 self.decisions.cover(leg, out.now); // that colleague may turn out to have left on purpose
             }
             self.end_covered(out, leg, &Ending::Covered);
         }
+    }
+
+    /// True if each colleague of this leg, which has left, may have left before it: a callback that may report that is outstanding.
+    pub(super) fn is_leave_of_colleagues_outstanding(&self, leg: &CallSid) -> bool {
+        let roster = &self.facts.roster;
+        let reported = |leg: &CallSid| roster.report(leg).sequence().unwrap_or_default();
+        let may_have_left =
+            |other: &CallSid| self.facts.received.lacks_callback(reported(other) + 1..reported(leg));
+        self.diagnosis().is_covered(leg) && self.diagnosis().colleagues(leg).all(may_have_left)
     }
 
     /// Ends absences that facts have ended.

@@ -46,7 +46,8 @@ impl Call {
             Departure::Absent => self.absent_leg_gone(out, leg),
             Departure::Graceful | Departure::Moved => self.left_to_others(out, leg, departure),
             Departure::Covered => {
-                let is_doubtful = self.diagnosis().is_left_to_leavers(leg);
+                let is_doubtful =
+                    self.diagnosis().is_left_to_leavers(leg) || self.is_leave_of_colleagues_outstanding(leg);
                 if is_doubtful {
                     self.poll_unless_in_flight(out); // their leaves may be unreported
                 }

@@ -4,6 +4,7 @@ use rejoin_protocol::WorkerSid;
 use rejoin_protocol::api::DeliveryId;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::Range;
 
 /// Number of callbacks that are remembered. A callback is late by seconds, in which a conference sends far fewer.
 const CALLBACKS: usize = 1000;
@@ -28,6 +29,11 @@ impl Received {
     /// Sequence numbers of the callbacks that are remembered.
     pub fn callbacks(&self) -> &BTreeSet<u64> {
         &self.callbacks
+    }
+
+    /// True if a callback in this range of sequence numbers was not delivered: it is late, or lost.
+    pub(crate) fn lacks_callback(&self, mut within: Range<u64>) -> bool {
+        within.any(|sequence| !self.callbacks.contains(&sequence))
     }
 
     /// Ids of TaskRouter's events that are remembered, the oldest first.

@@ -859,6 +859,40 @@ fn an_absent_agent_is_missed_when_the_colleague_who_had_gone_unreported_had_left
 // --- a supervisor listens ---
 
 /// A supervisor listens in the conference, muted as Flex does it.
+/// Ada kicks Bo, and closes the browser a moment later without a mark. The callback about Bo's leg is late. Found by the simulation, seed
+/// 13762 of `transfer`.
+#[test]
+fn an_agent_gone_while_the_leave_of_the_colleague_is_late_is_recovered() {
+    let is_recovered = |desk: &Desk| {
+        let mut stages = [ADA, BO].into_iter().map(|worker| desk.stage_of(worker));
+        stages.any(|stage| stage == Some(Stage::Interrupted))
+    };
+    for (has_said_goodbye, is_polled) in [(true, false), (false, false), (true, true), (false, true)] {
+        let case = format!("goodbye: {has_said_goodbye}, polled: {is_polled}");
+        let mut desk = consulting();
+        let kicked = desk.sequence;
+        desk.sequence += 1;
+        if has_said_goodbye {
+            desk.page_goes(ADA);
+        }
+        desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+        let asked = desk.take_actions().into_iter().find(|it| matches!(it, Action::PollConference { .. }));
+        let asked = asked.expect("a poll");
+        if is_polled {
+            // A poll does not say why a leg is gone: Bo counts as lost.
+            let flags = ParticipantFlags { hold: true, ..ParticipantFlags::default() };
+            let participants = [(leg(CUSTOMER), flags)].into();
+            let seen = PollAnswer { participants, on_line: Some(true), ..PollAnswer::default() };
+            desk.finish(asked, Outcome::Polled(Box::new(seen)));
+            assert!(is_recovered(&desk), "{case}");
+        }
+        desk.sequence = kicked;
+        desk.leave(1, BO_LEG, LeaveReason::UpdatedViaApi);
+        assert!(is_recovered(&desk), "{case}");
+        assert!(is_polled || desk.stage_of(ADA) == Some(Stage::Interrupted), "{case}: Bo was not lost");
+    }
+}
+
 fn listened() -> Desk {
     let mut desk = Desk::talking();
     let flags = ParticipantFlags { muted: true, ..ParticipantFlags::default() };
