@@ -94,14 +94,14 @@ settings! {
     keep_closed as "keep_closed_ms": Millis = Millis::seconds(600);
     /// Silence of customer and agent after which the customer is alerted; 0: never. Default 0.
     alert as "alert_ms": Millis = Millis(0);
-    /// The same until the second alert; 0: never. Default 0.
+    /// Silence of customer and agent after which the customer is alerted again; 0: never. Default 0.
     second_alert as "second_alert_ms": Millis = Millis(0);
-    /// The same until the conversation is closed; 0: never. Default 0.
+    /// Silence of customer and agent after which the conversation is closed; 0: never. Default 0.
     close as "close_ms": Millis = Millis(0);
     /// Silence in an asynchronous conversation, with or without an agent, after which the customer is alerted; 0: never.
     /// Default 0.
     async_alert as "async_alert_ms": Millis = Millis(0);
-    /// The same until the conversation is closed; 0: never. Default 0.
+    /// Silence in an asynchronous conversation after which it is closed; 0: never. Default 0.
     async_close as "async_close_ms": Millis = Millis(0);
 }
 

@@ -102,7 +102,9 @@ impl Conversations {
         let (reply, _) = oneshot::channel();
         let event = Box::new(Event::Page { worker: worker.clone(), epoch, event });
         if inputs.try_send(Input::Event(event, reply)).is_err() {
-            tracing::warn!("a sign of a page is lost: too many events of conversations wait");
+            tracing::warn!(
+                "too many events of conversations wait: what a page did is not taken; its next request corrects that"
+            );
         }
     }
 
@@ -525,11 +527,11 @@ fn tell(conversation: &ConversationSid, happened: &Happened) {
     match happened {
         Happened::Noted(Note::Began { absence, cause, row }) => {
             metrics::counter!(figures::CHAT_ABSENCES, "cause" => cause.name()).increment(1);
-            tracing::info!(%conversation, absence, cause = cause.name(), row, "an absence has begun");
+            tracing::info!(%conversation, absence, cause = cause.name(), row, "a conversation has no agent any more: an absence has begun");
         }
         Happened::Noted(Note::Ended { absence, ending }) => {
             metrics::counter!(figures::CHAT_ENDINGS, "ending" => ending.name()).increment(1);
-            tracing::info!(%conversation, absence, ending = ending.name(), "an absence has ended");
+            tracing::info!(%conversation, absence, ending = ending.name(), "the absence of a conversation has ended");
         }
         Happened::Noted(Note::Refused { action }) => {
             tracing::warn!(%conversation, action, "Twilio refused an action for a conversation, or did not answer");

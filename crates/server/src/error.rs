@@ -10,7 +10,9 @@ pub enum Error {
     #[error("the database failed ({0}): check DATABASE_URL, the disk and its free space")]
     Database(#[from] sqlx::Error),
     /// The tables could not be migrated.
-    #[error("the database could not be brought up to date ({0}): was it used by a newer version?")]
+    #[error(
+        "the database could not be migrated ({0}): the server does not start; if a newer release has used the database, start that one, or restore the backup from before"
+    )]
     Migration(#[from] MigrateError),
     /// The lock file beside the database.
     #[error("the lock file beside the database cannot be used ({0}): check the folder and its permissions")]
@@ -134,7 +136,9 @@ pub enum Error {
     #[error("the worker has too many push channels: close some of the browser's tabs")]
     TooManyPages,
     /// It takes too long. It may still happen.
-    #[error("the server did not get to it in time: check the database's disk, try again in a moment")]
+    #[error(
+        "the request has waited too long for the database, and is not confirmed: repeat it, and check the database's disk"
+    )]
     Busy,
     /// The server is stopping.
     #[error("the server is stopping: try again in a moment")]

@@ -310,7 +310,7 @@ impl Executor {
         match freed {
             Err(error) if error.is_passing() => Err(error),
             Err(error) => {
-                tracing::warn!(%conference, %error, "moving the customer may end the call for other participants");
+                tracing::warn!(%conference, %error, "Twilio refused to clear the customer's hold or exit flag: the customer is moved all the same, which may end the call for the others on it");
                 Ok(())
             }
             Ok(()) => Ok(()),

@@ -396,8 +396,8 @@ fn describe() {
     describe_gauge!("rejoin_twilio_per_second", "Rate at which requests are sent at most, per second");
     describe_gauge!("rejoin_twilio_waiting", "Requests that wait for their turn");
     describe_gauge!("rejoin_twilio_waiting_seconds", Unit::Seconds, "How long the oldest of them has waited");
-    describe_gauge!("rejoin_push_sessions", "Connected desktops");
-    describe_gauge!("rejoin_presence_sockets", "Desktops that answer pings, through whatever is in between");
+    describe_gauge!("rejoin_push_sessions", "Connected pages");
+    describe_gauge!("rejoin_presence_sockets", "Pages that answer pings, through whatever is in between");
     describe_counter!(SILENT_PAGES, "How often a page that had answered pings did not any more");
     describe_counter!(GIVEN_UP, "Jobs that Twilio refused for good, or whose deadline passed");
     describe_counter!(LEASES_LOST, "How often this server's lease had ended when it was renewed");

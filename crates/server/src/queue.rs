@@ -225,7 +225,7 @@ async fn carry_out(parts: &Parts, job: &Job, requests: &Arc<Requests>) -> Option
             Cure::Again { pause, patient, alarm } => (pause, patient, alarm),
             Cure::Gone => return Some(Outcome::Gone),
             Cure::Never => {
-                tracing::warn!(job = job.claim.job.0, conference = %job.conference, %error, "not repeated");
+                tracing::warn!(job = job.claim.job.0, conference = %job.conference, %error, "a request to Twilio is given up: it was refused for good; the recovery goes on with its next step (rejoin given-up)");
                 return Some(failed(job, Some(&error)));
             }
         };

@@ -105,7 +105,7 @@ impl Server {
         tokio::select! {
             biased;
             _ = &mut self.parts.engine => tracing::error!("the engine has ended"),
-            _ = &mut self.parts.queue => tracing::error!("the queue has ended"),
+            _ = &mut self.parts.queue => tracing::error!("the job queue has ended: no request goes to Twilio, and the server stops"),
             _ = &mut self.parts.chats => tracing::error!("the engine of conversations has ended"),
             _ = &mut self.http => tracing::error!("the HTTP side has ended"),
         }
@@ -302,7 +302,7 @@ impl Parts {
             if !queue.is_finished()
                 && let Err(error) = (&mut queue).await
             {
-                tracing::error!(%error, "the queue panicked");
+                tracing::error!(%error, "the job queue panicked");
             }
             // What is still carried out for conversations is taken over, too.
             conversations.stop().await;

@@ -113,7 +113,7 @@ impl Config {
         let why = "not an address of this machine alone: what operators read is not encrypted there";
         say(false, "REJOIN_OPERATOR_LISTEN", self.operator_listen.is_some_and(|at| open(at.ip())), why);
         let nameless = self.listen.ip().is_loopback() && !self.limits.names_proxies();
-        let why = "not set: the proxy in front is not asked who its clients are, so limits per address hold for nobody; name \
+        let why = "not set: the proxy in front is not asked who its clients are, so no limit per address applies; name \
                    the proxy, and let it set X-Forwarded-For";
         say(false, "REJOIN_TRUSTED_PROXIES", nameless && !here(&self.public_url), why);
         let some = self.allowed_numbers.iter().any(|number| !number.is_empty());
@@ -122,11 +122,10 @@ impl Config {
         let timings = &self.timings;
         let why = "not shorter than REJOIN_PING_TTL_MS: customers go to the next agent before they are told anything";
         say(false, "REJOIN_ANNOUNCE_AFTER_MS", timings.announce_after_ms >= timings.ping_ttl_ms, why);
-        let why = "longer than 5 s: so long a hang-up by a lost agent's page and one on purpose are not told apart, and the \
+        let why = "longer than 5 s: for so long the server waits to hear whether the agent left on purpose, and a customer who has lost them \
                    customer hears nothing";
         say(false, "REJOIN_GRACE_MS", timings.grace_ms > 5000, why);
-        let why =
-            "shorter than 3 s: most pages are back after 3 s, and their customers would go to somebody else";
+        let why = "shorter than 3 s: hardly any page has loaded by then, so that most customers would go to another agent";
         say(false, "REJOIN_PING_TTL_MS", timings.ping_ttl_ms < 3000, why);
         let why = "shorter than 500 ms: requests that Twilio carries out count as failed, and are looked up and repeated";
         say(false, "REJOIN_TWILIO_TIMEOUT_MS", timings.twilio_timeout_ms < 500, why);

@@ -43,20 +43,20 @@ pub struct ConversationSettings {
     /// webhook of conversations.
     #[arg(long = "conversations", env = "REJOIN_CONVERSATIONS", value_enum, default_value = "off")]
     pub on: Switch,
-    /// Time from a page's goodbye until its agent is gone; at least 15 s, which a refresh may take.
+    /// Time from a page's goodbye until its agent counts as gone; at least 15 s, which a refresh may take.
     #[arg(long = "conversation-goodbye-ms", env = "REJOIN_CONVERSATION_GOODBYE_MS", default_value_t = machine().goodbye.0)]
     pub goodbye_ms: u64,
-    /// The same from the end of a page's push channel.
+    /// Time from the end of a page's push channel until its agent counts as gone.
     #[arg(long = "conversation-push-closed-ms", env = "REJOIN_CONVERSATION_PUSH_CLOSED_MS", default_value_t = machine().push_closed.0)]
     pub push_closed_ms: u64,
-    /// The same from the last request of a page without a push channel.
+    /// Time from the last request of a page without a push channel until its agent counts as gone.
     #[arg(long = "conversation-polling-stopped-ms", env = "REJOIN_CONVERSATION_POLLING_STOPPED_MS", default_value_t = machine().polling_stopped.0)]
     pub polling_stopped_ms: u64,
     /// Time from the customer's unanswered message until an agent whose pages are gone counts as gone. 0: a message shortens
     /// nothing.
     #[arg(long = "conversation-unanswered-ms", env = "REJOIN_CONVERSATION_UNANSWERED_MS", default_value_t = machine().unanswered.0)]
     pub unanswered_ms: u64,
-    /// Time from when an agent's pages are gone to the first invite, in which Flex sets the agent offline (after 30 s by
+    /// Time from when an agent's pages are gone to the first invite: longer than Flex takes to set the agent offline (30 s by
     /// default). Before that, TaskRouter would offer the invite to the agent who is gone, and to nobody else until the
     /// reservation times out.
     #[arg(long = "conversation-offline-within-ms", env = "REJOIN_CONVERSATION_OFFLINE_WITHIN_MS", default_value_t = machine().offline_within.0)]
@@ -74,7 +74,8 @@ pub struct ConversationSettings {
     /// Whether the customer is told, once, that their agent is gone.
     #[arg(long = "conversation-tell", env = "REJOIN_CONVERSATION_TELL", value_enum, default_value = "on")]
     pub tell: Switch,
-    /// What happens to a conversation whose agent is gone.
+    /// What happens to a conversation whose agent is gone: `route` invites another agent, `park` makes it inactive until the customer
+    /// writes.
     #[arg(
         long = "conversation-unattended",
         env = "REJOIN_CONVERSATION_UNATTENDED",
@@ -82,7 +83,7 @@ pub struct ConversationSettings {
         default_value = "route"
     )]
     pub unattended: Unattended,
-    /// What happens to one that no agent has taken until its deadline.
+    /// What happens to a conversation that no agent has taken by `conversation_deadline_ms`: `park`, or `close`.
     #[arg(
         long = "conversation-untaken",
         env = "REJOIN_CONVERSATION_UNTAKEN",
@@ -90,28 +91,28 @@ pub struct ConversationSettings {
         default_value = "park"
     )]
     pub untaken: Untaken,
-    /// Time until that deadline.
+    /// Time from when a conversation has no agent until `conversation_untaken` applies.
     #[arg(long = "conversation-deadline-ms", env = "REJOIN_CONVERSATION_DEADLINE_MS", default_value_t = machine().deadline.0)]
     pub deadline_ms: u64,
     /// How long an invite waits for an agent.
     #[arg(long = "conversation-invite-within-ms", env = "REJOIN_CONVERSATION_INVITE_WITHIN_MS", default_value_t = machine().invite_within.0)]
     pub invite_within_ms: u64,
-    /// Time between two looks at a conversation that is going on, for what webhooks may have missed. 0: none.
+    /// Time between two polls of a conversation that is going on, for what webhooks may have missed. 0: none.
     #[arg(long = "conversation-watch-ms", env = "REJOIN_CONVERSATION_WATCH_MS", default_value_t = machine().watch.0)]
     pub watch_ms: u64,
     /// Silence of customer and agent after which the customer is asked whether they are still there. 0: never.
     #[arg(long = "conversation-alert-ms", env = "REJOIN_CONVERSATION_ALERT_MS", default_value_t = machine().alert.0)]
     pub alert_ms: u64,
-    /// The same until the customer is told that the conversation ends soon. 0: never.
+    /// Silence of customer and agent after which the customer is told that the conversation ends soon. 0: never.
     #[arg(long = "conversation-second-alert-ms", env = "REJOIN_CONVERSATION_SECOND_ALERT_MS", default_value_t = machine().second_alert.0)]
     pub second_alert_ms: u64,
-    /// The same until it is closed. 0: never.
+    /// Silence of customer and agent after which the conversation is closed. 0: never.
     #[arg(long = "conversation-close-ms", env = "REJOIN_CONVERSATION_CLOSE_MS", default_value_t = machine().close.0)]
     pub close_ms: u64,
-    /// Silence, with or without an agent, after which the customer is asked. 0: never.
+    /// Silence, with or without an agent, after which the customer is asked whether they are still there. 0: never.
     #[arg(long = "conversation-async-alert-ms", env = "REJOIN_CONVERSATION_ASYNC_ALERT_MS", default_value_t = machine().async_alert.0)]
     pub async_alert_ms: u64,
-    /// The same until it is closed. 0: never.
+    /// Silence, with or without an agent, after which the conversation is closed. 0: never.
     #[arg(long = "conversation-async-close-ms", env = "REJOIN_CONVERSATION_ASYNC_CLOSE_MS", default_value_t = machine().async_close.0)]
     pub async_close_ms: u64,
     /// Exceptions by kind of channel (`web`, `sms`) or by workflow.

@@ -94,7 +94,7 @@ fn came(found: &Found) -> Event<'_> {
     let (text, below) = match entry {
         Entry::Input(input) => input_words(*at, input),
         Entry::TakenUp { job, action, begun_before } => {
-            let before = if *begun_before { ", which somebody may have carried out before" } else { "" };
+            let before = if *begun_before { ", which an earlier attempt may have carried out" } else { "" };
             (format!("* job {job} is taken up{before}: {action}"), vec![])
         }
         Entry::Asked { job, action, request, status, code, request_id, took_ms, error } => {

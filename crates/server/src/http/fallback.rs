@@ -80,7 +80,7 @@ async fn document(State(answering): State<Arc<Answering>>, request: Request) -> 
     tracing::warn!(
         end_point,
         code,
-        "the first server did not answer Twilio: a caller got the fallback's document"
+        "Rejoin's server did not answer Twilio: a caller got the fallback's document"
     );
     Ok(([(header::CONTENT_TYPE, CONTENT_TYPE)], document).into_response())
 }

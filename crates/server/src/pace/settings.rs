@@ -31,11 +31,12 @@ pub struct Pacing {
     /// customers come first. 0: never.
     #[arg(long, env = "REJOIN_STORM_AT", default_value = "50")]
     pub storm_at: usize,
-    /// Number of agents lost in one storm that activates the failsafe: no pings and no requeues to any agent until an
-    /// operator resumes them, or the storm has been over for a while. 0: never.
+    /// Number of agents lost in one storm that activates the failsafe: lost agents are not pinged, and no customer goes to the next
+    /// agent, until an operator says so or the storm has been over for a while; an agent who is back gets their customer. 0: never.
     #[arg(long, env = "REJOIN_FAILSAFE_AT", default_value = "1000")]
     pub failsafe_at: usize,
-    /// Time after the last loss until the failsafe ends without an operator's decision, in milliseconds.
+    /// Time until the failsafe ends without an operator's decision, from when fewer than `storm_at` agents were lost within ten seconds, in
+    /// milliseconds.
     #[arg(long, env = "REJOIN_FAILSAFE_FOR_MS", default_value = "60000")]
     pub failsafe_for_ms: u64,
 }

@@ -149,12 +149,13 @@ fn tell(news: News) {
     match news {
         News::Storm { lost } => tracing::error!(
             lost,
-            "a storm: many agents were lost at once; lines are kept and customers told before anything else is done"
+            "a storm: many agents were lost at once; lines are kept and customers told before anything else is done; find out what these \
+             agents have in common"
         ),
         News::Failsafe { lost } => tracing::error!(
             lost,
-            "the failsafe stands: agents are not pinged and nobody is sent to the next agent, until an operator says \
-             `go on` (POST /operator/storm/go-on) or no more agents are lost; lines are kept, customers told, and \
+            "the failsafe is active: lost agents are not pinged, and no customer goes to the next agent, until an operator says so (POST \
+             /operator/storm/go-on) or the storm has been over for a while (REJOIN_FAILSAFE_FOR_MS); lines are kept, customers are told, and \
              agents who are back get their customers"
         ),
         News::FailsafeOver { by_operator } => {

@@ -18,7 +18,8 @@ pub(super) fn alert(error: &TwilioError, now: Millis) {
     let (now, told) = (now.0, TOLD.load(Ordering::Relaxed));
     if now.saturating_sub(told) >= Millis::seconds(60).0 {
         TOLD.store(now, Ordering::Relaxed);
-        tracing::error!(%error, "customers are waiting for this");
+        tracing::error!(%error, "Twilio refuses the credentials: nobody is brought back, and customers stay on the line without their agent; check TWILIO_AUTH_TOKEN, \
+             and restart");
     }
 }
 

@@ -198,7 +198,7 @@ async fn a_recovery_with_a_kill_in_it_is_explained_from_its_beginning_to_its_end
             ", RQ5",
             "is tried again after",
             "(from here on server ",
-            "is taken up, which somebody may have carried out before: sending the customer to the queue",
+            "is taken up, which an earlier attempt may have carried out: sending the customer to the queue",
             "< document asked for: waiting-music",
             "= queued",
             "< job ended: completing the old reservation",
@@ -230,7 +230,7 @@ async fn a_recovery_with_a_kill_in_it_is_explained_from_its_beginning_to_its_end
         "503 (unavailable) in ",
         ", RQ5, to ",
         "takes up job ",
-        "which somebody may have carried out before: sending the customer to the queue",
+        "which an earlier attempt may have carried out: sending the customer to the queue",
         "server 1 is gone",
         "sending the customer to the queue fails",
     ] {

@@ -237,7 +237,7 @@ async fn in_a_storm_every_customer_is_kept_and_told_before_agents_are_looked_for
         ("1".into(), "1".into())
     );
     let alerts = |what: &str| std::fs::read_to_string(&log).unwrap().matches(what).count();
-    assert_eq!((alerts("a storm: many agents"), alerts("the failsafe stands")), (1, 1));
+    assert_eq!((alerts("a storm: many agents"), alerts("the failsafe is active")), (1, 1));
     // A storm begins with its twentieth agent; those lost before may have been pinged.
     let early = twilio.all().iter().filter(|asked| is_ping(asked)).count();
     assert!(early <= STORM, "{early} pings before an operator has looked");

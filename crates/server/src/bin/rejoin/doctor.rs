@@ -28,7 +28,7 @@ pub(crate) struct Options {
     /// two numbers of the account. It costs a few minutes of calls, and asks first.
     #[arg(long, group = "mode", conflicts_with = "watch", requires_all = ["from", "to"])]
     staging: bool,
-    /// The same on the production account, with answers to what Twilio's documents leave open.
+    /// Plays the same call on the production account, and reports how Twilio behaves where its documents are silent.
     #[arg(long, group = "mode", conflicts_with = "watch", requires_all = ["from", "to"])]
     live: bool,
     /// With --staging and --live: the number of the account that calls.

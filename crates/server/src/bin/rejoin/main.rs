@@ -33,7 +33,7 @@ use tokio::runtime::Builder;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Puts Twilio Flex agents back on the calls that their browser was lost from.
+/// Keeps a customer on the line when a Twilio Flex agent's browser goes away, and brings the agent back to the call.
 #[derive(Debug, Parser)]
 #[command(name = "rejoin", version, after_help = AFTER)]
 struct Cli {

@@ -119,7 +119,8 @@ impl<'a> Drawing<'a> {
         match &found.entry {
             Entry::Input(_) => {}
             Entry::TakenUp { job, action, begun_before } => {
-                let before = if *begun_before { ", which somebody may have carried out before" } else { "" };
+                let before =
+                    if *begun_before { ", which an earlier attempt may have carried out" } else { "" };
                 let said = format!("takes up job {job}{before}: {action}");
                 self.row(at, (ours, None), server, Kind::Does, said).details = conference;
             }
