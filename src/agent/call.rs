@@ -9,7 +9,7 @@ use rejoin_protocol::{CallSid, ConferenceSid, Millis};
 pub(super) struct Call {
     pub(super) facts: TaskFacts,
     pub(super) conference: Option<ConferenceFacts>,
-    /// When this page found the reservation without its call, which an earlier page had.
+    /// When this page found the reservation at its start or later: without its call, which an earlier page had, or with it.
     pub(super) found: Option<Millis>,
     /// True once this page has had a call for it.
     pub(super) had_call: bool,
@@ -27,7 +27,7 @@ pub(super) struct Call {
     /// True once the server has accepted a registration of this page.
     pub(super) known: bool,
     pub(super) join: Join,
-    /// The earlier page's leg, beside which this page joins.
+    /// The earlier page's orphaned leg, beside which this page joins.
     pub(super) ghost: Option<CallSid>,
     /// Participants whose flags were cleared during the join.
     pub(super) cleared: Vec<String>,

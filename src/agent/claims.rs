@@ -35,7 +35,7 @@ impl Claims {
 
 impl Agent {
     /// The conversations of the agent's accepted tasks, all of them.
-    pub(super) fn has_conversations(&mut self, has: Vec<ConversationClaim>) {
+    pub(super) fn set_conversations(&mut self, has: Vec<ConversationClaim>) {
         self.claims.has = has;
     }
 

@@ -48,8 +48,8 @@ pub struct Config {
     pub longest_retry: Millis,
     /// How long a mark is worth delivering: later the call has gone its way without it.
     pub keep_marks_for: Millis,
-    /// How long the registration of a lost call is worth delivering: the customer may be alone, and unknown to the
-    /// server. The registration of a current call always is.
+    /// How long the registration of a call is worth delivering once its reservation is over: the customer may be alone, and unknown to
+    /// the server. Until then it always is.
     pub keep_for: Millis,
     /// Delay before the first poll by hello while the push channel is down; it doubles.
     pub first_poll: Millis,

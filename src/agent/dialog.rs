@@ -8,7 +8,7 @@ pub enum Dialog {
     Checking,
     /// The server does not answer. With a button.
     Unreachable,
-    /// The agent's leg is gone, the customer is kept on the line.
+    /// The agent's page or leg is gone; the customer is kept on the line.
     Interrupted {
         /// When the server moves on to the next agent: milliseconds since the Unix epoch.
         until: Option<Millis>,

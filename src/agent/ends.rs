@@ -1,7 +1,7 @@
 //! Which of several servers this page uses. They share one database, so any of them continues what another has begun.
 //!
-//! A page stays with a server until that one fails: a request without an answer or with a 5xx, or a push channel that
-//! ends, which is also how a server that stops sends its pages away. It then takes the next server that has not failed
+//! A page stays with a server until that one fails: a request without an answer, a hello that is answered with 5xx, or a push
+//! channel that ends, which is also how a server that stops sends its pages away. A 5xx to another request makes the page say hello. It then takes the next server that has not failed
 //! lately. At its start and every five to ten minutes, each page at its own moment, it asks all of them whether they can
 //! work and how fast they answer; by that it leaves a server that does not answer or is far slower, and goes back to an
 //! earlier one.
@@ -13,8 +13,8 @@ const REST: Millis = Millis::seconds(5);
 const LONGEST: Millis = Millis::seconds(80);
 /// Servers whose answers are at most this much later than the fastest one's are equally good: the account's order counts.
 const EQUAL: Millis = Millis(50);
-/// A page leaves its server for a faster one only if that answers in less than half the time, and this much sooner: it
-/// would otherwise go back and forth.
+/// A page leaves its server for a faster one only if its own takes more than twice the time of the fastest one, and this much: it would
+/// otherwise go back and forth.
 const FAR: Millis = Millis(100);
 
 /// The servers, in the account's order.

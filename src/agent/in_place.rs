@@ -93,7 +93,7 @@ impl Agent {
     }
 
     /// The server has answered: it knows what this page can do.
-    pub(super) fn may_join(&mut self, hello: &Hello) {
+    pub(super) fn note_joins_offered(&mut self, hello: &Hello) {
         for holding in hello.holdings.iter().filter(|holding| holding.can_join) {
             if let Some(call) = self.calls.get_mut(&holding.reservation)
                 && call.join == Join::No

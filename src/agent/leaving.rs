@@ -78,7 +78,7 @@ impl Agent {
             let mark =
                 GracefulMark { id: None, task: call.facts.task.clone(), reservation: sid.clone(), reason };
             marks.add(self.outbox.put(now, self.epoch, &me.worker, Delivery::Graceful(mark), out));
-            Self::look_whether_left(now, sid, out);
+            Self::schedule_stay_check(now, sid, out);
         }
         if calls.is_empty() {
             out.push(Effect::Desktop(ToDesktop::Let { request }));

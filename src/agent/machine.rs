@@ -33,7 +33,7 @@ pub struct Agent {
     pub(super) config: Config,
     pub(super) epoch: u64,
     pub(super) ends: Ends,
-    /// Reservations that had a call in an earlier page, by its stored marks.
+    /// Reservations that had a call in an earlier page, by its stored records, or have one in this page.
     pub(super) marks: Set<ReservationSid>,
     /// Those of them whose agent was muted, and calls of this page whose agent is.
     pub(super) muted: Set<ReservationSid>,
@@ -202,7 +202,7 @@ impl Agent {
             Event::Deposed => self.deposed(&mut out),
             Event::Restored { epoch, phone_gone } => self.restored(now, epoch, phone_gone, &mut out),
             Event::PushState { up } => self.push_state(now, up, &mut out),
-            Event::Conversations(has) => self.has_conversations(has),
+            Event::Conversations(has) => self.set_conversations(has),
             Event::Garbled => self.complain(Complaint::Garbled, &mut out),
             Event::Timer(timer) => self.timer(now, timer, &mut out),
         }
@@ -657,7 +657,7 @@ impl Agent {
             Timer::Overdue => self.overdue(now, out),
             Timer::Exposed => self.exposed_for_long(out),
             Timer::Leave(request) => self.leave_no_later(request, out),
-            Timer::Stay(reservation) => self.look_again(now, &reservation, out),
+            Timer::Stay(reservation) => self.resume_if_stayed(now, &reservation, out),
             Timer::Outbox => self.outbox.resume(out),
             Timer::Poll => self.poll_now(now, out),
             Timer::Server => self.measure(now, out),
@@ -677,7 +677,7 @@ impl Agent {
         }
     }
 
-    /// Each complaint is made once: it stays true until the configuration changes.
+    /// Logs each complaint once for each page. `problems` lists what was logged, which may be over by then.
     pub(super) fn complain(&mut self, notice: Complaint, out: &mut Vec<Effect>) {
         if self.complaints.add(notice.clone()) {
             out.push(Effect::Desktop(ToDesktop::Log { notice }));

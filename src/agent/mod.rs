@@ -5,7 +5,8 @@
 //!
 //! Its guarantees: every question of the desktop ([`FromDesktop::BeforeAccept`], `BeforeLeave`, `BeforeComplete`)
 //! gets exactly one answer (`AttachConferenceOptions`, `Let` or `Refuse`); a task is accepted unasked only when the
-//! server has named its recovery; the dialog shows what the server said, nothing else.
+//! server has named its recovery; the dialog says nothing about the customer's call that the server has not said or accepted. What keeps
+//! this desktop from the call, and that the server is silent, it says by itself.
 
 mod action;
 mod asked;

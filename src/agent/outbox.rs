@@ -1,4 +1,5 @@
-//! Registrations and marks for the server: kept across reloads and outages, delivered in order, each once.
+//! Registrations and marks for the server: kept across reloads and outages, delivered in order, each at least once
+//! unless it is out of date; the server deduplicates by [`DeliveryId`].
 
 use crate::agent::{Config, Delivery, Effect, Kept, PostId, Request, Timer};
 use rejoin_protocol::api::{DeliveryId, GracefulMark, Registration};
@@ -103,7 +104,7 @@ impl Outbox {
         self.drop(id, out);
     }
 
-    /// Schedules a retry. A token that is refused now is refused in a second, too: Flex gets a new one.
+    /// Schedules a retry. After a 401 an early one is useless: a new token of Flex resumes it at once.
     pub(super) fn postpone(&mut self, config: &Config, now: Millis, refused: bool, out: &mut Vec<Effect>) {
         self.under_way = None;
         self.failures += 1;

@@ -1,5 +1,6 @@
-//! Whether the agent's calls are protected: the server knows them and its push channel is up. If they are not for too
-//! long, the agent gets a notice, which does not block.
+//! Whether the agent's calls are protected: the server knows them, and the push channel is up. If they are unprotected for too long, the
+//! agent gets a notice, which does not block. `Rejoin.status().protectedCalls` counts those that the server knows: they come back also
+//! while the channel is down.
 
 use crate::agent::call::Call;
 use crate::agent::{Agent, Complaint, Effect, Timer, ToDesktop};
@@ -11,7 +12,7 @@ impl Call {
     }
 
     /// True when the call would come back to the agent if the page went away now.
-    pub(super) fn is_protected(&self) -> bool {
+    pub(super) fn is_known_to_server(&self) -> bool {
         self.is_open() && self.known && !self.unwatched
     }
 }
@@ -21,7 +22,9 @@ impl Agent {
     fn exposed(&self) -> impl Iterator<Item = &Call> {
         let acts = !self.waits;
         let heard = self.push == Some(true);
-        self.calls.values().filter(move |call| acts && call.is_open() && !(heard && call.is_protected()))
+        self.calls
+            .values()
+            .filter(move |call| acts && call.is_open() && !(heard && call.is_known_to_server()))
     }
 
     /// Applies what follows from the current state.

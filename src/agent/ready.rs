@@ -43,8 +43,8 @@ impl Agent {
         self.ready.waited = true;
     }
 
-    /// Flex rejects calls until it has found the microphone itself: when its phone reports changed devices, it asks
-    /// for one. A later request for the microphone is answered after Flex's.
+    /// Flex rejects calls until Flex itself has found a microphone, which it requests when its phone reports changed devices. Our request,
+    /// made after that, is answered after Flex's.
     pub(super) fn devices_changed(&mut self, now: Millis, phone_tells: bool, out: &mut Vec<Effect>) {
         self.ready.phone_looks = true;
         if phone_tells {

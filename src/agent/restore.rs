@@ -23,7 +23,7 @@ impl Restore {
         self.now.as_ref().is_some_and(|now| now.unavailable)
     }
 
-    /// The same, noted as reported to the server.
+    /// Whether the worker's activity receives no tasks, noted as reported to the server.
     pub(super) fn tell(&mut self) -> bool {
         self.told = self.is_unavailable();
         self.told

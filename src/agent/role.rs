@@ -7,8 +7,8 @@ use crate::agent::machine::Agent;
 use crate::agent::{Delivery, Effect, Kept, Timer, leaving};
 use rejoin_protocol::Millis;
 
-/// Why a page does not act. Such a page shows, asks and accepts nothing; a call that the agent has in it is watched
-/// nevertheless.
+/// Why a page does not act. Such a page shows and accepts nothing. A call that the agent has in it is registered and marked nevertheless;
+/// and one that another browser has superseded polls, to learn when it may act again.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Role {
     /// True when another page of this browser holds the lock.

@@ -82,7 +82,7 @@ impl Agent {
             }
             Ok(Answer::Accepted) | Err(_) => {
                 self.hello.failures += 1;
-                // A token that is refused now is refused in a second, too: Flex gets a new one and reports it.
+                // After a 401 an early retry is useless: a new token, which Flex reports, resumes it at once.
                 let pause = match result {
                     Err(PostError::Status(401)) => self.config.longest_retry,
                     _ => self.config.retry_after(self.hello.failures),
@@ -110,7 +110,7 @@ impl Agent {
         }
         self.stop_checking(hello);
         self.in_place = reply.in_place && self.config.in_place;
-        self.may_join(hello);
+        self.note_joins_offered(hello);
         self.may_look = reply.console;
         if reply.superseded {
             self.superseded(out);
@@ -316,7 +316,8 @@ impl Agent {
         self.calls.values().filter_map(|call| call.checking).min()
     }
 
-    /// What the dialog should show: first what the agent must wait for, then what has ended, then the open question.
+    /// What the dialog should show: first a click that is needed, then what the agent must wait for, then what has ended, and last that the
+    /// server is still asked.
     fn dialog(&self) -> Option<Dialog> {
         if self.waits {
             return None;

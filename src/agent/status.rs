@@ -46,7 +46,7 @@ impl Agent {
             (None, Some(_)) if self.waits => "waiting",
             (None, Some(_)) => "ready",
         };
-        let protected = self.calls.values().filter(|call| call.is_protected());
+        let protected = self.calls.values().filter(|call| call.is_known_to_server());
         let problems = self.complaints.keys().map(|it| Value::Text(it.text())).collect();
         let mut status = Object::default();
         status.text("state", state);

@@ -8,13 +8,18 @@ const LEFT_WITHIN: Millis = Millis::seconds(15);
 
 impl Agent {
     /// Schedules a check whether this call has been left.
-    pub(super) fn look_whether_left(now: Millis, reservation: &ReservationSid, out: &mut Vec<Effect>) {
+    pub(super) fn schedule_stay_check(now: Millis, reservation: &ReservationSid, out: &mut Vec<Effect>) {
         let timer = Timer::Stay(reservation.clone());
         out.push(Effect::SetTimer { timer, at: now + LEFT_WITHIN });
     }
 
     /// The call should have been left by now. A new registration takes the mark back.
-    pub(super) fn look_again(&mut self, now: Millis, reservation: &ReservationSid, out: &mut Vec<Effect>) {
+    pub(super) fn resume_if_stayed(
+        &mut self,
+        now: Millis,
+        reservation: &ReservationSid,
+        out: &mut Vec<Effect>,
+    ) {
         let Some(call) = self.calls.get_mut(reservation) else { return };
         let is_left = match call.facts.status {
             ReservationStatus::Pending => false,

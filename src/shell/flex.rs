@@ -154,12 +154,12 @@ impl Flex {
         }
     }
 
-    /// Its state.
+    /// Flex's state.
     pub(super) fn state(&self) -> Result<JsValue, JsValue> {
         Ok(js::at(&js::call(&self.store(), "getState", &[])?, "flex"))
     }
 
-    /// Its tasks.
+    /// Flex's tasks.
     pub(super) fn tasks(&self, state: &JsValue) -> Result<Array, JsValue> {
         Ok(Array::from(&js::call(&js::at(state, "worker.tasks"), "values", &[])?))
     }

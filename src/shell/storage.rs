@@ -1,6 +1,7 @@
 //! What outlives a page: marks of calls, pending requests to the server, and the epoch of the last page.
 //!
-//! Where the browser provides no storage, the plugin works without: the dialog then waits for the server's answer.
+//! Where the browser provides no storage, the plugin works without: the next page then reports the call as that of another browser, and
+//! the server waits for a goodbye or for the end of the leg; mute is not restored.
 
 use crate::agent::{Kept, Mark};
 use crate::boundary::{Value, stored, told};
@@ -121,7 +122,7 @@ fn out(id: DeliveryId) -> String {
 
 /// Marks a reservation as having a call.
 pub fn store(mark: &Mark) {
-    // A full storage costs the dialog some milliseconds, nothing else.
+    // A full storage costs what no storage costs: see above.
     set(&joined(&[MARK, mark.reservation.as_str()]), if mark.muted { MUTED } else { "1" });
 }
 

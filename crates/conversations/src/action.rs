@@ -49,7 +49,8 @@ impl Telling {
 }
 
 /// A change or a query that the machine wants at Twilio. Each takes at most a few REST requests, which its first line lists in
-/// order. All of them answer 200 when the request is taken; what came of it is seen by the next look.
+/// order. For closing a participant, parking and closing, Twilio's answer says only
+/// that the request was taken: the next poll shows what came of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "name")]
 pub enum Action {

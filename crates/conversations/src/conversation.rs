@@ -113,9 +113,9 @@ impl Conversation {
         self.timer
     }
 
-    /// True if an action that was requested is still to be carried out. What is said or done because nobody is there is not, once
-    /// somebody is; the lost agent's participant is left alone when the next agent has gone; a silence ends with a word. Twilio may
-    /// have taken none of the attempts until then.
+    /// True while an action that was requested is still wanted; asked before each attempt. What is said or done for an absence is wanted
+    /// until the absence ends; closing the participant of the agent who is gone, while another agent is there; a step of inactivity, until
+    /// somebody writes.
     pub fn wants(&self, action: &Action) -> bool {
         let is_open = |begun: Millis| self.absence.as_ref().is_some_and(|absence| absence.began_at == begun);
         let is_silent = |since: Millis| idle_since(&self.facts, self.last.map(|(_, at)| at)) <= Some(since);
@@ -197,7 +197,7 @@ impl Conversation {
             effects.push(Effect::Act { conversation: self.conversation.clone(), action, until });
         }
         self.superseded.retain(|sid, _| self.facts.roster().present().any(|(there, _)| there == sid));
-        if self.is_forgotten(now, attendance, &policy, next_at) {
+        if self.note_whether_over(now, attendance, &policy, next_at) {
             effects.push(Effect::Forget { conversation: self.conversation.clone() });
             return true;
         }
@@ -240,8 +240,9 @@ impl Conversation {
         effects.push(Effect::Note { conversation: self.conversation.clone(), note });
     }
 
-    /// True once nothing more has happened here for a while. Flex's webhooks bring a conversation back that an agent has left.
-    fn is_forgotten(
+    /// Notes since when the conversation is over. True once it has been for a while, so that it can be forgotten; Flex's webhooks bring a
+    /// conversation back that an agent has left.
+    fn note_whether_over(
         &mut self,
         now: Millis,
         attendance: Attendance,

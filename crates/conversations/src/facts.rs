@@ -32,9 +32,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Facts {
-    /// As Twilio's webhooks name it.
+    /// The place that Twilio's webhooks name.
     pub(crate) place: Option<Latest<Place>>,
-    /// As pages name it. It counts only while no webhook has named one, and once Twilio has confirmed it.
+    /// The places that pages name. One counts only while no webhook has named one, and once Twilio has confirmed it.
     #[serde(skip_serializing_if = "Claims::is_empty")]
     pub(crate) claims: Claims,
     pub(crate) began_at: Option<Earliest<Millis>>,

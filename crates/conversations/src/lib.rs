@@ -1,7 +1,7 @@
 //! The machine of conversations: decides what happens to a chat whose agent's page is gone.
 //!
 //! Pure: [`Machine::handle`] takes the time and one [`Event`], changes the machine and returns [`Effect`]s. The caller carries them
-//! out, and makes them durable together with what [`Machine::take_dirty`] names, before the next event. No I/O, no clock, no
+//! out, and makes them durable together with what [`Machine::take_dirty`] and [`Machine::take_dirty_desks`] name, before the next event. No I/O, no clock, no
 //! randomness, and never a text of a customer or an agent.
 //!
 //! ```text

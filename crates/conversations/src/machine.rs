@@ -52,7 +52,7 @@ impl Machine {
     pub fn handle(&mut self, now: Millis, event: &Event) -> Vec<Effect> {
         let mut effects = vec![];
         let listening_since = self.listening_since;
-        for conversation in self.concerned(now, event) {
+        for conversation in self.route_event(now, event) {
             let Some(it) = self.conversations.get_mut(&conversation) else { continue };
             let is_news = it.observe(now, event, &mut effects);
             if is_news
@@ -70,7 +70,7 @@ impl Machine {
     }
 
     /// The conversations that the event concerns. It may be the first news of one.
-    fn concerned(&mut self, now: Millis, event: &Event) -> Vec<ConversationSid> {
+    fn route_event(&mut self, now: Millis, event: &Event) -> Vec<ConversationSid> {
         match event {
             Event::Interaction { conversation, .. } | Event::Claimed { conversation, .. } => {
                 let known = self.conversations.entry(conversation.clone());

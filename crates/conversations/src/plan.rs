@@ -215,7 +215,7 @@ impl Plan<'_> {
 
     /// The last agent first, then any: never two invites at a time.
     fn for_invite(self, absence: &Absence, place: &Place, is_judged: bool, desired: &mut Desired) {
-        // Only looks of an absence read who is invited.
+        // Only a poll during an absence reads the newest task, which shows an invite whose answer was lost.
         if self.of.may_have_lost_invite() && !self.of.was_asked_since(Some(absence.began_at + Millis(1))) {
             return self.look(desired);
         }

@@ -20,13 +20,13 @@ const CARRIED_OUT_WITHIN: Millis = Millis::seconds(60);
 #[serde(default)]
 pub struct Requests {
     in_flight: Vec<Action>,
-    /// What was requested of that which is requested once.
+    /// The actions of the kinds that are requested once.
     once: Requested,
     /// Slots whose next action waits.
     waiting: Vec<Waiting>,
 }
 
-/// What was requested of that which is requested once. Keys of a kind grow, so the greatest one says it for all before it.
+/// The actions that are requested only once, and were. The numbers of a kind only grow, so the last one stands for all before it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 struct Requested {

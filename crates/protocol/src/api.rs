@@ -109,7 +109,8 @@ impl utoipa::PartialSchema for DeliveryId {
 #[cfg(feature = "openapi")]
 impl utoipa::ToSchema for DeliveryId {}
 
-/// A page has loaded. It proves the agent reachable, and every older page of that browser dead.
+/// A page reports that it is there: when it starts, when it takes over from another page, and again whenever it polls. It proves the agent
+/// reachable. It proves nothing about older pages: one may live in another tab or browser ([`Holding::other_browser`]).
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -123,7 +124,7 @@ pub struct Hello {
     pub unavailable: bool,
 }
 
-/// A voice reservation of this worker that the page found when it loaded.
+/// A voice reservation of this worker that the page has found without a call for it, at its start or later.
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -151,7 +152,7 @@ pub struct Holding {
 pub struct Goodbye {
     /// Epoch of the page that goes.
     pub epoch: u64,
-    /// Tasks whose calls this page had.
+    /// Tasks whose legs the page leaves standing: its own, and those that it was joining.
     pub tasks: Vec<TaskSid>,
 }
 
@@ -237,8 +238,8 @@ pub struct HelloReply {
     /// True when rejoining in place is enabled. A page that goes away then says goodbye and leaves its legs standing.
     #[serde(default)]
     pub in_place: bool,
-    /// True when a newer page of this worker is connected in another browser. That page acts, and this one is
-    /// passive.
+    /// True when a newer page of this worker is connected in another browser. That page acts, and this one
+    /// waits.
     #[serde(default)]
     pub superseded: bool,
     /// True when this user may look at the operators' console, and it is at the address that answers.
@@ -407,7 +408,7 @@ pub struct CallView {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "name", rename_all = "camelCase", try_from = "AnyStage")]
 pub enum Stage {
-    /// The agent's leg is gone; the customer hears the announcement and is kept on the line, the agent is awaited.
+    /// The agent's page or leg is gone; the customer is kept on the line, and told if it takes longer; the agent is awaited.
     Interrupted,
     /// The agent is back and the old leg still stands: the page should join the same conference again.
     InPlace,

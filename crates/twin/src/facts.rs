@@ -1,10 +1,9 @@
-//! All assumptions about Twilio that Twilio has not documented, in one place.
+//! What the twin takes for true of Twilio, in one place.
 //!
 //! Each field says how sure it is: *confirmed* (seen on a real account), *read* (in Twilio's documentation or in its
-//! shipped code) or *assumed* (neither). An assumption can be changed here, and only here, once it has been measured
-//! on a real account.
+//! shipped code) or *assumed* (neither). The fields are switches, to be set once the answer has been measured on a real account.
 //!
-//! Assumptions that are built into the model's structure, without a switch:
+//! What is built into the model's structure, without a switch (without a word: *assumed*):
 //!
 //! - connection overrides count in every address of a webhook, in TwiML and in REST requests (*read* for webhooks in general:
 //!   <https://www.twilio.com/docs/usage/webhooks/webhooks-connection-overrides>), also for audio that is the document itself, not
@@ -13,8 +12,7 @@
 //!   `docs/channels/sms.md`);
 //! - the lists of the Webhooks configuration API are called `rules` and `settings` (*assumed*; the fields of a rule are *read*:
 //!   <https://www.twilio.com/docs/usage/webhooks/webhook-rules>);
-//! - a leg whose call is redirected by REST runs the new document at once; the `action` of an `<Enqueue>` that it
-//!   leaves that way is not fetched (*read*: it is after a bridged call and after `<Leave>`);
+//! - a leg whose call is redirected by REST runs the new document at once;
 //! - a call that is updated with a document of its own (`Twiml`) runs it at once, with nothing to fetch and without a
 //!   fallback (*read*: `FallbackUrl` is for the TwiML at `Url`, which wins when both are sent,
 //!   <https://github.com/twilio/twilio-oai>, `twilio_api_v2010.json`), also for what it requests later (*assumed*);

@@ -1,4 +1,4 @@
-//! Invariants: checked on Twilio's model in every state, and at the end, after all faults.
+//! Invariants: checked on Twilio's model every 20 ms at most, and at the end, after all faults.
 
 mod at_most_once;
 mod end;
@@ -42,7 +42,7 @@ pub enum Rule {
     RightAgent,
     /// The old reservation is completed once.
     CompletedOnce,
-    /// No customer is sent to the same place twice.
+    /// No customer is sent twice to the same agent or conference, nor more often to any agent than recoveries need.
     MovedOnce,
     /// What a dialog or an announcement says is true.
     NoLie,
@@ -51,7 +51,7 @@ pub enum Rule {
     InTime,
     /// Each recovery creates one ping.
     OnePing,
-    /// Each recovery creates one reconnect task for each target.
+    /// Each recovery creates one reconnect task for its agent, and few for any agent.
     OneRequeue,
     /// An agent who left on purpose, with a mark in time, is not looked for.
     NoFalseRecovery,
@@ -279,10 +279,10 @@ impl World {
 
     /// Runs after every event.
     pub(crate) fn check(&mut self) {
-        // Nothing that a rule checks begins and ends within this time.
+        // A state that begins and ends within this time is not seen; the rules that need one note it when it happens.
         self.rules.unlooked = self.now < self.rules.look_at;
         if !self.rules.unlooked {
-            self.look_whether_all_holds();
+            self.check_invariants();
         }
     }
 
@@ -290,11 +290,11 @@ impl World {
     pub(crate) fn check_before(&mut self, next: u64) {
         if self.rules.unlooked && next > self.now + AGAIN {
             self.rules.unlooked = false;
-            self.look_whether_all_holds();
+            self.check_invariants();
         }
     }
 
-    fn look_whether_all_holds(&mut self) {
+    fn check_invariants(&mut self) {
         self.rules.look_at = self.now + AGAIN;
         self.check_hearing();
         self.check_tasks();

@@ -188,7 +188,7 @@ impl World {
                 });
                 self.befalls(Fate::ServerUp(number));
                 self.note(Lane::Server(number), None, Kind::Does, || STARTS.into());
-                self.flags_are_seen();
+                self.set_flag_deadlines_after_restart();
             }
             Err(error) => {
                 // The server was killed in its start, or the last one still has the store.

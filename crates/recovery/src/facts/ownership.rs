@@ -75,12 +75,12 @@ impl Default for Ownership {
 /// Whether the query for the owners of reservations is in flight.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Asking {
-    /// No.
+    /// No query is due or in flight.
     #[default]
     No,
-    /// It follows in a moment, unless a callback or an event names the owners before.
+    /// A query follows in a moment, unless a callback or an event names the owners before.
     Soon,
-    /// Yes.
+    /// The query is in flight.
     Asked,
 }
 

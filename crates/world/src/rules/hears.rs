@@ -63,7 +63,7 @@ impl World {
     /// Checks who is in silence, and for how long.
     pub(super) fn check_hearing(&mut self) {
         let now = self.now;
-        self.flags_are_heard_of();
+        self.set_flag_deadlines_after_discovery();
         let nobody_can = self.can_nobody_help();
         let attended = self.attended();
         for number in 0..self.customers.len() {
@@ -79,7 +79,7 @@ impl World {
             };
             let (hears, words, queued) = (leg.sounds, leg.speech, matches!(leg.place, LegPlace::Queue(_)));
             self.check_queue(number, &call, queued && !nobody_can);
-            self.is_in(number, room.as_ref());
+            self.note_room(number, room.as_ref());
             let untold = room.as_ref().is_some_and(|room| !self.twilio.model.tells(room));
             if let Some(room) = room.as_ref().filter(|_| untold) {
                 self.see_flags(room);

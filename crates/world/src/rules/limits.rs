@@ -29,7 +29,7 @@ const UNHEARD_OF: u64 = NOBODY_KNOWS - 1;
 
 impl World {
     /// The customer is in this conference now.
-    pub(super) fn is_in(&mut self, number: usize, room: Option<&ConferenceSid>) {
+    pub(super) fn note_room(&mut self, number: usize, room: Option<&ConferenceSid>) {
         let (now, unseen) = (self.now, !self.servers.any_runs() || self.is_store_away());
         let customer = &mut self.customers[number];
         if customer.room.as_ref() != room && room.is_some() {
@@ -82,7 +82,7 @@ impl World {
     }
 
     /// Twilio sends a callback, this many milliseconds late. `None`: it is lost, and Twilio does not repeat it.
-    pub(crate) fn flag_told(&mut self, params: &[(String, String)], late: Option<u64>) {
+    pub(crate) fn flag_callback_sent(&mut self, params: &[(String, String)], late: Option<u64>) {
         match flag(params) {
             // Without a callback our server learns of the flag by polling.
             Some((flagged, true)) => {
@@ -134,7 +134,7 @@ impl World {
     }
 
     /// A server is back: it polls the calls that it knows.
-    pub(crate) fn flags_are_seen(&mut self) {
+    pub(crate) fn set_flag_deadlines_after_restart(&mut self) {
         self.flags_known(NOBODY_KNOWS, SEEN_WITHIN);
         for until in self.rules.flagged.values_mut().filter(|until| **until == NOBODY_KNOWS) {
             *until = UNHEARD_OF;
@@ -142,7 +142,7 @@ impl World {
     }
 
     /// A server may have discovered a call that was made while none was up.
-    pub(super) fn flags_are_heard_of(&mut self) {
+    pub(super) fn set_flag_deadlines_after_discovery(&mut self) {
         self.flags_known(UNHEARD_OF, HEARD_WITHIN);
     }
 

@@ -26,7 +26,7 @@ impl World {
             late = chance.between(300, 12_000);
             after += late;
         }
-        self.flag_told(&params, (!lost).then_some(late));
+        self.flag_callback_sent(&params, (!lost).then_some(late));
         let twice = self.goes_wrong(&mut chance, FaultKind::WebhookTwice);
         let way = (Lane::Twilio, Some(self.server_lane()));
         self.message_noted(way, Kind::Webhook, lost, || {
