@@ -73,7 +73,7 @@ pub struct Recovery {
     /// Number of losses of this customer lately, with this one; 0 when another agent was on the call at the time.
     #[serde(default)]
     pub generation: u32,
-    /// True if the customer has lost their agents so often lately, whoever these were, that the next agent gets the call.
+    /// True if the customer has lost agents so often lately that the next agent gets the call. The losses of all agents count.
     #[serde(default)]
     pub too_often: bool,
     /// The phase.

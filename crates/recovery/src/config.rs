@@ -82,8 +82,8 @@ durations! {
     /// How long the customer waits in the queue for any agent until the recovery counts as failed; the customer stays in the queue.
     /// Default 10 min.
     queue_within as "queue_within_ms": Millis = Millis::seconds(600);
-    /// How often a customer who loses their agents, whoever these are, gets the same agent back within `again_within`; after that they
-    /// get the next agent. Default 3.
+    /// How often within `again_within` a customer gets a lost agent back, counting the losses of all agents; after that the next agent gets
+    /// the call. Default 3.
     again_at_most as "again_at_most": u32 = 3;
     /// Period in which `again_at_most` counts. Default 5 min.
     again_within as "again_within_ms": Millis = Millis::seconds(300);
