@@ -29,7 +29,9 @@ impl Call {
         let Some(departure) = self.diagnosis().classify(leg).map(|row| row.departure) else { return };
         match departure {
             Departure::Undecided(Lacks::Customer) => self.look_up_task(out),
-            Departure::Undecided(Lacks::CustomerShown | Lacks::ConferenceEnd | Lacks::CustomerJoined) => {}
+            Departure::Undecided(
+                Lacks::CustomerShown | Lacks::ConferenceEnd | Lacks::CustomerJoined | Lacks::LegsLeave,
+            ) => {}
             Departure::Late | Departure::CallOver => self.settle(leg),
             Departure::BackAndLeft => {
                 self.settle(leg);

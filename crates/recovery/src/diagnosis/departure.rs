@@ -47,6 +47,8 @@ pub enum Lacks {
     ConferenceEnd,
     /// The customer's join.
     CustomerJoined,
+    /// How this leg, which we removed, left the conference that has ended.
+    LegsLeave,
 }
 
 impl Departure {
@@ -76,6 +78,7 @@ impl Departure {
             Self::Undecided(Lacks::CustomerShown) => "wait for the poll that shows the customer",
             Self::Undecided(Lacks::ConferenceEnd) => "wait for the callback about the customer",
             Self::Undecided(Lacks::CustomerJoined) => "wait until the customer was seen",
+            Self::Undecided(Lacks::LegsLeave) => "wait for the callback or the poll about the leg",
             Self::BackAndLeft => "end the recovery; end the conference if the customer stays alone",
             Self::EndedConference => {
                 "recover the customer as stranded; withdraw the mark, since the transfer was refused"
@@ -171,6 +174,15 @@ pub const DEPARTURES: &[Row] = &[
         departure: Departure::EndedConference,
         taught_by: "story a-transfer-without-a-network-and-the-removed-leg-ends-the-conference",
         holds: |it| !it.of.has_open_recovery() && it.of.ended_while_handed_over(it.leg),
+    },
+    Row {
+        when: "The conference has ended under the customer, and no report says yet how this leg, which we removed, left it. No \
+               recovery was begun.",
+        departure: Departure::Undecided(Lacks::LegsLeave),
+        taught_by: "story a-removed-leg-ends-the-conference-while-twilio-refuses-everything",
+        holds: |it| {
+            it.left().is_none() && it.of.roster.is_stranded() && it.of.may_have_ended_with_removal_of(it.leg)
+        },
     },
     Row {
         when: "The conference has ended otherwise, or the customer has left it.",

@@ -5,8 +5,8 @@ use crate::desk::*;
 use rejoin_protocol::api::{GracefulReason, Stage};
 use rejoin_protocol::{Millis, ReservationSid, TaskSid, WorkerSid, WorkflowSid};
 use rejoin_recovery::{
-    Action, ConferenceEventKind, Effect, Event, LeaveReason, LookUpAnswer, Next, Note, Outcome,
-    ParticipantFlags, PollAnswer, Reconnect, ReconnectState, RequeueCause, Timer,
+    Action, ConferenceEventKind, Config, Effect, Event, LeaveReason, LookUpAnswer, Machine, Next, Note,
+    Outcome, ParticipantFlags, PollAnswer, Reconnect, ReconnectState, RequeueCause, Right, Timer,
 };
 use std::collections::BTreeMap;
 
@@ -1132,6 +1132,45 @@ fn a_customer_whose_conference_ended_with_the_leg_that_we_removed_is_kept_despit
     desk.sequence = left - 1;
     desk.leave(1, ADA_LEG, LeaveReason::UpdatedViaApi);
     assert_eq!((desk.stage(), next(&desk)), (Some(Stage::Interrupted), Next::Wait));
+}
+
+/// The callback of the customer's join was lost, and the leg that the next page finds is removed; the conference ends with it, and the
+/// callback about that leg is lost, too. Twilio answers no poll for a minute. Found by the simulation, seed 2053417.
+#[test]
+fn a_customer_is_kept_until_it_is_known_how_a_removed_leg_left_the_conference_that_has_ended() {
+    let mut desk = Desk::with(Machine::new(Config { in_place: false, ..config() }, []));
+    desk.join(1, ADA_LEG, false);
+    let (worker, registration) = (WorkerSid::numbered(ADA), registration_of(1, ADA, ADA_LEG, EPOCH));
+    desk.handle(Event::Registered { worker: worker.clone(), registration: registration.clone() });
+    if desk.machine.right(&worker, &registration) == Right::Unknown {
+        let (action, outcome) = owners(1);
+        desk.finish(action, outcome);
+        desk.handle(Event::Registered { worker, registration });
+    }
+    desk.hello(2, false, false);
+    let removed = Action::RemoveLeg { conference: conference(1), leg: leg(ADA_LEG) };
+    let mut asked = desk.take_actions();
+    assert!(asked.contains(&removed));
+    desk.sequence += 1; // the callback about Ada's leg
+    desk.leave(1, CUSTOMER, LeaveReason::ModeratorEnded);
+    desk.end(1);
+    desk.handle(Event::ActionUrlFetched { customer: leg(CUSTOMER) });
+    for _ in 0..60 {
+        assert_eq!(next(&desk), Next::Wait);
+        desk.now = desk.now + Millis::seconds(1);
+        desk.handle(Event::ActionUrlFetched { customer: leg(CUSTOMER) });
+    }
+    asked.extend(desk.take_actions());
+    let poll = asked.into_iter().rfind(|it| matches!(it, Action::PollConference { .. })).expect("a poll");
+    // Evidence has arrived since the poll began: it is repeated.
+    let seen = PollAnswer { on_line: Some(true), ..PollAnswer::default() };
+    desk.finish(poll, Outcome::Polled(Box::new(seen.clone())));
+    if let Some(again) =
+        desk.take_actions().into_iter().find(|it| matches!(it, Action::PollConference { .. }))
+    {
+        desk.finish(again, Outcome::Polled(Box::new(seen)));
+    }
+    assert_eq!(desk.stage(), Some(Stage::Interrupted));
 }
 
 /// The agent's two legs hang up one after the other, and the conference ends with the second one. The customer, who is awaited,
