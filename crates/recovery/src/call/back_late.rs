@@ -5,7 +5,8 @@ use super::{Call, Out};
 use crate::Note;
 use rejoin_protocol::{Millis, WorkerSid};
 
-/// How long after the customer was sent on the agent counts as late. One who is back later would not have been awaited anyway.
+/// How long after the customer was sent on an agent who is back is noted. Nobody would let the wait last so much longer for one who is
+/// back later.
 pub const BACK_LATE_WITHIN: Millis = Millis::seconds(30);
 
 impl Call {

@@ -57,8 +57,9 @@ impl Call {
     pub(super) fn is_leave_of_colleagues_outstanding(&self, leg: &CallSid) -> bool {
         let roster = &self.facts.roster;
         let reported = |leg: &CallSid| roster.report(leg).sequence().unwrap_or_default();
-        let may_have_left =
-            |other: &CallSid| self.facts.received.lacks_callback(reported(other) + 1..reported(leg));
+        let may_have_left = |other: &CallSid| {
+            self.facts.received.lacks_callback(reported(other).saturating_add(1)..reported(leg))
+        };
         self.diagnosis().is_covered(leg) && self.diagnosis().colleagues(leg).all(may_have_left)
     }
 

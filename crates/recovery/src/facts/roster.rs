@@ -18,7 +18,7 @@ pub struct Roster {
     pub customer_claims: BTreeMap<CallSid, bool>,
     /// Agents who were or are on the call, by leg.
     pub agents: BTreeMap<CallSid, Agent>,
-    /// Every leg of which something was observed.
+    /// All legs that callbacks or polls have shown in this conference, that its task names, or that were inferred.
     pub participants: BTreeMap<CallSid, Participant>,
     /// True once the conference has ended.
     pub ended: bool,
