@@ -105,6 +105,8 @@ pub(super) struct Talk {
     pub(super) failures: u32,
     /// True when another hello is needed after the one in flight.
     pub(super) again: bool,
+    /// True from the acceptance of a ping until the server has heard of it.
+    pub(super) accepts_ping: bool,
     /// True when the dialog has waited for the answer too long.
     pub(super) overdue: bool,
     /// True when the agent does not want to wait for the answer.

@@ -38,7 +38,12 @@ impl Agent {
             Some(Holding { can_join: holding.can_join && self.config.in_place, other_browser, ..holding })
         });
         let holdings = holdings.collect();
-        let hello = Hello { epoch: self.epoch, holdings, unavailable: self.restore.tell() };
+        let hello = Hello {
+            epoch: self.epoch,
+            holdings,
+            unavailable: self.restore.tell(),
+            accepts_ping: self.hello.accepts_ping,
+        };
         self.last_post = self.last_post.wrapping_add(1);
         let id = PostId(self.last_post);
         out.push(Effect::Post { id, request: Request::Hello(hello.clone()) });
@@ -68,7 +73,8 @@ impl Agent {
                 let again = self.hello.again;
                 self.outbox.reached(out);
                 self.claims.reached();
-                self.hello = Talk { sent: self.hello.sent, ..Talk::default() };
+                let accepts_ping = self.hello.accepts_ping && !hello.accepts_ping;
+                self.hello = Talk { sent: self.hello.sent, accepts_ping, ..Talk::default() };
                 self.restore_activity(&reply, out);
                 self.heard(now, asked, hello, reply, out);
                 if again {
@@ -240,6 +246,7 @@ impl Agent {
                 Kind::Ping => {
                     // Without TaskRouter's events nothing else tells the server that this page lives.
                     unknown = true;
+                    self.hello.accepts_ping = true;
                     out.push(Effect::Desktop(ToDesktop::AcceptPing { reservation }));
                 }
                 Kind::Reconnect => {

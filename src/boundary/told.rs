@@ -36,7 +36,8 @@ pub fn hello(hello: &Hello) -> Value {
     };
     let holdings = hello.holdings.iter().map(holding).collect();
     let facts = new().with("epoch", number(hello.epoch)).with("holdings", Value::List(holdings));
-    facts.with("unavailable", Value::Flag(hello.unavailable)).into()
+    let facts = facts.with("unavailable", Value::Flag(hello.unavailable));
+    if hello.accepts_ping { facts.with("acceptsPing", Value::Flag(true)) } else { facts }.into()
 }
 
 /// `POST /v1/calls`.

@@ -21,7 +21,21 @@ fn the_server_learns_of_an_accepted_ping() {
     desk.wait(Millis::seconds(3));
     let effects = desk.task(ping(8));
     assert_eq!(desktop(&effects), [ToDesktop::AcceptPing { reservation: wr(8) }]);
-    assert!(matches!(posts(&effects)[..], [(_, Request::Hello(_))]), "{effects:?}");
+    let [(_, Request::Hello(hello))] = &posts(&effects)[..] else { panic!("a hello: {effects:?}") };
+    assert!(hello.accepts_ping);
+    // It says so until the server has heard of it.
+    desk.unanswered();
+    let accepts = |effects: Vec<Effect>| {
+        let said = posts(&effects).into_iter().find_map(|(_, request)| match request {
+            Request::Hello(hello) => Some(hello.accepts_ping),
+            _ => None,
+        });
+        said.unwrap_or_else(|| panic!("a hello: {effects:?}"))
+    };
+    assert!(accepts(desk.wait(Millis::seconds(3))));
+    desk.greeted(vec![view(Stage::Interrupted)]);
+    desk.wait(Millis::seconds(3));
+    assert!(!accepts(desk.handle(Event::Ask)));
 }
 
 #[test]

@@ -288,7 +288,7 @@ fn the_server_parses_what_the_plugin_sends() {
     };
     for unavailable in [false, true] {
         let holdings = vec![holding(true), holding(false)];
-        let hello = Hello { epoch: 1_700_000_000_000, holdings, unavailable };
+        let hello = Hello { epoch: 1_700_000_000_000, holdings, unavailable, accepts_ping: unavailable };
         assert_eq!(json_of(told::hello(&hello)), json!(hello));
     }
     for (id, queue, answers_messages) in [(None, None, false), (id, Some(TaskQueueSid::numbered(8)), true)] {

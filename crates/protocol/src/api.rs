@@ -122,6 +122,10 @@ pub struct Hello {
     /// True when the worker's activity receives no tasks.
     #[serde(default)]
     pub unavailable: bool,
+    /// True when this page has just accepted a ping. An older page than the one that had the call may do so, which proves the agent
+    /// reachable although the older page's other hellos do not: they may be late deliveries.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub accepts_ping: bool,
 }
 
 /// A voice reservation of this worker that the page has found without a call for it, at its start or later.

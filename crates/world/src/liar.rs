@@ -160,7 +160,8 @@ impl World {
                 };
                 // A page that speaks for a newer one shuts out only its own agent.
                 let epoch = if epoch == u64::MAX { epoch } else { self.pages[page].epoch };
-                let hello = Hello { epoch, holdings: vec![holding], unavailable: false };
+                let accepts_ping = chance.happens(500);
+                let hello = Hello { epoch, holdings: vec![holding], unavailable: false, accepts_ping };
                 self.post_lie(page, "/v1/hello", &hello);
             }
         }

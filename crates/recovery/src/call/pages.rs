@@ -38,8 +38,8 @@ impl Call {
             self.newer_page_says(out, &leg, hello.epoch, holding, older_may_live);
         }
         // After a join in place the reservation wraps up with the leg before, which says nothing about the new one.
-        if holding.is_none_or(|holding| holding.wrapping) {
-            self.page_outlived_its_leg(out, worker, hello.epoch);
+        if hello.accepts_ping || holding.is_none_or(|holding| holding.wrapping) {
+            self.page_outlived_its_leg(out, worker, hello);
         }
     }
 
@@ -138,16 +138,16 @@ impl Call {
         }
     }
 
-    /// The page of the lost leg lives: only its phone connection failed. Its hello follows its acceptance of the ping.
-    fn page_outlived_its_leg(&mut self, out: &mut Out<'_>, worker: &WorkerSid, epoch: u64) {
-        let Some(recovery) = &self.recovery else { return };
-        let lost = self.facts.roster.agent(&recovery.absence.lost_leg);
-        let lives = lost.is_some_and(|lost| lost.worker == *worker && lost.epoch == Some(epoch));
+    /// The page of the lost leg lives: only its phone connection failed. Or an older page of the agent, in another tab, has accepted
+    /// the ping. Without TaskRouter's events nothing but the hello says so.
+    fn page_outlived_its_leg(&mut self, out: &mut Out<'_>, worker: &WorkerSid, hello: &Hello) {
+        let Some(recovery) = &mut self.recovery else { return };
+        let lives = self.facts.roster.agent(&recovery.absence.lost_leg).is_some_and(|lost| {
+            lost.worker == *worker && (hello.accepts_ping || lost.epoch == Some(hello.epoch))
+        });
         let awaited = matches!(recovery.phase, Phase::Holding(_)) && !recovery.too_often;
         if lives && awaited && !recovery.absence.back {
-            if let Some(recovery) = &mut self.recovery {
-                recovery.ping.is_accepted = true;
-            }
+            recovery.ping.is_accepted = true;
             self.proved_reachable(out);
         }
     }

@@ -368,7 +368,7 @@ impl Desk {
     pub fn hello_in_another_browser(&mut self, epoch: u64, can_join: bool) {
         let (task, reservation) = (TaskSid::numbered(1), reservation_of(ADA, 1));
         let holdings = vec![Holding { task, reservation, wrapping: false, can_join, other_browser: true }];
-        let hello = Hello { epoch, holdings, unavailable: false };
+        let hello = Hello { epoch, holdings, unavailable: false, accepts_ping: false };
         let worker = WorkerSid::numbered(ADA);
         self.handle(Event::Hello { worker, hello, older_page_connected: false });
     }
@@ -383,7 +383,7 @@ impl Desk {
     ) {
         let (task, reservation) = (TaskSid::numbered(1), reservation_of(worker, 1));
         let holdings = vec![Holding { task, reservation, wrapping, can_join, other_browser: false }];
-        let hello = Hello { epoch, holdings, unavailable: false };
+        let hello = Hello { epoch, holdings, unavailable: false, accepts_ping: false };
         self.handle(Event::Hello { worker: WorkerSid::numbered(worker), hello, older_page_connected });
     }
 
@@ -391,7 +391,7 @@ impl Desk {
     pub fn hello_about(&mut self, task: u128, epoch: u64) {
         let (task, reservation) = (TaskSid::numbered(task), reservation_of(ADA, task));
         let holding = Holding { task, reservation, wrapping: true, can_join: false, other_browser: false };
-        let hello = Hello { epoch, holdings: vec![holding], unavailable: false };
+        let hello = Hello { epoch, holdings: vec![holding], unavailable: false, accepts_ping: false };
         let event = Event::Hello { worker: WorkerSid::numbered(ADA), hello, older_page_connected: false };
         self.handle(event);
     }

@@ -101,7 +101,12 @@ fn hellos() -> impl Strategy<Value = Event> {
                 let reservation = reservation(&worker, &task);
                 Holding { task, reservation, wrapping, can_join, other_browser: wrapping != can_join }
             });
-            let hello = Hello { epoch, holdings: holdings.into_iter().collect(), unavailable: can_join };
+            let hello = Hello {
+                epoch,
+                holdings: holdings.into_iter().collect(),
+                unavailable: can_join,
+                accepts_ping: false,
+            };
             Event::Hello { worker, hello, older_page_connected }
         },
     )

@@ -294,7 +294,7 @@ fn a_hello_of_an_older_page_confirms_the_leg_that_it_registered() {
         Some(Stage::InPlace),
         "the registration may be a late one of a page that is gone"
     );
-    let hello = Hello { epoch: older, holdings: vec![], unavailable: false };
+    let hello = Hello { epoch: older, holdings: vec![], unavailable: false, accepts_ping: false };
     let worker = WorkerSid::numbered(ADA);
     desk.handle(Event::Hello { worker, hello, older_page_connected: false });
     assert_eq!(desk.stage(), Some(Stage::Rejoined));

@@ -58,7 +58,7 @@ fn holding() -> Desk {
 fn page_returns(desk: &mut Desk, unavailable: bool) {
     let (task, reservation) = (TaskSid::numbered(1), reservation_of(ADA, 1));
     let holdings = vec![Holding { task, reservation, wrapping: true, can_join: false, other_browser: false }];
-    let hello = Hello { epoch: 2, holdings, unavailable };
+    let hello = Hello { epoch: 2, holdings, unavailable, accepts_ping: false };
     desk.handle(Event::Hello { worker: ada(), hello, older_page_connected: false });
 }
 
@@ -103,7 +103,7 @@ fn a_late_hello_that_says_unavailable_counts_while_the_customer_waits() {
     desk.end(1);
     desk.entered_queue();
     desk.finish_all();
-    let hello = Hello { epoch: 2, holdings: vec![], unavailable: true };
+    let hello = Hello { epoch: 2, holdings: vec![], unavailable: true, accepts_ping: false };
     desk.handle(Event::Hello { worker: ada(), hello, older_page_connected: false });
     assert_eq!(desk.take_actions(), [read_activity()]);
     desk.finish(read_activity(), activity_with(false));
@@ -242,7 +242,7 @@ fn a_rejoin_in_place_reads_no_activity() {
         can_join: true,
         other_browser: false,
     };
-    let hello = Hello { epoch: 2, holdings: vec![holding], unavailable: true };
+    let hello = Hello { epoch: 2, holdings: vec![holding], unavailable: true, accepts_ping: false };
     desk.handle(Event::Hello { worker: ada(), hello, older_page_connected: false });
     desk.join(1, NEXT_LEG, false);
     desk.register(1, ADA, NEXT_LEG, 2);

@@ -37,7 +37,7 @@ mod transitions;
 mod unreported_leaves;
 
 use desk::*;
-use rejoin_protocol::api::{DeliveryId, GracefulReason, Hello, Stage};
+use rejoin_protocol::api::{DeliveryId, GracefulReason, Hello, Holding, Stage};
 use rejoin_protocol::{Millis, ReservationSid, TaskSid, WorkerSid, WorkflowSid};
 use rejoin_recovery::{
     Action, Announcement, ConferenceEvent, ConferenceEventKind, Effect, Event, LeaveReason, LookUpAnswer,
@@ -130,11 +130,30 @@ fn a_hello_of_an_older_page_does_not_prove_the_agent_reachable() {
     assert_eq!(desk.stage(), Some(Stage::Interrupted));
 }
 
+/// The tab that had the call is gone. An older one, which lives on, has accepted the ping.
+#[test]
+fn an_older_page_that_accepts_the_ping_proves_the_agent_reachable() {
+    for wrapping in [true, false] {
+        let says = |worker| {
+            let (task, reservation) = (TaskSid::numbered(1), reservation_of(ADA, 1));
+            let holding = Holding { task, reservation, wrapping, can_join: false, other_browser: false };
+            let hello =
+                Hello { epoch: EPOCH - 1, holdings: vec![holding], unavailable: false, accepts_ping: true };
+            Event::Hello { worker: WorkerSid::numbered(worker), hello, older_page_connected: false }
+        };
+        let mut desk = Desk::holding();
+        desk.handle(says(BO));
+        assert_eq!(desk.stage(), Some(Stage::Interrupted), "another agent's page");
+        desk.handle(says(ADA));
+        assert_eq!(desk.take_actions(), [requeue(Some(ADA)), complete_ping()]);
+    }
+}
+
 /// The agent's phone failed, the page lives on and has accepted the ping.
 #[test]
 fn a_hello_of_the_lost_legs_own_page_counts_once_the_recovery_began() {
     let says_hello = |desk: &mut Desk, worker, epoch| {
-        let hello = Hello { epoch, holdings: vec![], unavailable: false };
+        let hello = Hello { epoch, holdings: vec![], unavailable: false, accepts_ping: false };
         desk.handle(Event::Hello { worker: WorkerSid::numbered(worker), hello, older_page_connected: false });
     };
     // A hello that was in flight while the leg hung up.

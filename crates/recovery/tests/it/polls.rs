@@ -23,7 +23,7 @@ impl Desk {
     }
 
     /// Fires the watchdog until it polls. The poll shows this.
-    fn poll_shows(&mut self, seen: PollAnswer) {
+    pub fn poll_shows(&mut self, seen: PollAnswer) {
         let asked = loop {
             if let Some(asked) = self.fire_watchdog() {
                 break asked;
@@ -128,7 +128,7 @@ fn the_hellos_of_the_agents_page_do_not_put_off_the_poll_of_a_call() {
         (desk.now, |desk: &Desk| desk.machine.call(&conference(1)).expect("the call").clone());
     for _ in 0..29 {
         desk.now = desk.now + Millis::seconds(10);
-        let hello = Hello { epoch: 1, holdings: vec![], unavailable: false };
+        let hello = Hello { epoch: 1, holdings: vec![], unavailable: false, accepts_ping: false };
         desk.handle(Event::Hello { worker: WorkerSid::numbered(ADA), hello, older_page_connected: false });
     }
     let asked = desk.fire_watchdog().expect("a poll");

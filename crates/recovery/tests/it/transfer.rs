@@ -507,7 +507,7 @@ fn a_hello_about_a_foreign_or_marked_reservation_loses_no_agent() {
         can_join: false,
         other_browser: false,
     };
-    let hello = Hello { epoch: 9, holdings: vec![holding(CY)], unavailable: false };
+    let hello = Hello { epoch: 9, holdings: vec![holding(CY)], unavailable: false, accepts_ping: false };
     desk.handle(Event::Hello { worker: WorkerSid::numbered(BO), hello, older_page_connected: false });
     let (find, owned) = owners(1);
     desk.finish(find, owned);

@@ -16,12 +16,14 @@ pub(super) struct ReadHello {
     holdings: Each<Holding>,
     #[serde(default)]
     unavailable: bool,
+    #[serde(default)]
+    accepts_ping: bool,
 }
 
 impl From<ReadHello> for Hello {
     fn from(read: ReadHello) -> Self {
         let holdings = read.holdings.understood("holding");
-        Self { epoch: read.epoch, holdings, unavailable: read.unavailable }
+        Self { epoch: read.epoch, holdings, unavailable: read.unavailable, accepts_ping: read.accepts_ping }
     }
 }
 

@@ -70,7 +70,7 @@ fn nobody() -> WorkerSid {
 
 /// A hello of the monitor's takes the way of every hello, and concerns no call.
 pub(super) async fn hello(app: &App) -> Result<Response, Problem> {
-    let hello = Hello { epoch: 0, holdings: vec![], unavailable: false };
+    let hello = Hello { epoch: 0, holdings: vec![], unavailable: false, accepts_ping: false };
     let event = Event::Hello { worker: nobody(), hello, older_page_connected: false };
     app.engine.event(event).await?;
     let in_place = app.config.in_place == InPlace::Auto;

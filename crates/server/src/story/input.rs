@@ -150,7 +150,8 @@ fn input(event: &Event, task: &TaskSid) -> Input {
         Event::Hello { worker, hello, older_page_connected } => {
             let holding = hello.holdings.iter().find(|holding| &holding.task == task);
             let older = older_page_connected.then_some(true);
-            let about = json!({"worker": worker, "holding": holding, "olderPageConnected": older});
+            let accepts = hello.accepts_ping.then_some(true);
+            let about = json!({"worker": worker, "holding": holding, "olderPageConnected": older, "acceptsPing": accepts});
             of(Source::Plugin, Some(format!("epoch {}", hello.epoch)), about)
         }
         Event::Goodbye { worker, goodbye } => {
@@ -294,7 +295,7 @@ mod tests {
                 other_browser: false,
             };
             let holdings = tasks.iter().map(holding).collect();
-            let hello = Hello { epoch: 5, holdings, unavailable: false };
+            let hello = Hello { epoch: 5, holdings, unavailable: false, accepts_ping: false };
             Event::Hello { worker: WorkerSid::numbered(1), hello, older_page_connected: false }
         };
         let of = |tasks: &[u128], then| Input::of(&hello(tasks), None, &TaskSid::numbered(1), then);

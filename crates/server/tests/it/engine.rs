@@ -424,7 +424,8 @@ async fn an_event_about_a_call_that_cannot_be_read_is_refused_and_others_are_tak
     };
     let hello = |holdings: &[u128]| {
         let holdings = holdings.iter().map(|number| holding(*number)).collect();
-        let hello = rejoin_protocol::api::Hello { epoch: 2, holdings, unavailable: false };
+        let hello =
+            rejoin_protocol::api::Hello { epoch: 2, holdings, unavailable: false, accepts_ping: false };
         running.handle.event(Event::Hello { worker: ada(), hello, older_page_connected: false })
     };
     assert!(matches!(hello(&[1]).await, Err(Error::HeldBack)));

@@ -180,7 +180,7 @@ impl World {
                     other_browser: false,
                 };
                 let holdings = if agent.holds_first { vec![holding] } else { vec![] };
-                let hello = Hello { epoch: agent.epoch, holdings, unavailable: false };
+                let hello = Hello { epoch: agent.epoch, holdings, unavailable: false, accepts_ping: false };
                 let worker = WorkerSid::numbered(worker(who));
                 vec![repeated(Event::Hello { worker, hello, older_page_connected: false })]
             }
