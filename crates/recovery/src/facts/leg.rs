@@ -1,7 +1,7 @@
 //! One leg of the conference: its observations, from each source. Of each kind of observation the latest one stays, so that
 //! neither the order of deliveries nor their repetition matters. Presence and flags are computed from them.
 
-use super::observed::{Observed, observed};
+use super::observed::{Last, Observed, observed};
 use crate::{LeaveReason, ParticipantFlags};
 use rejoin_protocol::Millis;
 use serde::{Deserialize, Serialize};
@@ -27,6 +27,8 @@ pub struct Participant {
     is_shown: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     poll: Option<Observed<Polled>>,
+    /// The last poll that showed the leg.
+    shown: Last,
     #[serde(skip_serializing_if = "Option::is_none")]
     gone: Option<Observed<Gone>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -200,6 +202,7 @@ impl Participant {
             Observation::Polled { flags } => {
                 self.is_shown = true;
                 observed(&mut self.poll, number, Polled::There(flags));
+                self.shown.observe(number);
             }
             Observation::NotInPoll { reason } => observed(&mut self.poll, number, Polled::NotThere(reason)),
             Observation::Gone { reason, evidence } => {
@@ -229,6 +232,14 @@ impl Participant {
         let last = sequences.into_iter().flatten().max();
         let after = self.last_after.map_or(Report::None, Report::After);
         last.map_or(after, Report::Callback)
+    }
+
+    /// True if a poll showed this leg after a callback had reported that the other one left, and no poll has shown the other one
+    /// since. A poll that shows both may be older than that callback.
+    pub(crate) fn is_shown_after_leave_of(&self, other: &Self) -> bool {
+        other.left.is_some_and(|left| {
+            self.shown.is_after(Last::at(left.number)) && Last::at(left.number).is_after(other.shown)
+        })
     }
 
     /// When a callback reported the leave (point in time), if one did.

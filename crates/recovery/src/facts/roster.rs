@@ -233,10 +233,15 @@ impl Roster {
         self.agents.values().find(|agent| agent.reservation == *reservation)
     }
 
-    /// The agent whose leg was the last to leave.
+    /// The agent whose leg was the last to leave: the one of the last report, or one whom a poll showed after that.
     pub fn last_to_leave(&self) -> Option<(&CallSid, &Agent)> {
         let gone = self.agents.iter().filter(|(leg, _)| !self.is_joined(leg));
-        gone.max_by_key(|(leg, _)| self.leg(leg).map(Participant::report))
+        let reported = gone.clone().max_by_key(|(leg, _)| self.leg(leg).map(Participant::report))?;
+        let left = self.leg(reported.0);
+        let outlasts = |leg: &CallSid| {
+            self.leg(leg).zip(left).is_some_and(|(leg, left)| leg.is_shown_after_leave_of(left))
+        };
+        gone.clone().find(|(leg, _)| outlasts(leg)).or(Some(reported))
     }
 
     /// True if the conference has ended under the customer: the customer did not leave it, and no request ended it for all.

@@ -2,7 +2,7 @@
 
 use crate::desk::*;
 use rejoin_protocol::api::{DeliveryId, GracefulReason, Hello, Holding, Registration, Stage};
-use rejoin_protocol::{Millis, TaskSid, WorkerSid, WorkflowSid};
+use rejoin_protocol::{Millis, ReservationSid, TaskSid, WorkerSid, WorkflowSid};
 use rejoin_recovery::{
     Action, Event, Holder, LeaveReason, Logged, LoggedWhat, Next, Outcome, ParticipantFlags, PollAnswer,
     TaskState, Timer,
@@ -176,6 +176,37 @@ fn a_held_customer_is_recovered_if_the_task_log_shows_no_transfer() {
         assert_eq!(desk.take_actions(), [transfer_poll()]);
         desk.transfer_poll_shows(PollAnswer { log, ..alone(TaskState::Wraps, true) });
         assert_eq!(desk.stage(), lost.then_some(Stage::Interrupted), "{why}");
+    }
+}
+
+/// Bo takes the customer over, asks for a transfer that Twilio refuses, and is gone: polls show that, as no callback arrives. A
+/// poll that shows both legs may be older than Ada's leave.
+#[test]
+fn a_colleague_whom_only_polls_have_shown_left_after_the_agent_who_handed_over() {
+    let there = |legs: &[u128]| {
+        let flags = legs.iter().map(|who| (leg(*who), ParticipantFlags::default()));
+        PollAnswer { participants: flags.collect(), on_line: Some(true), ..PollAnswer::default() }
+    };
+    let line = |what, at| Logged { what, at: Some(Millis(at)) };
+    let bos = |what: fn(ReservationSid) -> LoggedWhat, at| line(what(reservation_of(BO, 1)), at);
+    for shows_ada in [false, true] {
+        let mut desk = handed_over(LeaveReason::UpdatedViaApi);
+        desk.register_polled(1, BO, 0xb1, 5);
+        if shows_ada {
+            desk.poll_shows(there(&[CUSTOMER, ADA_LEG, 0xb1]));
+            desk.poll_shows(there(&[CUSTOMER, 0xb1]));
+        }
+        desk.graceful_of(BO, GracefulReason::ColdTransfer);
+        desk.poll_shows(alone(TaskState::Wraps, true));
+        desk.fire(1, Timer::LeftAlone);
+        let log = vec![
+            line(LoggedWhat::Transferred, 99),
+            bos(LoggedWhat::Accepted, 100),
+            bos(LoggedWhat::Wraps, 500),
+        ];
+        desk.transfer_poll_shows(PollAnswer { log, ..alone(TaskState::Wraps, true) });
+        let bo = (!shows_ada).then_some(Stage::Interrupted);
+        assert_eq!((desk.stage_of(BO), desk.stage_of(ADA)), (bo, None), "{shows_ada}");
     }
 }
 
