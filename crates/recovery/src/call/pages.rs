@@ -5,7 +5,11 @@ use crate::absence::{AHEAD, Phase};
 use crate::facts::Agent;
 use crate::{Note, Timer};
 use rejoin_protocol::api::{Hello, Holding};
-use rejoin_protocol::{CallSid, WorkerSid};
+use rejoin_protocol::{CallSid, Millis, WorkerSid};
+
+/// How long after the announcement began a customer who has company is taken to have talked. It lasts longer than those who talk
+/// for a moment, so a customer is not told twice of one interruption.
+const TALKED_AFTER: Millis = Millis::seconds(4);
 
 impl Call {
     /// A page of the worker has loaded, and reports the reservations that it found.
@@ -265,7 +269,16 @@ impl Call {
         let joins = self.recovery.as_ref().filter(|recovery| recovery.phase == Phase::Rejoining);
         let Some(lost_at) = joins.map(|recovery| recovery.absence.lost_at) else { return };
         if self.diagnosis().is_newest_page_gone() {
+            self.forget_words_before_newcomer(out.now);
             self.set_timer(out, Timer::Announce, out.now.max(lost_at + out.config.announce_after));
+        }
+    }
+
+    /// A customer who has talked since the announcement, to an agent whose leg was not registered yet, hears it again.
+    fn forget_words_before_newcomer(&mut self, now: Millis) {
+        let has_company = self.diagnosis().others().any(|(leg, _)| !self.diagnosis().is_bystander(leg));
+        if let Some(recovery) = self.recovery.as_mut().filter(|_| has_company) {
+            recovery.announced &= recovery.words_at.is_none_or(|began| now < began + TALKED_AFTER);
         }
     }
 

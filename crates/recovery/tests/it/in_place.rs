@@ -463,6 +463,25 @@ fn a_page_that_goes_during_a_rejoin_leaves_the_customer_on_our_hold() {
     }
 }
 
+/// The agent was back by a leg that their page had no time to register. The customer, who has talked to them, hears the words
+/// again, but not if the agent was there for a moment.
+#[test]
+fn a_customer_who_has_talked_since_the_announcement_is_told_again() {
+    for (after, told) in [(Millis(3_900), true), (Millis(4_000), false)] {
+        let mut desk = Desk::away();
+        desk.fire(1, Timer::Announce);
+        assert_eq!(desk.finish_all(), [hold(false, false)]);
+        desk.hello_in_place(2);
+        let said = desk.now;
+        desk.join(1, NEXT_LEG, false);
+        desk.finish_all();
+        desk.now = said + after;
+        desk.goodbye(ADA, 2);
+        desk.fire(1, Timer::Announce);
+        assert_eq!(desk.take_actions(), [hold(false, told)], "{after:?}");
+    }
+}
+
 /// The announcement is over after a while, and the agent has not joined.
 #[test]
 fn comfort_audio_resumes_when_a_rejoin_takes_long() {
