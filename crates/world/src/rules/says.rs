@@ -123,8 +123,17 @@ impl World {
             };
             // The agent may have taken another call meanwhile.
             let me = &self.agents[it.agent].worker;
-            let lost = |it: &Customer| !it.gone && it.lost.as_ref().is_some_and(|lost| lost.from == *me);
-            let so = self.customers.iter().any(lost);
+            let lost = |it: &Customer| it.lost.as_ref().is_some_and(|lost| lost.from == *me);
+            // The network of the agent who called them failed before they answered.
+            let awaits = |it: &Customer| {
+                !it.talked
+                    && self.twilio.model.tasks().any(|task| {
+                        task.call == it.call.as_ref()
+                            && task.status == "pending"
+                            && task.attributes["disconnectedWorkerSid"] == me.as_str()
+                    })
+            };
+            let so = self.customers.iter().any(|it| !it.gone && (lost(it) || awaits(it)));
             // The page cannot know while answers to its requests are lost: it asks again.
             let unanswered = self.rules.unanswered.get(&page).copied().unwrap_or_default();
             let since = self.rules.covered.entry(page).or_insert(self.now);
