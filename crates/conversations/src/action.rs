@@ -57,7 +57,8 @@ pub enum Action {
     /// `GET Interactions/{KD}/Channels/{UO}`, `GET …/Participants`, `GET Conversations/{CH}/Messages?Order=desc`; with
     /// `routing`, `GET …/Invites` and `GET Tasks/{WT}` of the newest; with `confirm`, `GET Tasks/{WT}` of its agents; with `workers`,
     /// `GET Workers/{WK}` of its agents. Outcome: `Seen`, `NotFound`, or `Unconfirmed`.
-    Look {
+    #[serde(rename = "look")]
+    Poll {
         /// The channel.
         place: Place,
         /// True if it has no agent: its newest task is read, too.
@@ -130,7 +131,7 @@ impl Action {
     /// The name that the log and documents use.
     pub fn name(&self) -> &'static str {
         match self {
-            Self::Look { .. } => "look",
+            Self::Poll { .. } => "poll",
             Self::Tell { .. } => "tell",
             Self::Invite { .. } => "invite",
             Self::CloseParticipant { .. } => "close-participant",
@@ -142,8 +143,8 @@ impl Action {
     /// How the action is requested, repeated and looked up.
     pub fn traits(&self) -> Traits {
         match self {
-            Self::Look { watch, .. } => Traits {
-                slot: if *watch { Slot::Watch } else { Slot::Look },
+            Self::Poll { watch, .. } => Traits {
+                slot: if *watch { Slot::Watch } else { Slot::Poll },
                 once: None,
                 api: Api::Interactions,
                 tried_for: Millis::seconds(30),

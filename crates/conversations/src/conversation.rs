@@ -132,7 +132,7 @@ impl Conversation {
             Action::CloseParticipant { participant, .. } => {
                 self.facts.roster().agents().any(|(sid, _)| sid != participant)
             }
-            Action::Look { .. } => true,
+            Action::Poll { .. } => true,
         }
     }
 

@@ -158,7 +158,7 @@ pub struct Message {
 pub enum Outcome {
     /// Twilio has taken it.
     Ok,
-    /// What a look has seen.
+    /// What a poll has seen.
     Seen(Sight),
     /// Twilio knows no such channel.
     NotFound,
@@ -178,7 +178,7 @@ pub enum Outcome {
     },
 }
 
-/// What a look has seen.
+/// What a poll has seen.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sight {
     /// When Twilio was asked (point in time): what was known before, and is not in here, is over.

@@ -1,4 +1,4 @@
-//! The desired actions, and when to look again, from the diagnosis of a conversation. The plan writes and remembers nothing:
+//! The desired actions, and when to poll again, from the diagnosis of a conversation. The plan writes and remembers nothing:
 //! the [requests](crate::Requests) leave out what is in flight or was requested already, so that the effects are the difference.
 
 use crate::absence::{Absence, Cause};
@@ -10,13 +10,13 @@ use crate::requests::Requests;
 use rejoin_protocol::{Millis, ParticipantSid, WorkerSid};
 use std::collections::BTreeMap;
 
-/// The shortest time between two looks.
-const LOOKS_APART: Millis = Millis::seconds(5);
-/// The time between two looks at something that should have ended by now.
-const LOOK_AGAIN: Millis = Millis::seconds(60);
+/// The shortest time between two polls.
+const POLLS_APART: Millis = Millis::seconds(5);
+/// The time between two polls at something that should have ended by now.
+const POLL_AGAIN: Millis = Millis::seconds(60);
 /// How much longer than usual Flex may take to set an agent offline: it has to notice that a network is cut. For so long an invite waits.
 const STILL_AVAILABLE: Millis = Millis::seconds(60);
-/// The time between two looks in that time.
+/// The time between two polls in that time.
 const ASK_AGAIN: Millis = Millis::seconds(15);
 /// The shortest timeout of an invite.
 const SHORTEST_INVITE: Millis = Millis::seconds(1);
@@ -56,15 +56,15 @@ impl Plan<'_> {
         }
         self.for_superseded(place, &mut desired);
         self.for_session(place, &mut desired);
-        self.for_look(&mut desired);
+        self.for_poll(&mut desired);
         desired
     }
 
-    /// A look at the channel that only a page names. Nothing else is done there.
+    /// A poll at the channel that only a page names. Nothing else is done there.
     fn for_claim(self, desired: &mut Desired) {
         let Some((at, place)) = self.of.facts.claimed() else { return };
         if self.is_due(at, desired) {
-            desired.actions.push(Action::Look {
+            desired.actions.push(Action::Poll {
                 place: place.clone(),
                 routing: false,
                 task: None,
@@ -84,20 +84,20 @@ impl Plan<'_> {
         self.of.now >= at
     }
 
-    /// A look on which something depends.
-    fn look(self, desired: &mut Desired) {
-        self.look_unless_just_asked(false, desired);
+    /// A poll on which something depends.
+    fn poll(self, desired: &mut Desired) {
+        self.poll_unless_just_asked(false, desired);
     }
 
-    /// A look, unless Twilio was asked a moment ago.
-    fn look_unless_just_asked(self, watch: bool, desired: &mut Desired) {
+    /// A poll, unless Twilio was asked a moment ago.
+    fn poll_unless_just_asked(self, watch: bool, desired: &mut Desired) {
         let Some(place) = self.of.facts.place() else { return };
         let last = self.of.facts.roster().asked_at();
-        if last.is_some_and(|last| !self.is_due(last + LOOKS_APART, desired)) {
+        if last.is_some_and(|last| !self.is_due(last + POLLS_APART, desired)) {
             return;
         }
         let is_transferred = self.of.facts.channel().state() == ChannelState::Transferring;
-        let look = Action::Look {
+        let poll = Action::Poll {
             place: place.clone(),
             routing: self.of.absence.is_some() || is_transferred || self.of.agents().next().is_none(),
             task: self.of.routing_task().cloned(),
@@ -105,25 +105,25 @@ impl Plan<'_> {
             watch,
             workers: self.of.asks_for_workers(),
         };
-        if !desired.actions.iter().any(|action| matches!(action, Action::Look { .. })) {
-            desired.actions.push(look);
+        if !desired.actions.iter().any(|action| matches!(action, Action::Poll { .. })) {
+            desired.actions.push(poll);
         }
     }
 }
 
-/// Looks for what no webhook may have said.
+/// Polls for what no webhook may have said.
 impl Plan<'_> {
-    fn for_look(self, desired: &mut Desired) {
+    fn for_poll(self, desired: &mut Desired) {
         let asked_at = self.of.facts.roster().asked_at();
         if self.attendance == Attendance::Undecided || self.has_new_claim() {
-            return self.look(desired);
+            return self.poll(desired);
         }
         let confirms = self.requests.confirms_at().filter(|at| asked_at < Some(*at));
         if confirms.is_some_and(|at| self.is_due(at, desired)) {
-            self.look(desired);
+            self.poll(desired);
         }
         if self.watched_at(asked_at).is_some_and(|at| self.is_due(at, desired)) {
-            self.look_unless_just_asked(true, desired);
+            self.poll_unless_just_asked(true, desired);
         }
     }
 
@@ -167,7 +167,7 @@ impl Plan<'_> {
         let is_over = self.is_due(absence.deadline, desired);
         // An agent may have come whose join no webhook has reported: nobody is parked away from them.
         if is_over && !self.of.was_asked_since(Some(absence.deadline)) {
-            return self.look(desired);
+            return self.poll(desired);
         }
         // Only a fresh judgement counts; an open task, which brings the next agent, is awaited.
         let is_judged =
@@ -217,16 +217,16 @@ impl Plan<'_> {
     fn for_invite(self, absence: &Absence, place: &Place, is_judged: bool, desired: &mut Desired) {
         // Only a poll during an absence reads the newest task, which shows an invite whose answer was lost.
         if self.of.may_have_lost_invite() && !self.of.was_asked_since(Some(absence.began_at + Millis(1))) {
-            return self.look(desired);
+            return self.poll(desired);
         }
         let made = self.of.facts.invites().last_number().saturating_sub(absence.after_invite);
         match self.of.invite_state() {
             Some(InviteState::Open { until }) => {
                 // TaskRouter's event may be missed.
                 let asked_at = self.of.facts.roster().asked_at().unwrap_or_default();
-                let again_at = if asked_at < until { until } else { asked_at + LOOK_AGAIN };
+                let again_at = if asked_at < until { until } else { asked_at + POLL_AGAIN };
                 if self.is_due(again_at, desired) {
-                    self.look(desired);
+                    self.poll(desired);
                 }
                 return;
             }
@@ -237,7 +237,7 @@ impl Plan<'_> {
                 }
                 // An invite whose answer was lost may be open, and an agent may have come.
                 if !self.of.was_asked_since(Some(again_at)) {
-                    self.look(desired);
+                    self.poll(desired);
                     return;
                 }
             }
@@ -253,14 +253,14 @@ impl Plan<'_> {
         }
         if self.of.asks_for_workers() {
             if !self.of.was_asked_since(is_offline_at) {
-                return self.look(desired);
+                return self.poll(desired);
             }
             // TaskRouter would offer the invite to them, and to nobody else until the reservation times out.
             let latest = is_offline_at.map(|at| at + STILL_AVAILABLE);
             if self.of.has_available_agent() && latest.is_some_and(|at| !self.is_due(at, desired)) {
                 let asked_at = self.of.facts.roster().asked_at().unwrap_or_default();
                 if self.is_due(asked_at + ASK_AGAIN, desired) {
-                    self.look(desired);
+                    self.poll(desired);
                 }
                 return;
             }
@@ -268,8 +268,8 @@ impl Plan<'_> {
         let tasks = self.of.facts.tasks();
         let Some(task) = absence.task.as_ref().or_else(|| tasks.newest()) else {
             let asked_at = self.of.facts.roster().asked_at().unwrap_or_default();
-            if self.is_due(asked_at + LOOK_AGAIN, desired) {
-                self.look(desired);
+            if self.is_due(asked_at + POLL_AGAIN, desired) {
+                self.poll(desired);
             }
             return;
         };
@@ -319,7 +319,7 @@ impl Plan<'_> {
             }
             // A message that no webhook has reported ends the silence.
             if !self.of.was_asked_since(Some(at)) {
-                self.look(desired);
+                self.poll(desired);
                 continue;
             }
             match step {

@@ -88,7 +88,7 @@ settings! {
     leaving_within as "leaving_within_ms": Millis = Millis::seconds(600);
     /// How long the next task of a conversation without an agent may take to appear, as in a transfer. Default 30 s.
     next_task_within as "next_task_within_ms": Millis = Millis::seconds(30);
-    /// Time between two looks at a conversation that is going on, for what webhooks may have missed; 0: none. Default 10 min.
+    /// Time between two polls at a conversation that is going on, for what webhooks may have missed; 0: none. Default 10 min.
     watch as "watch_ms": Millis = Millis::seconds(600);
     /// How long a conversation that is over is kept for late events. Default 10 min.
     keep_closed as "keep_closed_ms": Millis = Millis::seconds(600);

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 /// The first pause after a refused action; it doubles with each one.
 const FIRST_PAUSE: Millis = Millis::seconds(5);
 
-/// Twilio answers before it has carried an action out. A look this long after it confirms it.
+/// Twilio answers before it has carried an action out. A poll this long after it confirms it.
 const CONFIRMED_AFTER: Millis = Millis::seconds(5);
 
 /// An action that nothing confirms is requested again after this time.
@@ -140,7 +140,7 @@ impl Requests {
         self.waiting.iter().find(|it| it.slot == *slot).map(|it| it.until)
     }
 
-    /// When a look would confirm what Twilio has taken last (point in time).
+    /// When a poll would confirm what Twilio has taken last (point in time).
     pub(crate) fn confirms_at(&self) -> Option<Millis> {
         let taken = self.waiting.iter().filter(|it| it.failures == 0).map(|it| it.since);
         taken.max().map(|since| since + CONFIRMED_AFTER)
@@ -161,6 +161,6 @@ impl Requests {
 fn is_confirmed_later(slot: &Slot) -> bool {
     match slot {
         Slot::Participant(_) | Slot::Channel => true,
-        Slot::Look | Slot::Watch | Slot::Tell | Slot::Invite => false,
+        Slot::Poll | Slot::Watch | Slot::Tell | Slot::Invite => false,
     }
 }

@@ -76,18 +76,18 @@ fn message_said(now: Millis, message: &Message) -> Facts {
 
 fn done(at: Millis, action: &Action, outcome: &Outcome) -> Facts {
     match (action, outcome) {
-        (Action::Look { place, confirm: true, .. }, Outcome::Seen(sight)) => {
+        (Action::Poll { place, confirm: true, .. }, Outcome::Seen(sight)) => {
             Facts { claims: Claims::confirmed(sight.asked_at, place.clone()), ..Facts::default() }
                 .and(seen(at, sight))
         }
-        (Action::Look { place, confirm: true, .. }, Outcome::NotFound) => {
+        (Action::Poll { place, confirm: true, .. }, Outcome::NotFound) => {
             Facts { claims: Claims::unknown(at, place), ..Facts::default() }
         }
-        (Action::Look { place, .. }, Outcome::Unconfirmed) => {
+        (Action::Poll { place, .. }, Outcome::Unconfirmed) => {
             Facts { claims: Claims::unconfirmed(at, place), ..Facts::default() }
         }
-        (Action::Look { .. }, Outcome::Seen(sight)) => seen(at, sight),
-        (Action::Look { .. }, Outcome::NotFound) => {
+        (Action::Poll { .. }, Outcome::Seen(sight)) => seen(at, sight),
+        (Action::Poll { .. }, Outcome::NotFound) => {
             Facts { unknown_at: Some(Latest(at)), ..Facts::default() }
         }
         (Action::Invite { number, .. }, Outcome::Invited { invite, task }) => {
@@ -108,7 +108,7 @@ fn done(at: Millis, action: &Action, outcome: &Outcome) -> Facts {
 
 fn seen(now: Millis, sight: &Sight) -> Facts {
     let at = sight.asked_at;
-    let evidence = Evidence { at, source: Source::Look };
+    let evidence = Evidence { at, source: Source::Poll };
     let listed = sight.participants.iter().map(|it| (it.sid.clone(), participant(it).joined(evidence)));
     let mut facts = Facts {
         kind: sight.kind.clone().map(Latest),

@@ -121,7 +121,7 @@ impl Chat {
         )
     }
 
-    /// Twilio's answer to a request of a look at an active conversation.
+    /// Twilio's answer to a request of a poll of an active conversation.
     pub fn seen_at(self, what: &str) -> Value {
         let Place { interaction, channel } = self.place();
         match what {
@@ -203,7 +203,7 @@ impl Told {
 
     fn answer(&mut self, action: &Action) -> Answer {
         match action {
-            Action::Look { .. } => {
+            Action::Poll { .. } => {
                 let state = if self.is_parked { ChannelState::Inactive } else { ChannelState::Active };
                 let agent = (!self.is_parked).then(|| self.chat.agent());
                 Answer::Seen(Sight {

@@ -578,7 +578,7 @@ mod tests {
         handle(Event::Page { worker: ada(), epoch: 7, event: PageEvent::Heard });
         let joined = InteractionNews::Joined(seen.clone());
         let begun = handle(Event::Interaction { conversation: chat(), place, kind: None, news: joined });
-        let looks = begun.into_iter().find_map(|effect| match effect {
+        let polls = begun.into_iter().find_map(|effect| match effect {
             Effect::Act { action, .. } => Some(action),
             _ => None,
         });
@@ -591,7 +591,7 @@ mod tests {
             task: None,
             workers: BTreeMap::new(),
         };
-        let action = looks.expect("Twilio is asked who is there");
+        let action = polls.expect("Twilio is asked who is there");
         handle(Event::Done { conversation: chat(), action, outcome: Outcome::Seen(sight) });
         handle(Event::Page { worker: ada(), epoch: 7, event: PageEvent::Goodbye });
         let desks = machine.desk(&ada()).cloned().map(|desk| (ada(), desk));
@@ -616,7 +616,7 @@ mod tests {
 
     /// Otherwise an agent whose page is gone by then would count as one without the plugin, until the next news.
     #[test]
-    fn the_desk_of_an_agent_whom_a_look_names_for_the_first_time_is_read() {
+    fn the_desk_of_an_agent_whom_a_poll_names_for_the_first_time_is_read() {
         let seen = Seen {
             sid: ParticipantSid::numbered(1),
             role: Role::Agent,
@@ -636,7 +636,7 @@ mod tests {
         };
         let place =
             Place { interaction: InteractionSid::numbered(1), channel: InteractionChannelSid::numbered(1) };
-        let action = rejoin_conversations::Action::Look {
+        let action = rejoin_conversations::Action::Poll {
             place,
             routing: false,
             task: None,

@@ -127,7 +127,7 @@ fn begin() {
     for route in ["/webhooks/conference", "/webhooks/events"] {
         metrics::counter!(REQUESTS, "route" => route, "status" => "403").increment(0);
     }
-    for action in ["look", "tell", "invite", "close-participant", "park", "close"] {
+    for action in ["poll", "tell", "invite", "close-participant", "park", "close"] {
         for result in ["ok", "refused"] {
             metrics::counter!(CHAT_REQUESTS, "action" => action, "result" => result).increment(0);
         }

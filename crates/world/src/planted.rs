@@ -75,11 +75,11 @@ pub enum Planted {
     RestoredPlainly,
     /// A server that takes an action about a chat over does not look for what was done.
     ChatToldAgain,
-    /// An action about a chat whose answer was lost is repeated without a look.
+    /// An action about a chat whose answer was lost is repeated without being looked up.
     ChatRepeatedUnasked,
     /// The lost agent's participant is closed with the invite.
     ChatClosedEarly,
-    /// The plugin sends a chat message again without a look whether it is there.
+    /// The plugin sends a chat message again without looking whether it is there.
     ChatResentUnlooked,
     /// The browser keeps no drafts.
     ChatDraftsForgotten,

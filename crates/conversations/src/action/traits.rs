@@ -23,8 +23,9 @@ pub struct Traits {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Slot {
-    /// The look on which something depends.
-    Look,
+    /// The poll on which something depends.
+    #[serde(rename = "look")]
+    Poll,
     /// The look for what webhooks may have missed. It may wait for long, and the other one does not wait for it.
     Watch,
     /// Messages to the customer.

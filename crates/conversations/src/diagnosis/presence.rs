@@ -104,7 +104,7 @@ impl<'a> Diagnosis<'a> {
         Some(absence.began_at)
     }
 
-    /// True if a look is to ask TaskRouter for the agents: the pages of one are away.
+    /// True if a poll is to ask TaskRouter for the agents: the pages of one are away.
     pub(crate) fn asks_for_workers(self) -> bool {
         let is_away =
             |agent| matches!(self.presence_of(agent), Presence::Away { .. } | Presence::Elsewhere { .. });
@@ -118,7 +118,7 @@ impl<'a> Diagnosis<'a> {
         away.any(|(_, agent)| agent.worker().is_some_and(is_available))
     }
 
-    /// A point in time at which this agent did not have the conversation yet, so that they have come since; `None`: not known. A look
+    /// A point in time at which this agent did not have the conversation yet, so that they have come since; `None`: not known. A poll
     /// finds an agent who may have been there long before, and so does a late webhook if their page had claimed the conversation.
     fn came_after(self, agent: &Participant) -> Option<Millis> {
         let invited_at = agent.task().and_then(|task| self.facts.invites().made_at(task));

@@ -1,4 +1,4 @@
-//! Which agents TaskRouter holds for available, as looks have found. Flex sets an agent offline some time after their last desktop
+//! Which agents TaskRouter holds for available, as polls have found. Flex sets an agent offline some time after their last desktop
 //! is gone: one who is available later than that is at a desktop, whether its page reaches us or not.
 
 use super::join::{Join, Latest};

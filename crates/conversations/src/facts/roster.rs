@@ -11,8 +11,9 @@ use std::collections::{BTreeMap, BTreeSet};
 pub enum Source {
     /// An Interaction webhook.
     Webhook,
-    /// Twilio's answer to a look.
-    Look,
+    /// Twilio's answer to a poll.
+    #[serde(rename = "look")]
+    Poll,
     /// A TaskRouter event.
     TaskRouter,
 }

@@ -125,7 +125,7 @@ fn an_invite_that_nobody_takes_is_made_again_for_any_agent_with_growing_pauses()
 }
 
 #[test]
-fn the_end_of_an_invite_that_no_event_reports_is_found_by_looking() {
+fn the_end_of_an_invite_that_no_event_reports_is_found_by_a_poll() {
     let mut room = Room::chatting();
     room.ada_goes();
     room.pass(60);
@@ -183,10 +183,10 @@ fn what_is_requested_because_nobody_is_there_is_not_wanted_once_somebody_is() {
             break;
         }
         assert!(room.fire(), "stuck");
-        let looks: Vec<_> = room.pending.iter().filter(|it| it.name() == "look").cloned().collect();
-        for look in looks {
-            let outcome = room.outcome(&look);
-            room.finish(look, outcome);
+        let polls: Vec<_> = room.pending.iter().filter(|it| it.name() == "poll").cloned().collect();
+        for poll in polls {
+            let outcome = room.outcome(&poll);
+            room.finish(poll, outcome);
         }
     }
     let wanted = |room: &Room| {
@@ -367,7 +367,7 @@ fn while_twilio_does_not_answer_nothing_is_said_or_done() {
     for _ in 0..200 {
         assert!(room.fire(), "stuck");
         for action in std::mem::take(&mut room.pending) {
-            assert_eq!(action.name(), "look");
+            assert_eq!(action.name(), "poll");
             room.finish(action, Outcome::Failed { reason: "no answer".into() });
         }
     }
@@ -440,7 +440,7 @@ fn a_woken_conversation_that_flex_routes_itself_gets_no_second_invite() {
 }
 
 #[test]
-fn without_any_webhook_the_looks_are_enough() {
+fn without_any_webhook_the_polls_are_enough() {
     let mut room = Room::new(Policy { watch: Millis::seconds(120), ..Policy::default() });
     let silently_joins = |room: &mut Room, seen: rejoin_conversations::Seen| {
         room.tasks.insert(seen.task.clone().unwrap(), TaskState::Assigned);
@@ -651,9 +651,9 @@ fn nothing_is_parked_before_the_customer_is_told() {
         let mut room = Room::chatting_with(policy);
         room.ada_goes();
         room.fire();
-        let look = room.pending[0].clone();
-        let outcome = room.outcome(&look);
-        room.finish(look, outcome);
+        let poll = room.pending[0].clone();
+        let outcome = room.outcome(&poll);
+        room.finish(poll, outcome);
         // Twilio takes its time for the message.
         let names: Vec<_> = room.pending.iter().map(Action::name).collect();
         assert_eq!(names, ["tell"]);

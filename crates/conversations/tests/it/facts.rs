@@ -81,7 +81,7 @@ pub fn outcome() -> impl Strategy<Value = Outcome> {
 
 pub fn action() -> impl Strategy<Value = Action> {
     prop_oneof![
-        any::<(bool, bool, bool)>().prop_map(|(confirm, watch, workers)| Action::Look {
+        any::<(bool, bool, bool)>().prop_map(|(confirm, watch, workers)| Action::Poll {
             place: place(),
             routing: true,
             task: None,
@@ -191,7 +191,7 @@ proptest! {
 }
 
 #[test]
-fn a_look_names_the_workers_whose_desks_are_needed() {
+fn a_poll_names_the_workers_whose_desks_are_needed() {
     let sight = Sight {
         asked_at: Millis(1),
         state: ChannelState::Active,
@@ -201,7 +201,7 @@ fn a_look_names_the_workers_whose_desks_are_needed() {
         task: None,
         workers: BTreeMap::new(),
     };
-    let action = Action::Look {
+    let action = Action::Poll {
         place: place(),
         routing: false,
         task: None,

@@ -65,8 +65,8 @@ fn a_claim_of_a_conversation_that_does_not_exist_is_looked_up_once_and_forgotten
     let mut room = Room::new(Policy::default());
     room.page(BO, PAGE, PageEvent::PushOpened);
     room.handle(&claim(BO, place()));
-    let look = room.pending[0].clone();
-    room.finish(look, Outcome::NotFound);
+    let poll = room.pending[0].clone();
+    room.finish(poll, Outcome::NotFound);
     assert_eq!(room.attendance(), Attendance::Foreign);
     for _ in 0..100 {
         room.handle(&claim(BO, place()));
@@ -92,7 +92,7 @@ fn a_claim_that_twilio_confirms_is_enough_without_the_webhook_of_interactions() 
 }
 
 #[test]
-fn nothing_but_looking_is_done_at_a_channel_that_twilio_does_not_confirm() {
+fn nothing_but_polling_is_done_at_a_channel_that_twilio_does_not_confirm() {
     let mut room = Room::new(Policy::default());
     room.page(BO, PAGE, PageEvent::PushOpened);
     // The channel is there, with an agent of its own, whose page goes away.
@@ -112,12 +112,12 @@ fn nothing_but_looking_is_done_at_a_channel_that_twilio_does_not_confirm() {
 }
 
 #[test]
-fn an_agent_who_has_just_joined_is_confirmed_by_the_next_look() {
+fn an_agent_who_has_just_joined_is_confirmed_by_the_next_poll() {
     let mut room = Room::new(Policy::default());
     room.page(ADA, PAGE, PageEvent::PushOpened);
     room.handle(&claim(ADA, place()));
-    let look = room.pending[0].clone();
-    room.finish(look, Outcome::Unconfirmed);
+    let poll = room.pending[0].clone();
+    room.finish(poll, Outcome::Unconfirmed);
     assert_eq!(room.attendance(), Attendance::Undecided);
     room.there.push(agent(ADA, 1));
     room.pass(29);

@@ -292,17 +292,17 @@ fn pages_that_no_server_could_hear_have_the_time_of_a_reload() {
     assert_eq!(unattended_after(&room), None);
 }
 
-/// With thousands of conversations, looks that only watch wait for minutes.
+/// With thousands of conversations, polls that only watch wait for minutes.
 #[test]
-fn a_look_that_only_watches_delays_none_that_decides() {
+fn a_poll_that_only_watches_delays_none_that_decides() {
     let mut room = Room::chatting();
     while room.pending.is_empty() {
         assert!(room.fire(), "it is looked at after ten minutes");
     }
-    assert!(matches!(room.pending[..], [Action::Look { watch: true, .. }]), "{:?}", room.pending);
+    assert!(matches!(room.pending[..], [Action::Poll { watch: true, .. }]), "{:?}", room.pending);
     room.ada_goes();
     assert!(room.fire());
-    let Some(Action::Look { watch: false, .. }) = room.pending.get(1) else { panic!("{:?}", room.pending) };
+    let Some(Action::Poll { watch: false, .. }) = room.pending.get(1) else { panic!("{:?}", room.pending) };
     let decides = room.pending[1].clone();
     let seen = room.outcome(&decides);
     room.finish(decides, seen);
@@ -318,8 +318,8 @@ fn at_a_page_that_we_do_not_hear(policy: Policy) -> Room {
     room
 }
 
-fn looks(room: &Room) -> usize {
-    room.requested.iter().filter(|action| matches!(action, Action::Look { .. })).count()
+fn polls(room: &Room) -> usize {
+    room.requested.iter().filter(|action| matches!(action, Action::Poll { .. })).count()
 }
 
 #[test]
@@ -327,7 +327,7 @@ fn an_agent_who_is_available_though_their_pages_are_gone_works_at_a_page_that_we
     let mut room = at_a_page_that_we_do_not_hear(Policy::default());
     room.pass(8 * 3600);
     assert_eq!((room.attendance(), room.acts()), (Attendance::Unjudged, vec![]));
-    let asked = looks(&room);
+    let asked = polls(&room);
     assert!(asked < 8 * 15, "TaskRouter is asked about every four minutes: {asked} times");
     // They close that page, too, and Flex sets them offline.
     room.available = Some([].into());
@@ -408,7 +408,7 @@ fn taskrouter_is_asked_for_nothing_where_flex_sets_nobody_offline_or_it_is_switc
         assert_eq!(unattended_after(&room), Some(60));
         room.pass(61);
         assert_eq!(room.acts(), ["tell", "invite"]);
-        let asks = |action: &Action| matches!(action, Action::Look { workers: true, .. });
+        let asks = |action: &Action| matches!(action, Action::Poll { workers: true, .. });
         assert_eq!(room.requested.iter().any(asks), policy.available_unanswered > Millis(0));
     }
 }

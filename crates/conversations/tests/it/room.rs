@@ -204,10 +204,10 @@ impl Room {
     /// The truthful answer to an action, which it makes true.
     pub fn outcome(&mut self, action: &Action) -> Outcome {
         match action {
-            Action::Look { place: asked, confirm: true, .. } if self.channel.as_ref() != Some(asked) => {
+            Action::Poll { place: asked, confirm: true, .. } if self.channel.as_ref() != Some(asked) => {
                 Outcome::Unconfirmed
             }
-            Action::Look { routing, workers, .. } => {
+            Action::Poll { routing, workers, .. } => {
                 let newest = self.newest_task.clone().filter(|_| *routing);
                 let task = newest.map(|task| SeenTask {
                     state: self.tasks.get(&task).copied().unwrap_or(TaskState::Waiting),
@@ -334,9 +334,9 @@ impl Room {
         invited.collect()
     }
 
-    /// Names of the requested actions, without looks.
+    /// Names of the requested actions, without polls.
     pub fn acts(&self) -> Vec<&'static str> {
-        self.requested.iter().map(Action::name).filter(|name| *name != "look").collect()
+        self.requested.iter().map(Action::name).filter(|name| *name != "poll").collect()
     }
 
     /// Ada's page says goodbye, and never comes back.

@@ -132,8 +132,8 @@ fn each_row_decides_somewhere() {
     // A conversation that is not Flex's, and an agent who leaves.
     let mut room = Room::new(Policy::default());
     room.handle(&Event::Claimed { worker: worker(BO), conversation: conversation(), place: place() });
-    let look = room.pending[0].clone();
-    room.finish(look, Outcome::NotFound);
+    let poll = room.pending[0].clone();
+    room.finish(poll, Outcome::NotFound);
     all.extend(rows(&mut room, &[|_| ()]));
     all.extend(rows(
         &mut Room::chatting(),

@@ -75,10 +75,10 @@ fn a_word_ends_what_was_requested_for_silence() {
         room.pass(passed);
         while !room.pending.iter().any(|action| action.name() == name) {
             assert!(room.fire(), "stuck");
-            let looks: Vec<_> = room.pending.iter().filter(|it| it.name() == "look").cloned().collect();
-            for look in looks {
-                let outcome = room.outcome(&look);
-                room.finish(look, outcome);
+            let polls: Vec<_> = room.pending.iter().filter(|it| it.name() == "poll").cloned().collect();
+            for poll in polls {
+                let outcome = room.outcome(&poll);
+                room.finish(poll, outcome);
             }
         }
         let pending = room.pending.clone();

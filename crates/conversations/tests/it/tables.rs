@@ -223,14 +223,14 @@ const EVENTS: &[(&str, Tell)] = &[
     ("the channel is closed", |room| status(room, ChannelState::Closed)),
     ("the agent's task is canceled", |room| room.task(1, TaskState::Ended)),
     ("the invite's task times out", |room| room.task(0x101, TaskState::Ended)),
-    ("the look shows nobody and no task", |room| {
+    ("the poll shows nobody and no task", |room| {
         let (there, task) = (vec![customer()], room.newest_task.take());
         room.there = there;
-        answer_look(room, None);
+        answer_poll(room, None);
         room.newest_task = task;
     }),
-    ("the look is answered", |room| answer_look(room, None)),
-    ("Twilio knows no such channel", |room| answer_look(room, Some(Outcome::NotFound))),
+    ("the poll is answered", |room| answer_poll(room, None)),
+    ("Twilio knows no such channel", |room| answer_poll(room, Some(Outcome::NotFound))),
     ("Twilio refuses", |room| {
         for action in room.pending.clone() {
             room.finish(action, Outcome::Failed { reason: "refused".into() });
@@ -253,16 +253,16 @@ fn status(room: &mut Room, state: ChannelState) {
     room.news(InteractionNews::Status(state));
 }
 
-fn answer_look(room: &mut Room, outcome: Option<Outcome>) {
-    if let Some(look) = room.pending.iter().find(|action| action.name() == "look").cloned() {
-        let truthful = room.outcome(&look);
-        room.finish(look, outcome.unwrap_or(truthful));
+fn answer_poll(room: &mut Room, outcome: Option<Outcome>) {
+    if let Some(poll) = room.pending.iter().find(|action| action.name() == "poll").cloned() {
+        let truthful = room.outcome(&poll);
+        room.finish(poll, outcome.unwrap_or(truthful));
     }
 }
 
 fn words(action: &Action) -> &'static str {
     match action {
-        Action::Look { .. } => "asks Twilio",
+        Action::Poll { .. } => "asks Twilio",
         Action::Tell { what: Telling::AgentGone { .. } } => "tells the customer that the agent is gone",
         Action::Tell { what: Telling::Parked { .. } } => "tells the customer that it is parked",
         Action::Tell { what: Telling::Idle { .. } } => "alerts the customer",

@@ -29,7 +29,7 @@ const KEY: &str = "rejoin";
 const PAUSE: Duration = Duration::from_millis(500);
 /// The longest.
 const LONGEST: Duration = Duration::from_secs(8);
-/// Number of messages that a look reads, and among which a message of ours is looked for: the newest. A message has up to 32 kB, and
+/// Number of messages that a poll reads, and among which a message of ours is looked for: the newest. A message has up to 32 kB, and
 /// its attributes up to 4 kB. JSON needs six bytes for some of these bytes: 16 such messages stay below the limit of an answer (4 MB).
 const MESSAGES: u32 = 16;
 /// Number of invites, the newest, whose tasks are read.
@@ -122,7 +122,7 @@ impl Executor {
             return Ok(found);
         }
         match action {
-            Action::Look { place, routing, task, confirm, watch: _, workers } => {
+            Action::Poll { place, routing, task, confirm, watch: _, workers } => {
                 let path = path(place);
                 let there = self.who_is_there(client, conversation, &path).await?;
                 if *confirm && !self.is_of(client, conversation, &there).await? {
@@ -434,8 +434,8 @@ fn rank(action: &Action) -> Rank {
         Action::Tell { what: Telling::AgentGone { .. } | Telling::Parked { .. } } => Rank::Announce,
         Action::Invite { .. } => Rank::NextAgent,
         // With many conversations these wait for minutes, and what is wanted of others must not.
-        Action::Look { watch: true, .. } => Rank::LookUp,
-        Action::Look { .. }
+        Action::Poll { watch: true, .. } => Rank::LookUp,
+        Action::Poll { .. }
         | Action::Tell { .. }
         | Action::CloseParticipant { .. }
         | Action::Park { .. }

@@ -241,7 +241,7 @@ fn followed(conversation: &Conversation, effects: &[Effect], to: &mut Vec<Entry>
                 Note::Refused { .. } => {}
             },
             Effect::Act { conversation: of, action, .. }
-                if of == conversation.sid() && !matches!(action, Action::Look { .. }) =>
+                if of == conversation.sid() && !matches!(action, Action::Poll { .. }) =>
             {
                 to.push(Entry::Requested { action: action.clone() });
             }

@@ -22,7 +22,7 @@ const PAUSE: u64 = 500;
 const LONGEST: u64 = 8_000;
 /// How long a request waits for Twilio's answer.
 const WAITS: u64 = 10_000;
-/// Number of messages that a look reads, and among which a message of ours is looked for.
+/// Number of messages that a poll reads, and among which a message of ours is looked for.
 const MESSAGES: usize = 16;
 
 /// A request of an action.
@@ -34,7 +34,7 @@ pub(super) enum Step {
     Copy,
     /// Does it.
     Act,
-    /// The requests of a look.
+    /// The requests of a poll.
     Channel,
     Participants,
     Messages,
@@ -231,11 +231,11 @@ impl ChatWorld {
                 members.iter().find(|(agent, _)| seen.worker.as_ref() == Some(&super::page::worker(*agent)));
             seen.member = own.map(|(_, member)| member.clone());
         }
-        if matches!(doing.action, Action::Look { confirm: true, .. }) && !self.is_confirmed(id) {
+        if matches!(doing.action, Action::Poll { confirm: true, .. }) && !self.is_confirmed(id) {
             return self.ended(id, Outcome::Unconfirmed);
         }
         let Some(doing) = self.doing.get_mut(&id) else { return };
-        if matches!(doing.action, Action::Look { routing: true, .. }) {
+        if matches!(doing.action, Action::Poll { routing: true, .. }) {
             return self.asks(id, run, Step::Tasks);
         }
         let outcome = self.seen(id);
@@ -244,7 +244,7 @@ impl ChatWorld {
 
     /// True if the channel is the conversation's, by an agent on it who is a member and has a task.
     fn is_confirmed(&self, id: u64) -> bool {
-        let Some(Doing { conversation, action: Action::Look { place, .. }, sight, .. }) = self.doing.get(&id)
+        let Some(Doing { conversation, action: Action::Poll { place, .. }, sight, .. }) = self.doing.get(&id)
         else {
             return false;
         };
@@ -257,7 +257,7 @@ impl ChatWorld {
         !self.plan.seed.is_multiple_of(4)
     }
 
-    /// TaskRouter's answers about the agents of a look.
+    /// TaskRouter's answers about the agents of a poll.
     fn at_desktops(&self, sight: &Sight) -> BTreeMap<WorkerSid, Option<Millis>> {
         if !self.sets_offline() {
             return BTreeMap::new();
@@ -271,7 +271,7 @@ impl ChatWorld {
 
     fn seen(&self, id: u64) -> Outcome {
         let sight = self.doing.get(&id).map(|doing| {
-            let asks = matches!(doing.action, Action::Look { workers: true, .. });
+            let asks = matches!(doing.action, Action::Poll { workers: true, .. });
             let workers = if asks { self.at_desktops(&doing.sight) } else { BTreeMap::new() };
             Sight { workers, ..doing.sight.clone() }
         });
@@ -308,7 +308,7 @@ impl ChatWorld {
             Err(refusal) => Reply::Refused(refusal),
         };
         let place = match action {
-            Action::Look { place, .. }
+            Action::Poll { place, .. }
             | Action::Invite { place, .. }
             | Action::CloseParticipant { place, .. }
             | Action::Park { place, .. }
@@ -348,8 +348,8 @@ impl ChatWorld {
                 }
                 Reply::Members(members)
             }
-            (Step::Tasks, Action::Look { task, .. }) => Reply::Tasks(self.newest_task(room, task.as_ref())),
-            (_, Action::Look { .. }) => Reply::Refused(Refusal::Refused),
+            (Step::Tasks, Action::Poll { task, .. }) => Reply::Tasks(self.newest_task(room, task.as_ref())),
+            (_, Action::Poll { .. }) => Reply::Refused(Refusal::Refused),
             (_, Action::Tell { what }) => {
                 self.check_telling(own, what, &wanted, began);
                 let text = match what {
@@ -432,7 +432,7 @@ impl ChatWorld {
 /// The request that an action begins with.
 fn first_step(action: &Action) -> Step {
     match action {
-        Action::Look { .. } => Step::Channel,
+        Action::Poll { .. } => Step::Channel,
         Action::Invite { .. } => Step::Copy,
         Action::Tell { .. }
         | Action::CloseParticipant { .. }

@@ -61,7 +61,7 @@ impl Task {
         matches!(self.status, TaskStatus::Pending | TaskStatus::Reserved)
     }
 
-    /// Its state as a look has it.
+    /// Its state as a poll has it.
     pub(super) fn state(&self) -> TaskState {
         match self.status {
             TaskStatus::Pending | TaskStatus::Reserved => TaskState::Waiting,

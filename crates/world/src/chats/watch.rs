@@ -9,7 +9,7 @@ use rejoin_plugin::chats::MessageId;
 
 /// How often the rules look (milliseconds).
 pub(super) const EVERY: u64 = 5_000;
-/// Time of a reload, which every page has after an outage; the sweep that finds lost channels; a look, and its slack.
+/// Time of a reload, which every page has after an outage; the sweep that finds lost channels; a poll, and its slack.
 const AFTER_OUTAGE: u64 = 15_000 + 15_000 + 15_000;
 /// Longest pause between two attempts that Twilio refuses, and the attempts before it.
 const AFTER_REFUSALS: u64 = 300_000 + 90_000;

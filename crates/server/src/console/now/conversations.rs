@@ -143,7 +143,7 @@ fn next(texts: &Texts, it: &Conversation) -> &'static str {
         Action::Invite { .. } => Some(texts.chat_next_invite),
         Action::Park { .. } => Some(texts.chat_next_park),
         Action::Close { .. } => Some(texts.chat_next_close),
-        Action::Look { .. } => Some(texts.chat_next_look),
+        Action::Poll { .. } => Some(texts.chat_next_look),
         Action::CloseParticipant { .. } => None,
     });
     requested.unwrap_or_else(|| match it.judged().map(|(row, ..)| row.attendance) {

@@ -158,7 +158,7 @@ fn began(absence: u32, cause: Cause, until: Millis, lost: &[WorkerSid]) -> Strin
 /// What Twilio is asked to do.
 fn wanted(action: &Action) -> String {
     match action {
-        Action::Look { .. } => "say who is on the conversation".to_owned(),
+        Action::Poll { .. } => "say who is on the conversation".to_owned(),
         Action::Tell { what } => match what {
             Telling::AgentGone { .. } => {
                 "tell the customer that the agent is gone, and another one comes".to_owned()
@@ -193,7 +193,7 @@ fn answered(action: &Action, outcome: &Outcome) -> String {
             "Twilio does not say that the channel that a page has named is the conversation's.".to_owned()
         }
         Outcome::Ok | Outcome::Seen(_) | Outcome::NotFound => match action {
-            Action::Look { .. } => "Twilio has said who is on the conversation.".to_owned(),
+            Action::Poll { .. } => "Twilio has said who is on the conversation.".to_owned(),
             Action::Tell { what: Telling::Idle { .. } } => "The customer is alerted.".to_owned(),
             Action::Tell { .. } => "The customer is told.".to_owned(),
             Action::Invite { .. } => "Twilio has taken the invite.".to_owned(),

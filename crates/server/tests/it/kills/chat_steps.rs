@@ -34,7 +34,7 @@ async fn killed_at_each_step(postgres: bool) {
     let folder = tempfile::tempdir().unwrap();
     let (steps, _) = run(postgres, folder.path(), None).await;
     let asks = ["committed", "request for", "answer to"];
-    for action in ["look", "tell", "invite", "close-participant"] {
+    for action in ["poll", "tell", "invite", "close-participant"] {
         for step in asks.map(|step| format!("{step} conversation {action} #")) {
             assert!(steps.iter().any(|reached| reached.starts_with(&step)), "{step} is not in {steps:#?}");
         }
@@ -46,8 +46,8 @@ async fn killed_at_each_step(postgres: bool) {
     };
     let (again, missed) = at_each(folder.path(), steps.clone(), run).await;
     eprintln!("killed at {again:#?}, did not come to {missed:?}");
-    // How often Twilio is looked at depends on when its webhooks arrive.
-    let missed: Vec<String> = missed.into_iter().filter(|step| !step.contains(" look ")).collect();
+    // How often Twilio is polled depends on when its webhooks arrive.
+    let missed: Vec<String> = missed.into_iter().filter(|step| !step.contains(" poll ")).collect();
     assert_eq!(missed, Vec::<String>::new());
 }
 
