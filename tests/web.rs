@@ -5,7 +5,7 @@
 
 use gloo_timers::future::TimeoutFuture;
 use js_sys::{Array, Function, JSON, JsString, Object, Reflect};
-use rejoin_plugin::agent::{Delivery, Kept, Mark, PostError, RequestId, Timer};
+use rejoin_plugin::agent::{Delivery, Kept, PostError, RequestId, StoredCall, Timer};
 use rejoin_plugin::boundary::{Value, told};
 use rejoin_plugin::shell::lock::{Change, Lock};
 use rejoin_plugin::shell::push::{Channel, News};
@@ -440,20 +440,20 @@ async fn timers_fire_once_can_be_set_again_and_cleared() {
 }
 
 #[wasm_bindgen_test]
-fn storage_keeps_marks_and_counts_pages() {
+fn storage_keeps_calls_and_counts_pages() {
     let storage = web_sys::window().and_then(|window| window.local_storage().ok()?).expect("a storage");
     storage.clear().expect("cleared");
     storage.set_item("TWILIO_FLEX_SSO", "not ours").expect("set");
     storage.set_item("rejoin.live.nonsense", "1").expect("set");
-    let mark = |number, muted| Mark { reservation: ReservationSid::numbered(number), muted };
-    storage::store(&mark(1, true));
-    storage::store(&mark(2, true));
-    storage::store(&mark(2, false));
-    storage::store(&mark(3, true));
+    let call = |number, muted| StoredCall { reservation: ReservationSid::numbered(number), muted };
+    storage::store(&call(1, true));
+    storage::store(&call(2, true));
+    storage::store(&call(2, false));
+    storage::store(&call(3, true));
     storage::unstore(&ReservationSid::numbered(1));
-    let mut marks = storage::marks();
-    marks.sort_by(|a, b| a.reservation.cmp(&b.reservation));
-    assert_eq!(marks, [mark(2, false), mark(3, true)]);
+    let mut calls = storage::stored_calls();
+    calls.sort_by(|a, b| a.reservation.cmp(&b.reservation));
+    assert_eq!(calls, [call(2, false), call(3, true)]);
     assert_eq!(storage::next_epoch(Millis(500)), 500);
     assert_eq!(storage::next_epoch(Millis(500)), 501);
     assert_eq!(storage::next_epoch(Millis(100)), 502, "the clock was set back");

@@ -64,7 +64,7 @@ pub enum Effect {
         acts: bool,
     },
     /// Remember across page loads that this reservation has a call.
-    Store(Mark),
+    Store(StoredCall),
     /// Remember across page loads which activity the agent wants; `None`: there is none to restore.
     StoreActivity(Option<ActivitySid>),
     /// Ask the browser for the microphone, release it at once, and report what the browser says about it then
@@ -81,7 +81,7 @@ pub enum Effect {
 
 /// A reservation that has a call, as stored for the next page.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mark {
+pub struct StoredCall {
     /// The reservation.
     pub reservation: ReservationSid,
     /// True when the agent has muted the microphone.

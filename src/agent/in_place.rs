@@ -1,7 +1,7 @@
 //! Rejoining in place: the leg is left standing when the page ends, and the next page joins its conference again.
 
 use crate::agent::call::Call;
-use crate::agent::{Agent, Complaint, Effect, Mark, Timer, ToDesktop};
+use crate::agent::{Agent, Complaint, Effect, StoredCall, Timer, ToDesktop};
 use rejoin_protocol::api::{Goodbye, Hello, Stage};
 use rejoin_protocol::{Millis, ReservationSid};
 
@@ -118,8 +118,8 @@ impl Agent {
             true => self.muted.add(reservation.clone()),
             false => self.muted.take(reservation),
         };
-        if changed && self.marks.contains(reservation) {
-            out.push(Effect::Store(Mark { reservation: reservation.clone(), muted }));
+        if changed && self.stored.contains(reservation) {
+            out.push(Effect::Store(StoredCall { reservation: reservation.clone(), muted }));
         }
     }
 

@@ -126,7 +126,7 @@ impl Agent {
         for reservation in &leaving.calls {
             // A transfer may still be refused: until Twilio removes the leg, the next page must find the stored mark.
             if ends_the_call(leaving.reason) {
-                self.marks.take(reservation);
+                self.stored.take(reservation);
                 out.push(Effect::Unstore { reservation: reservation.clone() });
             }
             let Some(call) = self.calls.get_mut(reservation) else { continue };

@@ -12,7 +12,7 @@ use crate::agent::restore::Restore;
 use crate::agent::role::{Poll, Role};
 use crate::agent::{
     Answer, Complaint, ConferenceFacts, ConferenceOptions, Config, Delivery, Dialog, Effect, Event,
-    FromDesktop, Idle, Kept, Mark, Mistake, PostError, PostId, RequestId, ReservationStatus, TaskFacts,
+    FromDesktop, Idle, Kept, Mistake, PostError, PostId, RequestId, ReservationStatus, StoredCall, TaskFacts,
     Timer, ToDesktop,
 };
 use crate::value::joined;
@@ -34,7 +34,7 @@ pub struct Agent {
     pub(super) epoch: u64,
     pub(super) ends: Ends,
     /// Reservations that had a call in an earlier page, by its stored records, or have one in this page.
-    pub(super) marks: Set<ReservationSid>,
+    pub(super) stored: Set<ReservationSid>,
     /// Those of them whose agent was muted, and calls of this page whose agent is.
     pub(super) muted: Set<ReservationSid>,
     pub(super) me: Option<Me>,
@@ -114,15 +114,15 @@ pub(super) struct Talk {
 }
 
 impl Agent {
-    /// A page that has just loaded. `epoch` grows with every page load of a worker; `marks` are the reservations that
+    /// A page that has just loaded. `epoch` grows with every page load of a worker; `stored` are the calls that
     /// earlier pages stored and did not remove.
-    pub fn new(config: Config, epoch: u64, marks: Vec<Mark>) -> Self {
+    pub fn new(config: Config, epoch: u64, stored: Vec<StoredCall>) -> Self {
         let mut new = Self {
             muted: Set::default(),
             ends: Ends::new(&config.servers),
             config,
             epoch,
-            marks: Set::default(),
+            stored: Set::default(),
             me: None,
             phone_registered: false,
             ready: Ready::default(),
@@ -158,15 +158,15 @@ impl Agent {
             prompts: false,
             flex_prompts: false,
         };
-        new.remember(marks);
+        new.remember(stored);
         new
     }
 
-    /// Replaces the marks by the stored ones, which another page may have written while this one waited.
-    pub fn remember(&mut self, marks: Vec<Mark>) {
-        let muted = marks.iter().filter(|mark| mark.muted).map(|mark| mark.reservation.clone());
+    /// Replaces the known stored calls by those that are stored now: another page may have written them while this one waited.
+    pub fn remember(&mut self, stored: Vec<StoredCall>) {
+        let muted = stored.iter().filter(|call| call.muted).map(|call| call.reservation.clone());
         self.muted = Set::of(muted);
-        self.marks = Set::of(marks.into_iter().map(|mark| mark.reservation));
+        self.stored = Set::of(stored.into_iter().map(|call| call.reservation));
     }
 
     /// Reports mistakes of the configuration, and an unsupported Flex UI. To be called once, before any event.
@@ -296,7 +296,7 @@ impl Agent {
         self.me = Some(me);
         self.phone_registered = phone_registered;
         self.begin_role(waits);
-        self.marks.retain(|reservation, ()| {
+        self.stored.retain(|reservation, ()| {
             let here = tasks.iter().any(|facts| facts.reservation == *reservation);
             if !here && !waits {
                 out.push(Effect::Unstore { reservation: reservation.clone() });
@@ -321,7 +321,7 @@ impl Agent {
         let was = self.calls.get(&reservation).map(|call| call.facts.status);
         match status {
             ReservationStatus::Over => {
-                if self.calls.remove(&reservation).is_some() || self.marks.take(&reservation) {
+                if self.calls.remove(&reservation).is_some() || self.stored.take(&reservation) {
                     out.push(Effect::Unstore { reservation });
                 }
                 return;
@@ -329,7 +329,7 @@ impl Agent {
             ReservationStatus::Pending | ReservationStatus::Accepted | ReservationStatus::Wrapping => {}
         }
         let call = self.calls.get_or_insert(reservation.clone(), || Call::new(facts.clone()));
-        let had_mark = self.marks.contains(&reservation);
+        let was_stored = self.stored.contains(&reservation);
         // A wrapping reservation that this page has never seen accepted was left by an earlier page, too.
         let without_call = match status {
             ReservationStatus::Wrapping => true,
@@ -346,8 +346,8 @@ impl Agent {
             call.to_mute = self.muted.contains(&reservation);
             self.found.add(reservation.clone());
             // Flex may have set the flag of the leg that stands while the server, which clears it, is down.
-            call.flagged = had_mark && !self.waits;
-            if had_mark || status == ReservationStatus::Accepted {
+            call.flagged = was_stored && !self.waits;
+            if was_stored || status == ReservationStatus::Accepted {
                 call.checking = Some(now);
             }
         }
@@ -362,7 +362,7 @@ impl Agent {
         let theirs = self.waits && !call.had_call;
         if was == Some(ReservationStatus::Accepted) && !call.is_accepted() && !call.is_orphan() && !theirs {
             // A living page has seen its end: the next page has nothing to look for.
-            self.marks.take(&reservation);
+            self.stored.take(&reservation);
             out.push(Effect::Unstore { reservation: reservation.clone() });
         }
         if call.is_accepted() && !call.unwatched && !call.neutralised && !call.leaving {
@@ -386,7 +386,7 @@ impl Agent {
         if let Some(call) = self.calls.get_mut(&reservation) {
             let looked = call.looks_until(now, self.config.look_for).is_some();
             call.conference = Some(facts);
-            if call.is_elsewhere() && !self.role.locked_out && self.marks.take(&reservation) {
+            if call.is_elsewhere() && !self.role.locked_out && self.stored.take(&reservation) {
                 out.push(Effect::Unstore { reservation: reservation.clone() });
             }
             self.register(now, &reservation, out);
@@ -405,15 +405,15 @@ impl Agent {
             call.registered = Some(legs);
             self.left.take(reservation);
             self.outbox.put(now, self.epoch, &me.worker, Delivery::Register(registration), out);
-            self.leave_mark(reservation, out);
+            self.store_call(reservation, out);
         }
     }
 
-    /// Stores a mark, so that the next page of this browser knows that it follows this one.
-    fn leave_mark(&mut self, reservation: &ReservationSid, out: &mut Vec<Effect>) {
-        self.marks.add(reservation.clone());
+    /// Stores the call, so that the next page of this browser knows that it follows this one.
+    fn store_call(&mut self, reservation: &ReservationSid, out: &mut Vec<Effect>) {
+        self.stored.add(reservation.clone());
         let muted = self.muted.contains(reservation);
-        out.push(Effect::Store(Mark { reservation: reservation.clone(), muted }));
+        out.push(Effect::Store(StoredCall { reservation: reservation.clone(), muted }));
     }
 
     fn before_accept(
@@ -440,7 +440,7 @@ impl Agent {
             out.push(Effect::Desktop(ToDesktop::NeutraliseExitFlag { reservation }));
         }
         // Before the call is up: by then this page may be gone.
-        self.leave_mark(reservation, out);
+        self.store_call(reservation, out);
         // Twilio signs it, so the server need not ask whose call this is.
         let of =
             |me: &Me| joined(&[&ours, "?worker=", me.worker.as_str(), "&reservation=", reservation.as_str()]);
@@ -623,7 +623,7 @@ impl Agent {
         for (request, _) in self.leavings.iter_mut() {
             out.push(Effect::Desktop(ToDesktop::Let { request: *request }));
         }
-        for (reservation, ()) in self.marks.iter_mut() {
+        for (reservation, ()) in self.stored.iter_mut() {
             out.push(Effect::Unstore { reservation: reservation.clone() });
         }
         out.extend([Effect::ClosePush, Effect::UnkeepAll, Effect::StoreActivity(None)]);

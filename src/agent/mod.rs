@@ -42,7 +42,7 @@ pub use clock::Clock;
 pub use config::{Config, FLEX_UI, Idle, KEYS, Key, Kind, Mistake, Place, TEAM_ATTRIBUTES, Wrong};
 pub use dialog::Dialog;
 pub use effect::{
-    Complaint, ConferenceOptions, Delivery, Effect, Kept, Mark, Notice, Request, Timer, ToDesktop,
+    Complaint, ConferenceOptions, Delivery, Effect, Kept, Notice, Request, StoredCall, Timer, ToDesktop,
 };
 pub use event::{
     Activity, Answer, Attributes, ConferenceFacts, Event, FromDesktop, Leg, LegKind, Microphone, PostError,

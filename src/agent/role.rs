@@ -7,7 +7,7 @@ use crate::agent::machine::Agent;
 use crate::agent::{Delivery, Effect, Kept, Timer, leaving};
 use rejoin_protocol::Millis;
 
-/// Why a page does not act. Such a page shows and accepts nothing. A call that the agent has in it is registered and marked nevertheless;
+/// Why a page does not act. Such a page shows and accepts nothing. A call that the agent has in it is registered and stored nevertheless;
 /// and one that another browser has superseded polls, to learn when it may act again.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Role {
@@ -142,7 +142,7 @@ impl Agent {
                 if call.join == Join::Over {
                     call.join = Join::No; // its outcome belonged to another page, which is gone
                 }
-                let was_call = call.is_accepted() || self.marks.contains(reservation);
+                let was_call = call.is_accepted() || self.stored.contains(reservation);
                 call.checking = was_call.then_some(now);
                 call.to_mute = self.muted.contains(reservation);
                 self.found.add(reservation.clone());

@@ -34,7 +34,7 @@ impl Agent {
         // A page that does not act asks for nothing.
         let holdings = self.calls.values().filter(|_| !self.waits).filter_map(|call| {
             let holding = call.holding()?;
-            let other_browser = !self.marks.contains(&holding.reservation);
+            let other_browser = !self.stored.contains(&holding.reservation);
             Some(Holding { can_join: holding.can_join && self.config.in_place, other_browser, ..holding })
         });
         let holdings = holdings.collect();

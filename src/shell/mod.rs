@@ -82,7 +82,7 @@ impl Core {
         let server = config.server.clone();
         let conversations = Conversations::new(config.drafts, config.resend_messages);
         let epoch = storage::next_epoch(now());
-        let mut agent = Agent::new(config, epoch, storage::marks());
+        let mut agent = Agent::new(config, epoch, storage::stored_calls());
         agent.recall(storage::kept());
         agent.recall_activity(storage::activity());
         let core = Rc::new_cyclic(|core: &Weak<Inner>| Inner {
@@ -241,7 +241,7 @@ impl Inner {
             if matches!(event, Event::Elected { .. }) {
                 // Another page may have written them while this one waited.
                 let mut agent = self.agent.borrow_mut();
-                agent.remember(storage::marks());
+                agent.remember(storage::stored_calls());
                 agent.recall(storage::kept());
             }
             let effects = self.agent.borrow_mut().handle(now(), event);
@@ -291,7 +291,7 @@ impl Inner {
                 }
             }
             Effect::Role { acts } => show_role(acts),
-            Effect::Store(mark) => storage::store(&mark),
+            Effect::Store(call) => storage::store(&call),
             Effect::TryMicrophone => desk::try_microphone(self),
             Effect::Reload => _ = js::call(&js::at(&js_sys::global(), "location"), "reload", &[]),
             Effect::StoreActivity(activity) => storage::store_activity(activity.as_ref()),

@@ -1,9 +1,9 @@
-//! What outlives a page: marks of calls, pending requests to the server, and the epoch of the last page.
+//! What outlives a page: its calls, pending requests to the server, and the epoch of the last page.
 //!
 //! Where the browser provides no storage, the plugin works without: the next page then reports the call as that of another browser, and
 //! the server waits for a goodbye or for the end of the leg; mute is not restored.
 
-use crate::agent::{Kept, Mark};
+use crate::agent::{Kept, StoredCall};
 use crate::boundary::{Value, stored, told};
 use crate::shell::{js, post};
 use crate::value::joined;
@@ -11,8 +11,8 @@ use rejoin_protocol::api::DeliveryId;
 use rejoin_protocol::{ActivitySid, Millis, ReservationSid};
 use wasm_bindgen::JsValue;
 
-const MARK: &str = "rejoin.live.";
-/// Value of the mark of a call whose agent is muted.
+const CALL: &str = "rejoin.live.";
+/// Value of a stored call whose agent is muted.
 const MUTED: &str = "muted";
 const OUT: &str = "rejoin.out.";
 const EPOCH: &str = "rejoin.epoch";
@@ -77,11 +77,11 @@ fn entries(prefix: &str) -> Vec<(String, String)> {
 }
 
 /// Reservations that had a call in an earlier page.
-pub fn marks() -> Vec<Mark> {
-    let marks = entries(MARK).into_iter().filter_map(|(key, value)| {
-        Some(Mark { reservation: ReservationSid::parse(&key).ok()?, muted: value == MUTED })
+pub fn stored_calls() -> Vec<StoredCall> {
+    let calls = entries(CALL).into_iter().filter_map(|(key, value)| {
+        Some(StoredCall { reservation: ReservationSid::parse(&key).ok()?, muted: value == MUTED })
     });
-    marks.collect()
+    calls.collect()
 }
 
 /// Pending requests. Unreadable ones are discarded.
@@ -120,15 +120,15 @@ fn out(id: DeliveryId) -> String {
     joined(&[OUT, &String::from(id)])
 }
 
-/// Marks a reservation as having a call.
-pub fn store(mark: &Mark) {
+/// Stores that a reservation has a call.
+pub fn store(call: &StoredCall) {
     // A full storage costs what no storage costs: see above.
-    set(&joined(&[MARK, mark.reservation.as_str()]), if mark.muted { MUTED } else { "1" });
+    set(&joined(&[CALL, call.reservation.as_str()]), if call.muted { MUTED } else { "1" });
 }
 
-/// Removes the mark.
+/// Removes the stored call.
 pub fn unstore(reservation: &ReservationSid) {
-    remove(&joined(&[MARK, reservation.as_str()]));
+    remove(&joined(&[CALL, reservation.as_str()]));
 }
 
 /// The activity that the agent last wanted.

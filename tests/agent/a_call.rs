@@ -82,7 +82,7 @@ fn a_call_is_registered_once_when_both_legs_are_known() {
     assert_eq!(registration.worker_leg, CallSid::numbered(200));
     assert_eq!(registration.customer_leg, CallSid::numbered(100));
     assert_eq!((registration.epoch, registration.worker_name.as_str()), (7, "Ada"));
-    assert!(effects.contains(&Effect::Store(Mark { reservation: wr(1), muted: false })), "{effects:?}");
+    assert!(effects.contains(&Effect::Store(StoredCall { reservation: wr(1), muted: false })), "{effects:?}");
     assert!(posts(&desk.handle(conference(1, both()))).is_empty());
     assert!(
         desk.handle(Event::Reply { id: *id, result: Ok(Answer::Accepted) })

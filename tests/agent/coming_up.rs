@@ -102,7 +102,7 @@ fn a_server_that_refuses_leaves_flex_alone() {
 }
 
 #[test]
-fn marks_of_reservations_that_are_gone_are_removed() {
+fn stored_calls_of_reservations_that_are_gone_are_removed() {
     let (_, effects) = Desk::started(vec![task(1, ReservationStatus::Wrapping)], &[1, 2]);
     let taken: Vec<_> = effects.iter().filter(|effect| matches!(effect, Effect::Unstore { .. })).collect();
     assert_eq!(taken, [&Effect::Unstore { reservation: wr(2) }]);

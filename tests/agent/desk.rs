@@ -155,32 +155,33 @@ pub(crate) struct Desk {
 
 impl Desk {
     /// A desk with a microphone.
-    pub(crate) fn new(marks: &[u128]) -> Self {
-        let mut desk = Self::of_unknown_microphone(marks);
+    pub(crate) fn new(stored: &[u128]) -> Self {
+        let mut desk = Self::of_unknown_microphone(stored);
         desk.microphone(Microphone::Granted);
         desk
     }
 
-    pub(crate) fn of_unknown_microphone(marks: &[u128]) -> Self {
-        Self::marked(Config::new(SERVER), marks)
+    pub(crate) fn of_unknown_microphone(stored: &[u128]) -> Self {
+        Self::with_stored(Config::new(SERVER), stored)
     }
 
     pub(crate) fn with(config: Config) -> Self {
         Self::of(Agent::new(config, 7, vec![]))
     }
 
-    /// A page whose earlier pages stored these marks.
-    pub(crate) fn marked(config: Config, marks: &[u128]) -> Self {
-        let marks = marks.iter().map(|number| Mark { reservation: wr(*number), muted: false }).collect();
-        Self::of(Agent::new(config, 7, marks))
+    /// A page whose earlier pages stored these calls.
+    pub(crate) fn with_stored(config: Config, stored: &[u128]) -> Self {
+        let stored =
+            stored.iter().map(|number| StoredCall { reservation: wr(*number), muted: false }).collect();
+        Self::of(Agent::new(config, 7, stored))
     }
 
     fn of(agent: Agent) -> Self {
         Self { agent, now: Millis::seconds(1000), timers: BTreeMap::new(), dialog: None, hello: None }
     }
 
-    pub(crate) fn started(tasks: Vec<TaskFacts>, marks: &[u128]) -> (Self, Vec<Effect>) {
-        let mut desk = Self::new(marks);
+    pub(crate) fn started(tasks: Vec<TaskFacts>, stored: &[u128]) -> (Self, Vec<Effect>) {
+        let mut desk = Self::new(stored);
         let effects = desk.start(tasks, true);
         (desk, effects)
     }
@@ -213,8 +214,8 @@ impl Desk {
     }
 
     /// Another page of the worker acts.
-    pub(crate) fn waiting(tasks: Vec<TaskFacts>, marks: &[u128]) -> (Self, Vec<Effect>) {
-        let mut desk = Self::new(marks);
+    pub(crate) fn waiting(tasks: Vec<TaskFacts>, stored: &[u128]) -> (Self, Vec<Effect>) {
+        let mut desk = Self::new(stored);
         let effects = desk.handle(Event::Desktop(started(tasks, true, true)));
         (desk, effects)
     }

@@ -321,14 +321,14 @@ fn the_ghost_is_not_counted_when_the_agent_hangs_up() {
 
 #[test]
 fn mute_follows_the_agent_into_the_next_page() {
-    let mark = |muted| Effect::Store(Mark { reservation: wr(1), muted });
+    let stores = |muted| Effect::Store(StoredCall { reservation: wr(1), muted });
     let mut desk = Desk::on_a_call();
     let muted = |leg| TaskFacts { muted: true, ..live(leg) };
-    assert_eq!(desk.task(muted(200)), [mark(true)]);
+    assert_eq!(desk.task(muted(200)), [stores(true)]);
     assert!(desk.task(muted(200)).is_empty());
-    assert_eq!(desk.task(live(200)), [mark(false)]);
+    assert_eq!(desk.task(live(200)), [stores(false)]);
 
-    let agent = Agent::new(Config::new(SERVER), 8, vec![Mark { reservation: wr(1), muted: true }]);
+    let agent = Agent::new(Config::new(SERVER), 8, vec![StoredCall { reservation: wr(1), muted: true }]);
     let mut desk = Desk { agent, ..Desk::new(&[]) };
     desk.start(vec![task(1, ReservationStatus::Accepted)], true);
     desk.handle(conference(1, both()));
@@ -336,7 +336,7 @@ fn mute_follows_the_agent_into_the_next_page() {
     desk.handle(with_the_new_leg());
     let effects = desk.task(live(201));
     assert!(desktop(&effects).contains(&ToDesktop::Mute {}), "as soon as there is a microphone to be heard");
-    assert!(effects.contains(&mark(true)));
+    assert!(effects.contains(&stores(true)));
     assert!(desk.task(muted(201)).is_empty());
     assert!(!desktop(&desk.handle(joined())).contains(&ToDesktop::Mute {}), "once");
 }

@@ -46,7 +46,7 @@ fn a_page_whose_turn_has_come_puts_the_agent_back() {
     desk.task(task(1, ReservationStatus::Accepted));
     desk.handle(conference(1, both()));
     desk.now = desk.now + Millis::seconds(60);
-    desk.agent.remember(vec![Mark { reservation: wr(1), muted: true }]);
+    desk.agent.remember(vec![StoredCall { reservation: wr(1), muted: true }]);
     let effects = desk.elect();
     assert!(effects.contains(&Effect::OpenPush { epoch: 8 }));
     assert!(posts(&effects).is_empty(), "the server is to hear first that the other page is gone");
@@ -89,11 +89,11 @@ fn a_leg_that_is_joined_may_ring_in_either_page() {
         let accepted = || vec![task(1, ReservationStatus::Accepted)];
         let (mut acting, _) = Desk::waiting(accepted(), &[]);
         acting.handle(conference(1, both()));
-        acting.agent.remember(vec![Mark { reservation: wr(1), muted: true }]);
+        acting.agent.remember(vec![StoredCall { reservation: wr(1), muted: true }]);
         acting.elect();
         acting.wait(Millis::seconds(1));
         assert!(desktop(&acting.greeted(vec![view(Stage::InPlace)])).contains(&join()));
-        let agent = Agent::new(Config::new(SERVER), 9, vec![Mark { reservation: wr(1), muted: true }]);
+        let agent = Agent::new(Config::new(SERVER), 9, vec![StoredCall { reservation: wr(1), muted: true }]);
         let mut anew = Desk { agent, ..Desk::new(&[]) };
         anew.handle(Event::Desktop(started(accepted(), true, true)));
         let mut effects = [acting.handle(with_the_new_leg()), anew.handle(with_the_new_leg())].concat();
@@ -179,7 +179,7 @@ fn a_page_whose_turn_has_come_again_does_not_show_what_it_heard_before() {
 
 #[test]
 fn a_call_that_rang_before_the_plugin_was_up_is_taken_over_and_muted_as_before() {
-    let agent = Agent::new(Config::new(SERVER), 9, vec![Mark { reservation: wr(1), muted: true }]);
+    let agent = Agent::new(Config::new(SERVER), 9, vec![StoredCall { reservation: wr(1), muted: true }]);
     let mut desk = Desk { agent, ..Desk::new(&[]) };
     let effects = desk.handle(Event::Desktop(started(vec![live(201)], true, true)));
     assert!(effects.contains(&Effect::TakeLock), "{effects:?}");

@@ -89,8 +89,8 @@ fn an_activity_that_is_lent_before_the_answer_is_replaced_by_what_the_agent_want
 fn mute_follows_the_agent_through_the_queue() {
     for muted in [true, false] {
         let mut desk = Desk::new(&[]);
-        let mark = Mark { reservation: wr(1), muted };
-        desk.agent = Agent::new(Config::new(SERVER), 7, vec![mark]);
+        let call = StoredCall { reservation: wr(1), muted };
+        desk.agent = Agent::new(Config::new(SERVER), 7, vec![call]);
         desk.microphone(Microphone::Granted);
         desk.start(vec![task(1, ReservationStatus::Wrapping)], true);
         desk.greeted(vec![view(Stage::Queued)]);

@@ -33,7 +33,7 @@ fn nothing_of_the_worker_is_left() {
 }
 
 #[test]
-fn marks_are_removed_and_the_dialog_closes() {
+fn stored_calls_are_removed_and_the_dialog_closes() {
     let (mut desk, _) = Desk::started(vec![task(1, ReservationStatus::Wrapping)], &[1]);
     desk.greeted(vec![view(Stage::Interrupted)]);
     assert!(desk.dialog.is_some());

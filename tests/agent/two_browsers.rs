@@ -58,12 +58,12 @@ fn the_accepting_page_stores_its_mark_before_the_call_is_up() {
     let (request, reservation) = (RequestId(1), facts.reservation.clone());
     let effects =
         desk.handle(Event::Desktop(FromDesktop::BeforeAccept { request, task: facts, callback: None }));
-    let mark = Effect::Store(Mark { reservation, muted: false });
-    assert!(effects.contains(&mark), "{effects:?}");
+    let stores = Effect::Store(StoredCall { reservation, muted: false });
+    assert!(effects.contains(&stores), "{effects:?}");
 }
 
 /// Accepted here, and the leg is in the conference. `deposed`: it rang in another tab of this browser. Returns
-/// whether the mark was removed.
+/// whether the stored call was removed.
 fn accepted_here(deposed: bool) -> (Desk, bool) {
     let mut desk = Desk::idle();
     let facts = task(1, ReservationStatus::Pending);
@@ -95,9 +95,9 @@ fn a_call_that_was_accepted_here_and_rang_in_another_browser_is_not_of_this_one(
 fn a_call_that_the_phone_reports_late_belongs_to_this_browser() {
     let (mut desk, forgotten) = accepted_here(false);
     assert!(forgotten);
-    let mark = Effect::Store(Mark { reservation: live(200).reservation, muted: false });
+    let stores = Effect::Store(StoredCall { reservation: live(200).reservation, muted: false });
     let effects = desk.task(live(200));
-    assert!(effects.contains(&mark), "{effects:?}");
+    assert!(effects.contains(&stores), "{effects:?}");
 }
 
 #[test]
@@ -111,7 +111,7 @@ fn the_older_page_learns_of_a_newer_one_by_push_or_hello() {
 }
 
 #[test]
-fn the_older_page_still_watches_and_marks_its_own_call() {
+fn the_older_page_still_watches_and_stores_its_own_call() {
     let mut desk = Desk::idle();
     desk.handle(Event::Superseded);
     desk.task(live(200));

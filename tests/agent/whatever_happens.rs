@@ -196,10 +196,10 @@ struct Rules {
 }
 
 /// A page of an account with two servers.
-fn desk(marks: &[u128]) -> Desk {
+fn desk(stored: &[u128]) -> Desk {
     let mut config = Config::new(SERVER);
     config.servers.push(OTHER.into());
-    let mut desk = Desk::marked(config, marks);
+    let mut desk = Desk::with_stored(config, stored);
     desk.microphone(Microphone::Granted);
     desk
 }
@@ -330,12 +330,12 @@ proptest! {
     #[test]
     fn every_question_gets_one_answer_and_nothing_unknown_is_accepted(
         start in prop::collection::vec(prop_oneof![tasks(), calls()], 0..4),
-        marks in prop::collection::vec(1u128..6, 0..4),
+        stored in prop::collection::vec(1u128..6, 0..4),
         kept in kept(),
         steps in prop::collection::vec(steps(), 0..60),
         signs_out: bool,
     ) {
-        let mut desk = desk(&marks);
+        let mut desk = desk(&stored);
         let mut asked = BTreeSet::new();
         let mut answered = BTreeSet::new();
         let mut told: BTreeSet<RecoveryId> = BTreeSet::new();
@@ -443,10 +443,10 @@ proptest! {
     #[test]
     fn a_page_that_waits_does_nothing_whatever_happens(
         start in prop::collection::vec(prop_oneof![tasks(), calls()], 0..4),
-        marks in prop::collection::vec(1u128..6, 0..4),
+        stored in prop::collection::vec(1u128..6, 0..4),
         steps in prop::collection::vec(steps(), 0..60),
     ) {
-        let mut desk = desk(&marks);
+        let mut desk = desk(&stored);
         let mut effects = desk.handle(Event::Desktop(started(start, true, true)));
         for step in steps {
             effects.extend(match step {

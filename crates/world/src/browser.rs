@@ -1,7 +1,7 @@
 //! A browser: what outlives its pages.
 
 use crate::page::PageId;
-use rejoin_plugin::agent::{Kept, Mark};
+use rejoin_plugin::agent::{Kept, StoredCall};
 use rejoin_plugin::boundary::{Value, stored, told};
 use rejoin_protocol::api::DeliveryId;
 use rejoin_protocol::{ActivitySid, ReservationSid};
@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, VecDeque};
 /// Storage and the lock, shared by all pages of one origin.
 #[derive(Debug, Default)]
 pub(crate) struct Browser {
-    marks: BTreeMap<String, bool>,
+    calls: BTreeMap<String, bool>,
     kept: BTreeMap<String, String>,
     epoch: u64,
     activity: Option<ActivitySid>,
@@ -20,19 +20,19 @@ pub(crate) struct Browser {
 }
 
 impl Browser {
-    pub(crate) fn marks(&self) -> Vec<Mark> {
+    pub(crate) fn stored_calls(&self) -> Vec<StoredCall> {
         let read = |(key, muted): (&String, &bool)| {
-            Some(Mark { reservation: ReservationSid::parse(key).ok()?, muted: *muted })
+            Some(StoredCall { reservation: ReservationSid::parse(key).ok()?, muted: *muted })
         };
-        self.marks.iter().filter_map(read).collect()
+        self.calls.iter().filter_map(read).collect()
     }
 
-    pub(crate) fn store(&mut self, mark: &Mark) {
-        self.marks.insert(mark.reservation.as_str().to_owned(), mark.muted);
+    pub(crate) fn store(&mut self, call: &StoredCall) {
+        self.calls.insert(call.reservation.as_str().to_owned(), call.muted);
     }
 
     pub(crate) fn unstore(&mut self, reservation: &ReservationSid) {
-        self.marks.remove(reservation.as_str());
+        self.calls.remove(reservation.as_str());
     }
 
     /// The stored registrations, serialised and parsed as in the browser, so that whatever the real format would drop

@@ -229,7 +229,7 @@ impl World {
         let epoch = if self.planted == Some(Planted::EpochSame) { 1 } else { browser.next_epoch(wall.0) };
         let retry_callbacks = self.plan.setup.retries;
         let config = Config { retry_callbacks, ..Config::new(crate::server::PUBLIC) };
-        let mut core = Agent::new(config, epoch, browser.marks());
+        let mut core = Agent::new(config, epoch, browser.stored_calls());
         let kept = browser.kept();
         if !kept.is_empty() {
             self.coverage.sign(Sign::KeptOverReload);
@@ -259,9 +259,9 @@ impl World {
         while let Some(event) = self.pages[page].queue.pop_front() {
             let browser = self.pages[page].browser;
             if matches!(event, Event::Elected { .. }) {
-                let (marks, kept) = (self.browsers[browser].marks(), self.browsers[browser].kept());
+                let (stored, kept) = (self.browsers[browser].stored_calls(), self.browsers[browser].kept());
                 if let Some(core) = &mut self.pages[page].core {
-                    core.remember(marks);
+                    core.remember(stored);
                     core.recall(kept);
                 }
             }
