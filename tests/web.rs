@@ -6,7 +6,7 @@
 use gloo_timers::future::TimeoutFuture;
 use js_sys::{Array, Function, JSON, JsString, Object, Reflect};
 use rejoin_plugin::agent::{Delivery, Kept, PostError, RequestId, StoredCall, Timer};
-use rejoin_plugin::boundary::{Value, told};
+use rejoin_plugin::boundary::{Value, outgoing};
 use rejoin_plugin::shell::lock::{Change, Lock};
 use rejoin_plugin::shell::push::{Channel, News};
 use rejoin_plugin::shell::timer::Timers;
@@ -131,7 +131,7 @@ fn body() -> JsString {
         reservation: ReservationSid::numbered(2),
         reason: GracefulReason::HangUp,
     };
-    post::body(&told::mark(&mark)).expect("serialises")
+    post::body(&outgoing::mark(&mark)).expect("serialises")
 }
 
 /// Waits until `check` returns something; the test runner has the timeout.

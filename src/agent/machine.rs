@@ -265,7 +265,7 @@ impl Agent {
             }
             FromDesktop::Joined { reservation } => self.joined(&reservation, out),
             FromDesktop::JoinFailed { reservation } => self.join_failed(now, &reservation, out),
-            FromDesktop::Asked { leg, question } => self.asked(now, &leg, question, out),
+            FromDesktop::Asked { leg, question } => self.answer_question(now, &leg, question, out),
             FromDesktop::TokenChanged {} => {
                 self.outbox.resume(out);
                 if self.hello.failures > 0 {
@@ -601,7 +601,7 @@ impl Agent {
         self.outbox.pump(now, &mut self.last_post, &me.name, wanted, out);
     }
 
-    /// Leaves nothing of this worker for the next one who signs in; questions are let through as without the plugin.
+    /// Leaves nothing of this worker for the next one who signs in; Flex's requests are let through as without the plugin.
     fn sign_out(&mut self, out: &mut Vec<Effect>) {
         let timers = [
             Timer::Hello,

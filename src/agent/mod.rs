@@ -9,7 +9,6 @@
 //! this desktop from the call, and that the server is silent, it says by itself.
 
 mod action;
-mod asked;
 mod call;
 mod claims;
 mod clock;
@@ -26,6 +25,7 @@ mod offer;
 mod outbox;
 mod prompt;
 mod protection;
+mod question;
 mod ready;
 mod recovery;
 mod restore;

@@ -2,9 +2,9 @@
 //! nowhere else; nothing in it can make the plugin fail.
 
 pub mod conversations;
-pub mod heard;
-mod said;
+pub mod from_server;
+mod from_shim;
+pub mod outgoing;
 pub mod stored;
-pub mod told;
 
 pub use crate::value::{Fields, Unfit, Value};

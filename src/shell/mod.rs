@@ -4,6 +4,7 @@ mod conversations;
 mod desk;
 mod dialog;
 mod flex;
+mod flex_requests;
 pub mod js;
 pub mod lock;
 mod messages;
@@ -11,7 +12,6 @@ mod outcome;
 pub mod post;
 mod presence;
 pub mod push;
-mod questions;
 pub mod record;
 pub mod shelf;
 pub mod sse;
@@ -23,15 +23,15 @@ use crate::agent::{
     ACTIONS, Action, Agent, Answer, Clock, Config, Effect, Event, FromDesktop, PostError, PostId, Request,
     Timer, ToDesktop,
 };
-use crate::boundary::{conversations as said, heard, told};
+use crate::boundary::{self, from_server, outgoing};
 use crate::value::joined;
 use conversations::Conversations;
 pub use dialog::Looks;
 use flex::{Flex, Seen};
+use flex_requests::FlexRequests;
 use js_sys::{Array, Function, Promise};
 use lock::{Change, Lock};
 use push::{Channel, News};
-use questions::Questions;
 use rejoin_protocol::api::{Beacon, Goodbye, GracefulMark, GracefulReason, Push};
 use rejoin_protocol::{Millis, ReservationSid};
 use std::cell::{Cell, RefCell};
@@ -49,7 +49,7 @@ struct Inner {
     /// Events that arrived while another one was being handled.
     queue: RefCell<Vec<Event>>,
     busy: Cell<bool>,
-    questions: Questions,
+    requests: FlexRequests,
     timers: RefCell<Timers<Timer>>,
     conversations: Conversations,
     dialog: Rc<dialog::Window>,
@@ -93,7 +93,7 @@ impl Core {
             agent: RefCell::new(agent),
             queue: RefCell::default(),
             busy: Cell::new(false),
-            questions: Questions::default(),
+            requests: FlexRequests::default(),
             timers: RefCell::default(),
             conversations,
             channel: RefCell::default(),
@@ -117,7 +117,7 @@ impl Core {
     /// Handles an event. Throws when the core does not know it; nothing has changed then.
     pub fn handle(&self, event: &JsValue) -> Result<(), JsValue> {
         let event = js::value(event);
-        if let Some(sent) = said::sent(&event) {
+        if let Some(sent) = boundary::conversations::sent(&event) {
             conversations::handle(&self.0, sent.map_err(js::unfit)?);
             return Ok(());
         }
@@ -149,8 +149,8 @@ impl Core {
         if action == conversations::SEND {
             return Ok(conversations::ask(&self.0, payload));
         }
-        let (request, answer) = self.0.questions.open();
-        let let_go = || self.0.questions.answer(&ToDesktop::Let { request });
+        let (request, answer) = self.0.requests.open();
+        let let_go = || self.0.requests.answer(&ToDesktop::Let { request });
         match self.0.flex.before(request, action, payload).inspect_err(|_| _ = let_go())? {
             Some(event) => self.0.handle(Event::Desktop(event)),
             None => _ = let_go(),
@@ -306,10 +306,10 @@ impl Inner {
     }
 
     fn tell(self: &Rc<Self>, effect: &ToDesktop) {
-        if self.questions.answer(effect) {
+        if self.requests.answer(effect) {
             return;
         }
-        if let Some(told) = told::effect(effect) {
+        if let Some(told) = outgoing::effect(effect) {
             let done = self.desktop.call1(&JsValue::UNDEFINED, &js::from(&told));
             outcome::follow(self, effect, done);
         }
@@ -319,11 +319,11 @@ impl Inner {
         let (path, body) = match request {
             // The server reports versions other than its own to operators.
             Request::Hello(hello) => {
-                (concat!("hello?version=", env!("CARGO_PKG_VERSION")), post::body(&told::hello(hello)))
+                (concat!("hello?version=", env!("CARGO_PKG_VERSION")), post::body(&outgoing::hello(hello)))
             }
-            Request::Register(registration) => ("calls", post::body(&told::registration(registration))),
-            Request::Graceful(mark) => ("graceful", post::body(&told::mark(mark))),
-            Request::Claim(claim) => ("conversations", post::body(&told::claim(claim))),
+            Request::Register(registration) => ("calls", post::body(&outgoing::registration(registration))),
+            Request::Graceful(mark) => ("graceful", post::body(&outgoing::mark(mark))),
+            Request::Claim(claim) => ("conversations", post::body(&outgoing::claim(claim))),
         };
         let hello = matches!(request, Request::Hello(_));
         let keepalive = matches!(request, Request::Graceful(_));
@@ -336,7 +336,7 @@ impl Inner {
             };
             let result = answered.and_then(|answered| match hello {
                 true => post::parse(&answered)
-                    .and_then(|said| heard::hello_reply(said).ok())
+                    .and_then(|said| from_server::hello_reply(said).ok())
                     .map(Answer::Hello)
                     .ok_or(PostError::Unreachable),
                 false => Ok(Answer::Accepted),
@@ -348,7 +348,7 @@ impl Inner {
     /// The page ends: only a beacon can still be sent, and it carries no headers.
     fn say_goodbye(&self, marks: Vec<GracefulMark>, goodbye: Option<Goodbye>, gone: Option<u64>) {
         let beacon = Beacon { token: self.flex.token(), marks, goodbye, gone };
-        if let Ok(body) = post::body(&told::beacon(&beacon)) {
+        if let Ok(body) = post::body(&outgoing::beacon(&beacon)) {
             // Refused only when it is too large. The server notices the end of the push channel as well.
             let arguments: [&JsValue; 2] = [&self.farewell().into(), &body];
             let _ = js::call(&js::at(&js_sys::global(), "navigator"), "sendBeacon", &arguments);

@@ -1,6 +1,6 @@
 //! The push channel: a stream of events over `fetch`, because `EventSource` sends no token.
 
-use crate::boundary::heard;
+use crate::boundary::from_server;
 use crate::shell::presence::Presence;
 use crate::shell::{js, post, sse, timer};
 use gloo_timers::callback::Timeout;
@@ -158,7 +158,7 @@ async fn read(
         let bytes: Uint8Array = js::at(&piece, "value").dyn_into()?;
         let text = decoder.decode_with_buffer_source_and_options(&bytes, &streaming)?;
         for message in parser.feed(&text) {
-            let said = post::parse(&message).and_then(|message| heard::pushed(message).ok());
+            let said = post::parse(&message).and_then(|message| from_server::pushed(message).ok());
             on(said.map_or(News::Garbled, News::Said));
         }
         if parser.id.is_some() {

@@ -4,7 +4,7 @@
 //! the server waits for a goodbye or for the end of the leg; mute is not restored.
 
 use crate::agent::{Kept, StoredCall};
-use crate::boundary::{Value, stored, told};
+use crate::boundary::{Value, outgoing, stored};
 use crate::shell::{js, post};
 use crate::value::joined;
 use rejoin_protocol::api::DeliveryId;
@@ -98,7 +98,7 @@ pub fn kept() -> Vec<Kept> {
 
 /// Stores a request for delivery by any page.
 pub fn keep(kept: &Kept) {
-    if let Ok(value) = post::body(&told::kept(kept)) {
+    if let Ok(value) = post::body(&outgoing::kept(kept)) {
         // With a full storage only this page can deliver it.
         set(&out(kept.id), &String::from(value));
     }

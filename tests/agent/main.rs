@@ -4,7 +4,6 @@
 
 mod a_call;
 mod action;
-mod asked;
 mod claims;
 mod coming_up;
 mod configuration;
@@ -17,6 +16,7 @@ mod outbox;
 mod pages;
 mod prompt;
 mod push_channel;
+mod question;
 mod ready;
 mod recovery;
 mod restore;

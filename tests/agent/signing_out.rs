@@ -44,7 +44,7 @@ fn stored_calls_are_removed_and_the_dialog_closes() {
 }
 
 #[test]
-fn open_and_later_questions_are_answered() {
+fn open_and_later_requests_of_flex_are_answered() {
     let mut desk = Desk::on_a_call();
     desk.leave(Some(1), GracefulReason::HangUp);
     let effects = sign_out(&mut desk);

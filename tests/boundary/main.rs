@@ -9,7 +9,7 @@ use outside::{events, json_of, places, play, value};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use rejoin_plugin::agent::{Delivery, FromDesktop, Kept, RequestId, ToDesktop};
-use rejoin_plugin::boundary::{Unfit, Value, heard, stored, told};
+use rejoin_plugin::boundary::{Unfit, Value, from_server, outgoing, stored};
 use rejoin_protocol::api::{
     Beacon, ConversationClaim, Conversations, DeliveryId, Failure, Goodbye, GracefulMark, GracefulReason,
     Hello, HelloReply, Holding, Push, RecoveryView, Registration, Stage,
@@ -127,7 +127,7 @@ fn a_question_is_a_text_of_64_characters_at_most() {
 #[test]
 fn an_answer_is_a_call_message_with_the_value_of_the_question() {
     let answer = ToDesktop::AnswerMessage { leg: CallSid::numbered(1), question: "q1".into() };
-    let told = told::effect(&answer).map(json_of);
+    let told = outgoing::effect(&answer).map(json_of);
     let message = json!({"content": {"rejoinAnswers": "q1"}, "messageType": "user-defined-message"});
     assert_eq!(told, Some(json!({"answerMessage": {"leg": CallSid::numbered(1), "message": message}})));
 }
@@ -169,21 +169,21 @@ fn messages_of_the_server_are_parsed() {
     for in_place in [false, true] {
         let reply = HelloReply { recoveries: views(), in_place, superseded: !in_place, console: in_place };
         let json = serde_json::to_value(&reply).expect("serialises");
-        assert_eq!(heard::hello_reply(value(json)), Ok(reply));
+        assert_eq!(from_server::hello_reply(value(json)), Ok(reply));
     }
     let views = views().into_iter().map(|recovery| Push::Recovery { recovery });
     for push in views.chain([Push::Ask, Push::Superseded, Push::Move]) {
         let json = serde_json::to_value(&push).expect("serialises");
-        assert_eq!(heard::pushed(value(json)), Ok(push));
+        assert_eq!(from_server::pushed(value(json)), Ok(push));
     }
 }
 
 #[test]
 fn unknown_messages_of_a_newer_server_are_refused() {
-    assert!(heard::pushed(value(json!({"push": "weather"}))).is_err());
+    assert!(from_server::pushed(value(json!({"push": "weather"}))).is_err());
     let mut json = serde_json::to_value(&views()[0]).expect("serialises");
     json["stage"] = json!({"name": "weather"});
-    assert!(heard::pushed(value(json!({"push": "recovery", "recovery": json}))).is_err());
+    assert!(from_server::pushed(value(json!({"push": "recovery", "recovery": json}))).is_err());
 }
 
 /// The wire format, see `crates/protocol/tests/wire.rs`.
@@ -195,29 +195,29 @@ fn wire(format: &str, name: &str) -> Json {
 #[test]
 fn this_plugin_and_the_previous_server_understand_each_other() {
     let hello: Hello = serde_json::from_value(wire("1", "hello")).expect("a hello");
-    assert_eq!(json_of(told::hello(&hello)), wire("1", "hello"));
+    assert_eq!(json_of(outgoing::hello(&hello)), wire("1", "hello"));
     let call: Registration = serde_json::from_value(wire("1", "registration")).expect("a registration");
-    assert_eq!(json_of(told::registration(&call)), wire("1", "registration"));
+    assert_eq!(json_of(outgoing::registration(&call)), wire("1", "registration"));
     let mark: GracefulMark = serde_json::from_value(wire("1", "graceful")).expect("a mark");
-    assert_eq!(json_of(told::mark(&mark)), wire("1", "graceful"));
+    assert_eq!(json_of(outgoing::mark(&mark)), wire("1", "graceful"));
     let beacon: Beacon = serde_json::from_value(wire("1", "beacon")).expect("a beacon");
-    assert_eq!(json_of(told::beacon(&beacon)), wire("1", "beacon"));
+    assert_eq!(json_of(outgoing::beacon(&beacon)), wire("1", "beacon"));
     let reply: HelloReply = serde_json::from_value(wire("1", "hello-reply")).expect("an answer");
-    assert_eq!(heard::hello_reply(value(wire("1", "hello-reply"))), Ok(reply));
+    assert_eq!(from_server::hello_reply(value(wire("1", "hello-reply"))), Ok(reply));
     for push in wire("1", "pushes").as_array().expect("a list") {
         let read: Push = serde_json::from_value(push.clone()).expect("a push");
-        assert_eq!(heard::pushed(value(push.clone())), Ok(read));
+        assert_eq!(from_server::pushed(value(push.clone())), Ok(read));
     }
 }
 
 #[test]
 fn an_unknown_recovery_state_does_not_affect_the_others() {
-    let reply = heard::hello_reply(value(wire("newer", "hello-reply"))).expect("an answer");
+    let reply = from_server::hello_reply(value(wire("newer", "hello-reply"))).expect("an answer");
     assert!(reply.in_place);
     let stages: Vec<_> = reply.recoveries.into_iter().map(|view| view.stage).collect();
     assert_eq!(stages, [Stage::Queued]);
     let pushes = wire("newer", "pushes");
-    let understood = |push: &&Json| heard::pushed(value((*push).clone())).is_ok();
+    let understood = |push: &&Json| from_server::pushed(value((*push).clone())).is_ok();
     assert_eq!(pushes.as_array().expect("a list").iter().filter(understood).count(), 1);
 }
 
@@ -241,7 +241,7 @@ fn kept_requests_survive_a_round_trip() {
     for delivery in [Delivery::Register(registration), Delivery::Graceful(mark)] {
         let id = DeliveryId { epoch: 1_700_000_000_000, number: 7 };
         let kept = Kept { id, worker: WorkerSid::numbered(9), made: Millis(1_700_000_000_001), delivery };
-        let json = json_of(told::kept(&kept));
+        let json = json_of(outgoing::kept(&kept));
         assert_eq!(stored::kept(value(json.clone())), Ok(kept));
         let mut all = Vec::new();
         places(&json, "", &mut all);
@@ -270,7 +270,7 @@ fn the_next_page_does_not_say_that_an_earlier_one_answers_messages() {
         }),
     };
     for answers in [false, true] {
-        assert_eq!(stored::kept(told::kept(&kept(answers))), Ok(kept(false)));
+        assert_eq!(stored::kept(outgoing::kept(&kept(answers))), Ok(kept(false)));
     }
 }
 
@@ -289,7 +289,7 @@ fn the_server_parses_what_the_plugin_sends() {
     for unavailable in [false, true] {
         let holdings = vec![holding(true), holding(false)];
         let hello = Hello { epoch: 1_700_000_000_000, holdings, unavailable, accepts_ping: unavailable };
-        assert_eq!(json_of(told::hello(&hello)), json!(hello));
+        assert_eq!(json_of(outgoing::hello(&hello)), json!(hello));
     }
     for (id, queue, answers_messages) in [(None, None, false), (id, Some(TaskQueueSid::numbered(8)), true)] {
         let registration = Registration {
@@ -305,16 +305,16 @@ fn the_server_parses_what_the_plugin_sends() {
             worker_name: "Ada".into(),
             answers_messages,
         };
-        assert_eq!(json_of(told::registration(&registration)), json!(registration));
+        assert_eq!(json_of(outgoing::registration(&registration)), json!(registration));
     }
     let mark = |reason| GracefulMark { id, task: task.clone(), reservation: reservation.clone(), reason };
     let marks: Vec<_> = GracefulReason::ALL.into_iter().map(mark).collect();
     for mark in &marks {
-        assert_eq!(json_of(told::mark(mark)), json!(mark));
+        assert_eq!(json_of(outgoing::mark(mark)), json!(mark));
     }
     let goodbye = Some(Goodbye { epoch: 1, tasks: vec![task] });
     let beacon = Beacon { token: "secret".into(), marks, goodbye, gone: None };
-    assert_eq!(json_of(told::beacon(&beacon)), json!(beacon));
+    assert_eq!(json_of(outgoing::beacon(&beacon)), json!(beacon));
     let claim = ConversationClaim {
         conversation: ConversationSid::numbered(1),
         interaction: InteractionSid::numbered(2),
@@ -322,13 +322,13 @@ fn the_server_parses_what_the_plugin_sends() {
     };
     for conversations in [vec![], vec![claim]] {
         let claims = Conversations { epoch: 7, conversations, leaving: vec![] };
-        assert_eq!(json_of(told::claim(&claims)), json!(claims));
+        assert_eq!(json_of(outgoing::claim(&claims)), json!(claims));
     }
     let gone = Beacon { token: "secret".into(), marks: vec![], goodbye: None, gone: Some(7) };
-    let read: Result<Beacon, _> = serde_json::from_value(json_of(told::beacon(&gone)));
+    let read: Result<Beacon, _> = serde_json::from_value(json_of(outgoing::beacon(&gone)));
     assert!(read.is_ok_and(|read| read == gone));
     let bare = Beacon { token: "secret".into(), marks: vec![], goodbye: None, gone: None };
-    let read: Result<Beacon, _> = serde_json::from_value(json_of(told::beacon(&bare)));
+    let read: Result<Beacon, _> = serde_json::from_value(json_of(outgoing::beacon(&bare)));
     assert!(read.is_ok_and(|read| read == bare));
 }
 

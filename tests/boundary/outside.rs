@@ -4,7 +4,7 @@ use rejoin_plugin::agent::{
     Agent, Answer, Config, Delivery, Effect, Event, FromDesktop, Kept, PostError, PostId, Request, RequestId,
     Timer, ToDesktop,
 };
-use rejoin_plugin::boundary::{Value, heard, stored, told};
+use rejoin_plugin::boundary::{Value, from_server, outgoing, stored};
 use rejoin_protocol::api::{DeliveryId, GracefulMark, GracefulReason, Push};
 use rejoin_protocol::{
     ActivitySid, CallSid, ConferenceSid, Millis, RecoveryId, ReservationSid, TaskQueueSid, TaskSid,
@@ -111,7 +111,7 @@ fn others(number: u128, word: &str) -> Vec<Json> {
         json!({"tokenChanged": {}}),
         json!({"reconnected": {}}),
         json!({"signedOut": {}}),
-        json_of(told::kept(&Kept {
+        json_of(outgoing::kept(&Kept {
             id: DeliveryId { epoch: 1, number: word.len() as u32 },
             worker: WorkerSid::numbered(9),
             made: Millis(1),
@@ -303,14 +303,14 @@ impl Page {
         }
         if line.get("recoveries").is_some() {
             return self.reply(|request| match request {
-                Request::Hello(_) => {
-                    heard::hello_reply(value(line)).map(Answer::Hello).map_err(|_| PostError::Unreachable)
-                }
+                Request::Hello(_) => from_server::hello_reply(value(line))
+                    .map(Answer::Hello)
+                    .map_err(|_| PostError::Unreachable),
                 _ => Ok(Answer::Accepted),
             });
         }
         if line.get("push").is_some() {
-            return match heard::pushed(value(line)) {
+            return match from_server::pushed(value(line)) {
                 Ok(Push::Recovery { recovery }) => self.handle(Event::Push(recovery)),
                 Ok(Push::Ask) => self.handle(Event::Ask),
                 Ok(Push::Superseded) => self.handle(Event::Superseded),
@@ -370,7 +370,7 @@ impl Page {
                 }
                 Effect::Desktop(effect) => self.carry_out(&effect),
                 Effect::Keep(kept) => {
-                    self.kept.push(stored::kept(told::kept(&kept)).expect("can be read again"));
+                    self.kept.push(stored::kept(outgoing::kept(&kept)).expect("can be read again"));
                 }
                 Effect::Unkeep(id) => self.kept.retain(|kept| kept.id != id),
                 Effect::UnkeepAll => self.kept.clear(),
@@ -380,7 +380,7 @@ impl Page {
     }
 
     fn carry_out(&mut self, effect: &ToDesktop) {
-        let told = told::effect(effect).is_some();
+        let told = outgoing::effect(effect).is_some();
         if let ToDesktop::Let { request }
         | ToDesktop::Refuse { request }
         | ToDesktop::AttachConferenceOptions { request, .. } = effect

@@ -2,7 +2,7 @@
 
 use crate::page::PageId;
 use rejoin_plugin::agent::{Kept, StoredCall};
-use rejoin_plugin::boundary::{Value, stored, told};
+use rejoin_plugin::boundary::{Value, outgoing, stored};
 use rejoin_protocol::api::DeliveryId;
 use rejoin_protocol::{ActivitySid, ReservationSid};
 use std::collections::{BTreeMap, VecDeque};
@@ -42,7 +42,7 @@ impl Browser {
     }
 
     pub(crate) fn keep(&mut self, kept: &Kept) {
-        self.kept.insert(kept.id.to_string(), text(&told::kept(kept)));
+        self.kept.insert(kept.id.to_string(), text(&outgoing::kept(kept)));
     }
 
     pub(crate) fn unkeep(&mut self, id: DeliveryId) {

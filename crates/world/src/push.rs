@@ -8,7 +8,7 @@ use crate::plan::FaultKind;
 use crate::timeline::Kind;
 use crate::world::World;
 use rejoin_plugin::agent::Event;
-use rejoin_plugin::boundary::heard;
+use rejoin_plugin::boundary::from_server;
 use rejoin_plugin::shell::sse::Parser;
 use rejoin_protocol::api::{self, Push};
 use tokio::task::AbortHandle;
@@ -161,7 +161,7 @@ impl World {
                 for message in messages {
                     self.note(self.server_lane(), Some(self.lane(page)), Kind::Push, || message.clone());
                     let said =
-                        crate::browser::value(&message).and_then(|message| heard::pushed(message).ok());
+                        crate::browser::value(&message).and_then(|message| from_server::pushed(message).ok());
                     let event = match said {
                         Some(Push::Recovery { recovery }) => Event::Push(recovery),
                         Some(Push::Ask) => Event::Ask,

@@ -13,7 +13,7 @@ use crate::world::World;
 use rejoin_plugin::agent::{
     Answer, Delivery, Dialog, Effect, Event, FromDesktop, PostError, PostId, Request, ToDesktop,
 };
-use rejoin_plugin::boundary::{heard, told};
+use rejoin_plugin::boundary::{from_server, outgoing};
 use rejoin_protocol::api::Beacon;
 use rejoin_twin::model::{ParticipantChange, Request as Twilio};
 
@@ -41,7 +41,7 @@ impl World {
             Effect::Beacon { marks, goodbye, gone } => {
                 let says_goodbye = goodbye.is_some();
                 let beacon = Beacon { token: self.token(page), marks, goodbye, gone };
-                let body = text(&told::beacon(&beacon));
+                let body = text(&outgoing::beacon(&beacon));
                 let token = beacon.token;
                 let mut chance = self.chance(Way::Post, page);
                 let after = Self::latency(&mut chance);
@@ -126,10 +126,10 @@ impl World {
 
     fn post(&mut self, page: PageId, id: PostId, request: &Request) {
         let (path, body) = match request {
-            Request::Hello(hello) => ("/v1/hello", text(&told::hello(hello))),
-            Request::Register(registration) => ("/v1/calls", text(&told::registration(registration))),
-            Request::Graceful(mark) => ("/v1/graceful", text(&told::mark(mark))),
-            Request::Claim(claim) => ("/v1/conversations", text(&told::claim(claim))),
+            Request::Hello(hello) => ("/v1/hello", text(&outgoing::hello(hello))),
+            Request::Register(registration) => ("/v1/calls", text(&outgoing::registration(registration))),
+            Request::Graceful(mark) => ("/v1/graceful", text(&outgoing::mark(mark))),
+            Request::Claim(claim) => ("/v1/conversations", text(&outgoing::claim(claim))),
         };
         if let Request::Graceful(mark) = request {
             self.rules.mark_sent(page, id, mark);
@@ -167,7 +167,7 @@ impl World {
         let is_hello = result.as_ref().is_ok_and(|body| !body.is_empty());
         let result = result.and_then(|body| match is_hello {
             true => value(&body)
-                .and_then(|said| heard::hello_reply(said).ok())
+                .and_then(|said| from_server::hello_reply(said).ok())
                 .map(Answer::Hello)
                 .ok_or(PostError::Unreachable),
             false => Ok(Answer::Accepted),
@@ -204,7 +204,7 @@ impl World {
                 self.set_flag(page, &reservation, value, Then::Flagged(reservation.clone()));
             }
             ToDesktop::MarkTask { reservation, mark } => {
-                let mark = mark.map(|mark| text(&told::mark(&mark)));
+                let mark = mark.map(|mark| text(&outgoing::mark(&mark)));
                 let mark = mark.and_then(|mark| serde_json::from_str(&mark).ok()).unwrap_or_default();
                 self.mark_task(page, reservation, mark);
             }

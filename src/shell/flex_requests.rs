@@ -1,14 +1,14 @@
-//! Open questions of Flex: each is a promise, which the machine's one answer resolves.
+//! Open requests of Flex: an action that waits, as a promise, until the machine has let it through, refused it or added to it.
 
 use crate::agent::{Map, RequestId, ToDesktop};
-use crate::boundary::told;
+use crate::boundary::outgoing;
 use crate::shell::js;
 use js_sys::{Function, Object, Promise};
 use std::cell::RefCell;
 use wasm_bindgen::JsValue;
 
 #[derive(Default)]
-pub(super) struct Questions(RefCell<Open>);
+pub(super) struct FlexRequests(RefCell<Open>);
 
 #[derive(Default)]
 struct Open {
@@ -16,8 +16,8 @@ struct Open {
     answers: Map<RequestId, Function>,
 }
 
-impl Questions {
-    /// Opens a question: its number, and the promise of its answer.
+impl FlexRequests {
+    /// Opens a request: its number, and the promise of its answer.
     pub(super) fn open(&self) -> (RequestId, Promise) {
         let mut open = self.0.borrow_mut();
         open.last = open.last.wrapping_add(1);
@@ -28,14 +28,14 @@ impl Questions {
         (request, promise)
     }
 
-    /// Resolves a question, if this effect is an answer: `{}`, `{refused: true}` or `{options: {…}}`. True when it
+    /// Resolves a request, if this effect is an answer: `{}`, `{refused: true}` or `{options: {…}}`. True when it
     /// is.
     pub(super) fn answer(&self, effect: &ToDesktop) -> bool {
         let (request, key, value) = match effect {
             ToDesktop::Let { request } => (request, "", JsValue::UNDEFINED),
             ToDesktop::Refuse { request } => (request, "refused", JsValue::TRUE),
             ToDesktop::AttachConferenceOptions { request, options } => {
-                (request, "options", js::from(&told::options(options)))
+                (request, "options", js::from(&outgoing::options(options)))
             }
             _ => return false,
         };

@@ -5,7 +5,13 @@ use rejoin_protocol::{CallSid, Millis};
 
 impl Agent {
     /// Answers over the same call, and by registering the call again: either way may be cut.
-    pub(super) fn asked(&mut self, now: Millis, leg: &CallSid, question: String, out: &mut Vec<Effect>) {
+    pub(super) fn answer_question(
+        &mut self,
+        now: Millis,
+        leg: &CallSid,
+        question: String,
+        out: &mut Vec<Effect>,
+    ) {
         out.push(Effect::Desktop(ToDesktop::AnswerMessage { leg: leg.clone(), question }));
         if self.outbox.will_register(leg) {
             // The server can be reached, since it asks: the retry need not wait.
