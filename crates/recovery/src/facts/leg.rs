@@ -242,6 +242,11 @@ impl Participant {
         })
     }
 
+    /// The last poll that showed the leg.
+    pub(super) fn last_shown(&self) -> Last {
+        self.shown
+    }
+
     /// When a callback reported the leave (point in time), if one did.
     pub(crate) fn left_at(&self) -> Option<Millis> {
         self.left.and(self.left_at).map(|left| left.what)

@@ -241,7 +241,8 @@ impl Roster {
         let outlasts = |leg: &CallSid| {
             self.leg(leg).zip(left).is_some_and(|(leg, left)| leg.is_shown_after_leave_of(left))
         };
-        gone.clone().find(|(leg, _)| outlasts(leg)).or(Some(reported))
+        let shown = gone.filter(|(leg, _)| outlasts(leg));
+        shown.max_by_key(|(leg, _)| self.leg(leg).map(Participant::last_shown)).or(Some(reported))
     }
 
     /// True if the conference has ended under the customer: the customer did not leave it, and no request ended it for all.

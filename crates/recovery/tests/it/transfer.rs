@@ -210,6 +210,21 @@ fn a_colleague_whom_only_polls_have_shown_left_after_the_agent_who_handed_over()
     }
 }
 
+/// Polls have shown two agents after the leave of a third one, and both are gone without a callback.
+#[test]
+fn of_two_agents_whom_only_polls_have_shown_the_one_shown_last_left_last() {
+    for (first, second) in [((BO, 0xb1), (CY, 0xc9)), ((CY, 0xc9), (BO, 0xb1))] {
+        let mut desk = handed_over(LeaveReason::UpdatedViaApi);
+        desk.register_polled(1, first.0, first.1, 5);
+        desk.register_polled(1, second.0, second.1, 6);
+        let there = [CUSTOMER, second.1].map(|who| (leg(who), ParticipantFlags::default())).into();
+        desk.poll_shows(PollAnswer { participants: there, on_line: Some(true), ..PollAnswer::default() });
+        desk.poll_shows(alone(TaskState::Wraps, false));
+        let roster = &desk.machine.call(&conference(1)).unwrap().facts.roster;
+        assert_eq!(roster.last_to_leave().map(|(leg, _)| leg.clone()), Some(leg(second.1)));
+    }
+}
+
 #[test]
 fn a_leg_that_hangs_up_after_a_transfer_mark_is_polled_at_once() {
     assert_eq!(handed_over(LeaveReason::HungUp).take_actions(), [transfer_poll()]);
