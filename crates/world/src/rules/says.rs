@@ -133,12 +133,14 @@ impl World {
                             && task.attributes["disconnectedWorkerSid"] == me.as_str()
                     })
             };
-            let so = self.customers.iter().any(|it| !it.gone && (lost(it) || awaits(it)));
+            let is_so = || self.customers.iter().any(|it| !it.gone && (lost(it) || awaits(it)));
+            // Looked at only for a dialog that may lie: this runs after each step of the world.
+            let holds = !lies || is_so();
             // The page cannot know while answers to its requests are lost: it asks again.
             let unanswered = self.rules.unanswered.get(&page).copied().unwrap_or_default();
             let since = self.rules.covered.entry(page).or_insert(self.now);
             *since = (*since).max(unanswered);
-            if !lies || so {
+            if holds {
                 *since = self.now;
             } else if self.now - *since > IN_PLACE + LATE && !self.is_slow() {
                 let what = format!("{} has the customer, and shows {:?}", self.lane(page), it.dialog);
