@@ -115,3 +115,24 @@ impl<'de, T: DeserializeOwned> Deserialize<'de> for Each<T> {
 fn count(what: &'static str, times: u64) {
     metrics::counter!(UNKNOWN_ITEMS, "what" => what).increment(times);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rejoin_protocol::ReservationSid;
+
+    /// Each field differs from its default, so that a field that the reader forgets shows.
+    #[test]
+    fn a_hello_of_this_version_is_understood_in_full() {
+        let holding = Holding {
+            task: TaskSid::numbered(1),
+            reservation: ReservationSid::numbered(2),
+            wrapping: true,
+            can_join: true,
+            other_browser: true,
+        };
+        let hello = Hello { epoch: 7, holdings: vec![holding], unavailable: true, accepts_ping: true };
+        let read: ReadHello = serde_json::from_value(serde_json::to_value(&hello).unwrap()).unwrap();
+        assert_eq!(Hello::from(read), hello);
+    }
+}
