@@ -17,7 +17,7 @@ import { Advice, giveUp, say, step } from './lib/say.mjs';
 import { compiler, postgres } from './lib/setup.mjs';
 
 const TEST = 'kills::primary::the_primary_is_killed_at_each_step';
-const SERVER = ['test', '-p', 'rejoin-server', '--test', 'it'];
+const SERVER = ['test', '-p', 'rejoin-server', '--test', 'server'];
 
 /**
  * One recovery, as the test writes it.

@@ -13,7 +13,7 @@ import { build } from './lib/build.mjs';
 import { withFirefox } from './lib/firefox.mjs';
 import { newest, oldest } from './lib/flex.mjs';
 import { keepInMemory } from './lib/memory.mjs';
-import { BUILD, END_TO_END, OLDEST, PARTS, UNITS, choose } from './lib/parts.mjs';
+import { BUILD, END_TO_END, OLDEST, PARTS, SERVER, UNITS, choose } from './lib/parts.mjs';
 import { env, root, run } from './lib/run.mjs';
 import { Advice, giveUp, say, sinceStart, step } from './lib/say.mjs';
 import { chromium, headlessShell, postgres, setup } from './lib/setup.mjs';
@@ -92,7 +92,7 @@ async function main() {
   await setup({ tests: !values.quick });
   const browser = await chromium({ driver: !values.quick });
   const shell = await headlessShell(browser);
-  const onPostgres = values.quick ? [UNITS] : [UNITS, END_TO_END];
+  const onPostgres = values.quick ? [] : [SERVER, UNITS, END_TO_END];
   if (parts.some(({ name }) => onPostgres.includes(name))) await postgres();
   // After the set-up, which installs gigabytes.
   keepInMemory();

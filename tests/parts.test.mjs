@@ -1,9 +1,10 @@
 // What `npm test` and `npm test -- --quick` choose to run.
 
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { test } from 'node:test';
 import { newest, oldest } from '../scripts/lib/flex.mjs';
-import { BUILD, END_TO_END, OLDEST, PARTS, UNITS, choose } from '../scripts/lib/parts.mjs';
+import { BUILD, END_TO_END, OLDEST, PARTS, SERVER, UNITS, choose } from '../scripts/lib/parts.mjs';
 import { table } from '../scripts/lib/times.mjs';
 
 const names = (/** @type {Parameters<typeof choose>[0]} */ asked = {}) =>
@@ -21,7 +22,7 @@ test('the quick run has units, worlds and stories on one Flex UI', () => {
   for (const name of ['lints', 'unit tests', '200 simulated worlds', BUILD, END_TO_END]) {
     assert.ok(quick.includes(name), name);
   }
-  for (const name of [UNITS, OLDEST]) assert.ok(!quick.includes(name), name);
+  for (const name of [SERVER, UNITS, OLDEST]) assert.ok(!quick.includes(name), name);
   assert.deepEqual(choose({ quick: true }).flexes, [newest]);
 });
 
@@ -46,6 +47,25 @@ test('the names of the parts differ, and whatever a part needs is a part before 
       all[at],
     ),
   );
+});
+
+test('each target with Rust tests runs in one part, and only those of the server beside the others', () => {
+  const metadata = execFileSync('cargo', ['metadata', '--no-deps', '--offline', '--format-version', '1'], {
+    encoding: 'utf8',
+    maxBuffer: 1 << 26,
+  });
+  /** @type {Array<{name: string, targets: Array<{name: string, kind: string[], test: boolean}>}>} */
+  const packages = JSON.parse(metadata).packages;
+  const targets = packages.flatMap(({ name, targets }) => targets.map((target) => ({ ...target, of: name })));
+  // The others are chosen by not beginning with this letter.
+  const apart = targets.filter(({ name, kind }) => kind.includes('test') && name.startsWith('s'));
+  assert.deepEqual(
+    apart.map(({ name, of }) => [of, name]),
+    [['rejoin-server', 'server']],
+  );
+  const others = ['example', 'bench'];
+  const neither = targets.filter(({ kind, test }) => test && kind.some((it) => others.includes(it)));
+  assert.deepEqual(neither, [], 'these would need a part');
 });
 
 test('the times are a table, the longest first', () => {

@@ -97,7 +97,7 @@ export const BENCH = [
     unit: 's',
     means:
       'How long the last customer waits for a word when a large site loses power; requests to Twilio are sent at limited rates.',
-    of: 'REJOIN_STORM_CALLS=5000 cargo test -p rejoin-server --test it storm -- --nocapture',
+    of: 'REJOIN_STORM_CALLS=5000 cargo test -p rejoin-server --test server storm -- --nocapture',
   },
   {
     id: 'history',

@@ -6,6 +6,7 @@ const WASM = 'wasm32-unknown-unknown';
 
 export const BUILD = 'build';
 export const END_TO_END = 'end to end';
+export const SERVER = 'tests of the server';
 export const UNITS = 'unit, table and property tests';
 export const COMPILED = 'the tests, compiled';
 export const OLDEST = `the Flex UI ${oldest.version}, as one script`;
@@ -19,6 +20,10 @@ export const OLDEST = `the Flex UI ${oldest.version}, as one script`;
 
 const node = (/** @type {string} */ file) => [process.execPath, '--test', file];
 const clippy = (/** @type {string[]} */ ...what) => ['cargo', 'clippy', ...what, '--', '-D', 'warnings'];
+const rustTests = (/** @type {string[]} */ ...which) => [
+  ...'cargo test --workspace --no-fail-fast'.split(' '),
+  ...which,
+];
 
 /** @returns {Part} */
 const inBrowsers = (/** @type {string} */ name, /** @type {string} */ file) => ({
@@ -82,8 +87,16 @@ export const PARTS = [
   // It looks for free ports for a demo, as the Voice SDKs do: not at the same time.
   { name: 'beside other plugins', needs: [BUILD], command: node('tests/packaging/beside-others.test.mjs') },
   { name: 'stopping the demo', needs: [BUILD], command: node('tests/stop.test.mjs') },
-  // All of it, so that a failure hides no other.
-  { name: UNITS, needs: [COMPILED], command: 'cargo test --workspace --no-fail-fast'.split(' ') },
+  // All tests, so that a failure hides no other. Those of the server wait for processes and databases, and leave more than half of
+  // the processors to the others, which take what is left. Both name the workspace: else Cargo would choose other features, and
+  // compile anew.
+  { name: SERVER, needs: [COMPILED], waits: true, command: rustTests('--test', 'server') },
+  {
+    name: UNITS,
+    needs: [COMPILED],
+    waits: true,
+    command: ['nice', ...rustTests('--lib', '--bins', '--test', '[!s]*')],
+  },
   { name: END_TO_END, runs: 'always', needs: [OLDEST, BUILD] },
 ];
 

@@ -9,7 +9,7 @@ mod chats;
 mod connection;
 mod conversations;
 #[allow(clippy::unwrap_used, clippy::expect_used, dead_code, unused_imports, unused_macros)]
-#[path = "../../server/tests/it/database.rs"]
+#[path = "../../server/tests/server/database.rs"]
 mod database;
 mod desktops;
 mod fallback;

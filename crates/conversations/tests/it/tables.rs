@@ -70,7 +70,7 @@ fn the_decision_table_is_drawn() {
 fn the_tests_that_the_document_names_exist() {
     let page = std::fs::read_to_string(docs("conversations.md")).unwrap();
     let crates = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let folders = ["conversations/tests/it", "server/tests/it", "server/src/conversations"];
+    let folders = ["conversations/tests/it", "server/tests/server", "server/src/conversations"];
     let files = folders.iter().flat_map(|folder| std::fs::read_dir(crates.join(folder)).unwrap());
     let files = files.map(|file| file.unwrap().path()).filter(|path| path.is_file());
     let code: String = files.map(|path| std::fs::read_to_string(path).unwrap()).collect();

@@ -22,7 +22,7 @@ const AT_ONCE: usize = 16;
 /// Maximum number of concurrent pings.
 const PINGS_AT_ONCE: usize = 8;
 
-/// `REJOIN_STORM_CALLS=5000 cargo test -p rejoin-server --test it storm -- --nocapture` runs a large one, and prints
+/// `REJOIN_STORM_CALLS=5000 cargo test -p rejoin-server --test server storm -- --nocapture` runs a large one, and prints
 /// how long it took.
 fn calls() -> u128 {
     std::env::var("REJOIN_STORM_CALLS").map_or(FEW, |calls| calls.parse().expect("a number"))
