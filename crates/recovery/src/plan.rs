@@ -49,7 +49,11 @@ impl Plan<'_> {
     /// True if the conference must not end with this leg.
     fn may_not_end_it(self, leg: &CallSid) -> bool {
         match self.of.roster.agent(leg) {
-            Some(agent) => !self.of.decisions.is_dead(leg) && !self.ends_conference(agent),
+            // The removal of a dead leg clears the flag first: a flag that is set while it waits for Twilio is cleared on its own.
+            Some(agent) => {
+                (!self.of.decisions.is_dead(leg) || self.of.requests.is_removing(leg))
+                    && !self.ends_conference(agent)
+            }
             None => self.may_be_agents_next_leg(leg),
         }
     }

@@ -569,6 +569,19 @@ fn a_ghost_leg_is_removed_when_a_newer_page_proves_it_dead() {
     assert!(desk.take_actions().is_empty(), "a leg is lost once");
 }
 
+/// The removal clears the flag first, and Twilio has not answered that.
+#[test]
+fn an_exit_flag_set_on_a_dead_leg_while_it_is_removed_is_undone() {
+    let keep = Action::ClearExitFlag { conference: conference(1), leg: leg(ADA_LEG) };
+    let mut desk = Desk::talking();
+    desk.hello(2, false, false);
+    assert!(!desk.take_actions().contains(&keep), "the removal does so");
+    desk.modify(1, ADA_LEG, true, false);
+    assert_eq!(desk.take_actions(), [keep.clone()]);
+    desk.finish(keep, Outcome::Ok);
+    assert!(desk.take_actions().is_empty());
+}
+
 #[test]
 fn a_leg_is_kept_while_an_older_page_is_connected() {
     let mut desk = Desk::talking();
