@@ -8,7 +8,7 @@ use rejoin_protocol::{
     WorkflowSid,
 };
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// News of a conversation, of a worker's page, or of a task.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -197,6 +197,9 @@ pub struct Sight {
     pub messages: Vec<Message>,
     /// The newest task by which an agent was looked for, if it was asked for.
     pub task: Option<SeenTask>,
+    /// Of the tasks that were read to find the newest one, those that agents have completed.
+    #[serde(default)]
+    pub completed: BTreeSet<TaskSid>,
 }
 
 /// A task as Twilio shows it.

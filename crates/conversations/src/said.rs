@@ -120,6 +120,9 @@ fn seen(now: Millis, sight: &Sight) -> Facts {
     for message in &sight.messages {
         facts.join(message_said(now, message));
     }
+    for task in &sight.completed {
+        facts.tasks.join(Tasks::completed(at, task.clone()));
+    }
     if let Some(task) = &sight.task {
         facts.workflow = task.workflow.clone().map(Latest);
         facts.tasks.join(Tasks::seen(at, task.task.clone(), task.state));

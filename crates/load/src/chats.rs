@@ -12,7 +12,7 @@ use rejoin_protocol::{
     ParticipantSid, ReservationSid, TaskSid, WorkerSid,
 };
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Number of conversations of an agent at the same time.
@@ -213,6 +213,7 @@ impl Told {
                     participants: agent.into_iter().chain([self.chat.customer()]).collect(),
                     messages: vec![],
                     task: None,
+                    completed: BTreeSet::new(),
                     workers: BTreeMap::new(),
                 })
             }

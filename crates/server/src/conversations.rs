@@ -589,6 +589,7 @@ mod tests {
             participants: vec![seen],
             messages: vec![],
             task: None,
+            completed: BTreeSet::new(),
             workers: BTreeMap::new(),
         };
         let action = polls.expect("Twilio is asked who is there");
@@ -632,6 +633,7 @@ mod tests {
             participants: vec![seen],
             messages: vec![],
             task: None,
+            completed: BTreeSet::new(),
             workers: BTreeMap::new(),
         };
         let place =

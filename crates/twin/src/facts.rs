@@ -98,6 +98,9 @@
 //!   place); a task that is canceled does so, too;
 //! - an agent's part in a conversation ends with their reservation (*assumed*), and a closed channel leaves it open while they
 //!   wrap up (*read* in Flex 2.17.1, which shows the conversation then);
+//! - a channel becomes inactive, and its agent's task completed, by Flex's own "leave" or the same by REST only (*assumed*). If
+//!   an account's state timers do both, a customer who waits for our invite, and for an answer, is not invited for again once it
+//!   ends, but when they write;
 //! - in a conversation everybody's own messages count as read by them (*assumed*);
 //! - media is fetched once for each address and kept, and its content type must be audio (*read*:
 //!   <https://www.twilio.com/docs/api/errors/12300>);

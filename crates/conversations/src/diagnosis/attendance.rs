@@ -206,12 +206,13 @@ pub const ATTENDANCE: &[Row] = &[
         holds: |it| !it.has_agent() && it.is(ChannelState::Inactive) && !it.was_asked_after_message(),
     },
     Row {
-        when: "No agent is on it; it is inactive, and not by us. If we have invited for it, an agent has completed that task, or \
-               the customer waits for no answer.",
+        when: "No agent is on it; it is inactive, and not by us. If we have invited for it, an agent has completed that task, the \
+               lost agent has completed theirs, or the customer waits for no answer.",
         attendance: Attendance::Left,
         holds: |it| {
             let is_answered = it.facts.unanswered_since().is_none();
-            let is_left = it.invite().is_none() || it.is_invite_completed() || is_answered;
+            let is_completed = it.is_invite_completed() || it.has_lost_agent_completed();
+            let is_left = it.invite().is_none() || is_completed || is_answered;
             !it.has_agent() && it.is(ChannelState::Inactive) && is_left
         },
     },

@@ -95,6 +95,19 @@ impl<'a> Diagnosis<'a> {
         task.is_some_and(|task| self.facts.tasks().is_completed(task))
     }
 
+    /// True if the agents who were lost in this absence have completed their tasks: they were back, and have left it by Flex's own
+    /// button. We complete them, too, but only by parking it, when the absence has reached its deadline or nobody was invited yet.
+    pub(crate) fn has_lost_agent_completed(self) -> bool {
+        let Some(absence) = self.absence.filter(|_| self.parking().is_none()) else { return false };
+        let has_completed = |sid| {
+            let lost = self.facts.roster().all().find(|(it, _)| *it == sid);
+            let task = lost.and_then(|(_, agent)| agent.task());
+            let completed_at = task.and_then(|task| self.facts.tasks().completed_at(task));
+            completed_at.is_some_and(|at| at < absence.deadline)
+        };
+        !absence.lost.is_empty() && absence.lost.keys().all(has_completed)
+    }
+
     /// When our newest invite ended without bringing an agent (point in time).
     pub(crate) fn invite_over_at(self) -> Option<Millis> {
         match self.invite_state()? {

@@ -85,7 +85,12 @@ impl Tasks {
 
     /// True if a task was seen completed: an agent had it.
     pub fn is_completed(&self, task: &TaskSid) -> bool {
-        self.states.get(task).is_some_and(|task| task.completed.is_some())
+        self.completed_at(task).is_some()
+    }
+
+    /// When a task was first seen completed (point in time).
+    pub fn completed_at(&self, task: &TaskSid) -> Option<Millis> {
+        self.states.get(task)?.completed.map(|Earliest(at)| at)
     }
 
     /// Forgets the states of other tasks than these and the newest.

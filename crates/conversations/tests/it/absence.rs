@@ -745,6 +745,30 @@ fn a_next_agent_who_came_and_left_by_flexs_button_meanwhile_is_left_alone() {
     }
 }
 
+/// Ada is gone and back, and nothing reports it: by Flex's button Ada leaves, or a program cancels Ada's task and makes the channel
+/// inactive. Nobody takes our invite, and the customer waits for an answer.
+#[test]
+fn a_lost_agent_who_came_back_and_left_by_flexs_button_unreported_is_left_alone() {
+    for left in [true, false] {
+        let mut room = Room::chatting();
+        room.writes(CUSTOMER);
+        room.ada_goes();
+        room.pass(70);
+        let (own, invited) = (TaskSid::numbered(1), invited_by(&room));
+        room.tasks.insert(own.clone(), TaskState::Ended);
+        room.completed.extend(left.then_some(own));
+        room.there.retain(|it| it.role != Role::Agent);
+        room.state = ChannelState::Inactive;
+        room.pass(350);
+        room.tasks.insert(invited, TaskState::Ended);
+        room.pass(600);
+        assert_eq!(room.invited().len() > 1, !left);
+        if left {
+            assert_eq!((room.attendance(), room.endings()), (Attendance::Left, vec![Ending::Graceful]));
+        }
+    }
+}
+
 #[test]
 fn an_agent_who_came_to_a_parked_chat_and_left_it_unreported_is_left_alone() {
     for taken in [true, false] {

@@ -4,7 +4,7 @@ use crate::room::*;
 use proptest::prelude::*;
 use rejoin_conversations::*;
 use rejoin_protocol::{ConversationSid, InviteSid, MemberSid, Millis, ParticipantSid, TaskSid, WorkerSid};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 fn state() -> impl Strategy<Value = ChannelState> {
     use ChannelState::*;
@@ -52,15 +52,17 @@ pub fn sight() -> impl Strategy<Value = Sight> {
         prop::collection::vec(someone(), 0..4),
         prop::collection::vec(message(), 0..4),
         prop::option::of(task),
+        prop::collection::vec(1..4u128, 0..2),
         prop::collection::vec((1..4u128, prop::option::of((900..1400u64).prop_map(Millis::seconds))), 0..3),
     )
-        .prop_map(|(asked_at, state, participants, messages, task, workers)| Sight {
+        .prop_map(|(asked_at, state, participants, messages, task, completed, workers)| Sight {
             asked_at: Millis::seconds(asked_at),
             state,
             kind: None,
             participants,
             messages,
             task,
+            completed: completed.into_iter().map(TaskSid::numbered).collect(),
             workers: workers.into_iter().map(|(number, at)| (WorkerSid::numbered(number), at)).collect(),
         })
 }
@@ -199,6 +201,7 @@ fn a_poll_names_the_workers_whose_desks_are_needed() {
         participants: vec![customer(), agent(ADA, 1), agent(BO, 2)],
         messages: vec![],
         task: None,
+        completed: BTreeSet::new(),
         workers: BTreeMap::new(),
     };
     let action = Action::Poll {

@@ -222,6 +222,7 @@ impl Room {
                     participants: self.there.clone(),
                     messages: self.messages.iter().rev().take(5).cloned().collect(),
                     task,
+                    completed: if *routing { self.completed.clone() } else { BTreeSet::new() },
                     workers: if *workers { self.workers() } else { BTreeMap::new() },
                 })
             }

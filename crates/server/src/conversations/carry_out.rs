@@ -128,14 +128,16 @@ impl Executor {
                 if *confirm && !self.is_of(client, conversation, &there).await? {
                     return Ok(Outcome::Unconfirmed);
                 }
-                let task =
-                    if *routing { self.newest_task(client, &path, task.as_ref()).await? } else { None };
+                let (task, completed) = match routing {
+                    true => self.newest_task(client, &path, task.as_ref()).await?,
+                    false => (None, BTreeSet::new()),
+                };
                 let messages = client.newest_messages(conversation, MESSAGES).await?;
                 let desktops = match workers {
                     true => self.desktops.ask(client, &self.store, there.workers(), since).await?,
                     false => BTreeMap::new(),
                 };
-                Ok(Outcome::Seen(there.sight(messages, task, desktops)))
+                Ok(Outcome::Seen(Sight { task, completed, ..there.sight(messages, desktops) }))
             }
             Action::Tell { what } => {
                 let language = self.language(client, conversation).await;
@@ -269,15 +271,16 @@ impl Executor {
         Ok(found)
     }
 
-    /// The newest task by which an agent was looked for.
+    /// The newest task by which an agent was looked for, and those of the tasks read for that which agents have completed.
     async fn newest_task(
         &self,
         client: &Client,
         path: &ChannelPath,
         known: Option<&TaskSid>,
-    ) -> Result<Option<SeenTask>, Error> {
+    ) -> Result<(Option<SeenTask>, BTreeSet<TaskSid>), Error> {
         let listed = client.list_invites(path).await?;
         let mut newest: Option<(u64, SeenTask)> = None;
+        let mut all_completed = BTreeSet::new();
         let tasks = listed.iter().filter_map(|invite| invite.task()).rev().take(INVITES).chain(known);
         for task in tasks {
             let found = match client.fetch_task(task).await {
@@ -285,6 +288,8 @@ impl Executor {
                 Err(Error::Gone) => continue,
                 Err(error) => return Err(error),
             };
+            let completed = found.assignment_status == "completed";
+            all_completed.extend(completed.then(|| found.sid.clone()));
             let age = found.age.unwrap_or(u64::MAX);
             if newest.as_ref().is_none_or(|(youngest, _)| age < *youngest) {
                 let state = match found.assignment_status.as_str() {
@@ -292,7 +297,6 @@ impl Executor {
                     "assigned" | "wrapping" => TaskState::Assigned,
                     _ => TaskState::Ended,
                 };
-                let completed = found.assignment_status == "completed";
                 let (task, workflow) = (found.sid, found.workflow_sid);
                 newest = Some((age, SeenTask { task, state, completed, workflow }));
             }
@@ -303,7 +307,7 @@ impl Executor {
             completed: false,
             workflow: None,
         };
-        Ok(newest.map(|(_, task)| task).or_else(|| known.map(ended)))
+        Ok((newest.map(|(_, task)| task).or_else(|| known.map(ended)), all_completed))
     }
 
     /// What another invite takes over from a task. A task that is deleted leaves nothing but what Twilio itself writes.
@@ -358,7 +362,6 @@ impl There {
     fn sight(
         self,
         messages: Vec<rejoin_twilio::Message>,
-        task: Option<SeenTask>,
         workers: BTreeMap<WorkerSid, Option<Millis>>,
     ) -> Sight {
         let Self { asked_at, channel, participants, members } = self;
@@ -384,7 +387,8 @@ impl There {
             kind: Some(channel.kind),
             participants: seen.collect(),
             messages: messages.collect(),
-            task,
+            task: None,
+            completed: BTreeSet::new(),
             workers,
         }
     }

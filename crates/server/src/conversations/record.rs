@@ -306,6 +306,7 @@ mod tests {
                 participants: seen,
                 messages: vec![],
                 task: None,
+                completed: BTreeSet::new(),
                 workers: BTreeMap::new(),
             };
             desk.takes(&Event::Done { conversation: chat(), action, outcome: Outcome::Seen(sight) });

@@ -14,7 +14,7 @@ use rejoin_conversations::{
     once_text,
 };
 use rejoin_protocol::{ConversationSid, InviteSid, MemberSid, Millis, TaskSid, WorkerSid, WorkflowSid};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// First pause after an attempt that failed; it doubles.
 const PAUSE: u64 = 500;
@@ -53,7 +53,8 @@ pub(super) enum Reply {
     Messages(Vec<Message>),
     /// The members of the conversation, of each agent.
     Members(Vec<(usize, MemberSid)>),
-    Tasks(Option<SeenTask>),
+    /// The newest, and those of all that were read that agents have completed.
+    Tasks(Option<SeenTask>, BTreeSet<TaskSid>),
     Refused(Refusal),
     /// 429, 5xx or no answer. True: it may have been carried out.
     Passing(bool),
@@ -94,6 +95,7 @@ impl ChatWorld {
             participants: vec![],
             messages: vec![],
             task: None,
+            completed: BTreeSet::new(),
             workers: BTreeMap::new(),
         };
         let run = u64::try_from(self.number()).unwrap_or(u64::MAX);
@@ -215,8 +217,8 @@ impl ChatWorld {
                 return self.looked_at_members(id, &[]);
             }
             Reply::Members(members) => return self.looked_at_members(id, &members),
-            Reply::Tasks(task) => {
-                doing.sight.task = task;
+            Reply::Tasks(task, completed) => {
+                (doing.sight.task, doing.sight.completed) = (task, completed);
                 self.seen(id)
             }
         };
@@ -348,7 +350,10 @@ impl ChatWorld {
                 }
                 Reply::Members(members)
             }
-            (Step::Tasks, Action::Poll { task, .. }) => Reply::Tasks(self.newest_task(room, task.as_ref())),
+            (Step::Tasks, Action::Poll { task, .. }) => {
+                let (newest, completed) = self.tasks_of(room, task.as_ref());
+                Reply::Tasks(newest, completed)
+            }
             (_, Action::Poll { .. }) => Reply::Refused(Refusal::Refused),
             (_, Action::Tell { what }) => {
                 self.check_telling(own, what, &wanted, began);
@@ -414,18 +419,21 @@ impl ChatWorld {
         all.map(read).collect()
     }
 
-    /// The youngest of the newest invites' tasks, and of the one that is known.
-    fn newest_task(&self, room: usize, known: Option<&TaskSid>) -> Option<SeenTask> {
+    /// The youngest of the newest invites' tasks, and of the one that is known; and those of them that are completed.
+    fn tasks_of(&self, room: usize, known: Option<&TaskSid>) -> (Option<SeenTask>, BTreeSet<TaskSid>) {
         let listed = self.rooms[room].invites.iter().rev().take(5).map(|(_, task)| *task);
         let known = known.and_then(|sid| self.tasks.iter().position(|task| task.sid == *sid));
-        let newest = listed.chain(known).max_by_key(|task| (self.tasks[*task].made, *task))?;
-        let task = &self.tasks[newest];
-        Some(SeenTask {
-            task: task.sid.clone(),
-            state: task.state(),
-            completed: task.status == TaskStatus::Completed,
+        let read = listed.chain(known);
+        let is_completed = |task: usize| self.tasks[task].status == TaskStatus::Completed;
+        let completed =
+            read.clone().filter(|task| is_completed(*task)).map(|task| self.tasks[task].sid.clone());
+        let newest = read.clone().max_by_key(|task| (self.tasks[*task].made, *task)).map(|task| SeenTask {
+            task: self.tasks[task].sid.clone(),
+            state: self.tasks[task].state(),
+            completed: is_completed(task),
             workflow: Some(WorkflowSid::numbered(1)),
-        })
+        });
+        (newest, completed.collect())
     }
 }
 
