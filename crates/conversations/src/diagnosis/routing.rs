@@ -89,10 +89,13 @@ impl<'a> Diagnosis<'a> {
         matches!(self.invite_state(), Some(InviteState::Open { .. }))
     }
 
-    /// True if an agent has taken our newest invite and is done with it.
+    /// True if an agent has taken our newest invite and is done with it. If Twilio's answer to it was lost, a newest task by which
+    /// nobody is known to have come is that invite's.
     pub(crate) fn is_invite_completed(self) -> bool {
-        let task = self.invite().and_then(|(_, invite)| invite.task());
-        task.is_some_and(|task| self.facts.tasks().is_completed(task))
+        self.invite().is_some_and(|(_, invite)| match invite.task() {
+            Some(task) => self.facts.tasks().is_completed(task),
+            None => self.has_unseen_agent_completed(),
+        })
     }
 
     /// True if the agents who were lost in this absence have completed their tasks: they were back, and have left it by Flex's own

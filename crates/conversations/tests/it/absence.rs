@@ -769,6 +769,37 @@ fn a_lost_agent_who_came_back_and_left_by_flexs_button_unreported_is_left_alone(
     }
 }
 
+/// Twilio has made our invite, whose answer is lost; nothing reports that Bo takes it and leaves.
+#[test]
+fn a_next_agent_who_left_by_flexs_button_is_left_alone_though_the_answer_to_the_invite_was_lost() {
+    for taken in [true, false] {
+        let mut room = Room::chatting_with(Policy { tell: false, ..Policy::default() });
+        room.writes(CUSTOMER);
+        room.ada_goes();
+        while !room.pending.iter().any(|it| it.name() == "invite") {
+            let Some(action) = room.pending.first().cloned() else {
+                room.fire();
+                continue;
+            };
+            let outcome = room.outcome(&action);
+            room.finish(action, outcome);
+        }
+        let invite = room.pending[0].clone();
+        room.outcome(&invite);
+        let task = invited_by(&room);
+        room.tasks.insert(task.clone(), TaskState::Ended);
+        room.completed.extend(taken.then_some(task));
+        room.there.retain(|it| it.role != Role::Agent);
+        room.state = ChannelState::Inactive;
+        room.finish(invite, Outcome::Failed { reason: "no answer in time".into() });
+        room.pass(600);
+        assert_eq!(room.invited().len() > 1, !taken);
+        if taken {
+            assert_eq!((room.attendance(), room.endings()), (Attendance::Left, vec![Ending::Graceful]));
+        }
+    }
+}
+
 #[test]
 fn an_agent_who_came_to_a_parked_chat_and_left_it_unreported_is_left_alone() {
     for taken in [true, false] {
