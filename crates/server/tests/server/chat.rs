@@ -161,15 +161,53 @@ impl Chat {
         token::issue(AUTH_TOKEN, &claims)
     }
 
+    /// From now on Twilio tells the server nothing about conversations.
+    pub(crate) async fn is_told_of_no_more(&self) {
+        let nowhere = format!("{}/nowhere", self.floor.config().public_url);
+        let form = [("PostWebhookUrl", nowhere.as_str()), ("Filters", "onMessageAdded")];
+        asks(&self.floor, "conversations.twilio.com/v1/Configuration/Webhooks", &form).await;
+        let form = [("WebhookUrl", nowhere.as_str()), ("WebhookEvents", "onParticipantJoined")];
+        asks(&self.floor, &interaction_webhooks(), &form).await;
+    }
+
+    /// Ada leaves it by the button of Flex, which completes Ada's task.
+    pub(crate) async fn ada_leaves(&self) {
+        let state = self.floor.twin.snapshot().await;
+        let chat = self.of(&state).unwrap();
+        let (channel, task) = (chat["channel"].as_str().unwrap(), &chat["tasks"][0]);
+        let reservations = state["reservations"].as_array().unwrap();
+        let own = reservations.iter().find(|it| it["task"] == *task).expect("Ada's reservation");
+        let (task, own) = (task.as_str().unwrap(), own["sid"].as_str().unwrap());
+        let workspace = WorkspaceSid::numbered(1);
+        let path = format!("taskrouter.twilio.com/v1/Workspaces/{workspace}/Tasks/{task}/Reservations/{own}");
+        asks(&self.floor, &path, &[("ReservationStatus", "completed")]).await;
+        let path = format!("flex-api.twilio.com/v1/Interactions/{}/Channels/{channel}", self.interaction);
+        asks(&self.floor, &path, &[("Status", "inactive"), ("Routing", r#"{"status":"closed"}"#)]).await;
+    }
+
+    /// The workflow has nobody left for the newest task of the chat, as TaskRouter reports.
+    pub(crate) async fn newest_task_ends(&self) {
+        let state = self.floor.twin.snapshot().await;
+        let tasks = self.of(&state).unwrap()["tasks"].as_array().unwrap().clone();
+        let task = tasks.last().and_then(Value::as_str).unwrap();
+        let path = format!("taskrouter.twilio.com/v1/Workspaces/{}/Tasks/{task}", WorkspaceSid::numbered(1));
+        asks(&self.floor, &path, &[("AssignmentStatus", "canceled"), ("Reason", "nobody")]).await;
+        self.reports(task, "canceled").await;
+    }
+
     /// TaskRouter reports that the task of the chat is canceled, or deleted.
     pub(crate) async fn task_is(&self, event: &str) {
         let state = self.floor.twin.snapshot().await;
+        self.reports(self.of(&state).unwrap()["tasks"][0].as_str().unwrap(), event).await;
+    }
+
+    async fn reports(&self, task: &str, event: &str) {
         let attributes = json!({ "conversationSid": self.conversation });
         let event = json!([{
             "specversion": "1.0", "type": format!("com.twilio.taskrouter.task.{event}"), "id": "EV1",
             "time": "2026-11-20T05:00:00.000Z",
             "data": {"payload": {
-                "workspace_sid": WorkspaceSid::numbered(1), "task_sid": self.of(&state).unwrap()["tasks"][0],
+                "workspace_sid": WorkspaceSid::numbered(1), "task_sid": task,
                 "task_attributes": attributes.to_string(), "task_canceled_reason": "Workflow timeout",
             }},
         }]);
@@ -314,8 +352,12 @@ pub(crate) async fn tells_of_interactions(floor: &Floor) {
         ("WebhookEvents", "onParticipantLeft"),
         ("WebhookEvents", "onChannelStatusUpdated"),
     ];
+    asks(floor, &interaction_webhooks(), &form).await;
+}
+
+fn interaction_webhooks() -> String {
     let instance = format!("GO{}", AccountSid::numbered(1).digits());
-    asks(floor, &format!("flex-api.twilio.com/v1/Instances/{instance}/InteractionWebhooks"), &form).await;
+    format!("flex-api.twilio.com/v1/Instances/{instance}/InteractionWebhooks")
 }
 
 async fn asks(floor: &Floor, path: &str, form: &[(&str, &str)]) {

@@ -214,6 +214,23 @@ async fn a_task_that_is_canceled_under_its_agent_leaves_nobody() {
     }
 }
 
+/// Ada is back at a page that does not reach the server, and Twilio's webhooks do not either. The invite finds nobody.
+#[tokio::test]
+async fn a_lost_agent_who_leaves_unreported_ends_it_by_their_completed_task() {
+    let chat = Chat::begins().await;
+    chat.customer_writes("Are you there?").await;
+    chat.page_goes().await;
+    chat.floor.is(Agent::Ada, "Offline").await;
+    chat.floor
+        .until("an agent is invited", |state| (state["tasks"].as_array()?.len() == 2).then_some(()))
+        .await;
+    chat.is_told_of_no_more().await;
+    chat.ada_leaves().await;
+    chat.newest_task_ends().await;
+    chat.stands("left").await;
+    assert_eq!(chat.invites().await.len(), 2);
+}
+
 /// Flex may make a task of its own for the customer's next message, or not: one agent is asked in either case.
 async fn is_parked_and_woken(flex_invites: bool) {
     let chat = Chat::begins_with(|settings| settings.unattended = Unattended::Park).await;
