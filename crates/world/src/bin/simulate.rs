@@ -71,6 +71,9 @@ struct Options {
     /// Write the world of `--seed` or `--plan` as an HTML page.
     #[arg(long, value_name = "FILE")]
     html: Option<std::path::PathBuf>,
+    /// Write the shortest story found as a plan, for `--plan`. Where several rules were broken: of the first one.
+    #[arg(long, value_name = "FILE", requires = "seeds")]
+    save: Option<std::path::PathBuf>,
     /// Number of threads.
     #[arg(long)]
     threads: Option<usize>,
@@ -362,7 +365,7 @@ fn many(options: &Options, draw: &(dyn Fn(u64) -> Plan + Sync)) -> Result<u64, U
     if options.coverage {
         println!("{}", whole.coverage);
     }
-    tell(&found, options);
+    tell(&found, options)?;
     let Failures { retries, callbacks, documents } = whole.failed;
     println!(
         "{retries} retries; {callbacks} callbacks and {documents} documents without a good answer of the server"
@@ -392,14 +395,15 @@ fn digest(timeline: &[Entry]) -> u64 {
     hasher.finish()
 }
 
-fn tell(found: &[Found], options: &Options) {
+fn tell(found: &[Found], options: &Options) -> Result<(), Unfit> {
     let mut rules: Vec<_> = found.iter().map(|found| found.broken.rule).collect();
     rules.sort();
     rules.dedup();
     for found in found.iter().take(TOLD) {
         println!("seed {} ({}): {}", found.plan.seed, found.plan.scenario, found.broken);
     }
-    let Ok(mut runner) = runner(options) else { return };
+    let Ok(mut runner) = runner(options) else { return Ok(()) };
+    let mut save = options.save.as_deref();
     for rule in rules {
         let of_rule: Vec<&Found> = found.iter().filter(|found| found.broken.rule == rule).collect();
         println!("\n{}: {} worlds", rule.name(), of_rule.len());
@@ -411,6 +415,11 @@ fn tell(found: &[Found], options: &Options) {
         runner.records = true;
         println!("  the shortest story found, from seed {}: {broken}", first.plan.seed);
         println!("  {}", serde_json::to_string(&plan).unwrap_or_default());
+        if let Some(path) = save.take() {
+            let text = serde_json::to_string_pretty(&plan).map_err(Unfit::of)? + "\n";
+            std::fs::write(path, text).map_err(Unfit::of)?;
+            println!("  saved: --plan {}", path.display());
+        }
         if let Ok(outcome) = runner.run(&plan) {
             for entry in &outcome.timeline {
                 println!("    {entry}");
@@ -419,4 +428,5 @@ fn tell(found: &[Found], options: &Options) {
         runner.records = false;
         println!("  replay: {}", command(&first.plan, options));
     }
+    Ok(())
 }
