@@ -9,6 +9,9 @@ use crate::facts::Place;
 use rejoin_protocol::{ConversationSid, Millis, ParticipantSid, TaskSid, WorkerSid, WorkflowSid};
 use serde::{Deserialize, Serialize};
 
+/// Number of invites, the newest, whose tasks are read at Twilio.
+pub const INVITES: usize = 5;
+
 /// What the customer is told, by a system author.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "name")]

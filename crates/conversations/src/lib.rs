@@ -31,7 +31,7 @@ mod said;
 mod way;
 
 pub use absence::{Absence, Cause, Ending};
-pub use action::{Action, Api, LostReply, Once, Slot, Telling, Traits, once_text};
+pub use action::{Action, Api, INVITES, LostReply, Once, Slot, Telling, Traits, once_text};
 pub use conversation::Conversation;
 pub use desk::{Desk, PageEvent, Reach};
 pub use diagnosis::{ATTENDANCE, Attendance, Row, Step};

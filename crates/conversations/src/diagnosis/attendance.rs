@@ -206,7 +206,7 @@ pub const ATTENDANCE: &[Row] = &[
         holds: |it| !it.has_agent() && it.is(ChannelState::Inactive) && !it.was_asked_after_message(),
     },
     Row {
-        when: "No agent is on it; it is inactive, and not by us. If we have invited for it, an agent has completed that task, the \
+        when: "No agent is on it; it is inactive, and not by us; and we never invited for it, an agent has completed that task, the \
                lost agent has completed theirs, or the customer waits for no answer.",
         attendance: Attendance::Left,
         holds: |it| {

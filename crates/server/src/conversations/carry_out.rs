@@ -10,8 +10,8 @@ use crate::failpoint;
 use crate::pace::{Rank, Turns};
 use crate::store::Store;
 use rejoin_conversations::{
-    Action, ChannelState, LostReply, Message, Outcome, Place, Role, Seen, SeenTask, Sight, TaskState,
-    Telling, once_text,
+    Action, ChannelState, INVITES, LostReply, Message, Outcome, Place, Role, Seen, SeenTask, Sight,
+    TaskState, Telling, once_text,
 };
 use rejoin_protocol::attributes as names;
 use rejoin_protocol::{ConversationSid, MemberSid, Millis, TaskSid, WorkerSid};
@@ -32,8 +32,6 @@ const LONGEST: Duration = Duration::from_secs(8);
 /// Number of messages that a poll reads, and among which a message of ours is looked for: the newest. A message has up to 32 kB, and
 /// its attributes up to 4 kB. JSON needs six bytes for some of these bytes: 16 such messages stay below the limit of an answer (4 MB).
 const MESSAGES: u32 = 16;
-/// Number of invites, the newest, whose tasks are read.
-const INVITES: usize = 5;
 /// What Twilio or Flex write anew into the attributes of each task.
 const NOT_COPIED: [&str; 6] = [
     "flexInteractionSid",

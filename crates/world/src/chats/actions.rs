@@ -10,8 +10,8 @@ use crate::plan::{ChatFaultKind, FaultKind};
 use crate::planted::Planted;
 use crate::timeline::{Kind, Lane};
 use rejoin_conversations::{
-    Action, ChannelState, Event, LostReply, Message, Outcome, Place, Role, Seen, SeenTask, Sight, Telling,
-    once_text,
+    Action, ChannelState, Event, INVITES, LostReply, Message, Outcome, Place, Role, Seen, SeenTask, Sight,
+    Telling, once_text,
 };
 use rejoin_protocol::{ConversationSid, InviteSid, MemberSid, Millis, TaskSid, WorkerSid, WorkflowSid};
 use std::collections::{BTreeMap, BTreeSet};
@@ -323,7 +323,7 @@ impl ChatWorld {
         };
         match (step, action) {
             (Step::Find, Action::Invite { .. }) => {
-                let ours = self.rooms[room].invites.iter().rev().take(5);
+                let ours = self.rooms[room].invites.iter().rev().take(INVITES);
                 let found = ours.clone().find(|(_, task)| self.tasks[*task].key.as_deref() == Some(&wanted));
                 Reply::Found(found.map(|(invite, task)| Outcome::Invited {
                     invite: invite.clone(),
@@ -421,7 +421,7 @@ impl ChatWorld {
 
     /// The youngest of the newest invites' tasks, and of the one that is known; and those of them that are completed.
     fn tasks_of(&self, room: usize, known: Option<&TaskSid>) -> (Option<SeenTask>, BTreeSet<TaskSid>) {
-        let listed = self.rooms[room].invites.iter().rev().take(5).map(|(_, task)| *task);
+        let listed = self.rooms[room].invites.iter().rev().take(INVITES).map(|(_, task)| *task);
         let known = known.and_then(|sid| self.tasks.iter().position(|task| task.sid == *sid));
         let read = listed.chain(known);
         let is_completed = |task: usize| self.tasks[task].status == TaskStatus::Completed;
