@@ -278,6 +278,14 @@ impl Chat {
         });
     }
 
+    /// Flex lets the agent go on with what it was sending after the message that has failed: the agent would send it twice.
+    fn clear_under_way(&self, out: &mut Vec<Effect>) {
+        let under_way = self.queue.iter().filter(|it| it.stage == Stage::Sending && it.kind == Kind::Failed);
+        for Pending { message, .. } in under_way.filter(|it| it.message.files.is_empty()) {
+            self.clear_input(message, out);
+        }
+    }
+
     /// Forgets the draft that has become this message. True if there was one. `is_new`: the agent sends it now, and Flex may not have
     /// reported the last keys yet.
     fn draft_becomes(&mut self, message: &Message, is_new: bool, out: &mut Vec<Effect>) -> bool {
@@ -375,6 +383,7 @@ impl Chat {
                 } else if message.files.is_empty() && stage == Stage::Sending {
                     // Flex has put it back. Later the same text there is another one.
                     self.clear_input(&message, out);
+                    self.clear_under_way(out);
                 }
                 self.failed(now);
             }

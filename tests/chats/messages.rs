@@ -80,6 +80,19 @@ fn a_failed_message_waits_and_flexs_copy_of_it_is_cleared() {
     assert!(desk.kept.contains_key(&id(1)));
 }
 
+/// The agent was out of the chat and is in it again, so that Flex let them send another message beside the first.
+#[test]
+fn what_is_on_its_way_when_an_earlier_message_fails_is_not_left_in_the_input() {
+    let mut desk = sending(1, "Hello");
+    desk.handle(Event::Send(message(2, "World")));
+    let effects = desk.sent(1, Outcome::Failed);
+    let clear = |text: &str| Effect::ClearInput { conversation: ch(1), text: text.into(), files: vec![] };
+    assert!(effects.contains(&clear("Hello")) && effects.contains(&clear("World")), "{effects:?}");
+    let effects = desk.sent(2, Outcome::Stored);
+    assert!(!effects.contains(&clear("World")), "the same text there is another one");
+    assert_eq!(desk.notice(), Some(&Notice::Waiting { text: "Hello".into() }));
+}
+
 #[test]
 fn a_failed_message_that_is_found_is_not_sent_again() {
     let mut desk = waiting();
