@@ -191,6 +191,10 @@ impl ChatWorld {
         self.handle(page, Event::Connection { up });
         self.takes_messages_over(page);
         self.tells_facts(page);
+        // What the agent typed before is kept from now on.
+        let typed: Vec<_> =
+            self.pages[page].tabs.iter().map(|(room, tab)| (*room, tab.text.clone())).collect();
+        self.shelf(page).inputs.extend(typed.into_iter().filter(|(_, text)| !text.is_empty()));
         self.post_again(page);
     }
 
@@ -333,8 +337,12 @@ impl ChatWorld {
         self.note(self.page_lane(page), None, Kind::Does, || {
             format!("chat {room}: the input says “{}”", text.replace('\n', " · "))
         });
+        // Nothing keeps what is typed before the plugin has begun.
+        let is_kept = self.pages[page].plugin.is_some();
         let shelf = self.shelf(page);
-        shelf.inputs.insert(room, text.clone());
+        if is_kept {
+            shelf.inputs.insert(room, text.clone());
+        }
         shelf.writers.entry(room).or_default().insert(page);
         let end = u32::try_from(text.len()).unwrap_or(u32::MAX);
         self.handle(page, Event::Typed { conversation, text, start: end, end });
