@@ -88,14 +88,14 @@ export const PARTS = [
   { name: 'beside other plugins', needs: [BUILD], command: node('tests/packaging/beside-others.test.mjs') },
   { name: 'stopping the demo', needs: [BUILD], command: node('tests/stop.test.mjs') },
   // All tests, so that a failure hides no other. Those of the server wait for processes and databases, and leave more than half of
-  // the processors to the others, which take what is left. Both name the workspace: else Cargo would choose other features, and
-  // compile anew.
-  { name: SERVER, needs: [COMPILED], waits: true, command: rustTests('--test', 'server') },
+  // the processors to the others, which take what is left. Both name the workspace, and targets of all packages: else Cargo would choose
+  // other features, and compile anew.
+  { name: SERVER, needs: [COMPILED], waits: true, command: rustTests('--bins', '--test', 'server') },
   {
     name: UNITS,
     needs: [COMPILED],
     waits: true,
-    command: ['nice', ...rustTests('--lib', '--bins', '--test', '[!s]*')],
+    command: ['nice', ...rustTests('--lib', '--test', '[!s]*')],
   },
   { name: END_TO_END, runs: 'always', needs: [OLDEST, BUILD] },
 ];
