@@ -58,11 +58,12 @@ impl Starting {
         }
     }
 
-    /// It waits, and nobody waits for its answers.
-    async fn waits(&mut self) -> String {
-        let why = self.says(WAITS).await;
+    /// It waits for this reason, and nobody waits for its answers. On a busy machine another one may come before: a database that
+    /// answers may take longer than the server waits for it.
+    async fn waits_because(&mut self, why: &str) {
+        let log = self.says(why).await;
+        assert!(log.contains(WAITS), "{log}");
         assert!(TcpStream::connect(self.address).await.is_err(), "it listens and does not answer");
-        why
     }
 
     /// It takes calls. Returns what it has said meanwhile.
@@ -95,8 +96,7 @@ async fn a_server_waits_for_a_database_that_is_not_up_yet() {
     postgres.create("calls").await;
     postgres.stop();
     let mut starting = Starting::on(&postgres.url("calls"), &[]).await;
-    let why = starting.waits().await;
-    assert!(why.contains("the database cannot be reached"), "{why}");
+    starting.waits_because("the database cannot be reached").await;
     postgres.start_again();
     starting.runs().await;
 }
@@ -108,8 +108,7 @@ async fn a_server_waits_for_a_database_whose_host_does_not_answer() {
     let network = Network::to(postgres.socket()).await;
     network.swallow();
     let mut starting = Starting::on(&network.url("calls"), &[("REJOIN_DATABASE_TIMEOUT_MS", "1000")]).await;
-    let why = starting.waits().await;
-    assert!(why.contains("no answer within 400 ms"), "{why}");
+    starting.waits_because("no answer within 400 ms").await;
     network.carry();
     starting.runs().await;
 }
@@ -122,8 +121,7 @@ async fn a_server_waits_for_a_database_that_falls_silent_in_the_middle_of_the_mi
         let network = Network::to(postgres.socket()).await;
         let mut starting = Starting::on(&network.url(name), &[("REJOIN_DATABASE_TIMEOUT_MS", "1000")]).await;
         network.swallow_from(text).await;
-        let why = starting.waits().await;
-        assert!(why.contains("did not answer within 1000 ms"), "{why}");
+        starting.waits_because("did not answer within 1000 ms").await;
         network.carry();
         starting.runs().await;
     }
@@ -138,8 +136,7 @@ async fn a_server_waits_for_a_database_that_is_cut_off_in_the_middle_of_the_migr
         let mut starting = Starting::on(&network.url(name), &[]).await;
         network.swallow_from(text).await;
         network.cut();
-        let why = starting.waits().await;
-        assert!(why.contains("could not be migrated"), "{why}");
+        starting.waits_because("could not be migrated").await;
         network.carry();
         starting.runs().await;
     }
@@ -156,8 +153,7 @@ async fn a_database_that_was_restarted_in_the_middle_of_the_migration_is_migrate
     postgres.start_again();
     // Nothing tells the server that its connection has ended.
     network.start_anew();
-    let why = starting.waits().await;
-    assert!(why.contains("did not answer within 1000 ms"), "{why}");
+    starting.waits_because("did not answer within 1000 ms").await;
     starting.runs().await;
 }
 
@@ -192,8 +188,7 @@ async fn a_server_waits_for_a_database_that_accepts_no_writes_yet() {
     };
     read_only("on").await;
     let mut starting = Starting::on(&postgres.url("calls"), &[]).await;
-    let why = starting.waits().await;
-    assert!(why.contains("read-only"), "{why}");
+    starting.waits_because("read-only").await;
     read_only("off").await;
     starting.runs().await;
 }
@@ -204,7 +199,7 @@ async fn a_server_that_waits_for_its_database_stops_when_it_is_told_to() {
     postgres.create("calls").await;
     postgres.stop();
     let mut starting = Starting::on(&postgres.url("calls"), &[]).await;
-    starting.waits().await;
+    starting.waits_because("the database cannot be reached").await;
     starting.terminate();
     let (status, log) = starting.ends().await;
     assert!(status.success() && log.is_empty(), "{status}: {log}");
