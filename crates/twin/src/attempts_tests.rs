@@ -177,10 +177,12 @@ async fn a_silent_server_is_left_after_the_read_timeout() {
     for stalls in [Does::Waits, Does::Stalls] {
         let does: &'static [Does] = Box::leak(Box::new([stalls, Does::Answers(204, 0)]));
         let (url, tokens) = server(does).await;
-        let (result, took, _) = delivered(&format!("{url}#rt=150&rc=1&rp=rt")).await;
+        let (result, took, lines) = delivered(&format!("{url}#rt=1000&rc=5&rp=rt")).await;
         assert_eq!(result, Ok(()));
-        assert!((Millis(150)..Millis(5_000)).contains(&took), "{took:?}");
-        assert_eq!(all(tokens).len(), 2);
+        assert!(took >= Millis(1_000), "{took:?}");
+        // On a busy machine, the answer to a further attempt may come too late as well.
+        assert!(lines[0].ends_with("no answer in time (/hook); retry 1 of 5"), "{lines:?}");
+        assert_eq!(all(tokens).len(), lines.len() + 1);
     }
 }
 
