@@ -10,6 +10,7 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { advisories } from './lib/advisories.mjs';
 import { build } from './lib/build.mjs';
+import { failures, summary } from './lib/failures.mjs';
 import { withFirefox } from './lib/firefox.mjs';
 import { newest, oldest } from './lib/flex.mjs';
 import { keepInMemory } from './lib/memory.mjs';
@@ -107,6 +108,8 @@ async function main() {
   let unsteady = 0;
   /** @type {string[]} */
   const failed = [];
+  /** @type {Parameters<typeof summary>[0]} */
+  const missed = [];
   /** @type {import('./lib/times.mjs').Time[]} */
   const times = [];
 
@@ -141,8 +144,10 @@ async function main() {
         passed += 1;
       }
     } catch (error) {
-      say(error instanceof Error ? error.message : String(error));
+      const why = error instanceof Error ? error.message : String(error);
+      say(why);
       failed.push(name);
+      missed.push({ name, failures: failures(why) });
       holds = false;
     }
     times.push({ name, ms: Date.now() - begun, failed: !holds });
@@ -164,6 +169,7 @@ async function main() {
   }
   await Promise.all(waiting);
   say(`\n${table(times)}`);
+  if (missed.length) say(`\nWhat failed:\n${summary(missed)}`);
   say(`\n${passed} passed, ${failed.length} failed`);
   if (failed.length) throw new Advice(`After ${sinceStart()}: not all is well: ${failed.join('; ')}.`);
   const { version } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'));

@@ -1,8 +1,12 @@
-// What `npm test` and `npm test -- --quick` choose to run.
+// What `npm test` and `npm test -- --quick` choose to run, and what they say of failures.
 
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { test } from 'node:test';
+import { failures, summary } from '../scripts/lib/failures.mjs';
 import { newest, oldest } from '../scripts/lib/flex.mjs';
 import { BUILD, END_TO_END, OLDEST, PARTS, SERVER, UNITS, choose } from '../scripts/lib/parts.mjs';
 import { table } from '../scripts/lib/times.mjs';
@@ -74,4 +78,58 @@ test('the times are a table, the longest first', () => {
     { name: 'long', ms: 9500, failed: true },
   ]);
   assert.deepEqual(text.split('\n'), ['  long (failed)    9.5 s   95 %', '  short            0.5 s    5 %']);
+});
+
+test('the end of a run names the tests that failed, where, and why', () => {
+  const rust = [
+    'test calls::fine ... ok',
+    'test calls::broken ... FAILED',
+    'test calls::gone ... FAILED',
+    'failures:',
+    '',
+    '---- calls::broken stdout ----',
+    '',
+    "thread 'calls::broken' (17) panicked at crates/a/src/calls.rs:3:9:",
+    'assertion `left == right` failed',
+    '  left: 1',
+    ' right: 2',
+    'stack backtrace:',
+    '   0: __rustc::rust_begin_unwind',
+    '---- calls::gone stdout ----',
+    'Error: "no call"',
+    '',
+    'failures:',
+    '    calls::broken',
+    '    calls::gone',
+  ].join('\n');
+  assert.deepEqual(failures(rust), [
+    {
+      test: 'calls::broken',
+      why: ['crates/a/src/calls.rs:3:9', 'assertion `left == right` failed', '  left: 1', ' right: 2'],
+    },
+    { test: 'calls::gone', why: ['Error: "no call"'] },
+  ]);
+  assert.equal(
+    summary([
+      { name: 'some tests', failures: failures(rust).slice(1) },
+      { name: 'lints', failures: failures('error: unused import') },
+    ]),
+    '  some tests\n    calls::gone\n      Error: "no call"\n' +
+      '  lints\n    none of its tests: see the output of the part',
+  );
+});
+
+test("the end of a run names the tests that failed in Node's runner, and not those around them", (t) => {
+  const folder = mkdtempSync(path.join(tmpdir(), 'failures-'));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const file = path.join(folder, 'a.test.mjs');
+  writeFileSync(
+    file,
+    "import test from 'node:test';\ntest('fine', () => {});\n" +
+      "test('outer', (t) => t.test('inner', () => { throw new Error('no door'); }));\n",
+  );
+  // As in a run: its own runner, not a part of this one.
+  const { NODE_TEST_CONTEXT: _, ...env } = process.env;
+  const { stdout } = spawnSync(process.execPath, ['--test', file], { encoding: 'utf8', env });
+  assert.deepEqual(failures(stdout), [{ test: 'inner', why: [`${file}:3:24`, 'no door'] }]);
 });
