@@ -224,6 +224,8 @@ async fn a_lost_agent_who_leaves_unreported_ends_it_by_their_completed_task() {
     chat.floor
         .until("an agent is invited", |state| (state["tasks"].as_array()?.len() == 2).then_some(()))
         .await;
+    // Afterwards the message would make the chat active again.
+    chat.is_told().await;
     chat.is_told_of_no_more().await;
     chat.ada_leaves().await;
     chat.newest_task_ends().await;
