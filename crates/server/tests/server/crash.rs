@@ -8,10 +8,13 @@ use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use tempfile::NamedTempFile;
 
 pub(crate) struct Process {
     child: Child,
     pub(crate) desk: Desk,
+    /// What it logs, for the report of a test that fails while it runs.
+    log: Option<NamedTempFile>,
 }
 
 impl Process {
@@ -20,7 +23,11 @@ impl Process {
     }
 
     pub(crate) fn on(twilio: &Twilio, database: &str) -> Self {
-        Self::spawn(Self::program(twilio, database).env("REJOIN_LOG", "warn"))
+        let log = NamedTempFile::new().unwrap();
+        let mut program = Self::program(twilio, database);
+        let mut process = Self::spawn(program.env("REJOIN_LOG", "info").stderr(log.reopen().unwrap()));
+        process.log = Some(log);
+        process
     }
 
     /// Starts it with these settings in the environment, and its log in a file.
@@ -48,7 +55,7 @@ impl Process {
         let stdout = child.stdout.take().unwrap();
         BufReader::new(stdout).read_line(&mut line).unwrap();
         let address = line.trim().strip_prefix("listening on ").expect("its address").to_owned();
-        Self { child, desk: Desk::at(format!("http://{address}")) }
+        Self { child, desk: Desk::at(format!("http://{address}")), log: None }
     }
 
     /// Its memory use, in bytes.
@@ -96,6 +103,9 @@ impl Drop for Process {
         // It has already ended when it was killed.
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if let Some(log) = self.log.as_ref().filter(|_| std::thread::panicking()) {
+            eprintln!("log of {}:\n{}", self.desk.address, std::fs::read_to_string(log).unwrap_or_default());
+        }
     }
 }
 
