@@ -4,6 +4,7 @@
 use crate::support::PATIENCE;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
@@ -20,6 +21,10 @@ pub(crate) struct Network {
     takes: Arc<Mutex<Duration>>,
     /// The text at which dropping begins, once a server has sent it.
     swallows_from: Arc<Mutex<Option<&'static str>>>,
+    /// New connections begin with an answer to an earlier client.
+    leaves_answers: Arc<AtomicBool>,
+    /// Number of such connections with which a server began to listen.
+    listened: watch::Sender<u32>,
     /// How often all connections were cut.
     cuts: watch::Sender<u32>,
     /// How often the host has restarted. It does not know earlier connections.
@@ -36,6 +41,8 @@ impl Network {
             carries: watch::channel(true).0,
             takes: Arc::default(),
             swallows_from: Arc::default(),
+            leaves_answers: Arc::default(),
+            listened: watch::channel(0).0,
             cuts: watch::channel(0).0,
             starts: watch::channel(0).0,
         };
@@ -44,6 +51,8 @@ impl Network {
             carries: network.carries.clone(),
             takes: Arc::clone(&network.takes),
             swallows_from: Arc::clone(&network.swallows_from),
+            leaves_answers: Arc::clone(&network.leaves_answers),
+            listened: network.listened.clone(),
             starts: network.starts.subscribe(),
         };
         tokio::spawn(async move {
@@ -99,6 +108,16 @@ impl Network {
         *self.takes.lock().unwrap() = takes;
     }
 
+    /// New connections begin with an answer to an earlier client, until a server has listened over two of them.
+    pub(crate) async fn leave_answers(&self) {
+        self.leaves_answers.store(true, Ordering::SeqCst);
+        let mut listened = self.listened.subscribe();
+        self.cut();
+        let listens = timeout(PATIENCE, listened.wait_for(|listened| *listened >= 2)).await;
+        assert!(listens.is_ok(), "no server listens again");
+        self.leaves_answers.store(false, Ordering::SeqCst);
+    }
+
     /// New connections lead there.
     pub(crate) fn lead_to(&self, socket: PathBuf) {
         *self.to.lock().unwrap() = socket;
@@ -116,6 +135,8 @@ struct State {
     carries: watch::Sender<bool>,
     takes: Arc<Mutex<Duration>>,
     swallows_from: Arc<Mutex<Option<&'static str>>>,
+    leaves_answers: Arc<AtomicBool>,
+    listened: watch::Sender<u32>,
     starts: watch::Receiver<u32>,
 }
 
@@ -124,6 +145,17 @@ impl State {
     async fn carries(&self) {
         // This object holds the sender.
         let _ = self.carries.subscribe().wait_for(|carries| *carries).await;
+    }
+
+    /// Notes what a server sends first over a connection with an answer to an earlier client: it listens, or tries the connection
+    /// before.
+    fn sent_first(&self, data: &[u8]) {
+        if [&b"LISTEN"[..], b"heartbeat"]
+            .iter()
+            .any(|text| data.windows(text.len()).any(|part| part == *text))
+        {
+            self.listened.send_modify(|listened| *listened += 1);
+        }
     }
 
     /// Notes what a server sends.
@@ -142,12 +174,47 @@ async fn connection(stream: TcpStream, to: &Mutex<PathBuf>, state: State) {
     state.carries().await;
     let socket = to.lock().unwrap().clone();
     let Ok(database) = UnixStream::connect(socket).await else { return };
-    let (from_server, to_server) = stream.into_split();
-    let (from_database, to_database) = database.into_split();
+    let (mut from_server, mut to_server) = stream.into_split();
+    let (mut from_database, mut to_database) = database.into_split();
+    if state.leaves_answers.load(Ordering::SeqCst) {
+        let leaves = leave_answer(&mut from_server, &mut to_database, &mut from_database, &mut to_server);
+        match leaves.await {
+            Ok(first) => state.sent_first(&first),
+            Err(_) => return,
+        }
+    }
     tokio::join!(
         carry(from_server, to_database, &state, |data| state.sent(data)),
         carry(from_database, to_server, &state, |_| {})
     );
+}
+
+/// Lets a client connect, which needs no password here, and sends it the answer to what PgBouncer has asked between two clients
+/// (<https://www.postgresql.org/docs/current/protocol-message-formats.html>). Returns what the client sends then.
+async fn leave_answer(
+    from_server: &mut (impl AsyncRead + Unpin),
+    to_database: &mut (impl AsyncWrite + Unpin),
+    from_database: &mut (impl AsyncRead + Unpin),
+    to_server: &mut (impl AsyncWrite + Unpin),
+) -> std::io::Result<Vec<u8>> {
+    const READY: &[u8] = b"Z\0\0\0\x05I";
+    let mut buffer = vec![0; 64 * 1024];
+    let read = from_server.read(&mut buffer).await?;
+    to_database.write_all(&buffer[..read]).await?;
+    let mut welcome = vec![];
+    while !welcome.ends_with(READY) {
+        let read = from_database.read(&mut buffer).await?;
+        if read == 0 {
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        }
+        welcome.extend_from_slice(&buffer[..read]);
+    }
+    to_server.write_all(&welcome).await?;
+    to_server.write_all(b"C\0\0\0\x10DISCARD ALL\0").await?;
+    to_server.write_all(READY).await?;
+    let read = from_server.read(&mut buffer).await?;
+    to_database.write_all(&buffer[..read]).await?;
+    Ok(buffer[..read].to_vec())
 }
 
 async fn carry(

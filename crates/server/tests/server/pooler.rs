@@ -2,7 +2,10 @@
 
 use crate::crash::Process;
 use crate::database::{Postgres, id_of_process, owner};
+use crate::half_open::server_on;
+use crate::network::Network;
 use crate::support::*;
+use crate::trouble::{goes_on, until_written};
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::chown;
 use std::process::{Child, Command, Stdio};
@@ -97,4 +100,18 @@ async fn a_call_is_recovered_by_the_next_server_over_a_pooler_that_keeps_connect
     let second = Process::on(&twilio, &pooler.url());
     second.desk.hello(2).await;
     twilio.wait_for(&format!("POST Calls/{}.json", customer()), 1).await;
+}
+
+/// PgBouncer 1.18 hands a connection over with an answer to the client before, when that was killed between two queries.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_to_an_earlier_client_does_not_end_the_server() {
+    let postgres = tokio::task::spawn_blocking(Postgres::start).await.unwrap();
+    postgres.create("calls").await;
+    let network = Network::to(postgres.socket()).await;
+    let world = server_on(&network.url("calls")).await;
+    world.desk.talking().await;
+    network.leave_answers().await;
+    network.cut();
+    until_written(&world.desk).await;
+    goes_on(&world.desk, &world.twilio).await;
 }

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sqlx::pool::PoolOptions;
 use sqlx::postgres::{PgListener, Postgres};
-use sqlx::{AnyConnection, AssertSqlSafe, Row as _};
+use sqlx::{AnyConnection, AssertSqlSafe, Executor as _, Row as _};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -146,6 +146,11 @@ impl Database {
         let Place::Servers(servers) = &self.place else { return Ok(None) };
         let (url, connections) = servers.url_and_number().await?;
         let pool = PoolOptions::<Postgres>::new().max_connections(1).max_lifetime(None).idle_timeout(None);
+        // Fails where an answer to an earlier client is still to come. A pooler leaves one when a client is killed between two queries
+        // (seen with PgBouncer 1.18): each of our answers would be the one before, and the listener would panic.
+        let pool = pool.after_connect(|connection, _| {
+            Box::pin(async move { connection.execute(sqlx::query(HEARTBEAT)).await.map(drop) })
+        });
         let pool = pool.connect(&url).await?;
         let mut listener = PgListener::connect_with(&pool).await?;
         // A listener that has lost the connection has missed something.
