@@ -177,6 +177,11 @@ impl Roster {
         self.left(self.customer.as_ref()?)
     }
 
+    /// When a callback reported that the customer has left the conference (a point in time), if one did.
+    pub(crate) fn customer_left_at(&self) -> Option<Millis> {
+        self.customer_left().and(self.customer_leg()?.left_at())
+    }
+
     /// True if the customer has hung up in this conference.
     pub fn has_customer_hung_up(&self) -> bool {
         self.customer_left() == Some(LeaveReason::HungUp)

@@ -37,9 +37,12 @@ impl Machine {
     fn reunion_of(&self, old: &Call) -> Option<Reunion> {
         let recovery = old.recovery.as_ref().filter(|recovery| recovery.is_open())?;
         let customer = old.facts.roster.customer.as_ref()?;
+        // An agent who is known late seems to be lost only now, but had the customer at most until these left.
+        let lost_at = recovery.absence.lost_at;
+        let since = old.facts.roster.customer_left_at().map_or(lost_at, |left_at| lost_at.min(left_at));
         let mut others = self.calls.values().filter(|new| new.conference != old.conference);
         others.find_map(|new| {
-            let agent = agent_with(new, customer, recovery.absence.lost_at)?.clone();
+            let agent = agent_with(new, customer, since)?.clone();
             let (old, new_conference) = (old.conference.clone(), new.conference.clone());
             Some(Reunion { old, new: new_conference, agent, task: new.task.clone() })
         })
@@ -82,6 +85,10 @@ impl Machine {
 /// then had the customer, too.
 fn agent_with<'a>(call: &'a Call, customer: &CallSid, since: Millis) -> Option<&'a Agent> {
     if !call.facts.roster.is_customer(customer) {
+        return None;
+    }
+    // The customer had left by then: nobody had them here since, although an agent who is known late seems to be lost only now.
+    if call.facts.roster.customer_left_at().is_some_and(|at| at <= since) {
         return None;
     }
     let present = call.diagnosis().agent_on_call().filter(|_| call.is_connected());

@@ -3,7 +3,7 @@
 use crate::desk::*;
 use rejoin_protocol::api::{GracefulReason, Stage};
 use rejoin_protocol::{Millis, RecoveryId, TaskSid, WorkerSid};
-use rejoin_recovery::{Action, LeaveReason, RequeueCause, Timer};
+use rejoin_recovery::{Action, Event, LeaveReason, RequeueCause, Timer};
 
 const BOS_LEG: u128 = 0xb1;
 
@@ -207,4 +207,34 @@ fn losses_are_counted_across_conferences_and_restarts() {
         );
         desk.now = desk.now + Millis::seconds(10);
     }
+}
+
+/// A colleague's leg with the flag ended the conference. The colleague's registration, which could not be delivered before, comes after
+/// Ada got the customer back through the queue and is lost again.
+#[test]
+fn a_colleague_who_is_known_late_has_not_had_the_customer_since() {
+    let mut desk = Desk::talking();
+    desk.join(1, BOS_LEG, true);
+    desk.leave(1, BOS_LEG, LeaveReason::HungUp);
+    desk.leave(1, CUSTOMER, LeaveReason::ModeratorEnded);
+    desk.leave(1, ADA_LEG, LeaveReason::ModeratorEnded);
+    desk.end(1);
+    desk.handle(Event::ActionUrlFetched { customer: leg(CUSTOMER) });
+    desk.fire(1, Timer::Grace);
+    desk.finish_all();
+    desk.hello(2, true, false);
+    desk.finish_all();
+    desk.entered_queue();
+    desk.join(2, CUSTOMER, true);
+    desk.join(2, NEXT_LEG, false);
+    desk.register(2, ADA, NEXT_LEG, 2);
+    desk.finish_all();
+    assert_eq!(last_of(&desk, 1).stage, Stage::Rejoined);
+    desk.now = desk.now + Millis::seconds(5);
+    desk.leave(2, NEXT_LEG, LeaveReason::HungUp);
+    assert_eq!(last_of(&desk, 2).stage, Stage::Interrupted);
+    desk.now = desk.now + Millis::seconds(1);
+    desk.register(1, BO, BOS_LEG, 1);
+    assert_eq!(last_of(&desk, 2).stage, Stage::Interrupted, "Bo left before");
+    assert_eq!(desk.stage_of(BO), Some(Stage::HandedOver { worker_name: Some("Ada".into()) }));
 }
