@@ -37,7 +37,7 @@ impl Machine {
     fn reunion_of(&self, old: &Call) -> Option<Reunion> {
         let recovery = old.recovery.as_ref().filter(|recovery| recovery.is_open())?;
         let customer = old.facts.roster.customer.as_ref()?;
-        // An agent who is known late seems to be lost only now, but had the customer at most until these left.
+        // An agent who is known late seems to be lost only now, but had the customer no longer than until the customer left.
         let lost_at = recovery.absence.lost_at;
         let since = old.facts.roster.customer_left_at().map_or(lost_at, |left_at| lost_at.min(left_at));
         let mut others = self.calls.values().filter(|new| new.conference != old.conference);
