@@ -130,6 +130,9 @@ test("the end of a run names the tests that failed in Node's runner, and not tho
   );
   // As in a run: its own runner, not a part of this one.
   const { NODE_TEST_CONTEXT: _, ...env } = process.env;
-  const { stdout } = spawnSync(process.execPath, ['--test', file], { encoding: 'utf8', env });
+  const { stdout } = spawnSync(process.execPath, ['--test', '--test-reporter=tap', file], {
+    encoding: 'utf8',
+    env,
+  });
   assert.deepEqual(failures(stdout), [{ test: 'inner', why: [`${file}:3:24`, 'no door'] }]);
 });

@@ -18,7 +18,8 @@ export const OLDEST = `the Flex UI ${oldest.version}, as one script`;
  * @typedef {{name: string, command?: string[], runs?: 'always' | 'quick', needs?: string[], waits?: boolean}} Part
  */
 
-const node = (/** @type {string} */ file) => [process.execPath, '--test', file];
+// In the form that ./failures.mjs reads: later versions of Node have another default (https://nodejs.org/api/test.html#test-reporters).
+const node = (/** @type {string} */ file) => [process.execPath, '--test', '--test-reporter=tap', file];
 const clippy = (/** @type {string[]} */ ...what) => ['cargo', 'clippy', ...what, '--', '-D', 'warnings'];
 const rustTests = (/** @type {string[]} */ ...which) => [
   ...'cargo test --workspace --no-fail-fast'.split(' '),
