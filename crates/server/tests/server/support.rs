@@ -37,7 +37,6 @@ pub(crate) async fn look_again() {
     tokio::time::sleep(Duration::from_millis(20)).await;
 }
 
-/// The time by this machine's clock.
 /// An address of this machine on which nobody listens, with a port that no outgoing connection gets meanwhile: those are above
 /// 32,767 (`net.ipv4.ip_local_port_range`).
 pub(crate) fn free() -> SocketAddr {
