@@ -108,6 +108,8 @@ pub(crate) enum Coming {
     Restore,
     /// The clock of our servers' machine is set by this many milliseconds.
     SetClock(i64),
+    /// The same for the database's.
+    SetDatabaseClock(i64),
     /// The server with this number goes on after it stood still.
     GoesOn(usize),
     /// Rules about time are checked.

@@ -62,6 +62,13 @@ impl Kept {
         }
     }
 
+    /// Sets the store's clock by this many milliseconds. A file has none of its own.
+    pub(crate) fn set_clock(&self, by: i64) {
+        if let Self::Memory(memory) = self {
+            memory.set_clock(by);
+        }
+    }
+
     /// Opens the store for a server that starts.
     pub(crate) async fn open(&self, surroundings: Surroundings) -> Result<Store, Error> {
         match self {

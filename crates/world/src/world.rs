@@ -149,6 +149,10 @@ impl World {
                     self.put(fault.from, Coming::SetClock(by));
                     self.put(fault.to, Coming::SetClock(-by));
                 }
+                FaultKind::DatabaseClock(by) => {
+                    self.put(fault.from, Coming::SetDatabaseClock(by));
+                    self.put(fault.to, Coming::SetDatabaseClock(-by));
+                }
                 FaultKind::Liar => self.put(fault.from, Coming::Lies(number)),
                 FaultKind::DatabaseRestored => {
                     self.put(fault.from, Coming::Backup);
@@ -294,6 +298,7 @@ impl World {
             }
             Coming::StandServer(place, time) => self.stand_server(place, time),
             Coming::SetClock(by) => self.set_server_clock(by),
+            Coming::SetDatabaseClock(by) => self.set_database_clock(by),
             Coming::GoesOn(number) => self.server_goes_on(number),
             Coming::Backup => self.back_up(),
             // Handled where it can be awaited.

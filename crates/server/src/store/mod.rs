@@ -17,6 +17,7 @@ mod database;
 mod disk;
 mod heard;
 mod held_back;
+mod leases;
 mod memory;
 
 pub use change::{
@@ -411,7 +412,7 @@ impl Store {
         }
     }
 
-    /// Number of running servers, including this one.
+    /// Number of running servers, including this one. Looks up their leases: their work is not taken while these last.
     pub async fn servers(&self) -> Result<u64, Error> {
         let count = match self.is_shared() {
             true => ask!(self, place => count_servers())?.max(1),

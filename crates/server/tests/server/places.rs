@@ -83,7 +83,7 @@ impl Place {
             Self::World { of: World::Disk(disk), .. } => disk.end_leases().unwrap(),
             Self::Database(database) => {
                 let beside = database.beside().await;
-                sqlx::query("update servers set until = 0").execute(&beside).await.unwrap();
+                sqlx::query("delete from servers").execute(&beside).await.unwrap();
                 beside.close().await;
             }
         }

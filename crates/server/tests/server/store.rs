@@ -895,6 +895,35 @@ async fn fenced(place: &Place) {
     assert_eq!(held(&slow, &[had.claim]).await, []);
 }
 
+/// For a database whose clock is set forward all leases have ended, while the servers go on.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_of_the_database_that_is_set_forward_frees_no_job() {
+    let database = Database::postgres().await;
+    let [first, second] = [(); 2].map(|()| Store::open(&database.url));
+    let (first, second) = (first.await.unwrap(), second.await.unwrap());
+    let had =
+        write(&first, |changes| changes.add_job(job(complete(1)))).await.unwrap().jobs[0].clone().unwrap();
+    let beside = database.beside().await;
+    sqlx::query("update servers set until = until - 60000").execute(&beside).await.unwrap();
+    beside.close().await;
+    assert_eq!(second.claim([], &Crowd::ALL, 10).await.unwrap(), [], "its server goes on");
+    assert_eq!(second.servers().await.unwrap(), 2);
+    assert_eq!(first.leased(), Some(had.tenure));
+    // A server that is gone is one by this server's clock, too.
+    let taken = async {
+        loop {
+            match &second.claim([], &Crowd::ALL, 10).await.unwrap()[..] {
+                [] => look_again().await,
+                [job] => break job.claim,
+                more => panic!("{more:?}"),
+            }
+        }
+    };
+    let taken = tokio::time::timeout(std::time::Duration::from_secs(60), taken).await.unwrap();
+    assert_eq!((taken.job, taken.fence), (had.claim.job, had.claim.fence + 1));
+    assert_eq!(first.leased(), None, "it knew before");
+}
+
 /// The runtime does not count the time in which a machine is suspended, but its clock does.
 #[tokio::test(start_paused = true)]
 async fn a_machine_that_was_suspended_has_no_lease_until_it_is_renewed() {

@@ -163,6 +163,12 @@ fn clocks(chance: &mut Chance, plan: &mut Plan) {
         let to = from
             + if chance.happens(500) { chance.between(500, 5_000) } else { chance.between(5_000, 60_000) };
         plan.faults.push(Fault { from, to, kind: FaultKind::ServerClock(off(chance)), rate: 1000 });
+    } else if chance.happens(750) {
+        // The clocks of two servers must agree, so theirs are not set as well.
+        plan.setup.servers = 2;
+        let from = moment(chance, plan);
+        let to = from + chance.between(500, 60_000);
+        plan.faults.push(Fault { from, to, kind: FaultKind::DatabaseClock(off(chance)), rate: 1000 });
     }
 }
 

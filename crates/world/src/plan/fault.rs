@@ -69,6 +69,8 @@ pub enum FaultKind {
     DiesAtStep,
     /// The clock of our server's machine is set by this many milliseconds at `from`, and corrected at `to`.
     ServerClock(i64),
+    /// The database's clock is set by this many milliseconds at `from`, and corrected at `to`.
+    DatabaseClock(i64),
     /// A page of the last agent, with a valid token, sends false statements to our server.
     Liar,
     /// The database refuses our server's requests.
@@ -138,6 +140,7 @@ impl FaultKind {
             Self::StandsAtStep => "server stands still at a step",
             Self::DiesAtStep => "server dies at a step",
             Self::ServerClock(_) => "server's clock is set",
+            Self::DatabaseClock(_) => "database's clock is set",
             Self::Liar => "an agent lies",
             Self::StoreRefuses => "database refuses",
             Self::StoreStalls => "database is slow",

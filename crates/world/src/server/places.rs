@@ -99,6 +99,14 @@ impl World {
         self.fault_noted(|| format!("our server's clock is set by {:.1} s", by as f64 / 1000.0));
     }
 
+    /// Sets the database's clock by this many milliseconds.
+    pub(crate) fn set_database_clock(&mut self, by: i64) {
+        self.coverage.fault(FaultKind::DatabaseClock(0));
+        self.last_fault = self.now;
+        self.servers.kept.set_clock(by);
+        self.fault_noted(|| format!("the database's clock is set by {:.1} s", by as f64 / 1000.0));
+    }
+
     /// The server in this place stands still, for this many milliseconds.
     pub(crate) fn stand_server(&mut self, place: usize, time: u64) {
         let place = &self.servers.places[place];

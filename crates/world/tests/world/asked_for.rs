@@ -4,7 +4,7 @@ use rejoin_world::Runner;
 use rejoin_world::plan::{Act, Fault, FaultKind, Plan, Scenario, draw};
 use rejoin_world::shrink::shrink;
 use rejoin_world::{Outcome, Planted};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The first seeds of each scenario hold, except these, which docs/findings.md lists as open.
 const LOT: [(Scenario, u64, &[u64]); 11] = [
@@ -129,4 +129,9 @@ fn the_clocks_scenario_sets_clocks_of_pages_and_servers() {
     assert!(plans.iter().any(clock) && !plans.iter().all(clock), "of pages, in some worlds");
     let servers = plans.iter().filter(|plan| played(plan).coverage.faults.contains_key(&set)).count();
     assert!((1..6).contains(&servers), "of our server, in {servers} worlds");
+    let set = FaultKind::DatabaseClock(0);
+    let databases: Vec<Plan> = (1..=20).map(|seed| draw(seed, Some(Scenario::Clocks))).collect();
+    let databases = databases.iter().filter(|plan| played(plan).coverage.faults.contains_key(&set));
+    let servers: BTreeSet<_> = databases.map(|plan| plan.setup.servers).collect();
+    assert_eq!(servers, [2].into(), "of the database that two servers share, in some worlds");
 }

@@ -145,11 +145,13 @@ impl Sql {
             take_over: sql(format!(
                 "update conversation_actions set server = $1 where id in (
                      select id from conversation_actions where not (id {ids}) and (
-                         server = $1 or server not in (select id from servers where until > {now})
+                         server = $1
+                         or server not in (select id from servers where until > {now}) and not (server {running})
                      ) order by id limit 256 {}
                  ) returning id, conversation, action, until",
                 d.locking("for update skip locked"),
-                now = d.now("$3"),
+                running = d.listed("$3"),
+                now = d.now("$4"),
             )),
         }
     }
@@ -342,7 +344,7 @@ impl Database {
     ) -> Result<Vec<BegunAction>, Error> {
         let held: Value = held.iter().copied().map(Value::from).collect();
         let take = sqlx::query(AssertSqlSafe(Arc::clone(&self.conversations.take_over)));
-        let take = self.timed(take.bind(self.server.clone()).bind(held.to_string()));
+        let take = self.timed(take.bind(self.server.clone()).bind(held.to_string()).bind(self.running()));
         let mut taken = vec![];
         for row in take.fetch_all(&mut *self.writing().await?).await? {
             match action(&row)? {

@@ -7,14 +7,16 @@ use super::{Database, Place};
 use crate::clock::Skew;
 use crate::error::Error;
 use crate::pace::Crowd;
+use crate::store::leases::{Leases, Row};
 use crate::store::{Claim, JobId, LEASE, StoredJob, Tenure};
-use rejoin_protocol::ConferenceSid;
+use rejoin_protocol::{ConferenceSid, Millis};
 use rejoin_recovery::Call;
 use serde_json::Value;
 use sqlx::any::{Any, AnyArguments, AnyRow};
 use sqlx::query::Query;
 use sqlx::{AnyConnection, AssertSqlSafe, Row as _};
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError};
+use tokio::time::Instant;
 
 impl Database {
     /// Binds the time for SQLite: this server's clock.
@@ -39,7 +41,8 @@ impl Database {
             .bind(held)
             .bind(self.server.clone())
             .bind(i64::try_from(most).unwrap_or(i64::MAX))
-            .bind(crowds.iter().flat_map(|crowd| crowd.priorities()).collect::<Value>().to_string());
+            .bind(crowds.iter().flat_map(|crowd| crowd.priorities()).collect::<Value>().to_string())
+            .bind(self.running());
         let (mut jobs, mut unreadable) = (vec![], vec![]);
         for row in self.timed(claim).fetch_all(&mut *self.writing().await?).await? {
             match job(&row, tenure)? {
@@ -103,11 +106,28 @@ impl Database {
         Ok(())
     }
 
-    /// Number of running servers.
+    /// Number of running servers, including this one. Looks up their leases.
     pub(in crate::store) async fn count_servers(&self) -> Result<u64, Error> {
-        let count = sqlx::query(AssertSqlSafe(Arc::clone(&self.sql.count_servers)));
-        let count: i64 = self.timed(count).fetch_one(&mut *self.reading().await?).await?.try_get(0)?;
-        Ok(u64::try_from(count).unwrap_or_default())
+        let find = sqlx::query(AssertSqlSafe(Arc::clone(&self.sql.others))).bind(self.server.clone());
+        let mut reading = self.reading().await?;
+        let asked = Instant::now();
+        let rows = self.timed(find).fetch_all(&mut *reading).await?;
+        let answered = Instant::now();
+        let (mut now, mut others) = (Millis(0), Vec::with_capacity(rows.len()));
+        for row in rows {
+            others.push(Row { server: row.try_get(0)?, until: millis(row.try_get(1)?) });
+            now = millis(row.try_get(2)?);
+        }
+        Ok(1 + self.leases().see((asked, answered), now, others))
+    }
+
+    /// The other servers that run, as far as this one has seen: a list.
+    pub(super) fn running(&self) -> String {
+        self.leases().running(Instant::now()).map(Value::from).collect::<Value>().to_string()
+    }
+
+    fn leases(&self) -> MutexGuard<'_, Leases> {
+        self.leases.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Number of other running servers.

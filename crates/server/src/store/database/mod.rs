@@ -28,6 +28,7 @@ pub(super) use push::Listener;
 pub(crate) use schema::newest_tables;
 
 use super::Disk;
+use super::leases::Leases;
 use crate::clock::Skew;
 use crate::error::Error;
 use crate::surroundings::Surroundings;
@@ -60,6 +61,8 @@ pub(super) struct Database {
     committed: Mutex<Instant>,
     /// Skew of the database's clock against ours.
     skew: Mutex<Option<Skew>>,
+    /// The leases of the other servers.
+    leases: Mutex<Leases>,
     /// Name of this server, for as long as it runs.
     server: String,
     /// SQLite's lock, held while the store is open: a second server with the same calls would do everything twice.

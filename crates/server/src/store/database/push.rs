@@ -327,7 +327,8 @@ impl Database {
         }
         let find = sqlx::query(AssertSqlSafe(Arc::clone(&self.sql.sessions_elsewhere)))
             .bind(worker.as_str())
-            .bind(self.server.clone());
+            .bind(self.server.clone())
+            .bind(self.running());
         let rows = self.timed(find).fetch_all(&mut *self.reading().await?).await?;
         rows.iter().map(|row| Ok(millis(row.try_get(0)?).0)).collect()
     }

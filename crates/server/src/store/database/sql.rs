@@ -55,6 +55,14 @@ impl Dialect {
         }
     }
 
+    /// A condition on a text column: its value is among those of this parameter, a list.
+    pub(super) fn listed(self, parameter: &str) -> String {
+        match self {
+            Self::Sqlite => format!("in (select value from json_each({parameter}))"),
+            Self::Postgres => format!("= any(array(select json_array_elements_text({parameter}::json)))"),
+        }
+    }
+
     /// Milliseconds since the epoch. Servers on PostgreSQL may be on several machines, and use its clock; on SQLite
     /// there is one, which passes its time as the last parameter.
     pub(super) fn now(self, parameter: &'static str) -> &'static str {
@@ -162,8 +170,8 @@ pub(super) struct Sql {
     pub(super) call_of_job: Arc<str>,
     /// With time, which it returns. `$1`: this server; `$2`: the duration of the lease.
     pub(super) renew_server: Arc<str>,
-    /// Number of running servers, with time.
-    pub(super) count_servers: Arc<str>,
+    /// The other servers, the ends of their leases, and the time, with time. `$1`: this server.
+    pub(super) others: Arc<str>,
     /// Number of other running servers, with time. `$1`: this server.
     pub(super) count_others: Arc<str>,
     /// `$1`: this server.
@@ -178,7 +186,7 @@ pub(super) struct Sql {
     pub(super) forget_pushes: Arc<str>,
     /// Deletes the counters of workers whose last push was before `$1`, at most `$2`.
     pub(super) forget_workers: Arc<str>,
-    /// Epochs, with time. `$1`: worker; `$2`: this server.
+    /// Epochs, with time. `$1`: worker; `$2`: this server; `$3`: servers that run.
     pub(super) sessions_elsewhere: Arc<str>,
     /// `$1`: `at`, `server`, `conference`, `recovery`, `entry`.
     pub(super) tell: Arc<str>,
@@ -376,11 +384,12 @@ impl Sql {
             claim_jobs: sql(format!(
                 "update jobs set owner = $2, fence = fence + 1, since = {now} where id in (
                      select id from jobs where closed = 0 and not (id {ids}) and priority {priorities} and (
-                         owner is null or owner not in (select id from servers where until > {now})
+                         owner is null
+                         or owner not in (select id from servers where until > {now}) and not (owner {running})
                          or (owner = $2 and since < {now} - 5000)
                      ) order by priority, id limit $3 {}
                  ) returning id, conference, action, deadline, fence",
-                d.locking("for update skip locked"), now = d.now("$5"))),
+                d.locking("for update skip locked"), running = d.listed("$5"), now = d.now("$6"))),
             release_jobs: sql("update jobs set owner = null where owner = $1 and closed = 0".into()),
             call_of_job: sql(
                 "select j.conference, c.state from jobs j left join calls c on c.conference = j.conference
@@ -415,7 +424,8 @@ impl Sql {
             )),
             sessions_elsewhere: sql(format!(
                 "select epoch from sessions where worker = $1 and server <> $2
-                 and server in (select id from servers where until > {now})", now = d.now("$3"))),
+                 and (server in (select id from servers where until > {now}) or server {running})",
+                running = d.listed("$3"), now = d.now("$4"))),
             tell: sql(format!(
                 "insert into story (at, server, conference, recovery, entry)
                  select at, server, conference, recovery, entry from {}",
@@ -428,7 +438,7 @@ impl Sql {
                 ])
             )),
             untell: sql(format!("delete from story where conference {any}")),
-            count_servers: sql(format!("select count(*) from servers where until > {now}", now = d.now("$1"))),
+            others: sql(format!("select id, until, {now} from servers where id <> $1", now = d.now("$2"))),
             count_others: sql(format!(
                 "select count(*) from servers where id <> $1 and until > {now}",
                 now = d.now("$2")

@@ -120,7 +120,7 @@ impl Server {
         let now = self.memory.now();
         let mut data = self.memory.data();
         let live = data.servers.iter().filter(|(_, until)| **until > now).map(|(server, _)| server.clone());
-        let live: BTreeSet<String> = live.collect();
+        let live: BTreeSet<String> = live.chain(self.running()).collect();
         let mut taken = vec![];
         for (id, (action, server)) in &mut data.conversations.actions {
             if !held.contains(id) && (*server == self.name || !live.contains(server)) {

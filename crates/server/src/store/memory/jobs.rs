@@ -3,10 +3,13 @@
 use super::Server;
 use crate::error::Error;
 use crate::pace::Crowd;
+use crate::store::leases::{Leases, Row};
 use crate::store::{Claim, JobId, LEASE, OpenJobs, StoredJob, Tenure};
 use rejoin_protocol::Millis;
 use rejoin_recovery::Call;
 use std::collections::BTreeSet;
+use std::sync::{MutexGuard, PoisonError};
+use tokio::time::Instant;
 
 /// After this time a job that this server has a claim to but does not know of is taken up again.
 const FORGOTTEN_AFTER: Millis = Millis(5000);
@@ -48,12 +51,13 @@ impl Server {
         if data.jobs.open.is_empty() {
             return vec![];
         }
+        let running = self.running();
         let free = |id: &JobId| {
             let row = data.jobs.all.get(id)?;
             let is_free = match &row.owner {
                 None => true,
                 Some(owner) if *owner == self.name && row.since + FORGOTTEN_AFTER < now => true,
-                Some(owner) => !data.runs(owner, now),
+                Some(owner) => !data.runs(owner, now) && !running.contains(owner),
             };
             is_free.then_some(*id)
         };
@@ -101,9 +105,20 @@ impl Server {
     }
 
     pub(in crate::store) async fn count_servers(&self) -> Result<u64, Error> {
-        let now = self.memory.now();
+        let (now, seen) = (self.memory.now(), Instant::now());
         let data = self.memory.data();
-        Ok(data.servers.keys().filter(|server| data.runs(server, now)).count() as u64)
+        let others = data.servers.iter().filter(|(server, _)| **server != self.name);
+        let others = others.map(|(server, until)| Row { server: server.clone(), until: *until });
+        Ok(1 + self.leases().see((seen, seen), now, others))
+    }
+
+    /// The other servers that run, as far as this one has seen.
+    pub(super) fn running(&self) -> BTreeSet<String> {
+        self.leases().running(Instant::now()).map(str::to_owned).collect()
+    }
+
+    fn leases(&self) -> MutexGuard<'_, Leases> {
+        self.leases.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(in crate::store) async fn count_others(&self) -> Result<u64, Error> {

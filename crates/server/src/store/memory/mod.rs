@@ -12,12 +12,13 @@ mod read;
 pub(super) use push::Listener;
 
 use super::heard::Hint;
+use super::leases::Leases;
 use crate::error::Error;
 use crate::surroundings::Surroundings;
 use data::Data;
 use rejoin_protocol::Millis;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::broadcast;
 use tokio::time::Instant;
@@ -39,6 +40,8 @@ struct Shared {
     /// The time at the beginning, and the beginning by tokio's clock: its own time, which no server's clock changes.
     first: Millis,
     begun: Instant,
+    /// How far the clock by which leases end was set forward, in milliseconds.
+    set: AtomicI64,
     data: Mutex<Data>,
     /// The right to write.
     turn: tokio::sync::Mutex<()>,
@@ -61,6 +64,7 @@ impl Memory {
             is_shared,
             first,
             begun: Instant::now(),
+            set: AtomicI64::new(0),
             data: Mutex::default(),
             turn: tokio::sync::Mutex::default(),
             is_fenced: AtomicBool::new(true),
@@ -131,6 +135,11 @@ impl Memory {
         self.data().servers.clear();
     }
 
+    /// Sets the clock by which leases end by this many milliseconds: the database's own.
+    pub fn set_clock(&self, by: i64) {
+        self.0.set.fetch_add(by, Ordering::Relaxed);
+    }
+
     /// Opens it for another server.
     pub(super) fn open(&self, surroundings: Surroundings) -> Result<Server, Error> {
         let name = surroundings.server();
@@ -147,11 +156,13 @@ impl Memory {
         data.read_again();
         data.forget_servers(now);
         drop(data);
-        Ok(Server { memory: self.clone(), name, surroundings })
+        Ok(Server { memory: self.clone(), name, surroundings, leases: Mutex::default() })
     }
 
     fn now(&self) -> Millis {
-        self.0.first + Millis(u64::try_from(self.0.begun.elapsed().as_millis()).unwrap_or(u64::MAX))
+        let since = u64::try_from(self.0.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let now = self.0.first.0.saturating_add(since);
+        Millis(now.saturating_add_signed(self.0.set.load(Ordering::Relaxed)))
     }
 
     fn data(&self) -> MutexGuard<'_, Data> {
@@ -166,6 +177,8 @@ pub(super) struct Server {
     memory: Memory,
     name: String,
     surroundings: Surroundings,
+    /// The leases of the other servers.
+    leases: Mutex<Leases>,
 }
 
 impl Server {

@@ -123,12 +123,13 @@ impl Server {
     }
 
     pub(in crate::store) async fn sessions_elsewhere(&self, worker: &WorkerSid) -> Result<Vec<u64>, Error> {
-        let now = self.memory.now();
+        let (now, running) = (self.memory.now(), self.running());
         let data = self.memory.data();
+        let runs = |server: &String| data.runs(server, now) || running.contains(server);
         let elsewhere = data
             .sessions
             .values()
-            .filter(|(server, of, _)| of == worker && *server != self.name && data.runs(server, now));
+            .filter(|(server, of, _)| of == worker && *server != self.name && runs(server));
         Ok(elsewhere.map(|(_, _, epoch)| *epoch).collect())
     }
 }
