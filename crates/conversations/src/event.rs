@@ -67,6 +67,9 @@ pub enum Event {
     },
     /// A TaskRouter event about a task. Ignored for a task of no conversation.
     Task {
+        /// The conversation that its attributes name. The conversation may not know the task yet: TaskRouter may end it, and report
+        /// so, before Twilio's answer to our invite is here.
+        conversation: Option<ConversationSid>,
         /// The task.
         task: TaskSid,
         /// Its state after it: `Ended` after `task.canceled`, `task.deleted`, `task.completed` and `workflow.timeout`.

@@ -60,7 +60,8 @@ impl Facts {
     }
 
     /// Forgets participants and tasks that are long over, so that a conversation of months stays small. Merging does not: a
-    /// report that comes after it counts as new, until the next poll.
+    /// report that comes after it counts as new, until the next poll. The last tasks to end stay: each may be that of an invite whose
+    /// answer is on its way.
     pub(crate) fn forget_old(&mut self) {
         self.roster.forget_old();
         let (roster, invites) = (&self.roster, &self.invites);

@@ -28,8 +28,8 @@ impl Key {
 }
 
 impl Event {
-    /// The key of the conversations that this event concerns.
-    pub fn key(&self) -> Key {
+    /// The keys of the conversations that this event concerns.
+    pub fn keys(&self) -> Vec<Key> {
         match self {
             Self::Interaction { conversation, .. }
             | Self::Message { conversation, .. }
@@ -37,9 +37,12 @@ impl Event {
             | Self::Claimed { conversation, .. }
             | Self::Leaving { conversation, .. }
             | Self::Done { conversation, .. }
-            | Self::Timer { conversation } => Key::Conversation(conversation.clone()),
-            Self::Page { worker, .. } => Key::Worker(worker.clone()),
-            Self::Task { task, .. } => Key::Task(task.clone()),
+            | Self::Timer { conversation } => vec![Key::Conversation(conversation.clone())],
+            Self::Page { worker, .. } => vec![Key::Worker(worker.clone())],
+            Self::Task { conversation, task, .. } => {
+                let named = conversation.clone().map(Key::Conversation);
+                named.into_iter().chain([Key::Task(task.clone())]).collect()
+            }
         }
     }
 }

@@ -90,7 +90,7 @@ impl Machine {
                 self.dirty_desks.insert(worker.clone());
                 self.of_worker(worker)
             }
-            Event::Task { task, .. } => self.of_task(task),
+            Event::Task { conversation, task, .. } => self.of_task(conversation.as_ref(), task),
         }
     }
 
@@ -99,8 +99,9 @@ impl Machine {
         theirs.map(|it| it.sid().clone()).collect()
     }
 
-    fn of_task(&self, task: &TaskSid) -> Vec<ConversationSid> {
-        let its = self.conversations.values().filter(|it| it.tasks().any(|own| own == task));
+    fn of_task(&self, named: Option<&ConversationSid>, task: &TaskSid) -> Vec<ConversationSid> {
+        let is_its = |it: &&Conversation| Some(it.sid()) == named || it.tasks().any(|own| own == task);
+        let its = self.conversations.values().filter(is_its);
         its.map(|it| it.sid().clone()).collect()
     }
 

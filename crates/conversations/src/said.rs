@@ -27,7 +27,7 @@ impl Facts {
             Event::Leaving { worker, how, .. } => {
                 Self { statements: Statements::leaving(at, worker.clone(), *how), ..Self::default() }
             }
-            Event::Task { task, state } => {
+            Event::Task { task, state, .. } => {
                 Self { tasks: Tasks::seen(at, task.clone(), *state), ..Self::default() }
             }
             Event::Done { action, outcome, .. } => done(at, action, outcome),

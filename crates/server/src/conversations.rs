@@ -18,9 +18,7 @@ use crate::store::{BegunAction, ConversationBatch, ConversationChanges, FoundCon
 pub(crate) use carry_out::{Executor, role, state};
 use cut_off::CutOff;
 use record::{Record, Was};
-use rejoin_conversations::{
-    Desk, Effect, Event, Key, Machine, Note, Outcome, PageEvent, Policies, Reach, Way,
-};
+use rejoin_conversations::{Desk, Effect, Event, Machine, Note, Outcome, PageEvent, Policies, Reach, Way};
 use rejoin_protocol::{ConversationSid, Millis, WorkerSid};
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -423,7 +421,7 @@ fn not_known_open(
 fn concerned(works: &[Work]) -> ConversationBatch {
     let mut batch = ConversationBatch::default();
     for work in works {
-        batch.keys.insert(work.event.key());
+        batch.keys.extend(work.event.keys());
         // The stored conversation may not know yet whose pages it is judged by from now on.
         batch.workers.extend(work.event.workers().into_iter().cloned());
         batch.ended.extend(work.ends);
@@ -473,9 +471,7 @@ fn decide(
     let (mut begun, mut happened, mut forgotten) = (vec![], vec![], BTreeSet::new());
     let (mut record, mut dirty) = (Record::of(&machine), BTreeSet::new());
     for Work { event, .. } in works {
-        if let Key::Conversation(sid) = event.key()
-            && unreadable.contains(sid.as_str())
-        {
+        if event.keys().iter().all(|key| unreadable.contains(key.as_str())) {
             continue;
         }
         // A server reports it again later: the page is away since the first time.

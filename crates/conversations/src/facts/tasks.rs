@@ -3,7 +3,10 @@
 use super::join::{Earliest, Join, Latest};
 use rejoin_protocol::{Millis, TaskSid};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A task of which nothing else is known: invites are made one after the other.
+const LAST_ENDED: usize = 4;
 
 /// State of a task, as far as it matters here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -93,10 +96,16 @@ impl Tasks {
         self.states.get(task)?.completed.map(|Earliest(at)| at)
     }
 
-    /// Forgets the states of other tasks than these and the newest.
+    /// Forgets the states of other tasks than these, the newest, and the [`LAST_ENDED`] that ended last.
     pub(crate) fn keep(&mut self, is_needed: impl Fn(&TaskSid) -> bool) {
         let newest = self.newest.as_ref().map(|Latest((_, task))| task);
-        self.states.retain(|task, _| newest == Some(task) || is_needed(task));
+        let is_needed = |task: &TaskSid| newest == Some(task) || is_needed(task);
+        let others = self.states.iter().filter(|(task, _)| !is_needed(task));
+        let ended = others.filter_map(|(task, it)| Some((it.ended.as_ref()?.0, task.clone())));
+        let mut ended: Vec<_> = ended.collect();
+        ended.sort();
+        let last: BTreeSet<_> = ended.into_iter().rev().take(LAST_ENDED).map(|(_, task)| task).collect();
+        self.states.retain(|task, _| is_needed(task) || last.contains(task));
     }
 
     /// All tasks whose state is known.

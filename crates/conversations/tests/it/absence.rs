@@ -112,7 +112,7 @@ fn an_invite_that_nobody_takes_is_made_again_for_any_agent_with_growing_pauses()
             && at.last().is_some_and(|at| room.now.0 / 1000 == at + 10)
         {
             room.tasks.insert(newest.clone(), TaskState::Ended);
-            room.handle(&Event::Task { task: newest, state: TaskState::Ended });
+            room.handle(&Event::Task { conversation: None, task: newest, state: TaskState::Ended });
         }
     }
     let pauses: Vec<_> = at.windows(2).map(|two| two[1] - two[0] - 10).collect();
@@ -490,6 +490,47 @@ fn an_agent_who_is_back_before_their_participant_is_closed_keeps_it() {
     assert_eq!(room.there, [customer(), agent(ADA, 1), agent(BO, 0x101)]);
 }
 
+/// TaskRouter cancels a task at once for which its workflow has nobody. Its report may be faster than the answer to the invite.
+#[test]
+fn an_invite_whose_task_ends_before_it_is_answered_is_over() {
+    let mut room = Room::chatting();
+    room.ada_goes();
+    let is_invite = |action: &&Action| matches!(action, Action::Invite { .. });
+    let invite = loop {
+        if let Some(invite) = room.pending.iter().find(is_invite) {
+            break invite.clone();
+        }
+        match room.pending.first().cloned() {
+            Some(action) => {
+                let outcome = room.outcome(&action);
+                room.finish(action, outcome);
+            }
+            None => assert!(room.fire(), "nobody is invited"),
+        }
+    };
+    let outcome = room.outcome(&invite);
+    let task = room.newest_task.clone().unwrap();
+    room.tasks.insert(task.clone(), TaskState::Ended);
+    let ended = |conversation, task| Event::Task { conversation, task, state: TaskState::Ended };
+    room.handle(&ended(Some(conversation()), task));
+    // Tasks of others name it, too: a worker may change the attributes of their own.
+    for number in 0x900..0x903 {
+        room.handle(&ended(Some(conversation()), TaskSid::numbered(number)));
+    }
+    let invited_at = room.now;
+    room.finish(invite, outcome);
+    while room.invited().len() < 2 {
+        room.pass(1);
+    }
+    assert_eq!(room.now, invited_at + Millis::seconds(15), "as after any invite that came to nothing");
+    let stored = serde_json::to_string(room.machine.conversation(&conversation()).unwrap()).unwrap();
+    for number in 0x910..0x950 {
+        room.handle(&ended(Some(conversation()), TaskSid::numbered(number)));
+    }
+    let later = serde_json::to_string(room.machine.conversation(&conversation()).unwrap()).unwrap();
+    assert!(later.len() < stored.len() + 400, "{} after {}", later.len(), stored.len());
+}
+
 #[test]
 fn told_once_however_long_the_absence_is() {
     let day = Millis::seconds(24 * 3600);
@@ -508,7 +549,7 @@ fn told_once_however_long_the_absence_is() {
             let task = room.newest_task.clone();
             room.finish(action, outcome);
             if let Some(task) = task.filter(|_| room.pending.is_empty()) {
-                room.handle(&Event::Task { task, state: TaskState::Ended });
+                room.handle(&Event::Task { conversation: None, task, state: TaskState::Ended });
             }
         }
     }
@@ -712,7 +753,7 @@ fn an_agent_who_came_back_and_leaves_by_flexs_button_is_left_alone() {
     room.pass(70);
     let task = invited_by(&room);
     room.tasks.insert(task.clone(), TaskState::Ended);
-    room.handle(&Event::Task { task, state: TaskState::Ended });
+    room.handle(&Event::Task { conversation: None, task, state: TaskState::Ended });
     room.page(ADA, PAGE + 1, PageEvent::Heard);
     room.page(ADA, PAGE + 1, PageEvent::PushOpened);
     assert_eq!(room.endings(), [Ending::Back]);

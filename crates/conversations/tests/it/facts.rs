@@ -142,7 +142,9 @@ pub fn event() -> impl Strategy<Value = Event> {
         1 => (to(), who()).prop_map(|(conversation, worker)| Event::Claimed { worker, conversation, place: place() }),
         1 => (to(), who(), how).prop_map(|(conversation, worker, how)| Event::Leaving { worker, conversation, how }),
         5 => (who(), 1..4u64, page).prop_map(|(worker, epoch, event)| Event::Page { worker, epoch, event }),
-        1 => (1..4u128, task_state()).prop_map(|(task, state)| Event::Task { task: TaskSid::numbered(task), state }),
+        1 => (prop::option::of(to()), 1..4u128, task_state()).prop_map(|(conversation, task, state)| {
+            Event::Task { conversation, task: TaskSid::numbered(task), state }
+        }),
         2 => (to(), action(), outcome())
             .prop_map(|(conversation, action, outcome)| Event::Done { conversation, action, outcome }),
     ]

@@ -14,7 +14,7 @@ fn news_of_unknown_conversations_is_ignored() {
         Event::State { conversation: unknown(), state: ChannelState::Closed },
         Event::Leaving { conversation: unknown(), worker: worker(ADA), how: Leaving::Leave },
         Event::Timer { conversation: unknown() },
-        Event::Task { task: TaskSid::numbered(7), state: TaskState::Ended },
+        Event::Task { conversation: None, task: TaskSid::numbered(7), state: TaskState::Ended },
         Event::Done {
             conversation: unknown(),
             action: Action::Close { place: place(), silent_since: None },

@@ -115,7 +115,7 @@ fn play(room: &mut Room, policy: &Policy, step: &Step) {
         Step::TaskEnds => {
             if let Some(task) = room.newest_task.clone() {
                 room.tasks.insert(task.clone(), TaskState::Ended);
-                room.handle(&Event::Task { task, state: TaskState::Ended });
+                room.handle(&Event::Task { conversation: None, task, state: TaskState::Ended });
             }
         }
     }
@@ -146,10 +146,10 @@ fn check(room: &Room) -> Result<(), TestCaseError> {
 /// One conversation is in the play: tellings of another one are not told apart.
 fn is_about_the_first(step: &Step) -> bool {
     match step {
-        Step::Event(event) => match event.key() {
-            Key::Conversation(sid) => sid == conversation(),
+        Step::Event(event) => event.keys().iter().all(|key| match key {
+            Key::Conversation(sid) => *sid == conversation(),
             Key::Task(_) | Key::Worker(_) => true,
-        },
+        }),
         _ => true,
     }
 }

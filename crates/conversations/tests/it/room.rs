@@ -198,7 +198,7 @@ impl Room {
 
     pub fn task(&mut self, number: u128, state: TaskState) {
         self.tasks.insert(TaskSid::numbered(number), state);
-        self.handle(&Event::Task { task: TaskSid::numbered(number), state });
+        self.handle(&Event::Task { conversation: None, task: TaskSid::numbered(number), state });
     }
 
     /// The truthful answer to an action, which it makes true.

@@ -9,7 +9,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use futures_util::future::join_all;
 use rejoin_protocol::attributes as names;
-use rejoin_protocol::{Millis, RecoveryId, WorkerSid};
+use rejoin_protocol::{ConversationSid, Millis, RecoveryId, WorkerSid};
 use rejoin_recovery::{Event, Purpose, TaskEvent, TaskEventKind};
 use rejoin_twilio::events::{Batch, News, StreamEvent, TaskNews, TaskNewsKind};
 use serde_json::{Map, Value};
@@ -21,7 +21,7 @@ const LATE: Millis = Millis::seconds(600);
 const HUNG_UP: &str = "hangup";
 
 /// An attribute that Flex needs in each task of a conversation.
-const CHAT: &str = "\"conversationSid\"";
+const CHAT: &str = "conversationSid";
 
 /// `POST /webhooks/events`.
 pub(crate) async fn events(
@@ -60,9 +60,14 @@ pub(crate) async fn events(
 fn ended_chat(app: &App, event: &StreamEvent) -> Option<rejoin_conversations::Event> {
     let News::Task(news) = &event.news else { return None };
     let ours = news.workspace.as_ref().is_none_or(|workspace| *workspace == app.config.workspace);
-    let is_chat = news.attributes.contains(CHAT);
     let has_ended = matches!(news.kind, TaskNewsKind::Canceled | TaskNewsKind::Deleted);
-    (ours && is_chat && has_ended).then(|| rejoin_conversations::Event::Task {
+    if !(ours && has_ended && news.attributes.contains(CHAT)) {
+        return None;
+    }
+    let attributes: Value = serde_json::from_str(&news.attributes).unwrap_or_default();
+    let conversation = attributes[CHAT].as_str()?;
+    Some(rejoin_conversations::Event::Task {
+        conversation: ConversationSid::try_from(conversation.to_owned()).ok(),
         task: news.task.clone(),
         state: rejoin_conversations::TaskState::Ended,
     })

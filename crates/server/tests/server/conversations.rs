@@ -233,6 +233,23 @@ async fn a_lost_agent_who_leaves_unreported_ends_it_by_their_completed_task() {
     assert_eq!(chat.invites().await.len(), 2);
 }
 
+/// The workflow has nobody, and TaskRouter says so before Twilio's answer to the invite is there.
+#[tokio::test]
+async fn an_invite_whose_task_ends_before_the_server_knows_it_makes_way_for_the_next() {
+    let chat = Chat::begins().await;
+    chat.customer_writes("Are you there?").await;
+    let latency = chat.floor.twin.config().latency.clone();
+    latency.set_ms(400);
+    chat.page_goes().await;
+    chat.floor.is(Agent::Ada, "Offline").await;
+    let number = |state: &Value| Some(state["tasks"].as_array()?.len());
+    chat.floor.until("an agent is invited", |state| (number(state)? == 2).then_some(())).await;
+    // The answer is on its way by now, for as long as it takes.
+    latency.set_ms(0);
+    chat.newest_task_ends().await;
+    chat.floor.until("another is invited", |state| (number(state)? == 3).then_some(())).await;
+}
+
 /// Flex may make a task of its own for the customer's next message, or not: one agent is asked in either case.
 async fn is_parked_and_woken(flex_invites: bool) {
     let chat = Chat::begins_with(|settings| settings.unattended = Unattended::Park).await;

@@ -199,7 +199,9 @@ impl ChatWorld {
             self.stir_agent(agent);
         }
         if self.plan.setup.streams {
-            let event = Event::Task { task: self.tasks[task].sid.clone(), state: TaskState::Ended };
+            let conversation = Some(self.rooms[self.tasks[task].room].conversation.clone());
+            let event =
+                Event::Task { conversation, task: self.tasks[task].sid.clone(), state: TaskState::Ended };
             let mut chance = self.chance(Way::Stream, 0);
             let after = Self::latency(&mut chance) + chance.between(0, 1_500);
             self.put(after, Coming::Hears(Box::new(event), true));

@@ -99,8 +99,9 @@ impl Servers {
 
     /// What is stored that this event concerns.
     fn found(&self, event: &Event) -> (Vec<Conversation>, Vec<(WorkerSid, Desk)>) {
-        let key = event.key();
-        let concerned = self.store.conversations.values().filter(|it| it.keys().contains(&key));
+        let keys = event.keys();
+        let is_concerned = |it: &&Conversation| keys.iter().any(|key| it.keys().contains(key));
+        let concerned = self.store.conversations.values().filter(is_concerned);
         let concerned: Vec<Conversation> = concerned.cloned().collect();
         let workers = concerned.iter().flat_map(Conversation::keys).filter_map(|key| match key {
             Key::Worker(worker) => Some(worker),
