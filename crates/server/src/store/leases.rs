@@ -2,7 +2,8 @@
 //!
 //! In the database a lease ends by the database's clock. When that clock is set forward, by NTP or after its machine was
 //! suspended, all leases end at once there, while the servers that have them go on: each would take the work of the
-//! others, and do it a second time. So a server takes work only when the lease of its owner has ended by its own clock, too.
+//! others, and do it a second time. When it is set back, the lease of a server that was killed lasts for that much longer, and
+//! nobody takes its work. So what this server has seen by its own clock counts more.
 
 use super::LEASE;
 use rejoin_protocol::Millis;
@@ -11,6 +12,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 const LASTS: Duration = Duration::from_millis(LEASE.0);
+/// A lease that was not renewed for so long has ended, whatever the database's clock says.
+const ENDED_AFTER: Duration = Duration::from_millis(2 * LEASE.0);
 
 /// What the database says of another server.
 #[derive(Clone, Debug)]
@@ -37,7 +40,7 @@ struct Seen {
 
 impl Leases {
     /// Takes in what the database says, asked at one time and answered at another. `now`: the time by the database's clock.
-    /// Returns the number of the servers that run, by either clock.
+    /// Returns the number of the servers that run.
     pub(super) fn see(
         &mut self,
         (asked, answered): (Instant, Instant),
@@ -56,19 +59,41 @@ impl Leases {
                     by_database.max(self.asked).unwrap_or(answered)
                 }
             };
-            running += u64::from(until > now || answered < renewed + LASTS);
-            self.seen.insert(server, Seen { until, renewed });
+            let seen = Seen { until, renewed };
+            running += u64::from(seen.lasts(answered).unwrap_or(until > now));
+            self.seen.insert(server, seen);
         }
         self.asked = Some(asked);
         running
     }
 
-    /// The servers whose leases last at this time.
-    pub(super) fn running(&self, now: Instant) -> impl Iterator<Item = &str> {
-        self.seen
-            .iter()
-            .filter(move |(_, seen)| now < seen.renewed + LASTS)
-            .map(|(server, _)| server.as_str())
+    /// What the database cannot know: the servers whose leases last at this time, each by its name, and the leases that have
+    /// ended, each as the server's name, a colon and the end that the database has.
+    pub(super) fn known(&self, now: Instant) -> impl Iterator<Item = String> {
+        self.seen.iter().filter_map(move |(server, seen)| match seen.lasts(now)? {
+            true => Some(server.clone()),
+            false => Some(format!("{server}:{}", seen.until.0)),
+        })
+    }
+
+    /// True if this lease lasts, of which the database says this at a time by its clock and by ours.
+    pub(super) fn lasts(&self, row: &Row, (by_database, now): (Millis, Instant)) -> bool {
+        match self.seen.get(&row.server).map(|seen| (seen, seen.lasts(now))) {
+            Some((_, Some(true))) => true,
+            Some((seen, Some(false))) if seen.until == row.until => false,
+            _ => row.until > by_database,
+        }
+    }
+}
+
+impl Seen {
+    /// Whether it lasts; `None` if the database decides.
+    fn lasts(&self, now: Instant) -> Option<bool> {
+        match now {
+            _ if now < self.renewed + LASTS => Some(true),
+            _ if now < self.renewed + ENDED_AFTER => None,
+            _ => Some(false),
+        }
     }
 }
 
@@ -96,8 +121,13 @@ mod tests {
             self.0 + Duration::from_millis(at)
         }
 
-        fn running(&self, at: u64) -> Vec<&str> {
-            self.1.running(self.at(at)).collect()
+        fn known(&self, at: u64) -> Vec<String> {
+            self.1.known(self.at(at)).collect()
+        }
+
+        /// Whether a lease lasts, at this time by our clock and the database's.
+        fn lasts(&self, at: u64, now: u64, until: u64) -> bool {
+            self.1.lasts(&Row { server: "b".into(), until: Millis(until) }, (Millis(now), self.at(at)))
         }
     }
 
@@ -107,11 +137,11 @@ mod tests {
     fn a_lease_ends_by_both_clocks_at_the_same_time_while_they_agree() {
         let mut eyes = Eyes::new();
         assert_eq!(eyes.see(10_000, NOW, &[("b", NOW + 4_000)]), 1);
-        assert_eq!(eyes.running(13_999), ["b"]);
-        assert_eq!(eyes.running(14_000), [""; 0]);
+        assert!(eyes.lasts(13_999, NOW + 3_999, NOW + 4_000));
+        assert!(!eyes.lasts(14_000, NOW + 4_000, NOW + 4_000));
         assert_eq!(eyes.see(11_100, NOW + 1_100, &[("b", NOW + 5_200)]), 1);
-        assert_eq!(eyes.running(15_199), ["b"]);
-        assert_eq!(eyes.running(15_200), [""; 0]);
+        assert!(eyes.lasts(15_199, NOW + 5_199, NOW + 5_200));
+        assert!(!eyes.lasts(15_200, NOW + 5_200, NOW + 5_200));
         assert_eq!(eyes.see(15_200, NOW + 5_200, &[("b", NOW + 5_200)]), 0, "it was killed");
     }
 
@@ -122,32 +152,39 @@ mod tests {
         eyes.see(10_000, NOW, &[("b", NOW + 4_000)]);
         // Before its next renewal.
         assert_eq!(eyes.see(10_500, NOW + SET + 500, &[("b", NOW + 4_000)]), 1);
-        assert_eq!(eyes.running(13_999), ["b"]);
+        assert_eq!(eyes.known(13_999), ["b"]);
+        assert!(eyes.lasts(13_999, NOW + SET + 3_999, NOW + 4_000));
         // Renewed just before the clock was set: not before it was last asked for.
         assert_eq!(eyes.see(11_600, NOW + SET + 1_600, &[("b", NOW + 5_500)]), 1);
-        assert_eq!(eyes.running(14_999), ["b"]);
+        assert_eq!(eyes.known(14_999), ["b"]);
         // Renewed by the new clock.
         assert_eq!(eyes.see(12_700, NOW + SET + 2_700, &[("b", NOW + SET + 7_000)]), 1);
-        assert_eq!(eyes.running(16_999), ["b"]);
-        assert_eq!(eyes.running(17_000), [""; 0]);
+        assert_eq!(eyes.known(16_999), ["b"]);
+        assert_eq!(eyes.known(17_000), [""; 0]);
     }
 
     #[test]
-    fn a_clock_that_is_set_back_keeps_no_lease_that_was_seen_longer_here() {
+    fn a_clock_that_is_set_back_keeps_no_lease_of_a_server_that_was_killed() {
+        const SET: u64 = 3_600_000;
         let mut eyes = Eyes::new();
-        eyes.see(10_000, NOW, &[("b", NOW + 4_000)]);
-        eyes.see(11_000, NOW - 59_000, &[("b", NOW + 4_000)]);
-        assert_eq!(eyes.running(14_000), [""; 0], "the database alone says that it lasts");
-        eyes.see(15_000, NOW - 55_000, &[("b", NOW - 51_000)]);
-        assert_eq!(eyes.running(18_999), ["b"]);
+        eyes.see(10_000, NOW + SET, &[("b", NOW + SET + 4_000)]);
+        assert_eq!(eyes.see(11_100, NOW + 1_100, &[("b", NOW + SET + 4_000)]), 1);
+        assert_eq!(eyes.known(18_499), [""; 0], "the database decides");
+        assert_eq!(eyes.known(18_500), [format!("b:{}", NOW + SET + 4_000)]);
+        assert!(!eyes.lasts(18_500, NOW + 8_500, NOW + SET + 4_000));
+        assert!(eyes.lasts(18_500, NOW + 8_500, NOW + 13_000), "it was renewed since");
+        assert_eq!(eyes.see(18_500, NOW + 8_500, &[("b", NOW + SET + 4_000)]), 0);
+        assert_eq!(eyes.see(19_600, NOW + 9_600, &[("b", NOW + 14_000)]), 1, "it was suspended");
+        assert_eq!(eyes.known(19_600), ["b"]);
     }
 
     #[test]
     fn of_a_server_that_is_first_seen_only_the_database_knows() {
         let mut eyes = Eyes::new();
         assert_eq!(eyes.see(10_000, NOW, &[("killed", NOW - 1), ("runs", NOW + 1)]), 1);
-        assert_eq!(eyes.running(10_000), ["runs"]);
+        assert_eq!(eyes.known(10_000), ["runs"]);
         assert_eq!(eyes.see(11_000, NOW + 1_000, &[]), 0, "it has left");
-        assert_eq!(eyes.running(11_000), [""; 0]);
+        assert_eq!(eyes.known(11_000), [""; 0]);
+        assert!(eyes.lasts(11_000, NOW, NOW + 1) && !eyes.lasts(11_000, NOW + 1, NOW + 1));
     }
 }

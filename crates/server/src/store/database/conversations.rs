@@ -146,12 +146,11 @@ impl Sql {
                 "update conversation_actions set server = $1 where id in (
                      select id from conversation_actions where not (id {ids}) and (
                          server = $1
-                         or server not in (select id from servers where until > {now}) and not (server {running})
+                         or server not in {running}
                      ) order by id limit 256 {}
                  ) returning id, conversation, action, until",
                 d.locking("for update skip locked"),
-                running = d.listed("$3"),
-                now = d.now("$4"),
+                running = d.running("$3", "$4"),
             )),
         }
     }
@@ -344,7 +343,8 @@ impl Database {
     ) -> Result<Vec<BegunAction>, Error> {
         let held: Value = held.iter().copied().map(Value::from).collect();
         let take = sqlx::query(AssertSqlSafe(Arc::clone(&self.conversations.take_over)));
-        let take = self.timed(take.bind(self.server.clone()).bind(held.to_string()).bind(self.running()));
+        let take =
+            self.timed(take.bind(self.server.clone()).bind(held.to_string()).bind(self.known_leases()));
         let mut taken = vec![];
         for row in take.fetch_all(&mut *self.writing().await?).await? {
             match action(&row)? {

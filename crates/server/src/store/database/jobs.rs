@@ -42,7 +42,7 @@ impl Database {
             .bind(self.server.clone())
             .bind(i64::try_from(most).unwrap_or(i64::MAX))
             .bind(crowds.iter().flat_map(|crowd| crowd.priorities()).collect::<Value>().to_string())
-            .bind(self.running());
+            .bind(self.known_leases());
         let (mut jobs, mut unreadable) = (vec![], vec![]);
         for row in self.timed(claim).fetch_all(&mut *self.writing().await?).await? {
             match job(&row, tenure)? {
@@ -121,9 +121,9 @@ impl Database {
         Ok(1 + self.leases().see((asked, answered), now, others))
     }
 
-    /// The other servers that run, as far as this one has seen: a list.
-    pub(super) fn running(&self) -> String {
-        self.leases().running(Instant::now()).map(Value::from).collect::<Value>().to_string()
+    /// What this server has seen of the leases of others, a list.
+    pub(super) fn known_leases(&self) -> String {
+        self.leases().known(Instant::now()).map(Value::from).collect::<Value>().to_string()
     }
 
     fn leases(&self) -> MutexGuard<'_, Leases> {

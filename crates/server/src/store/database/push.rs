@@ -328,7 +328,7 @@ impl Database {
         let find = sqlx::query(AssertSqlSafe(Arc::clone(&self.sql.sessions_elsewhere)))
             .bind(worker.as_str())
             .bind(self.server.clone())
-            .bind(self.running());
+            .bind(self.known_leases());
         let rows = self.timed(find).fetch_all(&mut *self.reading().await?).await?;
         rows.iter().map(|row| Ok(millis(row.try_get(0)?).0)).collect()
     }

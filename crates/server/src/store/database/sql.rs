@@ -55,12 +55,17 @@ impl Dialect {
         }
     }
 
-    /// A condition on a text column: its value is among those of this parameter, a list.
-    pub(super) fn listed(self, parameter: &str) -> String {
-        match self {
-            Self::Sqlite => format!("in (select value from json_each({parameter}))"),
-            Self::Postgres => format!("= any(array(select json_array_elements_text({parameter}::json)))"),
-        }
+    /// The servers whose leases last. `known`: the parameter with what this server has seen
+    /// ([`Leases::known`](crate::store::leases::Leases::known)); `time`: that of SQLite's time.
+    pub(super) fn running(self, known: &str, time: &'static str) -> String {
+        let known = match self {
+            Self::Sqlite => format!("in (select value from json_each({known}))"),
+            Self::Postgres => format!("= any(array(select json_array_elements_text({known}::json)))"),
+        };
+        let now = self.now(time);
+        format!(
+            "(select id from servers where id {known} or until > {now} and not (id || ':' || until {known}))"
+        )
     }
 
     /// Milliseconds since the epoch. Servers on PostgreSQL may be on several machines, and use its clock; on SQLite
@@ -186,7 +191,7 @@ pub(super) struct Sql {
     pub(super) forget_pushes: Arc<str>,
     /// Deletes the counters of workers whose last push was before `$1`, at most `$2`.
     pub(super) forget_workers: Arc<str>,
-    /// Epochs, with time. `$1`: worker; `$2`: this server; `$3`: servers that run.
+    /// Epochs, with time. `$1`: worker; `$2`: this server; `$3`: what is known of leases.
     pub(super) sessions_elsewhere: Arc<str>,
     /// `$1`: `at`, `server`, `conference`, `recovery`, `entry`.
     pub(super) tell: Arc<str>,
@@ -385,11 +390,11 @@ impl Sql {
                 "update jobs set owner = $2, fence = fence + 1, since = {now} where id in (
                      select id from jobs where closed = 0 and not (id {ids}) and priority {priorities} and (
                          owner is null
-                         or owner not in (select id from servers where until > {now}) and not (owner {running})
+                         or owner not in {running}
                          or (owner = $2 and since < {now} - 5000)
                      ) order by priority, id limit $3 {}
                  ) returning id, conference, action, deadline, fence",
-                d.locking("for update skip locked"), running = d.listed("$5"), now = d.now("$6"))),
+                d.locking("for update skip locked"), running = d.running("$5", "$6"), now = d.now("$6"))),
             release_jobs: sql("update jobs set owner = null where owner = $1 and closed = 0".into()),
             call_of_job: sql(
                 "select j.conference, c.state from jobs j left join calls c on c.conference = j.conference
@@ -424,8 +429,7 @@ impl Sql {
             )),
             sessions_elsewhere: sql(format!(
                 "select epoch from sessions where worker = $1 and server <> $2
-                 and (server in (select id from servers where until > {now}) or server {running})",
-                running = d.listed("$3"), now = d.now("$4"))),
+                 and server in {running}", running = d.running("$3", "$4"))),
             tell: sql(format!(
                 "insert into story (at, server, conference, recovery, entry)
                  select at, server, conference, recovery, entry from {}",

@@ -117,10 +117,8 @@ impl Server {
         &self,
         held: &BTreeSet<i64>,
     ) -> Result<Vec<BegunAction>, Error> {
-        let now = self.memory.now();
         let mut data = self.memory.data();
-        let live = data.servers.iter().filter(|(_, until)| **until > now).map(|(server, _)| server.clone());
-        let live: BTreeSet<String> = live.chain(self.running()).collect();
+        let live = self.running(&data);
         let mut taken = vec![];
         for (id, (action, server)) in &mut data.conversations.actions {
             if !held.contains(id) && (*server == self.name || !live.contains(server)) {

@@ -88,11 +88,6 @@ impl Data {
         self.sessions.retain(|_, (server, _, _)| servers.contains_key(server));
     }
 
-    /// True while a server's lease lasts.
-    pub(super) fn runs(&self, server: &str, now: Millis) -> bool {
-        self.servers.get(server).is_some_and(|until| *until > now)
-    }
-
     /// The calls that share one of these keys, with the other calls of their customers, in order.
     pub(super) fn related<'a>(&self, keys: impl IntoIterator<Item = &'a str>) -> BTreeSet<ConferenceSid> {
         let mut found = BTreeSet::new();

@@ -1,6 +1,7 @@
 //! Claims of jobs.
 
 use super::Server;
+use super::data::Data;
 use crate::error::Error;
 use crate::pace::Crowd;
 use crate::store::leases::{Leases, Row};
@@ -51,13 +52,13 @@ impl Server {
         if data.jobs.open.is_empty() {
             return vec![];
         }
-        let running = self.running();
+        let running = self.running(&data);
         let free = |id: &JobId| {
             let row = data.jobs.all.get(id)?;
             let is_free = match &row.owner {
                 None => true,
                 Some(owner) if *owner == self.name && row.since + FORGOTTEN_AFTER < now => true,
-                Some(owner) => !data.runs(owner, now) && !running.contains(owner),
+                Some(owner) => !running.contains(owner),
             };
             is_free.then_some(*id)
         };
@@ -112,9 +113,11 @@ impl Server {
         Ok(1 + self.leases().see((seen, seen), now, others))
     }
 
-    /// The other servers that run, as far as this one has seen.
-    pub(super) fn running(&self) -> BTreeSet<String> {
-        self.leases().running(Instant::now()).map(str::to_owned).collect()
+    /// The servers whose leases last.
+    pub(super) fn running(&self, data: &Data) -> BTreeSet<String> {
+        let (now, leases) = ((self.memory.now(), Instant::now()), self.leases());
+        let rows = data.servers.iter().map(|(server, until)| Row { server: server.clone(), until: *until });
+        rows.filter(|row| leases.lasts(row, now)).map(|row| row.server).collect()
     }
 
     fn leases(&self) -> MutexGuard<'_, Leases> {
@@ -124,7 +127,7 @@ impl Server {
     pub(in crate::store) async fn count_others(&self) -> Result<u64, Error> {
         let now = self.memory.now();
         let data = self.memory.data();
-        let others = data.servers.keys().filter(|server| **server != self.name && data.runs(server, now));
+        let others = data.servers.iter().filter(|(server, until)| **server != self.name && **until > now);
         Ok(others.count() as u64)
     }
 

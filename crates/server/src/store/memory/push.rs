@@ -123,13 +123,12 @@ impl Server {
     }
 
     pub(in crate::store) async fn sessions_elsewhere(&self, worker: &WorkerSid) -> Result<Vec<u64>, Error> {
-        let (now, running) = (self.memory.now(), self.running());
         let data = self.memory.data();
-        let runs = |server: &String| data.runs(server, now) || running.contains(server);
+        let running = self.running(&data);
         let elsewhere = data
             .sessions
             .values()
-            .filter(|(server, of, _)| of == worker && *server != self.name && runs(server));
+            .filter(|(server, of, _)| of == worker && *server != self.name && running.contains(server));
         Ok(elsewhere.map(|(_, _, epoch)| *epoch).collect())
     }
 }
