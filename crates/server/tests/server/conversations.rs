@@ -326,7 +326,8 @@ fn explained(chat: &Chat, arguments: &[&str]) -> (bool, String) {
 }
 
 async fn supervisors_see_a_conversation_that_has_nobody_and_its_story(database: &Database) {
-    let chat = Chat::begins_at(Some(database), |_| ()).await;
+    // On a busy machine the console takes its time to show it.
+    let chat = Chat::begins_at(Some(database), |settings| settings.goodbye_ms = 3 * SOON).await;
     let browser = Browser::signed_in(&chat.floor.config().public_url).await;
     let empty = browser.page("/console").await;
     assert!(empty.contains("No conversation waits for an agent."), "{empty}");
