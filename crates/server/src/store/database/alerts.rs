@@ -14,8 +14,8 @@ impl Database {
         let claim = format!(
             "insert into meta (name, value) values ($1, $2) on conflict (name) do update set value = excluded.value
              where meta.value <> excluded.value
-                 and meta.value not in (select id from servers where until > {now})",
-            now = self.dialect.now("$3")
+                 and meta.value not in {running}",
+            running = self.dialect.running("$3", "$4")
         );
         self.changes_alert(claim, key).await
     }
@@ -24,8 +24,8 @@ impl Database {
     pub(in crate::store) async fn release_alert(&self, key: &str) -> Result<bool, Error> {
         let release = format!(
             "delete from meta where name = $1
-                 and (value = $2 or value not in (select id from servers where until > {now}))",
-            now = self.dialect.now("$3")
+                 and (value = $2 or value not in {running})",
+            running = self.dialect.running("$3", "$4")
         );
         self.changes_alert(release, key).await
     }
@@ -33,17 +33,17 @@ impl Database {
     /// True when no running server has the alert.
     pub(in crate::store) async fn is_alert_free(&self, key: &str) -> Result<bool, Error> {
         let of = format!(
-            "select count(*) from meta where name = $1 and value in (select id from servers where until > {now})",
-            now = self.dialect.now("$2")
+            "select count(*) from meta where name = $1 and value in {running}",
+            running = self.dialect.running("$2", "$3")
         );
-        let of = self.timed(sqlx::query(AssertSqlSafe(of)).bind(format!("{ALERT}{key}")));
-        let count: i64 = of.fetch_one(&mut *self.reading().await?).await?.try_get(0)?;
+        let of = sqlx::query(AssertSqlSafe(of)).bind(format!("{ALERT}{key}")).bind(self.known_leases());
+        let count: i64 = self.timed(of).fetch_one(&mut *self.reading().await?).await?.try_get(0)?;
         Ok(count == 0)
     }
 
     async fn changes_alert(&self, change: String, key: &str) -> Result<bool, Error> {
-        let change =
-            sqlx::query(AssertSqlSafe(change)).bind(format!("{ALERT}{key}")).bind(self.server.clone());
+        let change = sqlx::query(AssertSqlSafe(change)).bind(format!("{ALERT}{key}"));
+        let change = change.bind(self.server.clone()).bind(self.known_leases());
         let changed = self.timed(change).execute(&mut *self.writing().await?).await?;
         self.has_committed();
         Ok(changed.rows_affected() > 0)
