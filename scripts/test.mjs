@@ -1,9 +1,10 @@
 // Everything: formatting, lints, unit, table and property tests, the browser tests of the core, strangers, and the
 // end-to-end stories in Chromium. `--quick` runs what a change is tried with again and again, within minutes. `--only NAME`
 // runs the parts whose name contains NAME, `--story NAME` the stories, `--flex newest` or `--flex oldest` those on one Flex UI,
-// `--lanes N` plays N stories side by side, `--browser firefox` plays the stories that depend on the browser in Firefox, `--pictures` puts the screenshots of the run into docs/images.
+// `--lanes N` plays N stories side by side, `--busy N` plays tests beside N programs that keep the processors busy, `--browser firefox` plays the stories that depend on the browser in Firefox, `--pictures` puts the screenshots of the run into docs/images.
 // scripts/lib/parts.mjs lists the parts.
 
+import { spawn } from 'node:child_process';
 import { copyFileSync, existsSync, mkdirSync, readFileSync, statSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
@@ -28,6 +29,15 @@ const THREADS = String(6 * availableParallelism());
 
 /** Maximum number of parts that mostly wait and run at once: five browsers on two processors were late for what their tests await. */
 const AT_ONCE = 3;
+
+/** What `--busy` disturbs. What compiles or is not timed would only take longer. */
+const ON_A_BUSY_MACHINE = [UNITS, SERVER, END_TO_END];
+
+/** Starts this many programs that do nothing, as fast as they can, until they are killed or this one has gone. */
+function keepBusy(/** @type {number} */ number) {
+  const loop = 'const from = process.ppid; while (process.ppid === from);';
+  return Array.from({ length: number }, () => spawn(process.execPath, ['-e', loop], { stdio: 'ignore' }));
+}
 
 /** Pictures for docs/images, by the story (or test) that draws them. */
 const PICTURES = {
@@ -73,6 +83,7 @@ async function main() {
       story: { type: 'string', default: '' },
       flex: { type: 'string', default: '' },
       lanes: { type: 'string' },
+      busy: { type: 'string', default: '0' },
       browser: { type: 'string', default: 'chromium' },
       pictures: { type: 'boolean' },
     },
@@ -89,6 +100,10 @@ async function main() {
   const lanes = values.lanes === undefined ? undefined : Number(values.lanes);
   if (lanes !== undefined && !(Number.isInteger(lanes) && lanes > 0)) {
     throw new Advice(`--lanes ${values.lanes}: how many stories are played side by side, from 1.`);
+  }
+  const busy = Number(values.busy);
+  if (!(Number.isInteger(busy) && busy >= 0)) {
+    throw new Advice(`--busy ${values.busy}: how many programs keep the processors busy, such as 8.`);
   }
   await setup({ tests: !values.quick });
   const browser = await chromium({ driver: !values.quick });
@@ -134,6 +149,7 @@ async function main() {
 
   async function play(/** @type {import('./lib/parts.mjs').Part} */ { name, command }) {
     const begun = Date.now();
+    const beside = ON_A_BUSY_MACHINE.includes(name) ? keepBusy(busy) : [];
     let holds = true;
     try {
       if (name === END_TO_END) {
@@ -149,6 +165,8 @@ async function main() {
       failed.push(name);
       missed.push({ name, failures: failures(why) });
       holds = false;
+    } finally {
+      for (const program of beside) program.kill();
     }
     times.push({ name, ms: Date.now() - begun, failed: !holds });
   }
