@@ -198,6 +198,41 @@ fn what_is_requested_because_nobody_is_there_is_not_wanted_once_somebody_is() {
     assert_eq!(wanted(&room), [("tell", false), ("invite", false)]);
 }
 
+/// Asked before each further attempt.
+#[test]
+fn what_ends_a_conversation_is_wanted_while_it_has_nobody() {
+    let wants =
+        |room: &Room, action: &Action| room.machine.conversation(&conversation()).unwrap().wants(action);
+    let mut room = Room::chatting();
+    let park = Action::Park { place: place(), after_message: None, after_invite: 0 };
+    let close = Action::Close { place: place(), silent_since: None };
+    assert!(!wants(&room, &park) && !wants(&room, &close), "Ada is there");
+    room.ada_goes();
+    room.pass(70);
+    assert!(room.is_absent() && wants(&room, &park) && wants(&room, &close));
+    room.page(ADA, PAGE + 1, PageEvent::PushOpened);
+    assert!(!wants(&room, &park) && !wants(&room, &close), "Ada is back");
+    // The answer of an earlier attempt was lost.
+    room.news(InteractionNews::Status(ChannelState::Inactive));
+    assert!(wants(&room, &park) && !wants(&room, &close));
+}
+
+/// Closing a participant completes their task: without another agent nobody would have the conversation.
+#[test]
+fn the_participant_of_a_lost_agent_is_closed_while_another_agent_is_there() {
+    let wants = |room: &Room, participant: &Seen| {
+        let close = Action::CloseParticipant { place: place(), participant: participant.sid.clone() };
+        room.machine.conversation(&conversation()).unwrap().wants(&close)
+    };
+    let (ada, bo) = (agent(ADA, 1), agent(BO, 0x101));
+    let mut room = Room::chatting();
+    assert!(!wants(&room, &ada));
+    room.joins(bo.clone());
+    assert!(wants(&room, &ada) && wants(&room, &bo));
+    room.news(InteractionNews::Left(bo.clone()));
+    assert!(!wants(&room, &ada) && wants(&room, &bo));
+}
+
 /// Twilio has carried it out, and its answer is lost: webhooks report the channel before the next attempt.
 #[test]
 fn a_parking_whose_answer_was_lost_is_confirmed() {
