@@ -198,6 +198,55 @@ fn what_is_requested_because_nobody_is_there_is_not_wanted_once_somebody_is() {
     assert_eq!(wanted(&room), [("tell", false), ("invite", false)]);
 }
 
+#[test]
+fn a_customer_counts_as_told_once_twilio_has_taken_the_words() {
+    for is_taken in [true, false] {
+        let mut room = Room::chatting();
+        room.ada_goes();
+        let tell = room.until_requested("tell");
+        let outcome = match is_taken {
+            true => room.outcome(&tell),
+            false => Outcome::Failed { reason: "refused".into() },
+        };
+        room.finish(tell, outcome);
+        let absence = room.machine.conversation(&conversation()).unwrap().absence().expect("it has nobody");
+        assert_eq!(absence.told_at, is_taken.then_some(room.now));
+        assert_eq!(room.notes.contains(&Note::Refused { action: "tell" }), !is_taken, "{:?}", room.notes);
+    }
+}
+
+/// The console shows since when it is so.
+#[test]
+fn a_judgement_has_the_time_since_which_it_holds() {
+    let mut room = Room::chatting();
+    let judged = |room: &Room| {
+        let (row, _, since) = room.machine.conversation(&conversation()).unwrap().judged().unwrap();
+        (row.attendance, since)
+    };
+    let begun = room.now;
+    room.pass(100);
+    assert_eq!(judged(&room), (Attendance::Attended, begun - Millis::seconds(1)));
+    room.ada_goes();
+    let gone = room.now;
+    room.pass(10);
+    assert_eq!(judged(&room), (Attendance::Awaited, gone));
+    room.page(ADA, PAGE + 1, PageEvent::PushOpened);
+    assert_eq!(judged(&room), (Attendance::Attended, room.now));
+}
+
+/// A program has removed the agent, whose page is there.
+#[test]
+fn an_agent_who_was_not_lost_has_it_by_our_invite_as_the_same_agent() {
+    let mut room = Room::chatting();
+    room.leaves(&agent(ADA, 1));
+    room.until_requested("invite");
+    room.answer();
+    assert_eq!(room.invited(), [Some(worker(ADA))]);
+    room.joins(agent(ADA, 0x101));
+    room.pass(5);
+    assert_eq!(room.endings(), [Ending::SameAgent]);
+}
+
 /// Asked before each further attempt.
 #[test]
 fn what_ends_a_conversation_is_wanted_while_it_has_nobody() {
@@ -238,17 +287,7 @@ fn the_participant_of_a_lost_agent_is_closed_while_another_agent_is_there() {
 fn a_parking_whose_answer_was_lost_is_confirmed() {
     let mut room = Room::chatting_with(Policy { when_unattended: WhenUnattended::Park, ..Policy::default() });
     room.ada_goes();
-    for _ in 0..20 {
-        if room.pending.iter().any(|action| action.name() == "park") {
-            break;
-        }
-        assert!(!room.pending.is_empty() || room.fire(), "stuck");
-        if let Some(action) = room.pending.iter().find(|action| action.name() != "park").cloned() {
-            let outcome = room.outcome(&action);
-            room.finish(action, outcome);
-        }
-    }
-    let park = room.pending.iter().find(|action| action.name() == "park").cloned().expect("a request");
+    let park = room.until_requested("park");
     let outcome = room.outcome(&park);
     room.news(InteractionNews::Left(agent(ADA, 1)));
     room.news(InteractionNews::Status(ChannelState::Inactive));
@@ -530,19 +569,7 @@ fn an_agent_who_is_back_before_their_participant_is_closed_keeps_it() {
 fn an_invite_whose_task_ends_before_it_is_answered_is_over() {
     let mut room = Room::chatting();
     room.ada_goes();
-    let is_invite = |action: &&Action| matches!(action, Action::Invite { .. });
-    let invite = loop {
-        if let Some(invite) = room.pending.iter().find(is_invite) {
-            break invite.clone();
-        }
-        match room.pending.first().cloned() {
-            Some(action) => {
-                let outcome = room.outcome(&action);
-                room.finish(action, outcome);
-            }
-            None => assert!(room.fire(), "nobody is invited"),
-        }
-    };
+    let invite = room.until_requested("invite");
     let outcome = room.outcome(&invite);
     let task = room.newest_task.clone().unwrap();
     room.tasks.insert(task.clone(), TaskState::Ended);

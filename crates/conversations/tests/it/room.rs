@@ -269,6 +269,23 @@ impl Room {
         panic!("requests never end: {:?}", self.pending);
     }
 
+    /// Lets time pass, with truthful answers to everything else, until this is requested.
+    pub fn until_requested(&mut self, name: &str) -> Action {
+        for _ in 0..1000 {
+            if let Some(action) = self.pending.iter().find(|action| action.name() == name) {
+                return action.clone();
+            }
+            match self.pending.first().cloned() {
+                Some(action) => {
+                    let outcome = self.outcome(&action);
+                    self.finish(action, outcome);
+                }
+                None => assert!(self.fire(), "{name} is never requested"),
+            }
+        }
+        panic!("{name} is never requested: {:?}", self.pending);
+    }
+
     /// Lets time pass, with each timer on the way, and truthful answers.
     pub fn pass(&mut self, seconds: u64) {
         self.pass_to(self.now + Millis::seconds(seconds));
