@@ -210,6 +210,18 @@ pub struct Announced {
 pub struct OurHold {
     /// The stage of the hold.
     pub stage: HoldStage,
+    /// A callback has reported the customer on hold since it was asked for.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_reported: bool,
+    /// Another client had ended it, and it was begun again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_repeated: bool,
+}
+
+impl From<HoldStage> for OurHold {
+    fn from(stage: HoldStage) -> Self {
+        Self { stage, is_reported: false, is_repeated: false }
+    }
 }
 
 /// The stages of our hold.

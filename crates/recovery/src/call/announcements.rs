@@ -16,6 +16,8 @@ use rejoin_protocol::{CallSid, Millis, RecoveryId};
 /// How long the end of an announcement is waited for. The words and a piece of comfort audio last six seconds or so each, and one
 /// may wait behind the other. An end that is not reported by then was lost.
 const LONGEST: Millis = Millis::seconds(20);
+/// How long the words last, or a little less. A customer who could not hear them for so long hears them again.
+const WORDS_LAST: Millis = Millis::seconds(6);
 
 impl Call {
     /// The page has said goodbye: a customer who is alone hears a soft tone on hold at once, and the announcement when it is
@@ -49,7 +51,7 @@ impl Call {
         if !told {
             self.note_words(words_at.unwrap_or(out.now));
         }
-        self.our_hold = Some(OurHold { stage: HoldStage::Asked });
+        self.our_hold = Some(HoldStage::Asked.into());
         let conference = self.conference.clone();
         self.act(out, Action::HoldCustomer { conference, customer, recovery, held, told, words_at }, SOON);
         true
@@ -86,7 +88,8 @@ impl Call {
     /// Twilio has answered the request that begins our hold.
     pub(super) fn our_hold_done(&mut self, out: &mut Out<'_>, outcome: &Outcome) {
         let stage = self.stage_after(outcome);
-        self.our_hold = stage.map(|stage| OurHold { stage });
+        let ours = self.our_hold.unwrap_or(HoldStage::Asked.into());
+        self.our_hold = stage.map(|stage| OurHold { stage, ..ours });
         if *outcome == Outcome::Overtaken
             && let Some(recovery) = self.recovery.as_mut().filter(|it| it.agent_hold == AgentHold::Ended)
         {
@@ -98,6 +101,7 @@ impl Call {
         if stage != Some(HoldStage::On) && is_to_be_told && self.is_our_hold_wanted() {
             self.announce(out, Announcement::Interrupted);
         }
+        self.repeat_our_hold(out);
     }
 
     /// How far our hold is after this outcome; `None`: there is none.
@@ -119,7 +123,7 @@ impl Call {
     /// The customer is off hold again, as far as Twilio can be asked for it.
     pub(super) fn our_hold_ended(&mut self, out: &mut Out<'_>, outcome: &Outcome) {
         let refused = matches!(outcome, Outcome::Failed { .. });
-        self.our_hold = refused.then_some(OurHold { stage: HoldStage::Refused });
+        self.our_hold = refused.then_some(HoldStage::Refused.into());
         if refused {
             self.poll_soon(out);
         }
@@ -136,7 +140,7 @@ impl Call {
     /// After a poll: a hold whose end Twilio had refused is ended again if the customer is still on hold.
     pub(super) fn our_hold_seen(&mut self) {
         if self.our_hold.is_some_and(|ours| ours.stage == HoldStage::Refused) {
-            self.our_hold = self.diagnosis().is_customer_held().then_some(OurHold { stage: HoldStage::On });
+            self.our_hold = self.diagnosis().is_customer_held().then_some(HoldStage::On.into());
         }
     }
 
@@ -144,6 +148,42 @@ impl Call {
     pub(super) fn forget_refused_hold(&mut self, leg: &CallSid) {
         if self.facts.roster.is_customer(leg) && !self.diagnosis().is_customer_held() {
             self.our_hold = self.our_hold.filter(|ours| ours.stage != HoldStage::Refused);
+        }
+    }
+
+    /// A callback reports whether the customer was on hold. It may be late: one of our hold may come after that of its end.
+    pub(super) fn hold_reported(&mut self, out: &mut Out<'_>, on_hold: bool) {
+        if let Some(ours) = &mut self.our_hold {
+            ours.is_reported |= on_hold;
+        }
+        self.repeat_our_hold(out);
+    }
+
+    /// Another client has ended our hold: the agent had ended theirs just before their page went, and Twilio did that after it
+    /// had begun ours. The customer, who is alone, would hear nothing. It is begun again once: a client that always ends holds leaves
+    /// announcements to the conference.
+    pub(super) fn repeat_our_hold(&mut self, out: &mut Out<'_>) {
+        let has_begun = |ours: &OurHold| ours.stage == HoldStage::On && ours.is_reported;
+        let Some(ours) = self.our_hold.filter(has_begun) else { return };
+        if self.diagnosis().is_customer_held() || !self.is_our_hold_wanted() {
+            return;
+        }
+        let words_at = match (&self.silence, &mut self.recovery) {
+            (Some(Silence::Silent { words_at, .. }), _) => *words_at,
+            (_, Some(recovery)) => {
+                recovery.agent_hold = AgentHold::AsItWas;
+                recovery.words_at
+            }
+            (_, None) => None,
+        };
+        let told = words_at.is_none_or(|at| at + WORDS_LAST <= out.now);
+        self.our_hold = None;
+        if ours.is_repeated {
+            return self.announce(out, if told { Announcement::Comfort } else { Announcement::Interrupted });
+        }
+        self.begin_our_hold(out, told, words_at.filter(|at| *at > out.now));
+        if let Some(ours) = &mut self.our_hold {
+            ours.is_repeated = true;
         }
     }
 
@@ -158,7 +198,7 @@ impl Call {
         }
         if matches!(ours.stage, HoldStage::On | HoldStage::Doubtful) && !self.is_our_hold_wanted() {
             let conference = self.conference.clone();
-            self.our_hold = Some(OurHold { stage: HoldStage::Ending });
+            self.our_hold = Some(HoldStage::Ending.into());
             self.act(out, Action::EndHold { conference, customer }, SOON);
         }
     }

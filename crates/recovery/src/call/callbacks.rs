@@ -83,5 +83,8 @@ impl Call {
         if was_held && !self.diagnosis().is_customer_held() {
             self.agent_has_unheld();
         }
+        if self.facts.roster.is_customer(leg) {
+            self.hold_reported(out, flags.hold);
+        }
     }
 }

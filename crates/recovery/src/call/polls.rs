@@ -126,6 +126,7 @@ impl Call {
         self.take_poll(out, seen);
         self.remove_dead_legs(out, seen);
         self.our_hold_seen();
+        self.repeat_our_hold(out);
         if self.facts.roster.is_unknown() && (!self.facts.roster.ended || self.stranding.decide_by.is_some())
         {
             self.look_up_again(); // Twilio answers again

@@ -1,7 +1,7 @@
 //! A call that was restored from a backup of the database. It is as it was when the backup was made: an earlier server may have
 //! sent the customer on since, and an agent may have them. They are left where they are.
 
-use super::{Call, HoldStage, OurHold, Out, Stranding};
+use super::{Call, HoldStage, Out, Stranding};
 use crate::absence::{Ending, Phase};
 use crate::facts::Agent;
 use crate::{Action, Note, PollAnswer, Reconnect, ReconnectState, Timer};
@@ -33,7 +33,7 @@ impl Call {
             let has_agent = self.facts.roster.agents.keys().any(|leg| seen.participants.contains_key(leg));
             let is_held_since = flags.hold && !self.facts.roster.flags(customer).hold;
             if is_held_since && !has_agent && self.our_hold.is_none() {
-                self.our_hold = Some(OurHold { stage: HoldStage::On }); // by an earlier server
+                self.our_hold = Some(HoldStage::On.into()); // by an earlier server
             }
             return;
         }

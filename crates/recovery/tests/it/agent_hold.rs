@@ -69,6 +69,24 @@ fn an_agent_back_in_place_finds_the_customer_held_before_being_heard() {
     assert_eq!(holds(&mut desk), [], "the agent ended the hold, so it stays ended");
 }
 
+/// Flex asked for that before the page went, and Twilio did it after our hold.
+#[test]
+fn an_agents_hold_that_ends_during_ours_is_not_restored() {
+    let mut desk = alone_on_hold();
+    desk.fire(1, Timer::Announce);
+    assert_eq!(desk.finish_all(), [crate::desk::hold(true, false)]);
+    // Our request ends the agent's hold first: that is not the agent's doing.
+    desk.modify(1, CUSTOMER, true, false);
+    assert!(desk.take_actions().is_empty());
+    desk.modify(1, CUSTOMER, true, true);
+    desk.modify(1, CUSTOMER, true, false);
+    assert_eq!(desk.finish_all(), [crate::desk::hold(false, false)]);
+    desk.modify(1, CUSTOMER, true, true);
+    desk.hello_in_place(2);
+    rejoins(&mut desk);
+    assert_eq!(holds(&mut desk), [end_hold()], "the agent does not expect the customer to be on hold");
+}
+
 #[test]
 fn a_customer_on_our_hold_stays_held_for_the_agent_who_held_them() {
     let mut desk = alone_on_hold();

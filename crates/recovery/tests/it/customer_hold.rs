@@ -23,6 +23,62 @@ fn on_our_hold() -> Desk {
     desk
 }
 
+/// The agent had ended their hold just before their page went, and Twilio did that after it had begun ours.
+#[test]
+fn our_hold_is_begun_again_when_somebody_else_ends_it() {
+    for (after, told) in [(0, false), (5_999, false), (6_000, true)] {
+        let mut desk = on_our_hold();
+        desk.now = desk.now + Millis(after);
+        desk.modify(1, CUSTOMER, true, false);
+        desk.restart();
+        assert_eq!(desk.finish_all(), [hold(false, told)], "{after} ms after the words began");
+        desk.modify(1, CUSTOMER, true, true);
+        assert!(desk.take_actions().is_empty());
+        desk.modify(1, CUSTOMER, true, false);
+        let instead = if told { Announcement::Comfort } else { Announcement::Interrupted };
+        assert_eq!(desk.finish_all(), [announce(instead)], "a client that always ends holds");
+    }
+}
+
+/// Callbacks come in any order, and before or after the answer to the request that they are about.
+#[test]
+fn our_hold_is_begun_again_whatever_is_reported_first() {
+    const ANSWER: u64 = 0;
+    for order in
+        [[ANSWER, 4, 5], [ANSWER, 5, 4], [4, ANSWER, 5], [4, 5, ANSWER], [5, ANSWER, 4], [5, 4, ANSWER]]
+    {
+        let mut desk = Desk::away();
+        desk.fire(1, Timer::Announce);
+        let (asked, before) = (desk.take_actions(), desk.sequence);
+        for (number, what) in order.into_iter().enumerate() {
+            match what {
+                ANSWER => desk.finish(asked[0].clone(), Outcome::Ok),
+                sequence => {
+                    let flags = ParticipantFlags { hold: sequence == 4, ..ParticipantFlags::default() };
+                    let kind = ConferenceEventKind::Modify { leg: leg(CUSTOMER), flags };
+                    desk.sequence = before + sequence;
+                    desk.callback(1, kind);
+                }
+            }
+            let again = desk.take_actions();
+            let is_last = number == 2;
+            assert_eq!(again, if is_last { vec![hold(false, false)] } else { vec![] }, "{order:?}: {number}");
+        }
+    }
+}
+
+#[test]
+fn our_hold_is_not_begun_again_for_an_agent_who_is_back() {
+    let mut desk = on_our_hold();
+    desk.hello_in_place(2);
+    desk.join(1, NEXT_LEG, false);
+    desk.modify(1, CUSTOMER, true, false);
+    assert_eq!(desk.finish_all(), [end_hold()]);
+    desk.modify(1, CUSTOMER, true, true);
+    desk.modify(1, CUSTOMER, true, false);
+    assert!(desk.take_actions().is_empty());
+}
+
 #[test]
 fn our_hold_ends_when_the_agents_new_leg_joins() {
     let mut desk = on_our_hold();

@@ -42,6 +42,16 @@ fn one_request_holds_the_customer_from_the_goodbye_on() {
 }
 
 #[test]
+fn a_tone_that_somebody_else_ends_begins_again_and_the_words_are_due_as_before() {
+    let (mut desk, asked) = away();
+    desk.finish(asked.clone(), Outcome::Ok);
+    desk.modify(1, CUSTOMER, false, true);
+    desk.now = desk.now + Millis(100);
+    desk.modify(1, CUSTOMER, false, false);
+    assert_eq!(desk.take_actions(), [asked]);
+}
+
+#[test]
 fn an_agent_who_is_back_before_the_words_ends_the_tone() {
     let (mut desk, asked) = away();
     desk.finish(asked, Outcome::Ok);
