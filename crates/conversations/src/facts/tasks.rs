@@ -5,7 +5,7 @@ use rejoin_protocol::{Millis, TaskSid};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A task of which nothing else is known: invites are made one after the other.
+/// How many ended tasks are kept of which nothing else is known. Invites are made one after the other, so few can be on their way.
 const LAST_ENDED: usize = 4;
 
 /// State of a task, as far as it matters here.

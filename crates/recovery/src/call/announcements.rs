@@ -160,22 +160,18 @@ impl Call {
     }
 
     /// Another client has ended our hold: the agent had ended theirs just before their page went, and Twilio did that after it
-    /// had begun ours. The customer, who is alone, would hear nothing. It is begun again once: a client that always ends holds leaves
-    /// announcements to the conference.
+    /// had begun ours. The customer, who is alone, would hear nothing. It is begun again once. If that hold is ended, too, the customer
+    /// hears announcements in the conference. While the agent's page is only silent, its agent may be there, and have ended it.
     pub(super) fn repeat_our_hold(&mut self, out: &mut Out<'_>) {
         let has_begun = |ours: &OurHold| ours.stage == HoldStage::On && ours.is_reported;
         let Some(ours) = self.our_hold.filter(has_begun) else { return };
-        if self.diagnosis().is_customer_held() || !self.is_our_hold_wanted() {
+        let is_wanted = self.is_our_hold_wanted() && self.diagnosis().silent_leg().is_none();
+        if self.diagnosis().is_customer_held() || !is_wanted {
             return;
         }
-        let words_at = match (&self.silence, &mut self.recovery) {
-            (Some(Silence::Silent { words_at, .. }), _) => *words_at,
-            (_, Some(recovery)) => {
-                recovery.agent_hold = AgentHold::AsItWas;
-                recovery.words_at
-            }
-            (_, None) => None,
-        };
+        let Some(recovery) = &mut self.recovery else { return };
+        recovery.agent_hold = AgentHold::AsItWas;
+        let words_at = recovery.words_at;
         let told = words_at.is_none_or(|at| at + WORDS_LAST <= out.now);
         self.our_hold = None;
         if ours.is_repeated {

@@ -68,6 +68,13 @@ fn call(desk: &Desk) -> &Call {
 }
 
 #[test]
+fn an_agent_who_ends_our_hold_while_their_page_is_silent_is_not_cut_off_again() {
+    let mut desk = silent();
+    desk.modify(1, CUSTOMER, false, false);
+    assert_eq!(asked_for(&mut desk), [], "the agent may be there, and talk");
+}
+
+#[test]
 fn a_customer_is_told_when_the_page_answers_by_neither_way() {
     let desk = silent();
     assert_eq!(desk.stage(), None, "nobody counts as lost yet");

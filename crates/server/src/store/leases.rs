@@ -76,7 +76,7 @@ impl Leases {
         })
     }
 
-    /// True if this lease lasts, of which the database says this at a time by its clock and by ours.
+    /// True if a lease lasts, from its row in the database and the time by the database's clock and by ours.
     pub(super) fn lasts(&self, row: &Row, (by_database, now): (Millis, Instant)) -> bool {
         match self.seen.get(&row.server).map(|seen| (seen, seen.lasts(now))) {
             Some((_, Some(true))) => true,
