@@ -201,8 +201,8 @@ async fn all_attempts_together_take_no_longer_than_the_total() {
     let (result, took, _) = delivered(&format!("{url}#rt=200&tt=500&rc=5&rp=all")).await;
     assert!(result.expect_err("silent").starts_with("11205"));
     assert!((Millis(490)..Millis(5_000)).contains(&took), "{took:?}");
-    // At 0, 200 and 400 ms; on a busy machine the last ones come too late.
-    assert!((1..=3).contains(&all(tokens).len()));
+    // At 0, 200 and 400 ms; on a busy machine the server takes fewer of them, or none. Without the total there would be six.
+    assert!(all(tokens).len() <= 3);
 }
 
 #[tokio::test]
