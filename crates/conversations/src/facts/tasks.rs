@@ -5,7 +5,7 @@ use rejoin_protocol::{Millis, TaskSid};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// How many ended tasks are kept of which nothing else is known. Invites are made one after the other, so few can be on their way.
+/// The number of ended tasks that are kept although no invite and no participant names them. We make one invite at a time.
 const LAST_ENDED: usize = 4;
 
 /// State of a task, as far as it matters here.
