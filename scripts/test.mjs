@@ -30,6 +30,12 @@ const THREADS = String(6 * availableParallelism());
 /** Maximum number of parts that mostly wait and run at once: five browsers on two processors were late for what their tests await. */
 const AT_ONCE = 3;
 
+/**
+ * Maximum time of a part but for the stories, in seconds: several times what the longest one takes. One that hangs is killed and has failed,
+ * and the run ends with what it knows.
+ */
+const PART_WITHIN = 1800;
+
 /** What `--busy` disturbs. What compiles or is not timed would only take longer. */
 const ON_A_BUSY_MACHINE = [UNITS, SERVER, END_TO_END];
 
@@ -156,7 +162,7 @@ async function main() {
         holds = await endToEnd();
       } else {
         const [program, ...args] = command ?? [];
-        await step(name, WORK[name] ?? ((heard) => run(program, args, { heard })));
+        await step(name, WORK[name] ?? ((heard) => run(program, args, { heard, within: PART_WITHIN })));
         passed += 1;
       }
     } catch (error) {

@@ -8,7 +8,9 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { failures, summary } from '../scripts/lib/failures.mjs';
 import { newest, oldest } from '../scripts/lib/flex.mjs';
+import { limit } from '../scripts/lib/limit.mjs';
 import { BUILD, END_TO_END, OLDEST, PARTS, SERVER, UNITS, choose } from '../scripts/lib/parts.mjs';
+import { run } from '../scripts/lib/run.mjs';
 import { table } from '../scripts/lib/times.mjs';
 
 const names = (/** @type {Parameters<typeof choose>[0]} */ asked = {}) =>
@@ -119,6 +121,14 @@ test('the end of a run names the tests that failed, where, and why', () => {
   );
 });
 
+test('the end of a run names the tests that had not ended', () => {
+  const output =
+    'test calls::slow has been running for over 60 seconds\ntest calls::hangs has been running for over 60 seconds\n' +
+    'test calls::slow ... ok\n\ncargo test was killed: it had not ended within 1800 s';
+  const why = ['It had not ended when its part was killed.'];
+  assert.deepEqual(failures(output), [{ test: 'calls::hangs', why }]);
+});
+
 test("the end of a run names the tests that failed in Node's runner, and not those around them", (t) => {
   const folder = mkdtempSync(path.join(tmpdir(), 'failures-'));
   t.after(() => rmSync(folder, { recursive: true }));
@@ -135,4 +145,29 @@ test("the end of a run names the tests that failed in Node's runner, and not tho
     env,
   });
   assert.deepEqual(failures(stdout), [{ test: 'inner', why: [`${file}:3:24`, 'no door'] }]);
+});
+
+test(
+  'a program ends a part although what it has left behind holds its output',
+  { timeout: 30_000 },
+  async () => {
+    for (const left of ['sleep 600', 'setsid sleep 60']) {
+      await assert.rejects(
+        run('sh', ['-c', `${left} & echo begun; exit 3`]),
+        /^Error: begun\n\nsh .* ended with 3$/,
+      );
+    }
+  },
+);
+
+test('a program that takes too long has failed', { timeout: 30_000 }, async () => {
+  const hangs = run('sh', ['-c', 'echo begun; sleep 600'], { within: 0.5 });
+  await assert.rejects(hangs, /^Error: begun\n[^]* was killed: it had not ended within 0.5 s$/);
+});
+
+test('work that takes too long has failed, and other work has its result', async () => {
+  const never = limit(0.01, 'The story', new Promise(() => {}));
+  await assert.rejects(never, /^Error: The story has not ended within 0.01 s.$/);
+  assert.equal(await limit(60, 'The story', Promise.resolve(1)), 1);
+  await assert.rejects(limit(60, 'The story', Promise.reject(new Error('no call'))), /^Error: no call$/);
 });

@@ -18,13 +18,17 @@ export const env = {
   ),
 };
 
+/** How long what a program has left behind may hold its output open, in milliseconds, after the program itself has ended. */
+const LEFT_BEHIND = 2000;
+
 /**
  * Runs a program to its end and gives back what it printed. A failure shows all of it. A signal ends the program and
- * what it has started in turn, such as the compilers of a build: they are a process group of their own.
+ * what it has started in turn, such as the compilers of a build: they are a process group of their own. What it leaves
+ * behind, as a test does that breaks off, is killed soon after it.
  * @param {string} program
  * @param {string[]} args
  * @param {{heard?: (text: string) => void, env?: Record<string, string | undefined>, within?: number}} [options]
- *   `within`: seconds after which it is killed
+ *   `within`: seconds after which it is killed, and has failed
  * @returns {Promise<string>}
  */
 export function run(program, args, options = {}) {
@@ -43,9 +47,25 @@ export function run(program, args, options = {}) {
     const forget = onStop(stop);
     const orphaned = () => endGroup(child.pid, 'SIGKILL');
     process.once('exit', orphaned);
-    const late = options.within ? setTimeout(orphaned, options.within * 1000) : undefined;
+    let isLate = false;
+    const tooLate = () => {
+      isLate = true;
+      orphaned();
+    };
+    const late = options.within ? setTimeout(tooLate, options.within * 1000) : undefined;
+    /** @type {NodeJS.Timeout | undefined} */
+    let abandoned;
+    child.once('exit', () => {
+      abandoned = setTimeout(() => {
+        orphaned();
+        // What is in a process group of its own has them open even now.
+        child.stdout.destroy();
+        child.stderr.destroy();
+      }, LEFT_BEHIND);
+    });
     void closed.then(() => {
       clearTimeout(late);
+      clearTimeout(abandoned);
       forget();
       process.off('exit', orphaned);
     });
@@ -63,7 +83,10 @@ export function run(program, args, options = {}) {
       if (code === 0) return done(output);
       // Without lines that a terminal would have overwritten, such as progress.
       const lasting = output.replace(/[^\r\n]*\r(?!\n)/g, '');
-      fail(new Advice(`${lasting}\n${program} ${args.join(' ')} ended with ${signal ?? code}`));
+      const why = isLate
+        ? `was killed: it had not ended within ${options.within} s`
+        : `ended with ${signal ?? code}`;
+      fail(new Advice(`${lasting}\n${program} ${args.join(' ')} ${why}`));
     });
   });
 }

@@ -2,11 +2,16 @@
 
 import { copyFileSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { limit } from '../../scripts/lib/limit.mjs';
 import { isStopping } from '../../scripts/lib/stop.mjs';
 import { Browsers } from './browsers.mjs';
 import { Agent, Customer, Twilio } from './people.mjs';
 
 /** @typedef {import('./people.mjs').Demo} Demo */
+
+/** Maximum time of a story, and of clearing up after it, in seconds: several times what the longest one takes. */
+const STORY_WITHIN = 300;
+const END_WITHIN = 120;
 
 export class Story {
   /**
@@ -21,6 +26,8 @@ export class Story {
     this.print = print;
     /** The step at which it is, or the last one. */
     this.at = '';
+    /** It has failed. */
+    this.isOver = false;
     this.demo = demo;
     this.browsers = browsers;
     this.folder = path.join(folder, title.replace(/[^a-z0-9]+/gi, '-').toLowerCase());
@@ -40,6 +47,8 @@ export class Story {
 
   /** @template T @param {string} what @param {() => Promise<T>} work @returns {Promise<T>} */
   async step(what, work) {
+    // It took too long, and has been given up: it does nothing more to the demo.
+    if (this.isOver) return new Promise(() => {});
     const begun = Date.now();
     this.at = what;
     this.diary.push(`${new Date().toISOString()} -- ${what}`);
@@ -131,18 +140,24 @@ async function playOnce({ title, play, settings = {} }, story) {
   story.print(title);
   const begun = Date.now();
   try {
-    // Pages of an earlier story are closed by now: a server that is started anew waits for none of them.
-    for (const server of story.demo.servers) await server.has(settings);
-    await play(story);
+    const played = async () => {
+      // Pages of an earlier story are closed by now: a server that is started anew waits for none of them.
+      for (const server of story.demo.servers) await server.has(settings);
+      await play(story);
+    };
+    await limit(STORY_WITHIN, 'The story', played());
     story.print(`  held (${((Date.now() - begun) / 1000).toFixed(1)} s)\n`);
     return undefined;
   } catch (error) {
-    await story.keepEvidence(error);
+    story.isOver = true;
+    await limit(END_WITHIN, `The evidence of "${title}"`, story.keepEvidence(error)).catch((late) =>
+      story.print(late.message),
+    );
     const why = error instanceof Error ? error.message : String(error);
     story.print(`  ${why}\n  Evidence: ${story.folder}\n`);
     return { title, at: story.at, why, evidence: story.folder };
   } finally {
-    await story.end();
+    await limit(END_WITHIN, `What ends "${title}"`, story.end());
   }
 }
 
