@@ -324,12 +324,15 @@ pub(crate) async fn customer_begins(floor: &Floor) -> ConversationSid {
 
 /// Sends it as a page does: again and again, while the server is away or has no answer.
 async fn sent(request: &RequestBuilder) -> Response {
-    loop {
-        match request.try_clone().unwrap().send().await {
-            Ok(answer) if answer.status() != 503 => return answer,
-            _ => crate::support::look_again().await,
+    let sent = async {
+        loop {
+            match request.try_clone().unwrap().send().await {
+                Ok(answer) if answer.status() != 503 => return answer,
+                _ => crate::support::look_again().await,
+            }
         }
-    }
+    };
+    crate::support::in_time("the server is back", sent).await
 }
 
 /// Twilio tells the server of messages and states.

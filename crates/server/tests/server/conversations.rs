@@ -4,7 +4,7 @@ use crate::chat::{Chat, SOON, customer_begins, takes_chats};
 use crate::console::{Browser, Following};
 use crate::database::{Database, on_both};
 use crate::explain::{explain_on, in_order};
-use crate::support::{Events, OPERATOR_TOKEN, World, look_again};
+use crate::support::{Events, OPERATOR_TOKEN, World, look_again, until_so};
 use rejoin_protocol::{ConversationSid, MessageSid};
 use rejoin_server::config::Unattended;
 use rejoin_twin::flex::agent::Agent;
@@ -151,19 +151,13 @@ async fn what_twilio_did_not_take_is_dropped_once_the_agent_is_back() {
     chat.page_goes().await;
     chat.stands("unattended").await;
     // Both were tried once.
-    let is_refused = |line: &String, what| line.contains(what) && line.contains("with a fault");
-    while !["Messages", "Invites"]
-        .iter()
-        .all(|what| chat.floor.twin.log_lines().iter().any(|line| is_refused(line, *what)))
-    {
-        crate::support::look_again().await;
-    }
+    let is_refused = |line: &String, what: &str| line.contains(what) && line.contains("with a fault");
+    let is_tried = |what: &&str| chat.floor.twin.log_lines().iter().any(|line| is_refused(line, what));
+    until_so("both are refused", async || ["Messages", "Invites"].iter().all(is_tried)).await;
     chat.page_comes().await;
     chat.stands("attended").await;
     chat.floor.faults(json!({}));
-    while chat.shown().await["requested"] != json!([]) {
-        crate::support::look_again().await;
-    }
+    until_so("nothing is requested", async || chat.shown().await["requested"] == json!([])).await;
     assert_eq!(chat.told().await, 0, "{:?}", chat.transcript().await);
     assert_eq!(chat.invites().await.len(), 1, "the task by which it began");
 }

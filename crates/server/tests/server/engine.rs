@@ -74,11 +74,14 @@ impl Running {
     /// Takes over jobs of a server that ended suddenly, as soon as its lease is over.
     async fn taken_over(&self, jobs: usize) -> Vec<StoredJob> {
         let mut taken = vec![];
-        while taken.len() < jobs {
-            taken.extend(self.store.claim([], &Crowd::ALL, 100).await.unwrap());
-            taken.retain(|job| !looks(&job.action));
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        let are_taken = async {
+            while taken.len() < jobs {
+                taken.extend(self.store.claim([], &Crowd::ALL, 100).await.unwrap());
+                taken.retain(|job| !looks(&job.action));
+                look_again().await;
+            }
+        };
+        in_time("they are taken over", are_taken).await;
         taken
     }
 
@@ -502,9 +505,8 @@ mod with_defects {
         let (listener, met) = defect(is_met);
         let running = Running::on(place.open_heard_by(listener).await.unwrap(), Millis(1), 64);
         running.lose_ada().await;
-        while running.store.held_back().await.unwrap().calls.is_empty() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        let is_held_back = async || !running.store.held_back().await.unwrap().calls.is_empty();
+        until_so("the call is held back", is_held_back).await;
         let times = met.load(Ordering::Relaxed);
         for number in 7..17 {
             running.handle.event(joins(number)).await.unwrap();
@@ -526,9 +528,8 @@ mod with_defects {
         let slow = async { std::thread::sleep(Duration::from_millis(50)) };
         let (lost, ()) = tokio::join!(running.handle.event(leaves()), slow);
         lost.unwrap();
-        while running.store.held_back().await.unwrap().calls.is_empty() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        let is_held_back = async || !running.store.held_back().await.unwrap().calls.is_empty();
+        until_so("the call is held back", is_held_back).await;
         assert!(met.load(Ordering::Relaxed) > 1, "with the loss, and alone");
         assert_eq!(running.stage().await.as_deref(), Some("interrupted"), "the loss is stored");
     }

@@ -165,9 +165,8 @@ async fn a_recovery_with_a_kill_in_it_is_explained_from_its_beginning_to_its_end
     together_again(&second.desk).await;
     let beside = database.beside().await;
     let open = "select id from jobs where closed = 0";
-    while sqlx::query(open).fetch_optional(&beside).await.unwrap().is_some() {
-        look_again().await;
-    }
+    let is_done = async || sqlx::query(open).fetch_optional(&beside).await.unwrap().is_none();
+    until_so("no job is open", is_done).await;
     beside.close().await;
     let answered = kinds_asked(&twilio);
 

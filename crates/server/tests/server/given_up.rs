@@ -36,15 +36,13 @@ async fn what_was_given_up_is_counted_and_listed(database: &Database) {
     twilio.wait_for(&redirect, 1).await;
     let path = format!("{}/operator/given-up", process.desk.address);
     assert_eq!(process.desk.http.get(&path).send().await.unwrap().status(), 401);
-    let listed = loop {
+    let listed = async || {
         let asked = process.desk.http.get(&path).bearer_auth(OPERATOR_TOKEN);
-        let listed: Value = asked.send().await.unwrap().json().await.unwrap();
-        // For the agent who is back, and then for any agent.
-        if listed.as_array().unwrap().len() == 2 {
-            break listed;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        asked.send().await.unwrap().json::<Value>().await.unwrap()
     };
+    // For the agent who is back, and then for any agent.
+    until_so("two jobs are listed", async || listed().await.as_array().unwrap().len() == 2).await;
+    let listed = listed().await;
     assert_eq!(listed[0]["conference"], conference().as_str());
     assert_eq!(listed[0]["what"], "sending the customer to the queue");
     let reason = listed[0]["reason"].as_str().unwrap();

@@ -85,9 +85,8 @@ async fn a_server_that_is_cut_off_from_the_database_sends_nothing_that_another_o
     // The server works again once it reaches the database.
     cord.cut.send_replace(false);
     let ready = format!("{}/health/ready", first.desk.address);
-    while first.desk.http.get(&ready).send().await.unwrap().status() != 200 {
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    let is_ready = async || first.desk.http.get(&ready).send().await.unwrap().status() == 200;
+    until_so("the first server is ready", is_ready).await;
     first.desk.hello(2).await;
     twilio.wait_for(&format!("POST Calls/{}.json", customer()), 1).await;
     assert_eq!(pings(), 2);

@@ -38,7 +38,10 @@ async fn counted(store: &Store) {
         match store.keep_history().await {
             Ok(0) if store.history(&asked("last=1d")).await.unwrap().uncounted == 0 => return,
             // What a refused transaction had is free when the database has undone it.
-            Ok(0) => look_again().await,
+            Ok(0) => {
+                assert!(begun.elapsed() < PATIENCE, "what a refused transaction had stays locked");
+                look_again().await;
+            }
             Ok(_) => {}
             // A server tries again, too.
             Err(error) => assert!(begun.elapsed() < PATIENCE, "{error}"),
@@ -58,11 +61,7 @@ async fn sum(beside: &AnyPool, of: &str) -> i64 {
 
 /// Waits until a server has written this many rows.
 async fn wait_for(beside: &AnyPool, table: &str, wanted: i64) {
-    let begun = std::time::Instant::now();
-    while rows(beside, table).await < wanted {
-        assert!(begun.elapsed() < PATIENCE, "{table}");
-        look_again().await;
-    }
+    until_so(&format!("{table} has {wanted} rows"), async || rows(beside, table).await >= wanted).await;
 }
 
 /// Writes lines as the engine of an older version does: without anything beside them.
@@ -182,14 +181,12 @@ async fn a_batch_that_the_database_refuses_is_counted_as_a_whole_later(database:
     // The last table of the transaction: marks, recoveries and sums were written before.
     database.refuse("history_agents").await;
     for _ in 0..3 {
-        let refused = loop {
-            match store.keep_history().await {
-                // What the transaction before had is free when the database has undone it.
-                Ok(0) => look_again().await,
-                answer => break answer,
-            }
-        };
-        refused.unwrap_err();
+        // What the transaction before had is free when the database has undone it.
+        until_so("it is refused", async || match store.keep_history().await {
+            Ok(0) => false,
+            answer => answer.map(|_| ()).map_err(drop) == Err(()),
+        })
+        .await;
         assert_eq!((rows(&beside, "recoveries").await, rows(&beside, "history").await), (0, 0));
         assert_eq!(store.history(&asked("last=1d")).await.unwrap().uncounted, 30);
     }
@@ -358,11 +355,7 @@ async fn pages_that_were_loaded_are_counted_by_version(database: &Database) {
     }
     let browser = Browser::signed_in(&world.desk.address).await;
     let beside = database.beside().await;
-    let begun = std::time::Instant::now();
-    while rows(&beside, "plugin_versions where count >= 3").await == 0 {
-        assert!(begun.elapsed() < PATIENCE);
-        look_again().await;
-    }
+    wait_for(&beside, "plugin_versions where count >= 3", 1).await;
     beside.close().await;
     let table = browser.page("/console/history.csv?last=1d&table=versions").await;
     assert!(table.lines().count() == 2 && table.starts_with("version,pages,percent\r\n"), "{table}");

@@ -226,9 +226,7 @@ async fn a_database_is_not_restored_because_its_servers_were_suspended_for_a_mom
     let server = serving(&twilio, &database).await;
     let beside = database.beside().await;
     let is_true = async |sql| {
-        while !sqlx::query(sql).fetch_one(&beside).await.unwrap().get::<bool, _>(0) {
-            look_again().await;
-        }
+        until_so(sql, async || sqlx::query(sql).fetch_one(&beside).await.unwrap().get::<bool, _>(0)).await;
     };
     server.signal("STOP");
     is_true("select max(until) < extract(epoch from clock_timestamp()) * 1000 from servers").await;

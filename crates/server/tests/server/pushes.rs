@@ -285,9 +285,7 @@ async fn a_page_on_another_server_is_known_until_it_or_the_server_is_gone() {
     let was_there = async |worker| here.pages.was_there(&worker, Millis(0)).await.unwrap();
     assert!(was_there(ada()).await && !was_there(bo()).await);
     drop(page);
-    while older(6).await {
-        look_again().await;
-    }
+    until_so("the page is gone", async || !older(6).await).await;
     let _page = there.open(&ada(), 5, None).await;
     assert!(older(6).await);
     there.store.close().await;
@@ -378,14 +376,12 @@ async fn a_leg_is_not_orphaned_while_another_server_has_its_page() {
     assert_eq!(reply.json::<Value>().await.unwrap()["recoveries"], json!([]), "the older page has the call");
     drop(page);
     // Its end is noticed when something is sent.
-    loop {
+    let is_missed = async || {
         let reply = second.desk.plugin("/v1/hello", "ada", hello.clone()).await;
         assert_eq!(reply.status(), 200);
-        if reply.json::<Value>().await.unwrap()["recoveries"] != json!([]) {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+        reply.json::<Value>().await.unwrap()["recoveries"] != json!([])
+    };
+    until_so("the older page is gone", is_missed).await;
 }
 
 /// The page with the call crashes, and another tab says hello in that instant, while the older page still counts as connected.

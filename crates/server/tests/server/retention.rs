@@ -72,9 +72,8 @@ async fn forgotten(config: &Config, beside: &AnyPool) {
     tell(beside, "update timers set at = 0").await;
     let server = Server::start(config.clone()).await.unwrap();
     let open = "select conference from calls union all select conference from jobs where closed = 0";
-    while sqlx::query(open).fetch_optional(beside).await.unwrap().is_some() {
-        look_again().await;
-    }
+    let is_forgotten = async || sqlx::query(open).fetch_optional(beside).await.unwrap().is_none();
+    until_so("all is forgotten", is_forgotten).await;
     server.stop().await;
 }
 
@@ -120,15 +119,11 @@ async fn a_ping_is_ended_also_when_its_call_is_forgotten_by_then(database: &Data
     let beside = database.beside().await;
     tell(&beside, "update timers set at = 0").await;
     let server = Server::start(config).await.unwrap();
-    while rows(&beside, "calls").await > 0 {
-        look_again().await;
-    }
+    until_so("the call is forgotten", async || rows(&beside, "calls").await == 0).await;
     works.store(true, Ordering::SeqCst);
     let asked = twilio.asked(&end).len();
     twilio.wait_for(&end, asked + 1).await;
-    while rows(&beside, "jobs where closed = 0").await > 0 {
-        look_again().await;
-    }
+    until_so("no job is open", async || rows(&beside, "jobs where closed = 0").await == 0).await;
     server.stop().await;
     beside.close().await;
 }

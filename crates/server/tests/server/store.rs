@@ -805,9 +805,8 @@ async fn the_story_of_a_call_is_found_without_reading_a_whole_table() {
 /// tells what it has read when it ends, at the latest.
 async fn read_of(beside: &AnyPool, tables: &[&str]) -> (i64, i64) {
     let others = "select count(*) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()";
-    while sqlx::query_scalar::<_, i64>(others).fetch_one(beside).await.unwrap() > 0 {
-        look_again().await;
-    }
+    let are_gone = async || sqlx::query_scalar::<_, i64>(others).fetch_one(beside).await.unwrap() == 0;
+    until_so("the other connections have ended", are_gone).await;
     let tables = format!(",{},", tables.join(","));
     let sum = async |what: &str, view: &str| {
         let sum =
@@ -885,9 +884,8 @@ async fn fenced(place: &Place) {
     slow.renew().await.unwrap();
     assert_eq!(slow.leased(), Some(had.tenure), "renewed in time");
     // It stays silent until another one has taken its jobs.
-    while other.claim([], &Crowd::ALL, 10).await.unwrap().is_empty() {
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    }
+    until_so("its jobs are taken", async || !other.claim([], &Crowd::ALL, 10).await.unwrap().is_empty())
+        .await;
     assert_eq!(slow.leased(), None);
     slow.renew().await.unwrap();
     assert!(slow.leased().is_some_and(|tenure| tenure != had.tenure));

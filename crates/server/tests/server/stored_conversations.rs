@@ -1,6 +1,7 @@
 //! Many stored conversations: a batch of events reads those that it concerns, and no others.
 
 use crate::database::Database;
+use crate::support::until_so;
 use rejoin_conversations::{Conversation, Format};
 use rejoin_protocol::ConversationSid;
 use rejoin_server::store::Store;
@@ -26,14 +27,12 @@ async fn read(database: &Database, added: u128) -> i64 {
     let beside = database.beside().await;
     let read = "select n_tup_ins, coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0)
                 from pg_stat_user_tables where relname = 'conversations'";
-    loop {
-        let row = sqlx::query(read).fetch_one(&beside).await.unwrap();
-        if u128::try_from(row.get::<i64, _>(0)).unwrap() >= added {
-            beside.close().await;
-            return row.get(1);
-        }
-        crate::support::look_again().await;
-    }
+    let counted = async || sqlx::query(read).fetch_one(&beside).await.unwrap();
+    let has_all = async || u128::try_from(counted().await.get::<i64, _>(0)).unwrap() >= added;
+    until_so("what was added is counted", has_all).await;
+    let read = counted().await.get(1);
+    beside.close().await;
+    read
 }
 
 #[tokio::test]

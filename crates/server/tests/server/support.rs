@@ -37,6 +37,22 @@ pub(crate) async fn look_again() {
     tokio::time::sleep(Duration::from_millis(20)).await;
 }
 
+/// What is waited for. A test that waited for ever would take the whole run with it.
+pub(crate) async fn in_time<T>(what: &str, waiting: impl Future<Output = T>) -> T {
+    let waited = tokio::time::timeout(2 * PATIENCE, waiting).await;
+    waited.unwrap_or_else(|_| panic!("it takes too long until {what}"))
+}
+
+/// Waits until this holds.
+pub(crate) async fn until_so(what: &str, holds: impl AsyncFn() -> bool) {
+    let waiting = async {
+        while !holds().await {
+            look_again().await;
+        }
+    };
+    in_time(what, waiting).await;
+}
+
 /// An address of this machine on which nobody listens, with a port that no outgoing connection gets meanwhile: those are above
 /// 32,767 (`net.ipv4.ip_local_port_range`).
 pub(crate) fn free() -> SocketAddr {

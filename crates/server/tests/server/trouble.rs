@@ -51,9 +51,7 @@ pub(crate) async fn refuses(desk: &Desk) {
 
 /// Retries until something is written again.
 pub(crate) async fn until_written(desk: &Desk) {
-    while callback(desk, 99).await != 204 {
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    until_so("a callback is written", async || callback(desk, 99).await == 204).await;
 }
 
 /// Twilio and the plugin repeat what was refused: the call is recovered.

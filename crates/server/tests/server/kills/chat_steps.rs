@@ -6,6 +6,7 @@ use super::watched::Files;
 use super::{PATIENCE, at_each, open, with};
 use crate::chat::{Chat, takes_chats, tells_of_conversations, tells_of_interactions};
 use crate::database::Database;
+use crate::support::{in_time, look_again};
 use rejoin_twin::flex::agent::Agent;
 use sqlx::{AnyPool, Row as _};
 use std::path::Path;
@@ -91,9 +92,12 @@ pub(super) async fn comes(chat: &Chat) {
 /// Waits until nothing is left to do: the customer was told once, and one agent was invited beside the first.
 pub(super) async fn is_done_once(chat: &Chat, database: &Database) {
     let beside = database.beside().await;
-    while open_actions(&beside).await != Some(0) {
-        crate::support::look_again().await;
-    }
+    let is_done = async {
+        while open_actions(&beside).await != Some(0) {
+            look_again().await;
+        }
+    };
+    in_time("no action is open", is_done).await;
     beside.close().await;
     let (told, invites) = (chat.told().await, chat.invites().await.len());
     assert_eq!((told, invites), (1, 2), "{:#?}", chat.floor.twin.log_lines());

@@ -8,6 +8,7 @@ use super::watched::{Files, start};
 use super::{PATIENCE, ROOM, Rung, Steps, nothing_was_doubled, recovers, settings, talks};
 use crate::database::Database;
 use crate::floor::{Floor, Running, read};
+use crate::support::{in_time, look_again};
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::net::SocketAddr;
@@ -139,9 +140,12 @@ fn is_stopped(program: &Child) -> bool {
 }
 
 pub(super) async fn stands_still(program: &Child) {
-    while !is_stopped(program) {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    let stopped = async {
+        while !is_stopped(program) {
+            look_again().await;
+        }
+    };
+    in_time("the program stands still", stopped).await;
 }
 
 pub(super) fn signal(program: &Child, signal: &str) {
