@@ -128,7 +128,8 @@ pub async fn restored(config: &Config) -> Result<Restored, Error> {
 /// themselves. Fails when one was renewed. Where the whole host was suspended, the leases of servers that run have ended, too, until
 /// they renew them: so no lease may begin for a while.
 async fn alone(store: &Store) -> Result<(), Error> {
-    let ended = Instant::now() + Duration::from_millis(LEASE.0);
+    // Even if the database's clock says otherwise, because it was set back.
+    let ended = Instant::now() + Duration::from_millis(2 * LEASE.0);
     let mut quiet_since = None;
     loop {
         let now = Instant::now();

@@ -414,10 +414,7 @@ impl Store {
 
     /// Number of running servers, including this one. Looks up their leases: their work is not taken while these last.
     pub async fn servers(&self) -> Result<u64, Error> {
-        let count = match self.is_shared() {
-            true => ask!(self, place => count_servers())?.max(1),
-            false => 1,
-        };
+        let count = 1 + self.other_servers().await?;
         let mut lease = self.lease();
         // This server was started where no other one runs, or another one has gone. Whether those were in order is
         // unknown.
@@ -426,8 +423,9 @@ impl Store {
         Ok(count)
     }
 
-    /// Number of other servers with a lease that lasts. A server that was killed, or that the database does not hear any more,
-    /// counts until its lease ends: [`LEASE`] after its last renewal.
+    /// Number of other servers with a lease that lasts. Looks up their leases. A server that was killed, or that the database does not
+    /// hear any more, counts until its lease ends: [`LEASE`] after its last renewal, or twice that where the database's clock was set
+    /// back.
     pub(crate) async fn other_servers(&self) -> Result<u64, Error> {
         match self.is_shared() {
             true => ask!(self, place => count_others()),

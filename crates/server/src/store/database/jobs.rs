@@ -106,8 +106,8 @@ impl Database {
         Ok(())
     }
 
-    /// Number of running servers, including this one. Looks up their leases.
-    pub(in crate::store) async fn count_servers(&self) -> Result<u64, Error> {
+    /// Number of other running servers. Looks up their leases.
+    pub(in crate::store) async fn count_others(&self) -> Result<u64, Error> {
         let find = sqlx::query(AssertSqlSafe(Arc::clone(&self.sql.others))).bind(self.server.clone());
         let mut reading = self.reading().await?;
         let asked = Instant::now();
@@ -118,7 +118,7 @@ impl Database {
             others.push(Row { server: row.try_get(0)?, until: millis(row.try_get(1)?) });
             now = millis(row.try_get(2)?);
         }
-        Ok(1 + self.leases().see((asked, answered), now, others))
+        Ok(self.leases().see((asked, answered), now, others))
     }
 
     /// What this server has seen of the leases of others, a list.
@@ -128,14 +128,6 @@ impl Database {
 
     fn leases(&self) -> MutexGuard<'_, Leases> {
         self.leases.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Number of other running servers.
-    pub(in crate::store) async fn count_others(&self) -> Result<u64, Error> {
-        let count = sqlx::query(AssertSqlSafe(Arc::clone(&self.sql.count_others)));
-        let count = self.timed(count.bind(self.server.clone()));
-        let count: i64 = count.fetch_one(&mut *self.reading().await?).await?.try_get(0)?;
-        Ok(u64::try_from(count).unwrap_or_default())
     }
 
     /// Registers this server.

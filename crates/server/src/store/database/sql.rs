@@ -177,8 +177,6 @@ pub(super) struct Sql {
     pub(super) renew_server: Arc<str>,
     /// The other servers, the ends of their leases, and the time, with time. `$1`: this server.
     pub(super) others: Arc<str>,
-    /// Number of other running servers, with time. `$1`: this server.
-    pub(super) count_others: Arc<str>,
     /// `$1`: this server.
     pub(super) end_server: Arc<str>,
     /// `$1`: `worker`, `pushed`: how many more, `at`: now.
@@ -443,10 +441,6 @@ impl Sql {
             )),
             untell: sql(format!("delete from story where conference {any}")),
             others: sql(format!("select id, until, {now} from servers where id <> $1", now = d.now("$2"))),
-            count_others: sql(format!(
-                "select count(*) from servers where id <> $1 and until > {now}",
-                now = d.now("$2")
-            )),
             end_server: sql("delete from servers where id = $1".into()),
             end_others: sql(format!("delete from servers where until < {now} - 60000", now = d.now("$1"))),
         }

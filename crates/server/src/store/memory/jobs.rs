@@ -105,12 +105,12 @@ impl Server {
         Ok(())
     }
 
-    pub(in crate::store) async fn count_servers(&self) -> Result<u64, Error> {
+    pub(in crate::store) async fn count_others(&self) -> Result<u64, Error> {
         let (now, seen) = (self.memory.now(), Instant::now());
         let data = self.memory.data();
         let others = data.servers.iter().filter(|(server, _)| **server != self.name);
         let others = others.map(|(server, until)| Row { server: server.clone(), until: *until });
-        Ok(1 + self.leases().see((seen, seen), now, others))
+        Ok(self.leases().see((seen, seen), now, others))
     }
 
     /// The servers whose leases last.
@@ -122,13 +122,6 @@ impl Server {
 
     fn leases(&self) -> MutexGuard<'_, Leases> {
         self.leases.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(in crate::store) async fn count_others(&self) -> Result<u64, Error> {
-        let now = self.memory.now();
-        let data = self.memory.data();
-        let others = data.servers.iter().filter(|(server, until)| **server != self.name && **until > now);
-        Ok(others.count() as u64)
     }
 
     pub(in crate::store) async fn leave(&self) -> Result<(), Error> {
