@@ -1,6 +1,7 @@
 //! 8 kHz mono audio: G.711 µ-law, a tone, and the measurements that tests and the demo read.
 
 use std::f32::consts::TAU;
+use std::ops::RangeInclusive;
 
 /// Samples per second, of the audio and of the RTP clock (payload type 0, <https://www.rfc-editor.org/rfc/rfc3551>).
 pub(super) const RATE: usize = 8000;
@@ -56,13 +57,11 @@ pub(super) fn rms(samples: &[i16]) -> f64 {
 
 /// Loudest frequency of the telephone band, to the nearest 10 Hz; `None` when there is only silence.
 pub(super) fn peak_hz(samples: &[i16]) -> Option<u32> {
-    // Goertzel over blocks of 100 ms: a bin is then 10 Hz wide, so steps of 10 Hz miss nothing.
-    let power = |hz: u32| -> f64 { samples.chunks(RATE / 10).map(|b| goertzel(b, hz)).sum() };
     if is_silence(samples) {
         return None;
     }
-    let powers = (200..=3400).step_by(10).map(|hz| (power(hz), hz));
-    powers.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, hz)| hz)
+    let powers = spectrum(samples, 200..=3400, |all, block| all + block);
+    powers.into_iter().max_by(|a, b| a.1.total_cmp(&b.1)).map(|(hz, _)| hz)
 }
 
 /// Nothing in it would be heard: there are no frequencies to look for.
@@ -73,37 +72,66 @@ fn is_silence(samples: &[i16]) -> bool {
 /// Every prominent frequency of the telephone band, to the nearest 10 Hz: several voices speak at once, and some of
 /// them in bursts. Each frequency counts by its loudest tenth of a second.
 pub(super) fn tones(samples: &[i16]) -> Vec<u32> {
-    const STEP: usize = 10;
     // A second with a tone in a tenth of it that counts below is louder.
     if is_silence(samples) {
         return Vec::new();
     }
-    let loudest = |hz: usize| {
-        let blocks = samples.chunks_exact(RATE / 10).map(|block| goertzel(block, hz as u32));
-        // From the power of a sine's bin to its root mean square.
-        blocks.fold(0.0, f64::max).max(0.0).sqrt() * 2f64.sqrt() / (RATE / 10) as f64
-    };
-    let bins: Vec<f64> = (190..=3410).step_by(STEP).map(loudest).collect();
-    let floor = bins.iter().copied().fold(0.0, f64::max) / 10.0;
-    let stands_out = |(i, around): (usize, &[f64])| match around {
-        [before, it, after] if it > before && it >= after && *it >= floor.max(200.0) => {
-            u32::try_from(190 + (i + 1) * STEP).ok()
+    // A block that is shorter than others is not comparable.
+    let whole = &samples[..samples.len() - samples.len() % BLOCK];
+    // From the power of a sine's bin to its root mean square.
+    let loudness = |power: f64| power.max(0.0).sqrt() * 2f64.sqrt() / BLOCK as f64;
+    let bins = spectrum(whole, 190..=3410, f64::max).into_iter().map(|(hz, power)| (hz, loudness(power)));
+    let bins: Vec<(u32, f64)> = bins.collect();
+    let floor = bins.iter().map(|(_, it)| *it).fold(0.0, f64::max) / 10.0;
+    let stands_out = |around: &[(u32, f64)]| match around {
+        [(_, before), (hz, it), (_, after)] if it > before && it >= after && *it >= floor.max(200.0) => {
+            Some(*hz)
         }
         _ => None,
     };
-    bins.windows(3).enumerate().filter_map(stands_out).collect()
+    bins.windows(3).filter_map(stands_out).collect()
 }
 
-fn goertzel(block: &[i16], hz: u32) -> f64 {
-    let k = 2.0 * (std::f64::consts::TAU * f64::from(hz) / RATE as f64).cos();
-    let (mut a, mut b) = (0.0, 0.0);
-    let mut at = 0;
-    // Much of what the twin does during a story: in a debug build an iterator takes twice as long.
-    while at < block.len() {
-        (a, b) = (f64::from(block[at]) + k * a - b, a);
-        at += 1;
+/// 100 ms: a bin is then 10 Hz wide, so steps of 10 Hz miss nothing.
+const BLOCK: usize = RATE / 10;
+/// Frequencies that are measured at a time.
+const BINS: usize = 8;
+
+/// The power of each frequency, every 10 Hz: that of its blocks, put together from 0 on.
+fn spectrum(
+    samples: &[i16],
+    band: RangeInclusive<u32>,
+    together: impl Fn(f64, f64) -> f64,
+) -> Vec<(u32, f64)> {
+    let all: Vec<u32> = band.step_by(10).collect();
+    let powers = |some: &[u32]| -> Vec<(u32, f64)> {
+        let hz = std::array::from_fn(|bin| some.get(bin).copied().unwrap_or_default());
+        let mut powers = [0.0; BINS];
+        for block in samples.chunks(BLOCK) {
+            for (power, block) in powers.iter_mut().zip(goertzel(block, hz)) {
+                *power = together(*power, block);
+            }
+        }
+        some.iter().copied().zip(powers).collect()
+    };
+    all.chunks(BINS).flat_map(powers).collect()
+}
+
+/// The power of each of these frequencies. The steps of one depend on each other: a processor takes about as long for several as for one, and
+/// this is much of what the twin does during a story.
+fn goertzel(block: &[i16], hz: [u32; BINS]) -> [f64; BINS] {
+    let k = hz.map(|hz| 2.0 * (std::f64::consts::TAU * f64::from(hz) / RATE as f64).cos());
+    let (mut a, mut b) = ([0.0; BINS], [0.0; BINS]);
+    for &sample in block {
+        let sample = f64::from(sample);
+        let mut bin = 0;
+        // In a debug build an iterator takes twice as long.
+        while bin < BINS {
+            (a[bin], b[bin]) = (sample + k[bin] * a[bin] - b[bin], a[bin]);
+            bin += 1;
+        }
     }
-    a * a + b * b - k * a * b
+    std::array::from_fn(|bin| a[bin] * a[bin] + b[bin] * b[bin] - k[bin] * a[bin] * b[bin])
 }
 
 #[cfg(test)]
