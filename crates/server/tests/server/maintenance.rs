@@ -219,6 +219,18 @@ async fn a_database_that_servers_run_on_is_not_restored_and_then_it_is() {
     assert!(again.status.success(), "{}", said(&again));
 }
 
+/// The lease of a server that was killed lasts for another hour, by that clock.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_whose_clock_was_set_back_is_restored() {
+    let (twilio, database) = (Twilio::start().await, Database::postgres().await);
+    serving(&twilio, &database).await.kill();
+    let beside = database.beside().await;
+    sqlx::query("update servers set until = until + 3600000").execute(&beside).await.unwrap();
+    beside.close().await;
+    let restored = restored_on(&twilio, &database).output().unwrap();
+    assert!(restored.status.success(), "{}", said(&restored));
+}
+
 /// As a host that was suspended with all its programs: the leases have ended, and the servers are about to renew them.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_is_not_restored_because_its_servers_were_suspended_for_a_moment() {
