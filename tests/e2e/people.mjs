@@ -13,6 +13,8 @@ import { Stream } from './stream.mjs';
 
 export const WORKER = { ada: 'WK' + 'ada'.padStart(32, '0'), bo: 'WK' + 'b0'.padStart(32, '0') };
 /** A queue that no call comes from by itself. */
+/** In milliseconds. Without it Playwright looks at each frame that the browser draws, and the browser draws them only for that. */
+const LOOK_EVERY = 50;
 const SECOND_LINE = 'WQ' + '3'.padStart(32, '0');
 /** Tone of the twin's own phones. */
 const CUSTOMER_HZ = 660;
@@ -303,7 +305,7 @@ export class Customer {
     await page.goto(`${demo.pageUrl}phone`);
     const began = Date.now();
     await page.getByRole('button', { name: 'Call', exact: true }).click();
-    await page.waitForFunction('document.body.dataset.call', null, { timeout: 20_000 });
+    await page.waitForFunction('document.body.dataset.call', null, { polling: LOOK_EVERY, timeout: 20_000 });
     const customer = new Customer(demo, await page.evaluate('document.body.dataset.call'), began);
     customer.page = page;
     return customer;
@@ -465,19 +467,23 @@ export class Agent {
   }
 
   async ready() {
-    await this.page.waitForFunction('window.__flexReady || window.__flexError', null, { timeout: 60_000 });
+    await this.page.waitForFunction('window.__flexReady || window.__flexError', null, {
+      polling: LOOK_EVERY,
+      timeout: 60_000,
+    });
     const trouble = await this.page.evaluate('window.__flexError');
     if (trouble) throw new Error(`Flex did not start: ${trouble}`);
     await this.page.waitForFunction(
       (plugin) => document.documentElement.dataset.rejoin === plugin,
       this.plugin,
-      { timeout: 20_000 },
+      { polling: LOOK_EVERY, timeout: 20_000 },
     );
   }
 
   /** Is this tab the one that acts for the agent in this browser, or does it wait? */
   async isTheOneThat(/** @type {'acts' | 'waits'} */ does) {
     await this.page.waitForFunction((does) => document.documentElement.dataset.rejoinPage === does, does, {
+      polling: LOOK_EVERY,
       timeout: 20_000,
     });
   }
@@ -514,7 +520,7 @@ export class Agent {
     await this.page.waitForFunction(
       (origin) => location.origin === origin && document.readyState === 'complete',
       this.origin,
-      { timeout: 30_000 },
+      { polling: LOOK_EVERY, timeout: 30_000 },
     );
   }
 
@@ -571,7 +577,10 @@ export class Agent {
 
   /** The server has taken the call, and this page has heard so: from now on it stands through a refresh. */
   async isProtected() {
-    await this.page.waitForFunction('Rejoin.status().protectedCalls === 1', null, { timeout: 20_000 });
+    await this.page.waitForFunction('Rejoin.status().protectedCalls === 1', null, {
+      polling: LOOK_EVERY,
+      timeout: 20_000,
+    });
   }
 
   /** Clicks Flex's own hang-up button. */
@@ -597,7 +606,7 @@ export class Agent {
         );
       },
       sid,
-      { timeout: 20_000 },
+      { polling: LOOK_EVERY, timeout: 20_000 },
     );
     await this.page.getByText('Demo caller').first().click({ timeout: 20_000 });
   }
@@ -639,7 +648,7 @@ export class Agent {
       () =>
         /** @type {any} */ (window).Twilio?.Flex?.Manager?.getInstance()?.voiceClient?.state === 'registered',
       null,
-      { timeout: 30_000 },
+      { polling: LOOK_EVERY, timeout: 30_000 },
     );
   }
 
@@ -653,7 +662,7 @@ export class Agent {
         /** @type {any} */ (window).Twilio.Flex.Manager.getInstance().store.getState().flex.phone.listener
           ?.isMicrophoneSet,
       null,
-      { timeout: 30_000 },
+      { polling: LOOK_EVERY, timeout: 30_000 },
     );
   }
 
