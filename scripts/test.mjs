@@ -19,6 +19,7 @@ import { BUILD, END_TO_END, OLDEST, PARTS, SERVER, UNITS, choose } from './lib/p
 import { env, root, run } from './lib/run.mjs';
 import { Advice, giveUp, say, sinceStart, step } from './lib/say.mjs';
 import { chromium, headlessShell, postgres, setup } from './lib/setup.mjs';
+import { onStop } from './lib/stop.mjs';
 import { table } from './lib/times.mjs';
 
 /** Parts that are more than one command. @type {Record<string, (heard: (text: string) => void) => Promise<unknown>>} */
@@ -133,6 +134,10 @@ async function main() {
   const missed = [];
   /** @type {import('./lib/times.mjs').Time[]} */
   const times = [];
+  onStop(() => {
+    say(`\nStopped after ${sinceStart()}, in the middle. Until then:\n${table(times)}`);
+    if (missed.length) say(`\nWhat failed:\n${summary(missed)}`);
+  });
 
   /** Plays the stories, and says how many did not hold. True if all have. */
   async function endToEnd() {
