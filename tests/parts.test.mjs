@@ -125,7 +125,7 @@ test('the end of a run names the tests that had not ended', () => {
   const output =
     'test calls::slow has been running for over 60 seconds\ntest calls::hangs has been running for over 60 seconds\n' +
     'test calls::slow ... ok\n\ncargo test was killed: it had not ended within 1800 s';
-  const why = ['It had not ended when its part was killed.'];
+  const why = ['It had not ended when its program did.'];
   assert.deepEqual(failures(output), [{ test: 'calls::hangs', why }]);
 });
 

@@ -13,10 +13,10 @@ export function failures(/** @type {string} */ output) {
   lines.forEach((line, at) => {
     const rust = /^test (.+?)(?: - should panic)? \.\.\. FAILED$/.exec(line);
     if (rust) found.set(rust[1], found.get(rust[1]) ?? []);
-    // One that hangs until its part is killed has no other line.
+    // One that hangs until its program is killed, or breaks off, has no other line.
     const hangs = /^test (.+?) has been running for over 60 seconds$/.exec(line);
     if (hangs && !lines.some((other) => other.startsWith(`test ${hangs[1]} ...`))) {
-      found.set(hangs[1], ['It had not ended when its part was killed.']);
+      found.set(hangs[1], ['It had not ended when its program did.']);
     }
     const told = /^---- (.+?)(?: - should panic)? (?:stdout|output) ----$/.exec(line);
     if (told) found.set(told[1], panic(lines.slice(at + 1)));
